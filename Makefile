@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all a fresh machine needs: each makes .venv from pyproject.toml,
+# pinned by constraints.txt, then runs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test fast lint notebooks clean help
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed-text ## the main job on the embedded example
+	$(BIN)/interest demo
+
+test: $(VENV)/.installed-dev lint ## everything that CI checks: style, types, contracts, tests, notebooks
+	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory notebooks
+
+fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow" tests
+
+lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/.installed-dev ## run every notebook
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 -p no:doctest notebooks
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-%: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,9 @@
+from .comparison import Comparison as Comparison
+from .comparison import compare_results as compare_results
+from .evaluator import evaluate as evaluate
+from .result import EvaluationResult as EvaluationResult
+from .result import pool_seeds as pool_seeds
+from .significance import bootstrap_means as bootstrap_means
+from .significance import holm as holm
+from .significance import paired_test as paired_test
+from .sources import Scorer as Scorer

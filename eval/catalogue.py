@@ -1,0 +1,147 @@
+"""What an interest graph knows about items and users, in the shape metrics want it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from eval.metrics.base import Array, Catalogue
+from graphgen.errors import InputError
+from graphgen.schema import CATEGORY, GROUP, INTERACTS, USER, USER_ID
+from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from graphgen.graph import InterestGraph
+
+__all__ = ["GraphContext", "history_labels", "user_groups"]
+
+COLD, WARM = "cold", "warm"
+
+
+class GraphContext:
+    """Looks a graph's training interactions, features and categories up for given ids.
+
+    Parameters
+    ----------
+    graph
+        The graph the system was trained on, or None.
+    item_features
+        ``{domain: float [items, dim]}`` that replace the graph's features; rows follow the item
+        vocabulary in use (the scorer's, else the graph's).
+    """
+
+    def __init__(
+        self,
+        graph: InterestGraph | None,
+        item_features: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.item_features = item_features or {}
+
+    def knows(self, domain: str) -> bool:
+        """Whether there is a graph and it has the domain."""
+        return self.graph is not None and domain in self.graph.domains
+
+    def vocabulary(self, domain: str) -> Vocabulary | None:
+        """Return the items of a domain in the graph, or None."""
+        if self.graph is None or not self.knows(domain):
+            return None
+        return self.graph.vocabularies[domain]
+
+    def catalogue(self, domain: str, items: Vocabulary) -> Catalogue:
+        """Return what is known about `items`, row i describing item i."""
+        features, has = self._given_features(domain, items)
+        if self.graph is None or not self.knows(domain):
+            return Catalogue(len(items), features=features, has_features=has)
+        graph = self.graph
+        index = graph.vocabularies[domain].encode(items.ids, missing="mark")
+        known = index >= 0
+        aligned = bool(known.all()) and bool((np.diff(index) == 1).all()) and index[0] == 0
+
+        edges = graph.data[USER, INTERACTS, domain].edge_index.numpy()
+        counts = np.bincount(edges[1], minlength=len(graph.vocabularies[domain]))
+        popularity = np.where(known, counts[np.where(known, index, 0)], 0).astype(np.float64)
+        if features is None and "x" in graph.data[domain]:
+            store = graph.data[domain]
+            features = store.x.numpy()
+            has = store.has_text.numpy() if "has_text" in store else np.ones(len(features), bool)
+            if not (aligned and len(features) == len(items)):
+                features, has = features[np.where(known, index, 0)], has[index] & known
+        categories, n_categories = _categories(graph, domain, index)
+        return Catalogue(
+            len(items),
+            popularity=popularity,
+            n_users=len(np.unique(edges[0])),
+            features=features,
+            has_features=has,
+            categories=categories,
+            n_categories=n_categories,
+        )
+
+    def _given_features(self, domain: str, items: Vocabulary) -> tuple[Array | None, Array | None]:
+        if domain not in self.item_features:
+            return None, None
+        features = np.asarray(self.item_features[domain], dtype=np.float32)
+        if features.ndim != 2 or len(features) != len(items):
+            raise InputError(
+                f"`item_features` of {domain!r} must have one row per item ({len(items)}); "
+                f"got shape {list(features.shape)}."
+            )
+        length = np.linalg.norm(features, axis=1, keepdims=True)
+        return features / np.maximum(length, 1e-12), length[:, 0] > 0
+
+    def seen(self, domain: str, user_ids: Array, items: Vocabulary) -> sp.csr_matrix | None:
+        """Return training interactions, bool [user_ids, items], or None without a graph."""
+        if self.graph is None or not self.knows(domain):
+            return None
+        graph = self.graph
+        edges = graph.data[USER, INTERACTS, domain].edge_index.numpy()
+        rows = np.full(len(graph.vocabularies[USER]) + 1, -1, dtype=np.int64)
+        rows[graph.vocabularies[USER].encode(user_ids, missing="mark")] = np.arange(len(user_ids))
+        columns = items.encode(graph.vocabularies[domain].ids, missing="mark")
+        user, item = rows[:-1][edges[0]], columns[edges[1]]
+        used = (user >= 0) & (item >= 0)
+        return sp.csr_matrix(
+            (np.ones(int(used.sum()), dtype=bool), (user[used], item[used])),
+            shape=(len(user_ids), len(items)),
+        )
+
+
+def _categories(graph: InterestGraph, domain: str, index: Array) -> tuple[Array | None, int]:
+    column = graph.item_frame(domain)[CATEGORY]
+    codes, names = pd.factorize(column.replace("", None), sort=True)
+    if not len(names):
+        return None, 0
+    return np.where(index >= 0, codes[index], -1).astype(np.int64), len(names)
+
+
+def history_labels(seen: sp.csr_matrix) -> Array:
+    """Label users ``cold`` without a training interaction in the domain, else ``warm``."""
+    return np.where(np.diff(seen.indptr) > 0, WARM, COLD)
+
+
+def user_groups(users: Any) -> pd.Series:
+    """Return the group of each user, indexed by user id as text.
+
+    Parameters
+    ----------
+    users
+        UserTable, or DataFrame with user_id and group.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a user occurs twice.
+    """
+    frame = users if isinstance(users, pd.DataFrame) else getattr(users, "frame", None)
+    if not isinstance(frame, pd.DataFrame) or not {USER_ID, GROUP} <= set(frame.columns):
+        raise InputError("`users` must be a UserTable or a DataFrame with user_id and group.")
+    groups = pd.Series(frame[GROUP].to_numpy(), index=frame[USER_ID].astype(str), dtype=object)
+    if groups.index.has_duplicates:
+        twice = groups.index[groups.index.duplicated()][0]
+        raise InputError(f"`users` holds user {twice!r} more than once.")
+    return groups.replace("", None).dropna().astype(str)

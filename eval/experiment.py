@@ -1,0 +1,264 @@
+"""The whole way: train with validation, and compare systems on the same rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eval.comparison import Comparison, compare_results
+from eval.evaluator import evaluate
+from eval.holdout import hold_out
+from eval.memory import PeakMemory
+from eval.monitoring import ValidationMonitor
+from eval.result import EvaluationResult
+from gnn.base import Model
+from gnn.registry import make_model
+from graphgen.graph import InterestGraph
+from graphgen.log import InteractionLog
+
+__all__ = ["Experiment", "SystemRun", "compare", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    graph: InterestGraph,
+    model: str = "interest-gnn",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    valid: InteractionLog | None = None,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+) -> Model:
+    """Fit a model, choosing what it leaves open on rows that it is not trained on.
+
+    Parameters
+    ----------
+    graph
+        Everything in it is trained on in the end.
+    model
+        Registered name.
+    settings
+        Fields of the model's config.
+    valid
+        Rows to choose on; they must not be in the graph. None holds out rows of the graph itself
+        (`eval.holdout.hold_out`), chooses on them, and then fits again on everything.
+    seed
+        Same seed, same result.
+    checkpoint
+        Folder of resumable state.
+    progress
+        Show progress bars.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyx"), "domain": "book"})
+    >>> train(graphgen.build_graph(log, encoder="none"), "item-knn")
+    ItemKNN(fitted on 3 users)
+    """
+    settings = dict(settings or {})
+    fresh = make_model(model, **settings)
+    if valid is not None:
+        monitor = ValidationMonitor(valid, seed=seed)
+        return fresh.fit(
+            graph, seed=seed, monitor=monitor, checkpoint=checkpoint, progress=progress
+        )
+    if not fresh.chooses:
+        return fresh.fit(graph, seed=seed, checkpoint=checkpoint, progress=progress)
+    smaller, rows = hold_out(graph, seed=seed)
+    if not len(rows):
+        logger.warning("No history is long enough to hold rows out; training with the defaults.")
+        return fresh.fit(graph, seed=seed, checkpoint=checkpoint, progress=progress)
+    logger.info("Choosing on %d held-out interactions, then fitting on all.", len(rows))
+    chooser = fresh.fit(
+        smaller,
+        seed=seed,
+        monitor=ValidationMonitor(rows, seed=seed),
+        checkpoint=_beside(checkpoint, "choose"),
+        progress=progress,
+    )
+    final = make_model(model, **{**settings, **chooser.chosen_})
+    return final.fit(graph, seed=seed, checkpoint=_beside(checkpoint, "refit"), progress=progress)
+
+
+def _beside(checkpoint: Path | None, stage: str) -> Path | None:
+    return None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{stage}")
+
+
+@dataclass
+class SystemRun:
+    """What one system cost and gave.
+
+    Attributes
+    ----------
+    result
+        Its evaluation.
+    fit_seconds, score_seconds
+        Wall time of training, and of ranking and scoring the test users.
+    peak_megabytes
+        Most memory resident while it was fitted and judged.
+    model
+        The fitted model; None for a file of recommendations.
+    """
+
+    result: EvaluationResult
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    peak_megabytes: float = 0.0
+    model: Model | None = None
+
+
+@dataclass
+class Experiment:
+    """Every system's run, and the comparison of them."""
+
+    comparison: Comparison
+    runs: dict[str, SystemRun] = field(default_factory=dict)
+
+    @property
+    def costs(self) -> pd.DataFrame:
+        """Seconds and megabytes of each system."""
+        return pd.DataFrame(
+            {
+                "system": list(self.runs),
+                "fit_seconds": [run.fit_seconds for run in self.runs.values()],
+                "score_seconds": [run.score_seconds for run in self.runs.values()],
+                "peak_megabytes": [run.peak_megabytes for run in self.runs.values()],
+            }
+        )
+
+    def to_markdown(self) -> str:
+        """Return the comparison and the costs as Markdown."""
+        lines = ["| system | fit s | rank s | peak GB |", "|---|--:|--:|--:|"]
+        lines += [
+            f"| {name} | {run.fit_seconds:,.1f} | {run.score_seconds:,.1f} | "
+            f"{run.peak_megabytes / 1000:,.2f} |"
+            for name, run in self.runs.items()
+        ]
+        return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Write the report; costs and resolved settings are part of its JSON."""
+        self.comparison.meta["costs"] = self.costs.to_dict("records")
+        self.comparison.meta["models"] = {
+            name: {"config": run.model.config.to_dict(), "chosen": run.model.chosen_}
+            for name, run in self.runs.items()
+            if run.model is not None
+        }
+        self.comparison.save(path)
+
+
+def compare(
+    graph: InterestGraph,
+    test: InteractionLog,
+    models: Sequence[str],
+    *,
+    valid: InteractionLog | None = None,
+    recommendations: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    k: int | Sequence[int] = 20,
+    by: Sequence[str] | None = None,
+    baseline: str | None = None,
+    seed: int = 0,
+    bootstrap: int = 1000,
+    progress: bool = False,
+    on_run: Callable[[str, SystemRun], None] | None = None,
+) -> Experiment:
+    """Train models on one graph and judge them, and lists of other systems, on the same rows.
+
+    Parameters
+    ----------
+    graph
+        Training interactions; no row of `valid` or `test` may be in it.
+    test
+        Rows to judge by; never used for training or choosing.
+    models
+        Registered names, trained in this order.
+    valid
+        Rows to choose on; None holds out rows of the graph.
+    recommendations
+        Lists of other systems by name: a table, or a path.
+    settings
+        Fields of the models' configs, by model.
+    k, by, bootstrap
+        As in `eval.evaluate`.
+    baseline
+        System that the others are tested against; None tests against the best of the rest.
+    seed
+        Of training, ties and intervals.
+    progress
+        Show progress bars.
+    on_run
+        Called with each system's name and run as soon as it is done.
+
+    Returns
+    -------
+    Experiment
+    """
+    runs: dict[str, SystemRun] = {}
+    for name in models:
+        with PeakMemory() as peak:
+            started = time.perf_counter()
+            model = train(
+                graph,
+                name,
+                settings=(settings or {}).get(name),
+                valid=valid,
+                seed=seed,
+                progress=progress,
+            )
+            fitted = time.perf_counter()
+            result = evaluate(
+                model,
+                test,
+                k=k,
+                graph=graph,
+                by=by,
+                bootstrap=bootstrap,
+                seed=seed,
+                progress=progress,
+                name=name,
+            )
+        runs[name] = SystemRun(
+            result,
+            fit_seconds=fitted - started,
+            score_seconds=result.meta["seconds"]["ranking"],
+            peak_megabytes=peak.megabytes,
+            model=model,
+        )
+        if on_run is not None:
+            on_run(name, runs[name])
+    for name, table in (recommendations or {}).items():
+        with PeakMemory() as peak:
+            result = evaluate(
+                table,
+                test,
+                k=k,
+                graph=graph,
+                by=by,
+                bootstrap=bootstrap,
+                seed=seed,
+                progress=progress,
+                name=name,
+            )
+        runs[name] = SystemRun(
+            result,
+            score_seconds=result.meta["seconds"]["ranking"],
+            peak_megabytes=peak.megabytes,
+        )
+        if on_run is not None:
+            on_run(name, runs[name])
+    results = {name: run.result for name, run in runs.items()}
+    return Experiment(compare_results(results, baseline=baseline, seed=seed), runs)

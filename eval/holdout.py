@@ -1,0 +1,178 @@
+"""Holding rows of a graph back, so that a model can choose on what it was not trained on."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, USER, USER_ID
+
+__all__ = ["hold_out"]
+
+SETTING = "setting"
+WARM, COLD_USER, COLD_ITEM = "warm", "cold_user", "cold_item"
+# People with fewer interactions in a domain keep them all.
+MIN_HISTORY = 4
+
+
+@dataclass
+class _Edges:
+    """Interactions of all domains: item is an index inside its domain."""
+
+    user: np.ndarray
+    item: np.ndarray
+    domain: np.ndarray
+    place: np.ndarray
+    """Place within the person's history in the domain, from 0."""
+    length: np.ndarray
+    """Length of that history."""
+
+
+def hold_out(
+    graph: InterestGraph, *, share: float = 0.1, cold_share: float = 0.05, seed: int = 0
+) -> tuple[InterestGraph, InteractionLog]:
+    """Split a graph's interactions into a smaller graph and rows to choose on.
+
+    The rows imitate what a model will meet:
+
+    - ``warm``: one contiguous block of each history of at least 4 in a domain, `share` of its
+      length; the latest where the graph has times, else at a random place. (A random scatter
+      misleads where a history's neighbours resemble each other.)
+    - ``cold_user``: of the people active in several domains, `cold_share` lose one domain.
+    - ``cold_item``: where a domain has items with text and without interactions, as many others
+      with text lose theirs, at most `cold_share` of them.
+
+    Parameters
+    ----------
+    graph
+        Graph of all interactions. It is not changed.
+    share, cold_share
+        As above; in (0, 1).
+    seed
+        Draws the blocks, people and items.
+
+    Returns
+    -------
+    smaller
+        The graph without the held-out edges; all nodes, features and semantic edges stay.
+    rows
+        The held-out interactions, with a column ``setting``. O(edges) in all.
+    """
+    generator = np.random.default_rng(seed)
+    edges = _edges(graph)
+    setting = np.full(len(edges.user), "", dtype=object)
+    block = _blocks(edges, share, generator, latest=_has_time(graph))
+    setting[block] = WARM
+    setting[_lost_domains(edges, cold_share, generator)] = COLD_USER
+    setting[_lost_items(graph, edges, cold_share, generator)] = COLD_ITEM
+    held = setting != ""
+    rows = pd.DataFrame(
+        {
+            USER_ID: graph.vocabularies[USER].decode(edges.user[held]),
+            DOMAIN: np.asarray(graph.domains, dtype=object)[edges.domain[held]],
+            ITEM_ID: "",
+            SETTING: setting[held],
+        }
+    )
+    for number, domain in enumerate(graph.domains):
+        own = held & (edges.domain == number)
+        rows.loc[edges.domain[held] == number, ITEM_ID] = graph.vocabularies[domain].decode(
+            edges.item[own]
+        )
+    return _without(graph, held), InteractionLog(rows)
+
+
+def _has_time(graph: InterestGraph) -> bool:
+    return any("time" in graph.data[USER, INTERACTS, domain] for domain in graph.domains)
+
+
+def _edges(graph: InterestGraph) -> _Edges:
+    users, items, domains, places, lengths = [], [], [], [], []
+    for number, domain in enumerate(graph.domains):
+        index = graph.data[USER, INTERACTS, domain].edge_index.numpy()
+        count = np.bincount(index[0], minlength=graph.n_users)
+        start = np.cumsum(count) - count
+        users.append(index[0])
+        items.append(index[1])
+        domains.append(np.full(index.shape[1], number))
+        places.append(np.arange(index.shape[1]) - start[index[0]])
+        lengths.append(count[index[0]])
+    return _Edges(*(np.concatenate(part) for part in (users, items, domains, places, lengths)))
+
+
+def _blocks(
+    edges: _Edges, share: float, generator: np.random.Generator, *, latest: bool
+) -> np.ndarray:
+    size = np.maximum(1, np.round(edges.length * share)).astype(np.int64)
+    first = edges.length - size
+    if not latest:
+        # One draw for each history: that of its first edge, handed on to the others.
+        draw = generator.random(len(edges.user))
+        draw = draw[np.arange(len(edges.user)) - edges.place]
+        first = (draw * (first + 1)).astype(np.int64)
+    inside = (edges.place >= first) & (edges.place < first + size)
+    return inside & (edges.length >= MIN_HISTORY)
+
+
+def _lost_domains(edges: _Edges, share: float, generator: np.random.Generator) -> np.ndarray:
+    n_domains = int(edges.domain.max()) + 1
+    active = np.unique(edges.user * n_domains + edges.domain)
+    user, domain = active // n_domains, active % n_domains
+    several = np.bincount(user)[user] > 1
+    user, domain = user[several], domain[several]
+    if not len(user):
+        return np.zeros(len(edges.user), dtype=bool)
+    order = generator.permutation(len(user))
+    # The first of each person's domains in a random order is the one to lose.
+    people, first = np.unique(user[order], return_index=True)
+    lost = domain[order][first]
+    chosen = generator.random(len(people)) < share
+    code = people[chosen] * n_domains + lost[chosen]
+    return np.isin(edges.user * n_domains + edges.domain, code)
+
+
+def _lost_items(
+    graph: InterestGraph, edges: _Edges, share: float, generator: np.random.Generator
+) -> np.ndarray:
+    lost = np.zeros(len(edges.user), dtype=bool)
+    for number, domain in enumerate(graph.domains):
+        if "x" not in graph.data[domain]:
+            continue
+        own = edges.domain == number
+        text = graph.data[domain].has_text.numpy()
+        count = np.bincount(edges.item[own], minlength=len(text))
+        warm, cold = np.flatnonzero(text & (count > 0)), int((text & (count == 0)).sum())
+        n_lost = min(cold, int(share * len(warm)))
+        chosen = generator.choice(warm, n_lost, replace=False)
+        lost |= own & np.isin(edges.item, chosen)
+    return lost
+
+
+def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
+    data = copy.copy(graph.data)
+    start = 0
+    for domain in graph.domains:
+        source = graph.data[USER, INTERACTS, domain]
+        count = source.edge_index.shape[1]
+        kept = torch.from_numpy(np.flatnonzero(~held[start : start + count]))
+        start += count
+        del data[domain, REV_INTERACTS, USER]
+        store = data[USER, INTERACTS, domain]
+        store.edge_index = source.edge_index[:, kept]
+        for name in ("weight", "time"):
+            if name in source:
+                store[name] = source[name][kept]
+    add_reverse_edges(data)
+    return InterestGraph(
+        data,
+        graph.vocabularies,
+        item_tables=graph._item_tables,
+        cutoff=graph.cutoff,
+        provenance={**graph.provenance, "held_out": int(held.sum())},
+    )

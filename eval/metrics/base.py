@@ -1,0 +1,250 @@
+"""What every metric shares: one hit matrix per block of users, and what is known of a catalogue."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+__all__ = ["Array", "Catalogue", "CatalogueMetric", "ListMetric", "Metric", "RankedLists"]
+
+Array: TypeAlias = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What is known about the items of one domain, and about its training interactions.
+
+    Attributes
+    ----------
+    n_items
+        Number of items that could have been recommended.
+    popularity
+        float64 [n_items]: training interactions of each item, or None.
+    n_users
+        Number of users with a training interaction in the domain (0 if unknown).
+    features
+        float32 [n_items, dim], rows of length one, or None.
+    has_features
+        bool [n_items]: rows of `features` that mean something.
+    categories
+        int64 [n_items], -1 where unknown, or None.
+    n_categories
+        Number of different categories.
+    complete
+        True where `n_items` counts every item that could have been recommended; None where only
+        those that occur are known.
+    """
+
+    n_items: int
+    popularity: Array | None = None
+    n_users: int = 0
+    features: Array | None = None
+    has_features: Array | None = None
+    categories: Array | None = None
+    n_categories: int = 0
+    complete: bool | None = True
+
+    @cached_property
+    def tail(self) -> Array | None:
+        """Bool [n_items]: outside the most popular items that make up 80 % of interactions."""
+        if self.popularity is None:
+            return None
+        order = np.argsort(-self.popularity, kind="stable")
+        before = np.cumsum(self.popularity[order]) - self.popularity[order]
+        tail = np.empty(self.n_items, dtype=bool)
+        tail[order] = before >= 0.8 * self.popularity.sum()
+        return tail
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLists:
+    """The best items of a block of users in one domain, and which of them are relevant.
+
+    Attributes
+    ----------
+    items
+        int64 [users, length], best first; -1 where a list is shorter than `length`.
+        Numbers at or above ``catalogue.n_items`` are items the catalogue does not hold.
+    hits
+        bool [users, length]: the item is relevant.
+    n_relevant
+        int64 [users]: relevant items of the user, recommended or not; at least 1.
+    catalogue
+        What is known about the items.
+    profile
+        float64 [users, n_categories]: how the user's training interactions in the domain spread
+        over categories (rows sum to 1, or to 0 without history), or None.
+    relevant_categories
+        int64 [pairs, 2]: (row, category) of every relevant item with a known category, or None.
+
+    Examples
+    --------
+    >>> lists = RankedLists.of([[4, 2, 7]], [{2, 9}])
+    >>> lists.hits.tolist(), lists.n_relevant.tolist()
+    ([[False, True, False]], [2])
+    """
+
+    items: Array
+    hits: Array
+    n_relevant: Array
+    catalogue: Catalogue
+    profile: Array | None = None
+    relevant_categories: Array | None = None
+
+    @classmethod
+    def of(
+        cls,
+        items: Any,
+        relevant: Any,
+        catalogue: Catalogue | None = None,
+        **known: Any,
+    ) -> RankedLists:
+        """Build from plain lists, for trying a metric out (loops over users: small input only).
+
+        Parameters
+        ----------
+        items
+            One list of item numbers per user, of equal length (pad with -1).
+        relevant
+            One set of item numbers per user.
+        catalogue
+            What is known of the items; default: their number only.
+        **known
+            Further attributes (`profile`, `relevant_categories`).
+        """
+        ranked = np.asarray(items, dtype=np.int64)
+        hits = np.array(
+            [[item in good for item in row] for row, good in zip(ranked, relevant, strict=True)]
+        )
+        size = max(int(ranked.max(initial=0)), *(max(good, default=0) for good in relevant)) + 1
+        return cls(
+            items=ranked,
+            hits=hits.reshape(ranked.shape) & (ranked >= 0),
+            n_relevant=np.array([len(good) for good in relevant], dtype=np.int64),
+            catalogue=catalogue or Catalogue(n_items=size),
+            **known,
+        )
+
+    @property
+    def length(self) -> int:
+        """Number of places in a list."""
+        return int(self.items.shape[1])
+
+    @cached_property
+    def hit_counts(self) -> Array:
+        """float64 [users, length]: relevant items up to and including each place."""
+        return np.cumsum(self.hits, axis=1, dtype=np.float64)
+
+    @cached_property
+    def gains(self) -> Array:
+        """float64 [users, length]: discounted gain up to and including each place."""
+        return np.cumsum(self.hits * self.discounts, axis=1)
+
+    @cached_property
+    def discounts(self) -> Array:
+        """float64 [length]: ``1 / log2(1 + place)``."""
+        return 1.0 / np.log2(np.arange(2, self.length + 2))
+
+    @cached_property
+    def first_hit(self) -> Array:
+        """int64 [users]: place of the first relevant item from 0; `length` where there is none."""
+        first = self.hits.argmax(axis=1)
+        return np.where(self.hits[np.arange(len(first)), first], first, self.length)
+
+    @cached_property
+    def sizes(self) -> Array:
+        """int64 [users]: how many items each list really holds."""
+        return np.count_nonzero(self.items >= 0, axis=1)
+
+    @cached_property
+    def known(self) -> Array:
+        """Bool [users, length]: the place holds an item of the catalogue."""
+        return (self.items >= 0) & (self.items < self.catalogue.n_items)
+
+    def take(self, values: Array, fill: float) -> Array:
+        """Look up a value per item of the catalogue; `fill` where the place holds none."""
+        if not len(values):
+            return np.full(self.items.shape, fill)
+        return np.where(self.known, values[np.where(self.known, self.items, 0)], fill)
+
+    def mean_over(self, values: Array, k: int, where: Array | None = None) -> Array:
+        """Average a value per place over the first `k` places that hold known items."""
+        used = (self.known if where is None else where)[:, :k]
+        count = used.sum(axis=1)
+        total = np.where(used, values[:, :k], 0.0).sum(axis=1)
+        return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+
+
+class Metric(ABC):
+    """A named number about recommendation lists; the docstring of each states its conventions.
+
+    Attributes
+    ----------
+    name
+        Key in tables, in kebab-case; the column is ``name@k``, or ``name`` where k has no meaning.
+    title
+        What a report calls it.
+    higher_is_better
+        None where neither direction is better in itself.
+    needs
+        Attributes of `Catalogue` or `RankedLists` without which it cannot be computed.
+    uses_truth
+        Whether it changes with what is relevant (else it is the same in every slice).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    higher_is_better: ClassVar[bool | None] = True
+    needs: ClassVar[tuple[str, ...]] = ()
+    uses_truth: ClassVar[bool] = True
+
+    def missing(self, lists: RankedLists) -> tuple[str, ...]:
+        """Return those of `needs` that these lists do not carry."""
+        return tuple(
+            need
+            for need in self.needs
+            if getattr(lists if hasattr(lists, need) else lists.catalogue, need) is None
+        )
+
+    @staticmethod
+    def column(name: str, k: int | None) -> str:
+        """Return the column of a metric in tables."""
+        return name if k is None else f"{name}@{k}"
+
+
+class ListMetric(Metric):
+    """A metric with one value per user and k."""
+
+    @abstractmethod
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return float64 [users]; NaN for a user for whom the metric has no meaning.
+
+        Parameters
+        ----------
+        lists
+            At least `k` places long.
+        k
+            How many places count.
+        """
+
+
+class CatalogueMetric(Metric):
+    """A metric of all lists together, computed from how often each item was recommended."""
+
+    uses_truth = False
+
+    @abstractmethod
+    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+        """Return the value.
+
+        Parameters
+        ----------
+        exposure
+            int64 [n_items]: in how many lists each item of the catalogue stands.
+        catalogue
+            What is known about the items.
+        """

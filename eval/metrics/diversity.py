@@ -1,0 +1,234 @@
+"""How varied, how broad and how fresh the recommendations are.
+
+Lists are looked at as they are, relevant or not. Places that hold no item of the catalogue are
+left out of means. Metrics of the whole catalogue have one value per domain and none per user.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from eval.metrics.base import Array, Catalogue, CatalogueMetric, ListMetric, RankedLists
+
+__all__ = [
+    "AveragePopularity",
+    "CategoryDistance",
+    "Coverage",
+    "Entropy",
+    "Gini",
+    "IntraListDistance",
+    "Novelty",
+    "TailShare",
+]
+
+
+class IntraListDistance(ListMetric):
+    """Mean cosine distance between two different items of the list, from item features.
+
+    Items without features are left out; a list with fewer than two items with features has no
+    value. Computed from the length of the sum of the vectors, in time linear in k.
+
+    References
+    ----------
+    Ziegler et al., "Improving recommendation lists through topic diversification", WWW 2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(3, features=np.eye(3, dtype=np.float32), has_features=np.ones(3, bool))
+    >>> IntraListDistance()(RankedLists.of([[0, 1, 2]], [{0}], shelf), 3).tolist()
+    [1.0]
+    """
+
+    name, title, needs = "ild", "Intra-list distance", ("features",)
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a distance in [0, 2]; float64 [users]."""
+        vectors = np.asarray(lists.catalogue.features, dtype=np.float32)
+        used = lists.known[:, :k]
+        if lists.catalogue.has_features is not None:
+            used = used & (lists.take(lists.catalogue.has_features, 0)[:, :k] > 0)
+        sums = torch.nn.functional.embedding_bag(
+            torch.from_numpy(np.where(used, lists.items[:, :k], 0)),
+            torch.from_numpy(vectors),
+            mode="sum",
+            per_sample_weights=torch.from_numpy(used.astype(np.float32)),
+        ).numpy()
+        n = used.sum(axis=1)
+        pairs = n * (n - 1.0)
+        cosines = np.einsum("ud,ud->u", sums, sums, dtype=np.float64) - n
+        mean = np.divide(cosines, pairs, out=np.full(len(n), np.nan), where=pairs > 0)
+        return np.clip(1.0 - mean, 0.0, 2.0)
+
+
+class CategoryDistance(ListMetric):
+    """Share of pairs of items in the list that are of different categories.
+
+    Items without a category are left out; a list with fewer than two others has no value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(3, categories=np.array([0, 0, 1]), n_categories=2)
+    >>> CategoryDistance()(RankedLists.of([[0, 1, 2]], [{0}], shelf), 3).round(3).tolist()
+    [0.667]
+    """
+
+    name, title, needs = "ild-category", "Intra-list distance (categories)", ("categories",)
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a share in [0, 1]; float64 [users]."""
+        kinds = np.sort(_categories(lists)[:, :k], axis=1)
+        n = np.count_nonzero(kinds >= 0, axis=1)
+        # In a sorted row, place i ends `run` equal items: it forms run - 1 pairs with the others.
+        starts = np.ones(kinds.shape, dtype=bool)
+        starts[:, 1:] = kinds[:, 1:] != kinds[:, :-1]
+        places = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
+        run_start = np.maximum.accumulate(np.where(starts, places, 0), axis=1)
+        same = np.where(kinds >= 0, places - run_start, 0).sum(axis=1)
+        pairs = n * (n - 1) / 2
+        return 1.0 - np.divide(same, pairs, out=np.full(len(n), np.nan), where=pairs > 0)
+
+
+class Novelty(ListMetric):
+    """Mean self-information of the recommended items, in bits.
+
+    ``-log2(interactions of the item / users of the domain)`` in training; an item nobody has
+    touched counts as touched once, so that it is finite.
+
+    References
+    ----------
+    Vargas and Castells, "Rank and relevance in novelty and diversity metrics", RecSys 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(2, popularity=np.array([4.0, 1.0]), n_users=8)
+    >>> Novelty()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
+    [2.0]
+    """
+
+    name, title, needs = "novelty", "Novelty (bits)", ("popularity",)
+    higher_is_better = None
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return bits, at least 0; float64 [users]."""
+        popularity = np.asarray(lists.catalogue.popularity)
+        share = np.maximum(popularity, 1.0) / max(lists.catalogue.n_users, 1)
+        bits = -np.log2(np.minimum(share, 1.0))
+        return lists.mean_over(lists.take(bits, 0.0), k)
+
+
+class AveragePopularity(ListMetric):
+    """Mean, over the list, of the share of the domain's training users who touched the item.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(2, popularity=np.array([4.0, 2.0]), n_users=8)
+    >>> AveragePopularity()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
+    [0.375]
+    """
+
+    name, title, needs = "popularity", "Average popularity", ("popularity",)
+    higher_is_better = None
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a share in [0, 1]; float64 [users]."""
+        share = np.asarray(lists.catalogue.popularity) / max(lists.catalogue.n_users, 1)
+        return lists.mean_over(lists.take(share, 0.0), k)
+
+
+class TailShare(ListMetric):
+    """Share of the list that lies outside the head of the catalogue.
+
+    The head is the smallest set of most popular items that takes 80 % of training interactions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(3, popularity=np.array([8.0, 1.0, 1.0]), n_users=10)
+    >>> TailShare()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
+    [0.5]
+    """
+
+    name, title, needs = "tail-share", "Long-tail share", ("popularity",)
+    higher_is_better = None
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a share in [0, 1]; float64 [users]."""
+        tail = np.asarray(lists.catalogue.tail, dtype=np.float64)
+        return lists.mean_over(lists.take(tail, 0.0), k)
+
+
+class Coverage(CatalogueMetric):
+    """Share of the catalogue that stands in at least one list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Coverage()(np.array([3, 0, 1, 0]), Catalogue(4))
+    0.5
+    """
+
+    name, title, needs = "coverage", "Catalogue coverage", ("complete",)
+
+    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+        """Return a share in [0, 1]."""
+        return float(np.count_nonzero(exposure) / catalogue.n_items)
+
+
+class Gini(CatalogueMetric):
+    """Gini index of how often the items of the catalogue are recommended.
+
+    0 where every item appears equally often, towards 1 where one item takes every place; items
+    never recommended count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Gini()(np.array([2, 2]), Catalogue(2)), Gini()(np.array([4, 0]), Catalogue(2))
+    (0.0, 0.5)
+    """
+
+    name, title, needs = "gini", "Gini index of exposure", ("complete",)
+    higher_is_better = False
+
+    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+        """Return a number in [0, 1]; NaN where nothing was recommended."""
+        ordered = np.sort(exposure).astype(np.float64)
+        n, total = len(ordered), ordered.sum()
+        if total == 0:
+            return float("nan")
+        return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+
+
+class Entropy(CatalogueMetric):
+    """Shannon entropy, in bits, of which item a recommended place holds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Entropy()(np.array([2, 2, 0]), Catalogue(3))
+    1.0
+    """
+
+    name, title = "entropy", "Entropy of exposure (bits)"
+
+    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+        """Return bits, from 0 to ``log2(n_items)``; NaN where nothing was recommended."""
+        if exposure.sum() == 0:
+            return float("nan")
+        share = exposure[exposure > 0] / exposure.sum()
+        return float(max(0.0, -(share * np.log2(share)).sum()))
+
+
+def _categories(lists: RankedLists) -> Array:
+    """int64 [users, length]: category of each place, -1 where there is none."""
+    return lists.take(np.asarray(lists.catalogue.categories), -1).astype(np.int64)

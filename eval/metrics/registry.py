@@ -1,0 +1,75 @@
+"""Which metrics there are, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+
+from eval.metrics import classification, diversity, ranking
+from eval.metrics.base import Metric
+from graphgen.errors import ConfigError
+
+__all__ = ["get_metric", "list_metrics", "select_metrics"]
+
+MODULES = (ranking, classification, diversity)
+
+
+@cache
+def list_metrics() -> dict[str, Metric]:
+    """Return every metric, by name, in the order reports show them.
+
+    Examples
+    --------
+    >>> list(list_metrics())[:3]
+    ['recall', 'ndcg', 'precision']
+    """
+    found = {}
+    for module in MODULES:
+        for attribute in module.__all__:
+            thing = getattr(module, attribute)
+            if isinstance(thing, type) and issubclass(thing, Metric):
+                found[thing.name] = thing()
+    first = ("recall", "ndcg", "precision", "f1", "hit-rate", "mrr", "map", "r-precision", "auc")
+    return {name: found[name] for name in (*first, *(n for n in found if n not in first))}
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric of a name or of a column such as ``ndcg@20``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message names the near miss.
+
+    Examples
+    --------
+    >>> get_metric("ndcg@20").title
+    'NDCG'
+    """
+    key = name.partition("@")[0].lower().replace("_", "-")
+    metrics = list_metrics()
+    if key not in metrics:
+        near = difflib.get_close_matches(key, metrics, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(metrics)}."
+        raise ConfigError(f"There is no metric {name!r}; {hint}")
+    return metrics[key]
+
+
+def select_metrics(names: Iterable[str] | None) -> list[Metric]:
+    """Return the metrics named, or all of them for None; each once.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or nothing is named.
+    """
+    if names is None:
+        return list(list_metrics().values())
+    chosen = {
+        metric.name: metric
+        for metric in map(get_metric, [names] if isinstance(names, str) else names)
+    }
+    if not chosen:
+        raise ConfigError("`metrics` is empty; leave it out for all of them.")
+    return list(chosen.values())

@@ -1,0 +1,234 @@
+"""Results as tables: which numbers to show, how to round them, and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from eval.metrics.registry import get_metric
+from eval.result import DOMAIN, MACRO, SLICE
+
+if TYPE_CHECKING:
+    from eval.comparison import Comparison
+    from eval.result import EvaluationResult
+
+__all__ = ["comparison_markdown", "headline", "result_markdown"]
+
+MAIN_K = 20
+HEADLINE = ("recall", "ndcg", "hit-rate", "auc", "ild", "coverage", "novelty")
+TIED = "†"
+# Above so many domains, tables by domain show the first of them and point to metrics.csv.
+MAX_DOMAINS = 40
+
+
+def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[str]:
+    """Choose the few metrics that a table by domain has room for.
+
+    Examples
+    --------
+    >>> headline(["recall@10", "recall@20", "f1@10", "ndcg@10", "ndcg@20", "auc"])
+    ['recall@20', 'ndcg@20', 'auc']
+    """
+    lengths = sorted({int(c.split("@")[1]) for c in columns if "@" in c})
+    main = MAIN_K if MAIN_K in lengths else (lengths or [0])[-1]
+    wanted = [w for name in names for w in (name, f"{name}@{main}")]
+    return [c for c in wanted if c in columns] or list(columns)[:6]
+
+
+def column_title(column: str) -> str:
+    """Return what a report calls a metric column.
+
+    Examples
+    --------
+    >>> column_title("hit-rate@20")
+    'Hit rate@20'
+    """
+    name, at, k = column.partition("@")
+    return get_metric(name).title + at + k
+
+
+def number(value: float) -> str:
+    """Round for reading: four decimals below 1, three significant digits or more above.
+
+    Examples
+    --------
+    >>> number(0.04161), number(12.3456), number(float("nan"))
+    ('0.0416', '12.35', '–')
+    """
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.2f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval, or nothing where there is none."""
+    return f"[{number(low)}, {number(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
+
+
+def slice_title(name: str) -> str:
+    """Return what a report calls a slice.
+
+    Examples
+    --------
+    >>> slice_title("all"), slice_title("setting=cold_user")
+    ('all users', 'setting: cold_user')
+    """
+    return "all users" if name == "all" else name.replace("=", ": ", 1)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay cells out as a Markdown table; columns after the first are set right."""
+    lines = [
+        "| " + " | ".join(header) + " |",
+        "|" + "|".join([":--"] + ["--:"] * (len(header) - 1)) + "|",
+    ]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+Row = list[tuple[str, str]]
+
+
+def rows_by(frame: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Index the rows of a table by the values of some columns."""
+    records: list[dict[str, Any]] = [
+        {str(name): value for name, value in row.items()} for row in frame.to_dict("records")
+    ]
+    return {tuple(record[key] for key in keys): record for record in records}
+
+
+def by_slice(result: EvaluationResult, columns: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """Return header and rows (metric by slice, macro over domains) of value and interval."""
+    macro = result.summary[result.summary[DOMAIN] == MACRO]
+    found = rows_by(macro, "metric", SLICE)
+    header = ["metric", *map(slice_title, result.slices)]
+    rows = [
+        [(column_title(column), ""), *(_cell(found.get((column, n))) for n in result.slices)]
+        for column in columns
+    ]
+    return header, rows
+
+
+def by_domain(
+    result: EvaluationResult, columns: Sequence[str], name: str
+) -> tuple[list[str], list[Row]]:
+    """Return header and rows (domain by headline metric) of one slice."""
+    part = result.summary[result.summary[SLICE] == name]
+    users = {str(d): int(n) for d, n in part.groupby(DOMAIN)["n_users"].max().items()}
+    found = rows_by(part, "metric", DOMAIN)
+    header = ["domain", "users", *map(column_title, columns)]
+    domains = [d for d in [MACRO, *result.domains] if d in users][: MAX_DOMAINS + 1]
+    rows = [
+        [(d, ""), (f"{users[d]:,}", ""), *(_cell(found.get((column, d))) for column in columns)]
+        for d in domains
+    ]
+    return header, rows
+
+
+def _cell(row: dict[str, Any] | None) -> tuple[str, str]:
+    if row is None:
+        return "–", ""
+    value = number(float(row["value"]))
+    spread = float(row.get("sd_seeds", np.nan))
+    if np.isfinite(spread):
+        value += f" ±{number(spread)}"
+    return value, interval(float(row["low"]), float(row["high"]))
+
+
+def by_system(
+    comparison: Comparison, columns: Sequence[str], name: str, domain: str
+) -> tuple[list[str], list[list[tuple[str, str, str]]]]:
+    """Return header and rows (system by metric) of value, interval and mark.
+
+    The mark is ``best``, ``tied`` (cannot be told from the best) or empty.
+    """
+    table = comparison.table
+    found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "metric", "system")
+    rows = []
+    for system in comparison.systems:
+        cells = [(system, "", "")]
+        for column in columns:
+            row = found.get((column, system))
+            mark = ""
+            if row is not None:
+                mark = "best" if row["best"] else "tied" if row["tied"] else ""
+            cells.append((*_cell(row), mark))
+        rows.append(cells)
+    return ["system", *map(column_title, columns)], rows
+
+
+def legend(comparison: Comparison) -> str:
+    """Explain the marks of a comparison in one sentence or two."""
+    meta = comparison.meta
+    return (
+        f"Bold is best; {TIED} cannot be told from the best (paired randomisation test on the same "
+        f"users, {meta['permutations']:,} sign patterns, Holm correction over {meta['n_tests']:,} "
+        f"tests, level {meta['alpha']:g}). Intervals: 95 % bootstrap over users."
+        + (
+            " ± is the standard deviation over seeds."
+            if "sd_seeds" in comparison.table.columns
+            else ""
+        )
+    )
+
+
+def result_markdown(result: EvaluationResult, metrics: Sequence[str] | None = None) -> str:
+    """Return the report of one system in Markdown."""
+    columns = list(metrics) if metrics is not None else result.metrics
+    head = headline(columns)
+    header, rows = by_slice(result, columns)
+    parts = [
+        f"# {result.name}",
+        "Macro over domains, with 95 % bootstrap intervals over users.",
+        markdown_table(header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]),
+    ]
+    for name in result.slices:
+        header, rows = by_domain(result, head, name)
+        parts += [
+            f"## By domain, {slice_title(name)}",
+            markdown_table(
+                header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]
+            ),
+        ]
+    return "\n\n".join([*parts, *_notes(result)]) + "\n"
+
+
+def comparison_markdown(
+    comparison: Comparison,
+    metrics: Sequence[str] | None = None,
+    slices: Sequence[str] | None = None,
+    domains: Sequence[str] | None = None,
+) -> str:
+    """Return the comparison in Markdown; None shows the headline metrics, or all."""
+    columns = list(metrics) if metrics is not None else headline(comparison.metrics)
+    if domains is None:
+        several = comparison.domains if len(comparison.domains) > 1 else []
+        domains = [MACRO, *several][: MAX_DOMAINS + 1]
+    parts = ["# Comparison", legend(comparison)]
+    for name in slices if slices is not None else comparison.slices:
+        for domain in domains:
+            header, rows = by_system(comparison, columns, name, domain)
+            if all(cell[0] == "–" for row in rows for cell in row[1:]):
+                continue
+            where = "macro over domains" if domain == MACRO else domain
+            parts.append(f"## {slice_title(name).capitalize()}, {where}")
+            parts.append(markdown_table(header, [[_marked(cell) for cell in row] for row in rows]))
+    notes = [n for result in comparison.results.values() for n in _notes(result, result.name)]
+    return "\n\n".join([*parts, *notes]) + "\n"
+
+
+def _marked(cell: tuple[str, str, str]) -> str:
+    value, bounds, mark = cell
+    value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
+    return f"{value} {bounds}".strip()
+
+
+def _notes(result: EvaluationResult, name: str = "") -> list[str]:
+    lead = f"{name}: " if name else ""
+    notes = [f"- {lead}{note}" for note in result.meta.get("notes", [])]
+    missing = result.meta.get("not_computed", {})
+    notes += [f"- {lead}{metric} was not computed: {why}" for metric, why in missing.items()]
+    return ["\n".join(notes)] if notes else []

@@ -1,0 +1,422 @@
+"""The contract of every model: checks, ids, masking and top-k live here, once."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from gnn.data import TrainingData, UserBatch
+from graphgen.config import Config as Settings
+from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
+from graphgen.graph import InterestGraph
+from graphgen.log import InteractionLog
+from graphgen.progress import progress_bar
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
+from graphgen.topk import top_k
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["FitOptions", "Model", "Monitor"]
+
+logger = logging.getLogger(__name__)
+
+# float32 scores held at once: 2^22 are 16 MB, which stays near the last-level cache.
+BLOCK_SCORES = 1 << 22
+
+
+class Monitor(Protocol):
+    """Validation during training: rows that are never trained on, and a figure to raise."""
+
+    truth: InteractionLog
+
+    def __call__(self, model: Model) -> float:
+        """Return the validation metric of the model as it stands; higher is better."""
+        ...
+
+
+class FitOptions(Settings):
+    """How one call of `fit` runs; nothing in here changes what is learned."""
+
+    checkpoint: Path | None = None
+    """Folder to write resumable state to, and to resume from."""
+    progress: bool = False
+    """Show progress bars."""
+
+
+class Model(ABC):
+    """A recommender over all domains of a graph.
+
+    Constructors store settings; `fit` learns and returns the model; what is learned is saved
+    without pickle. Subclasses write `_fit`, `_score`, `_state` and `_load_state`.
+
+    Parameters
+    ----------
+    config
+        Settings as the class's `Config`; None for the defaults.
+    **settings
+        Single settings by name; they win over `config`.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or out of range.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Settings]] = Settings
+    chooses: ClassVar[bool] = False
+    """Whether `fit` decides anything on validation rows."""
+    inductive: ClassVar[bool] = True
+    """Whether a person's interactions are enough, or the person must have been trained on."""
+
+    def __init__(self, config: Settings | None = None, **settings: Any) -> None:
+        self.config: Any = self.Config.make(config.to_dict() if config else None, **settings)
+        self.provenance_: dict[str, Any] = {}
+        self.history_: list[dict[str, float]] = []
+        self.chosen_: dict[str, Any] = {}
+        self._data: TrainingData | None = None
+
+    # What a subclass writes ---------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+    ) -> None:
+        """Learn from `data`."""
+
+    @abstractmethod
+    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
+        """Return float32 [len(users), items of domain]; a constant row means "nothing known"."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, torch.Tensor]:
+        """Return what was learned, by name."""
+
+    @abstractmethod
+    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take back what `_state` gave."""
+
+    def _chosen(self) -> dict[str, Any]:
+        """Return settings that were chosen on validation rows, to fit again on all rows."""
+        return {}
+
+    # The public side ----------------------------------------------------------------------
+
+    def fit(
+        self,
+        graph: InterestGraph,
+        *,
+        seed: int = 0,
+        monitor: Monitor | None = None,
+        checkpoint: str | Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Learn from a graph.
+
+        Parameters
+        ----------
+        graph
+            Every interaction in it is trained on.
+        seed
+            Same seed, same result.
+        monitor
+            Validation, for early stopping and for what a model chooses on held-out rows.
+        checkpoint
+            Folder for resumable state; a fit that was interrupted goes on from it to the same
+            result. Ignored by models that learn in one step.
+        progress
+            Show progress bars.
+
+        Returns
+        -------
+        Model
+            Itself.
+        """
+        self._data = TrainingData.from_graph(graph)
+        self.provenance_ = {"seed": seed, "graph": graph.provenance}
+        self.history_ = []
+        options = FitOptions(
+            checkpoint=Path(checkpoint) if checkpoint is not None else None, progress=progress
+        )
+        self._fit(self._data, seed=seed, monitor=monitor, options=options)
+        self.chosen_ = self._chosen()
+        return self
+
+    @property
+    def data(self) -> TrainingData:
+        """What the model was fitted on.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if self._data is None:
+            raise NotFittedError(
+                f"This {self.name} model has learned nothing yet; call fit(graph) first."
+            )
+        return self._data
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains that can be recommended in."""
+        return self.data.domains
+
+    def items(self, domain: str) -> Vocabulary:
+        """Return the items of a domain, in the order of the columns of `score`."""
+        self._require_domain(domain)
+        return self.data.items[domain]
+
+    def score(
+        self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
+    ) -> np.ndarray:
+        """Score every item of a domain for each user.
+
+        Parameters
+        ----------
+        user_ids
+            People, known or not.
+        domain
+            Target domain.
+        history
+            Interactions since training, or of people who arrived after it.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [len(user_ids), len(items(domain))], higher is better. Where the model knows
+            nothing of a person, the row holds the items' popularity.
+
+        Raises
+        ------
+        NotFittedError, UnknownIdError
+            Before `fit`; for a domain the model does not know.
+        """
+        self._require_domain(domain)
+        return self._score_batch(self._batch(user_ids, history), domain)
+
+    def seen(
+        self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
+    ) -> sp.csr_matrix:
+        """Return CSR [len(user_ids), items of domain], non-zero where the user knows the item."""
+        self._require_domain(domain)
+        return self._batch(user_ids, history).history[:, self.data.span(domain)]
+
+    def recommend(
+        self,
+        user_ids: Sequence[str],
+        *,
+        domain: str | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        history: InteractionLog | None = None,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> pd.DataFrame:
+        """Rank items for each user.
+
+        Parameters
+        ----------
+        user_ids
+            People, known or not; repeats are answered once.
+        domain
+            Target domain; None for each domain in turn.
+        k
+            Length of a list. It is shorter where fewer unseen items are left.
+        exclude_seen
+            Leave out what the person has interacted with.
+        history
+            Interactions since training, or of people who arrived after it.
+        seed
+            Breaks ties.
+        progress
+            Show a progress bar.
+
+        Returns
+        -------
+        pandas.DataFrame
+            user_id, domain, item_id, score, rank (from 1), sorted by user as given, then domain,
+            then rank.
+
+        Raises
+        ------
+        InputError, NotFittedError, UnknownIdError
+            For `k` below 1; before `fit`; for a domain the model does not know.
+        """
+        if k < 1:
+            raise InputError(f"`k` must be at least 1; got {k}.")
+        if domain is not None:
+            self._require_domain(domain)
+        ids = pd.unique(np.asarray(user_ids, dtype=object))
+        domains = self.domains if domain is None else [domain]
+        self._warn_unknown(ids, history)
+        parts = []
+        with progress_bar("Recommending", len(ids) * len(domains), enabled=progress) as advance:
+            for number, target in enumerate(domains):
+                for low, batch in self._batches(ids, target, history):
+                    parts.append(
+                        self._recommend_batch(batch, low, number, target, k, exclude_seen, seed)
+                    )
+                    advance(len(batch))
+        user, place, item, score, rank = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        order = np.lexsort((rank, place, user))
+        item_ids = np.empty(len(order), dtype=object)
+        user, place, item = user[order], place[order], item[order]
+        for number, target in enumerate(domains):
+            own = place == number
+            item_ids[own] = self.data.items[target].decode(item[own])
+        return pd.DataFrame(
+            {
+                USER_ID: ids[user],
+                DOMAIN: np.asarray(domains, dtype=object)[place],
+                ITEM_ID: item_ids,
+                SCORE: score[order],
+                RANK: rank[order],
+            }
+        )
+
+    def favour_new(self, cost: float) -> None:
+        """Give items without interactions more room, at a share `cost` of the known ones' quality.
+
+        Raises
+        ------
+        ConfigError
+            For models that have no such choice.
+        """
+        raise ConfigError(f"A {self.name} model cannot favour new items; interest-gnn can.")
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all."""
+        from gnn.persistence import save_model
+
+        save_model(self, path)
+
+    # For subclasses that train in steps ----------------------------------------------------
+
+    def fingerprint(self, seed: int) -> dict[str, Any]:
+        """Return what must be equal for a checkpoint of this model to be taken up."""
+        data = self.data
+        return {
+            "model": self.name,
+            "config": self.config.to_dict(),
+            "seed": seed,
+            "shape": [data.n_users, data.n_items, int(data.matrix.nnz)],
+            "graph": self.provenance_.get("graph", {}).get("log", {}).get("digest"),
+        }
+
+    def best_unit(self, unit: str, setting: str) -> dict[str, int]:
+        """Return ``{setting: n}`` for the step or epoch n with the best metric, if there is one."""
+        measured = [entry for entry in self.history_ if "metric" in entry]
+        if not measured:
+            return {}
+        return {setting: int(max(measured, key=lambda entry: entry["metric"])[unit])}
+
+    # The shared inside --------------------------------------------------------------------
+
+    def _require_domain(self, domain: str) -> None:
+        if domain not in self.data.items:
+            raise UnknownIdError(
+                f"This model knows no domain {domain!r}; it knows {', '.join(self.domains)}."
+            )
+
+    def _batch(
+        self, user_ids: Sequence[str] | np.ndarray, history: InteractionLog | None
+    ) -> UserBatch:
+        data = self.data
+        ids = np.asarray(user_ids, dtype=object)
+        index = data.users.encode(ids, missing="mark")
+        rows = data.matrix[np.maximum(index, 0)]
+        if (index < 0).any():
+            rows = sp.diags((index >= 0).astype(np.float32)) @ rows
+        if history is not None and len(history):
+            rows = rows.maximum(_history_matrix(data, ids, history))
+        rows = sp.csr_matrix(rows, dtype=np.float32)
+        rows.eliminate_zeros()
+        keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
+        return UserBatch(index, rows, keys)
+
+    def _batches(
+        self, ids: np.ndarray, domain: str, history: InteractionLog | None
+    ) -> Iterator[tuple[int, UserBatch]]:
+        size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
+        for low in range(0, len(ids), size):
+            yield low, self._batch(ids[low : low + size], history)
+
+    def _knows(self, users: UserBatch) -> np.ndarray:
+        """Return bool [n]: whether there is anything to score each user from."""
+        known = np.diff(users.history.indptr) > 0
+        return known if self.inductive else known & (users.index >= 0)
+
+    def _score_batch(self, users: UserBatch, domain: str) -> np.ndarray:
+        scores = self._score(users, domain)
+        # A row without any difference holds no opinion: popularity answers for it.
+        silent = ~self._knows(users) | (scores.min(axis=1) == scores.max(axis=1))
+        if silent.any():
+            scores[silent] = self.data.popularity[self.data.span(domain)]
+        return scores
+
+    def _recommend_batch(
+        self,
+        users: UserBatch,
+        first: int,
+        number: int,
+        domain: str,
+        k: int,
+        exclude_seen: bool,
+        seed: int,
+    ) -> tuple[np.ndarray, ...]:
+        scores = self._score_batch(users, domain)
+        if exclude_seen:
+            seen = users.history[:, self.data.span(domain)].tocoo()
+            scores[seen.row, seen.col] = -np.inf
+        indices, values = top_k(scores, k, keys=users.keys, seed=seed)
+        row, column = np.nonzero(indices >= 0)
+        return (
+            row + first,
+            np.full(len(row), number),
+            indices[row, column],
+            values[row, column],
+            column + 1,
+        )
+
+    def _warn_unknown(self, ids: np.ndarray, history: InteractionLog | None) -> None:
+        unknown = int((~self._knows(self._batch(ids, history))).sum())
+        if unknown:
+            logger.warning(
+                "%d of %d users are unknown to this %s model; they get the popularity answer.",
+                unknown,
+                len(ids),
+                self.name,
+            )
+
+    def __repr__(self) -> str:
+        state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
+        return f"{type(self).__name__}({state})"
+
+
+def _history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> sp.csr_matrix:
+    """Return CSR [len(ids), n_items] of the rows of `history`, those of unknown items left out."""
+    frame = history.frame
+    place = pd.Index(ids).get_indexer(frame[USER_ID])
+    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
+        if domain not in data.items:
+            continue
+        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
+        rows.append(part["place"].to_numpy()[item >= 0])
+        columns.append(item[item >= 0] + data.span(domain).start)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    matrix = sp.csr_matrix(
+        (np.ones(len(row), np.float32), (row, column)), shape=(len(ids), data.n_items)
+    )
+    matrix.data[:] = 1.0
+    return matrix

@@ -1,0 +1,138 @@
+"""Commands about what is learned: recommend, models."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphgen.console import ColumnOption, OutOption, SeedOption, next_step, parse_columns, say
+
+if TYPE_CHECKING:
+    from graphgen.config import Config
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command()
+def recommend(
+    model: Annotated[Path, typer.Argument(help="A model folder.", show_default=False)],
+    out: OutOption,
+    users: Annotated[
+        str | None,
+        typer.Option(
+            help="A text file of ids, or any CSV or Parquet with user_id; a domain column says "
+            "which domain to answer for each."
+        ),
+    ] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", help="An id; repeatable.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Target domain; every domain if not given.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Length of a list.")] = 20,
+    history: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--history", help="Interactions since training, or of people who arrived after it."
+        ),
+    ] = None,
+    favour_new: Annotated[
+        float | None,
+        typer.Option(
+            "--favour-new",
+            help="Share of the quality on known items to give up for new ones, such as 0.05.",
+        ),
+    ] = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Also rank what the person has met.")
+    ] = False,
+    column: ColumnOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    r"""Recommend items to users, known or new.
+
+    \b
+    interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
+    interest recommend model/ --user ann --user bob --out recs.parquet
+    interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
+    """
+    from gnn.persistence import load_model
+    from gnn.requests import answer, read_requests, write_recommendations
+    from graphgen.errors import ConfigError
+    from graphgen.log import read_log
+
+    if (users is None) == (not user):
+        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
+    fitted = load_model(model)
+    if favour_new is not None:
+        fitted.favour_new(favour_new)
+    requests = read_requests(users, user or [], columns=parse_columns(column))
+    recs = answer(
+        fitted,
+        requests,
+        domain=domain,
+        k=k,
+        exclude_seen=not include_seen,
+        history=read_log(*history, columns=parse_columns(column)) if history else None,
+        seed=seed,
+        progress=True,
+    )
+    write_recommendations(recs, out)
+    say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
+    next_step(f"interest evaluate {out} --truth test.csv --out report/")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show the settings of one model.")] = None,
+) -> None:
+    r"""List the models, or the settings of one.
+
+    \b
+    interest models
+    interest models interest-gnn
+    """
+    import inspect
+
+    from rich.table import Table
+
+    from gnn.registry import MODELS, model_class
+
+    if name is None:
+        table = Table("model", "what it is")
+        for key in MODELS:
+            table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
+        say(table)
+        next_step("interest models NAME shows the settings of one")
+        return
+    cls = model_class(name)
+    say(inspect.getdoc(cls) or "")
+    table = Table("setting", "default", "what it is")
+    for field, (default, text) in _settings(cls.Config).items():
+        table.add_row(field, default, text)
+    say(table)
+
+
+def _settings(config: type[Config]) -> dict[str, tuple[str, str]]:
+    """Return default and docstring of each field of a config class."""
+    import ast
+    import inspect
+    import textwrap
+
+    definition = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
+    texts = {}
+    for field, after in itertools.pairwise(getattr(definition, "body", [])):
+        match field, after:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                texts[name] = " ".join(text.split())
+    return {
+        name: (str(field.default), texts.get(name, ""))
+        for name, field in config.model_fields.items()
+    }

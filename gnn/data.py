@@ -1,0 +1,150 @@
+"""What models train on: the graph as sparse matrices over one joint index of all items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from graphgen.graph import InterestGraph
+from graphgen.schema import INTERACTS, SIMILAR, USER
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["TrainingData", "UserBatch"]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Interactions of all domains in one matrix; an item of domain d is a column in ``span(d)``.
+
+    Attributes
+    ----------
+    users
+        External user ids.
+    items
+        External item ids by domain, domains in sorted order.
+    matrix
+        float32 CSR [n_users, n_items], 1 where the user interacted with the item.
+    features
+        float32 [n_items, dim] text features, rows of zeros without text; None without any.
+    similar
+        float32 CSR [n_items, n_items], cosine of semantic neighbours; None without any.
+    """
+
+    users: Vocabulary
+    items: dict[str, Vocabulary]
+    matrix: sp.csr_matrix
+    features: np.ndarray | None = None
+    similar: sp.csr_matrix | None = None
+
+    @classmethod
+    def from_graph(cls, graph: InterestGraph) -> TrainingData:
+        """Collect a graph's edges and features; O(edges + items · dim)."""
+        items = {domain: graph.vocabularies[domain] for domain in graph.domains}
+        sizes = [len(vocabulary) for vocabulary in items.values()]
+        starts = dict(zip(items, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+        n_items = sum(sizes)
+
+        rows, columns = [], []
+        for domain in graph.domains:
+            index = graph.data[USER, INTERACTS, domain].edge_index.numpy()
+            rows.append(index[0])
+            columns.append(index[1] + starts[domain])
+        matrix = _csr(rows, columns, None, (graph.n_users, n_items))
+
+        features = None
+        if graph.feature_dim:
+            features = np.zeros((n_items, graph.feature_dim), dtype=np.float32)
+            for domain, start in starts.items():
+                if "x" in graph.data[domain]:
+                    x = graph.data[domain].x.numpy()
+                    features[start : start + len(x)] = x
+
+        similar = None
+        links = [t for t in graph.data.edge_types if t[1] == SIMILAR]
+        if links:
+            index = [graph.data[t].edge_index.numpy() for t in links]
+            similar = _csr(
+                [i[0] + starts[t[0]] for i, t in zip(index, links, strict=True)],
+                [i[1] + starts[t[2]] for i, t in zip(index, links, strict=True)],
+                [graph.data[t].weight.numpy() for t in links],
+                (n_items, n_items),
+            )
+        return cls(graph.vocabularies[USER], items, matrix, features, similar)
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains in the order of the joint index."""
+        return list(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """Number of items of all domains together."""
+        return int(self.matrix.shape[1])
+
+    @cached_property
+    def _starts(self) -> dict[str, int]:
+        sizes = [len(vocabulary) for vocabulary in self.items.values()]
+        return dict(zip(self.items, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+
+    def span(self, domain: str) -> slice:
+        """Columns of a domain in the joint index."""
+        start = self._starts[domain]
+        return slice(start, start + len(self.items[domain]))
+
+    @cached_property
+    def item_domain(self) -> np.ndarray:
+        """int64 [n_items], position of the item's domain in `domains`."""
+        return np.repeat(np.arange(len(self.items)), [len(v) for v in self.items.values()])
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """float32 [n_items], number of users who interacted with the item."""
+        return np.bincount(self.matrix.indices, minlength=self.n_items).astype(np.float32)
+
+    @cached_property
+    def warm(self) -> np.ndarray:
+        """Bool [n_items], whether the item has any interaction."""
+        return self.popularity > 0
+
+
+@dataclass(frozen=True)
+class UserBatch:
+    """People to score.
+
+    Attributes
+    ----------
+    index
+        int64 [n], row of each in the training matrix; -1 for people it does not hold.
+    history
+        float32 CSR [n, n_items], what each has interacted with, before and after training.
+    keys
+        int64 [n], hash of the external id: breaks ties the same way in every chunk.
+    """
+
+    index: np.ndarray
+    history: sp.csr_matrix
+    keys: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def _csr(
+    rows: list[np.ndarray],
+    columns: list[np.ndarray],
+    values: list[np.ndarray] | None,
+    shape: tuple[int, int],
+) -> sp.csr_matrix:
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    value = np.ones(len(row), np.float32) if values is None else np.concatenate(values)
+    matrix = sp.csr_matrix((value, (row, column)), shape=shape, dtype=np.float32)
+    matrix.sort_indices()
+    return matrix

@@ -1,0 +1,267 @@
+"""`interest-gnn`: our own model, a graph network and a linear filter mixed by a learned gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pydantic
+import scipy.sparse as sp
+import torch
+from torch.nn.functional import normalize
+
+from gnn.base import FitOptions, Model, Monitor
+from gnn.blend import Blend, PathScores, gate_features
+from gnn.blend_learning import learn_blend
+from gnn.data import TrainingData, UserBatch
+from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.models.interest_encoder import EncoderTrainer, InterestEncoder
+from gnn.propagation import inverse_power, normalized_adjacency
+from gnn.sparse import keep_largest, pack_csr, unpack_csr
+from gnn.training import TrainingLoop
+from graphgen.config import Config
+from graphgen.errors import ConfigError
+
+__all__ = ["InterestGNN", "InterestGNNConfig"]
+
+
+class InterestGNNConfig(Config):
+    """Settings of `InterestGNN`."""
+
+    embedding_dim: int = pydantic.Field(192, ge=1)
+    """Width of the vectors."""
+    num_layers: int = pydantic.Field(2, ge=1)
+    """Rounds of propagation."""
+    steps: int = pydantic.Field(24, ge=1)
+    """Full-batch gradient steps at the most."""
+    learning_rate: float = pydantic.Field(0.03, gt=0)
+    """Of Adam."""
+    text_rate: float = pydantic.Field(0.2, gt=0)
+    """Learning rate of the text projection, as a share of `learning_rate`."""
+    temperature: float = pydantic.Field(0.1, gt=0)
+    """Of the training softmax over cosines."""
+    num_negatives: int = pydantic.Field(1024, ge=1)
+    """Negatives a chunk of users shares; a domain with fewer items uses all of them."""
+    chunk_users: int = pydantic.Field(1024, ge=1)
+    """Users a chunk."""
+    hold_out: float = pydantic.Field(0.3, gt=0, lt=1)
+    """Share of the interactions that a step hides and predicts."""
+    id_dropout: float = pydantic.Field(0.2, ge=0, lt=1)
+    """Share of the items that must do without their id vector in a step."""
+    user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
+    """Exponent of the users' degrees in the propagation."""
+    item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
+    """Exponent of the items' degrees in the propagation."""
+    semantic_weight: float = pydantic.Field(1.0, ge=0)
+    """Weight of the mean over semantic neighbours in an item's base."""
+    semantic_neighbors: int = pydantic.Field(10, ge=1)
+    """Semantic neighbours of an item that are used."""
+    filter_user_exponent: float = pydantic.Field(0.6, ge=0, le=1)
+    """a of the linear filter."""
+    filter_item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
+    """b of the linear filter."""
+    filter_target_exponent: float = pydantic.Field(0.3, ge=0, le=1)
+    """c of the linear filter."""
+    new_item_cost: float = pydantic.Field(0.02, ge=0, le=1)
+    """Share of the ranking quality on known items that new items may cost."""
+    blend: Blend | None = None
+    """How the paths are mixed; None learns it on validation rows, or takes the default."""
+    validate_every: int = pydantic.Field(4, ge=1)
+    """Steps between two validations."""
+    patience: int = pydantic.Field(3, ge=1)
+    """Validations without improvement after which training stops."""
+
+
+class InterestGNN(Model):
+    """A graph network over all domains, a linear filter and popularity, mixed by a learned gate.
+
+    One joint graph of people and the items of every domain, with text features and semantic edges
+    (`InterestEncoder`), trained by a softmax over held-out interactions. The linear filter
+    (`LinearFilter`) is a path of its own, bridged to new items over semantic neighbours. Each path
+    gives a probability over a domain's items; a gate mixes them by what is known of a person, and
+    is learned on validation rows (`learn_blend`).
+
+    People are functions of their interactions, so those who arrive after training are scored
+    without training. Items without interactions are scored by their text. People without any
+    interaction get the popularity answer.
+
+    Training costs, a step, O(4 · num_layers · nnz · dim + 6 · users · negatives · dim); scoring a
+    person O(history · dim + items · dim).
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyx"), "domain": "book"})
+    >>> model = InterestGNN(embedding_dim=8, steps=5).fit(graphgen.build_graph(log, encoder="none"))
+    >>> model.recommend(["c"], k=1).item_id.tolist()
+    ['y']
+    """
+
+    name: ClassVar[str] = "interest-gnn"
+    chooses: ClassVar[bool] = True
+    Config = InterestGNNConfig
+
+    def _fit(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+    ) -> None:
+        config = self.config
+        generator = np.random.default_rng(seed)
+        self.blend_ = config.blend or Blend()
+        self.similar_ = (
+            keep_largest(data.similar, 2 * config.semantic_neighbors)
+            if data.similar is not None
+            else sp.csr_matrix((data.n_items, data.n_items), dtype=np.float32)
+        )
+        self._prepare()
+        encoder = InterestEncoder(
+            data,
+            dim=config.embedding_dim,
+            num_layers=config.num_layers,
+            semantic_weight=config.semantic_weight,
+            semantic_neighbors=config.semantic_neighbors,
+            generator=generator,
+        )
+        optimizer = torch.optim.Adam(
+            [
+                {
+                    "params": [parameter],
+                    "lr": config.learning_rate * (1.0 if name == "item" else config.text_rate),
+                }
+                for name, parameter in encoder.parameters.items()
+            ]
+        )
+        trainer = EncoderTrainer(
+            data,
+            encoder,
+            optimizer,
+            hold_out=config.hold_out,
+            id_dropout=config.id_dropout,
+            temperature=config.temperature,
+            num_negatives=config.num_negatives,
+            chunk_users=config.chunk_users,
+            user_exponent=config.user_exponent,
+            item_exponent=config.item_exponent,
+            generator=generator,
+        )
+        adjacency = normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+
+        def publish() -> None:
+            self.history_vectors_, self.item_vectors_ = encoder.export(adjacency)
+
+        def validate(monitor: Monitor) -> float:
+            publish()
+            return monitor(self)
+
+        loop = TrainingLoop(
+            parameters=encoder.parameters,
+            optimizer=optimizer,
+            generator=generator,
+            steps=config.steps,
+            validate_every=config.validate_every,
+            patience=config.patience,
+            checkpoint=options.checkpoint,
+            fingerprint=self.fingerprint(seed),
+            progress=options.progress,
+        )
+        self.history_ = loop.run(
+            trainer.step, partial(validate, monitor) if monitor is not None else None
+        )
+        publish()
+        if monitor is not None and config.blend is None:
+            learned = learn_blend(
+                self._paths_of_rows,
+                monitor.truth,
+                data,
+                generator=np.random.default_rng(seed),
+                new_item_cost=config.new_item_cost,
+            )
+            self.blend_ = learned or self.blend_
+
+    def _chosen(self) -> dict[str, Any]:
+        """Return the number of steps and the blend that validation chose."""
+        return {**self.best_unit("step", "steps"), "blend": self.blend_.to_dict()}
+
+    def favour_new(self, cost: float) -> None:
+        """Move along the frontier that validation measured, without fitting again.
+
+        Parameters
+        ----------
+        cost
+            Share of NDCG@20 on known items that new items may cost, in [0, 1].
+
+        Raises
+        ------
+        ConfigError
+            If `cost` is out of range or no frontier was measured.
+        """
+        if not 0 <= cost <= 1:
+            raise ConfigError(f"The share to give up must lie in [0, 1]; got {cost}.")
+        if not self.blend_.frontier:
+            raise ConfigError(
+                "This model was trained without validation rows of new items, so what favouring "
+                "them costs is not known."
+            )
+        weight = self.blend_.weight_at_cost(cost)
+        self.blend_ = Blend.make(self.blend_.to_dict(), new_item_weight=weight)
+        self.chosen_ = self._chosen()
+
+    def _prepare(self) -> None:
+        """Make what follows from training data and settings, after `fit` and after loading."""
+        config, data = self.config, self.data
+        self._filter = LinearFilter(
+            data.matrix,
+            user_exponent=config.filter_user_exponent,
+            item_exponent=config.filter_item_exponent,
+            target_exponent=config.filter_target_exponent,
+        )
+        self._item_scale = inverse_power(data.popularity, config.item_exponent)
+        self._bridges: dict[str, sp.csr_matrix] = {}
+
+    def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
+        return self._paths(self.data.matrix[rows], domain)
+
+    def _paths(self, history: sp.csr_matrix, domain: str) -> tuple[PathScores, torch.Tensor]:
+        data, span = self.data, self.data.span(domain)
+        if domain not in self._bridges:
+            self._bridges[domain] = cold_bridge(
+                self.similar_, data.warm, span, self.config.semantic_neighbors
+            )
+        link = self._filter.score(history, span)
+        bridge = self._bridges[domain]
+        if bridge.nnz:
+            link = link + link @ bridge
+        scaled = history @ sp.diags(self._item_scale)
+        people = normalize(torch.from_numpy(scaled @ self.history_vectors_.numpy()), dim=1)
+        own_history = history[:, span]
+        seen = own_history.tocoo()
+        own = np.diff(own_history.indptr)
+        scores = PathScores(
+            link=torch.from_numpy(link.toarray()),
+            cosine=people @ self.item_vectors_[span].T,
+            popularity=torch.from_numpy(data.popularity[span]),
+            seen_row=torch.from_numpy(seen.row.astype(np.int64)),
+            seen_column=torch.from_numpy(seen.col.astype(np.int64)),
+            warm=torch.from_numpy(data.warm[span]),
+        )
+        return scores, gate_features(own, np.diff(history.indptr) - own)
+
+    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
+        paths, features = self._paths(users.history, domain)
+        mixed: np.ndarray = paths.mix(self.blend_, features).numpy()
+        return mixed
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {
+            "history_vectors": self.history_vectors_,
+            "item_vectors": self.item_vectors_,
+            **pack_csr("similar", self.similar_),
+        }
+
+    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        self.history_vectors_ = state["history_vectors"]
+        self.item_vectors_ = state["item_vectors"]
+        self.similar_ = unpack_csr("similar", state)
+        self.blend_ = Blend.make(self.chosen_["blend"])
+        self._prepare()

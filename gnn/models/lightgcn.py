@@ -1,0 +1,162 @@
+"""LightGCN, as its paper has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import pydantic
+import scipy.sparse as sp
+import torch
+
+from gnn.base import FitOptions, Model, Monitor
+from gnn.data import TrainingData, UserBatch
+from gnn.losses import bpr_loss
+from gnn.propagation import Propagator, normalized_adjacency
+from gnn.training import TrainingLoop
+from graphgen.config import Config
+
+__all__ = ["LightGCN", "LightGCNConfig"]
+
+
+class LightGCNConfig(Config):
+    """Settings of `LightGCN`; embedding_dim, num_layers and regularization are the paper's."""
+
+    embedding_dim: int = pydantic.Field(64, ge=1)
+    """Width of the embeddings."""
+    num_layers: int = pydantic.Field(3, ge=1)
+    """Propagation layers; the final vector is the mean of all, the embedding included."""
+    learning_rate: float = pydantic.Field(0.005, gt=0)
+    """Of Adam. The paper's 0.001 goes with its batches of 2,048."""
+    regularization: float = pydantic.Field(1e-4, ge=0)
+    """Weight of the squared norm of the embeddings in a batch."""
+    batch_size: int = pydantic.Field(16384, ge=1)
+    """Interactions a gradient step. The paper's 2,048 propagates the whole graph eight times as
+    often for the same epoch."""
+    epochs: int = pydantic.Field(40, ge=1)
+    """Passes over the interactions at the most."""
+    validate_every: int = pydantic.Field(4, ge=1)
+    """Epochs between two validations."""
+    patience: int = pydantic.Field(3, ge=1)
+    """Validations without improvement after which training stops."""
+
+
+class LightGCN(Model):
+    """Linear propagation of user and item embeddings, trained with BPR.
+
+    He et al., "LightGCN: simplifying and powering graph convolution network for recommendation",
+    SIGIR 2020. All domains form one bipartite graph. Negatives are uniform over the items of the
+    positive's domain that have interactions. Users who arrive after training have no embedding:
+    they get the popularity answer. A step costs O(num_layers · nnz · dim).
+    """
+
+    name: ClassVar[str] = "lightgcn"
+    chooses: ClassVar[bool] = True
+    Config = LightGCNConfig
+    inductive: ClassVar[bool] = False
+
+    def _fit(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+    ) -> None:
+        config = self.config
+        generator = np.random.default_rng(seed)
+        n_users, n_nodes = data.n_users, data.n_users + data.n_items
+        x = normalized_adjacency(data.matrix)
+        adjacency = Propagator(sp.bmat([[None, x], [x.T, None]], format="csr"))
+        # Xavier uniform, as in the authors' code.
+        bound = np.sqrt(6.0 / (n_nodes + config.embedding_dim))
+        embedding = torch.nn.Parameter(
+            torch.from_numpy(
+                generator.uniform(-bound, bound, (n_nodes, config.embedding_dim)).astype(np.float32)
+            )
+        )
+        optimizer = torch.optim.Adam([embedding], lr=config.learning_rate)
+        edges = data.matrix.tocoo()
+        sampler = _NegativeSampler(data)
+
+        def propagate() -> torch.Tensor:
+            layer: torch.Tensor = embedding
+            total: torch.Tensor = embedding
+            for _ in range(config.num_layers):
+                layer = adjacency @ layer
+                total = total + layer
+            return total / (config.num_layers + 1)
+
+        def publish() -> None:
+            with torch.no_grad():
+                final = propagate()
+            self.user_vectors_, self.item_vectors_ = final[:n_users], final[n_users:]
+
+        def epoch() -> float:
+            losses = []
+            order = generator.permutation(edges.nnz)
+            for low in range(0, len(order), config.batch_size):
+                batch = order[low : low + config.batch_size]
+                user = torch.from_numpy(edges.row[batch].astype(np.int64))
+                positive = torch.from_numpy(edges.col[batch].astype(np.int64) + n_users)
+                negative = torch.from_numpy(sampler.draw(edges.col[batch], generator) + n_users)
+                final = propagate()
+                loss = bpr_loss(
+                    (final[user] * final[positive]).sum(1), (final[user] * final[negative]).sum(1)
+                )
+                norm = sum(embedding[rows].square().sum() for rows in (user, positive, negative))
+                penalty = config.regularization * norm / (2 * len(batch))
+                optimizer.zero_grad()
+                (loss + penalty).backward()
+                optimizer.step()
+                losses.append(float(loss.detach()))
+            return float(np.mean(losses))
+
+        def validate(monitor: Monitor) -> float:
+            publish()
+            return monitor(self)
+
+        loop = TrainingLoop(
+            parameters={"embedding": embedding},
+            optimizer=optimizer,
+            generator=generator,
+            steps=config.epochs,
+            validate_every=config.validate_every,
+            patience=config.patience,
+            checkpoint=options.checkpoint,
+            fingerprint=self.fingerprint(seed),
+            progress=options.progress,
+            unit="epoch",
+        )
+        self.history_ = loop.run(epoch, partial(validate, monitor) if monitor is not None else None)
+        publish()
+
+    def _chosen(self) -> dict[str, int]:
+        """Return the number of epochs that was best on validation rows."""
+        return self.best_unit("epoch", "epochs")
+
+    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
+        chosen = torch.from_numpy(np.maximum(users.index, 0))
+        span = self.data.span(domain)
+        scores: np.ndarray = (self.user_vectors_[chosen] @ self.item_vectors_[span].T).numpy()
+        return scores
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {"user_vectors": self.user_vectors_, "item_vectors": self.item_vectors_}
+
+    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        self.user_vectors_, self.item_vectors_ = state["user_vectors"], state["item_vectors"]
+
+
+class _NegativeSampler:
+    """Draws, for each positive, an item with interactions from the same domain."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self._domain = data.item_domain
+        warm = np.flatnonzero(data.warm)
+        self._warm = warm  # Joint indices rise with the domain, so each domain is one stretch.
+        counts = np.bincount(self._domain[warm], minlength=len(data.domains))
+        self._count = counts
+        self._start = np.cumsum(counts) - counts
+
+    def draw(self, positives: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        domain = self._domain[positives]
+        offset = (generator.random(len(positives)) * self._count[domain]).astype(np.int64)
+        return self._warm[self._start[domain] + offset]

@@ -1,0 +1,108 @@
+"""Saving and loading of models: safetensors, Arrow, npy and JSON; never pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import safetensors
+import scipy.sparse as sp
+from safetensors.torch import load_file, save_file
+
+from gnn.base import Model
+from gnn.data import TrainingData
+from gnn.registry import model_class
+from graphgen.errors import StorageError
+from graphgen.storage import atomic_directory, provenance, read_json, write_json
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["load_model", "save_model"]
+
+SCHEMA_VERSION = 1
+MANIFEST = "model.json"
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a fitted model to a folder that appears whole or not at all.
+
+    Raises
+    ------
+    NotFittedError
+        If it has not been fitted.
+    StorageError
+        If the path holds something that is not ours.
+    """
+    data = model.data
+    with atomic_directory(path) as folder:
+        data.users.save(folder / "users.arrow")
+        for number, vocabulary in enumerate(data.items.values()):
+            vocabulary.save(folder / f"items{number}.arrow")
+        np.save(folder / "indptr.npy", data.matrix.indptr)
+        np.save(folder / "indices.npy", data.matrix.indices)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in model._state().items()},
+            folder / "state.safetensors",
+        )
+        manifest = {
+            "model": model.name,
+            "config": model.config.to_dict(),
+            "chosen": model.chosen_,
+            "domains": data.domains,
+            "training": model.history_,
+            "provenance": {**provenance(), **model.provenance_},
+        }
+        write_json(folder / MANIFEST, manifest, schema_version=SCHEMA_VERSION)
+
+
+def load_model(path: str | Path) -> Model:
+    """Open a model written by `Model.save` or ``interest train``.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Returns
+    -------
+    Model
+        Fitted; it scores exactly as before.
+
+    Raises
+    ------
+    StorageError
+        If the folder is no model, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> load_model("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.StorageError: no/such/folder is not a model (see `interest train`): ...
+    """
+    folder = Path(path)
+    manifest = read_json(
+        folder / MANIFEST, schema_version=SCHEMA_VERSION, what="a model (see `interest train`)"
+    )
+    model = model_class(manifest["model"])(**manifest["config"])
+    try:
+        users = Vocabulary.load(folder / "users.arrow")
+        items = {
+            domain: Vocabulary.load(folder / f"items{number}.arrow")
+            for number, domain in enumerate(manifest["domains"])
+        }
+        indptr = np.load(folder / "indptr.npy", allow_pickle=False)
+        indices = np.load(folder / "indices.npy", allow_pickle=False)
+        matrix = sp.csr_matrix(
+            (np.ones(len(indices), np.float32), indices, indptr),
+            shape=(len(users), sum(map(len, items.values()))),
+        )
+        state = load_file(folder / "state.safetensors")
+    except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
+        raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
+    model._data = TrainingData(users, items, matrix)
+    model.history_ = manifest["training"]
+    model.chosen_ = manifest["chosen"]
+    model._load_state(state)
+    model.provenance_ = manifest["provenance"]
+    return model

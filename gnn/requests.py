@@ -1,0 +1,109 @@
+"""Who is to be answered, read from a file, and the answers, written to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from gnn.base import Model
+from graphgen.reading.columns import USERS
+from graphgen.errors import InputError
+from graphgen.log import InteractionLog
+from graphgen.progress import progress_bar
+from graphgen.reading.files import read_tables
+from graphgen.schema import DOMAIN, USER_ID
+from graphgen.storage import atomic_file
+from graphgen.tables import UserTable
+
+__all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
+
+TEXT_SUFFIXES = {".txt", ".lst", ""}
+
+
+@dataclass(frozen=True)
+class Requests:
+    """People to answer: in ``by_domain[domain]``, or under None in whatever domain is asked."""
+
+    by_domain: dict[str | None, list[str]]
+
+
+def read_requests(
+    source: str | None, users: Sequence[str], *, columns: Mapping[str, str] | None = None
+) -> Requests:
+    """Read ids from a text file (one a line), a table with user_id and perhaps domain, or a list.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, or has no user_id.
+    """
+    if source is None:
+        return Requests({None: list(users)})
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in TEXT_SUFFIXES:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 text: {error}.") from None
+        ids = [line.strip() for line in lines if line.strip()]
+        if ids and ids[0] == USER_ID:
+            ids = ids[1:]
+        if not ids:
+            raise InputError(f"{path} holds no user id; write one a line.")
+        return Requests({None: list(dict.fromkeys(ids))})
+    # Not `read_users`: here a person may stand on several rows, one for each domain.
+    frames, _, _ = read_tables([source], USERS, UserTable._clean, columns=columns)
+    frame = frames[0]
+    if DOMAIN not in frame:
+        return Requests({None: frame[USER_ID].unique().tolist()})
+    wanted = frame[[USER_ID, DOMAIN]].drop_duplicates()
+    return Requests(
+        {str(d): part[USER_ID].tolist() for d, part in wanted.groupby(DOMAIN, observed=True)}
+    )
+
+
+def answer(
+    model: Model,
+    requests: Requests,
+    *,
+    domain: str | None = None,
+    k: int = 20,
+    exclude_seen: bool = True,
+    history: InteractionLog | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Recommend for every request; `domain` overrides the domains that the requests name."""
+    if domain is not None:
+        everybody = dict.fromkeys(user for ids in requests.by_domain.values() for user in ids)
+        requests = Requests({domain: list(everybody)})
+    total = sum(len(ids) for ids in requests.by_domain.values())
+    parts = []
+    with progress_bar("Recommending", total, enabled=progress) as advance:
+        for target, ids in requests.by_domain.items():
+            parts.append(
+                model.recommend(
+                    ids, domain=target, k=k, exclude_seen=exclude_seen, history=history, seed=seed
+                )
+            )
+            advance(len(ids))
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_recommendations(recs: pd.DataFrame, path: str | Path) -> None:
+    """Write CSV (also .gz, .zst), TSV or Parquet, by the suffix, whole or not at all."""
+    path = Path(path)
+    kinds = [suffix.lower() for suffix in path.suffixes]
+    with atomic_file(path) as temporary:
+        if ".parquet" in kinds:
+            recs.to_parquet(temporary, index=False)
+        elif ".csv" in kinds or ".tsv" in kinds:
+            recs.to_csv(temporary, index=False, sep="\t" if ".tsv" in kinds else ",")
+        else:
+            raise InputError(
+                "Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; "
+                f"got {path}."
+            )

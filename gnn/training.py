@@ -1,0 +1,174 @@
+"""The training loop: steps, validation, early stopping, progress, and checkpoints that resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+
+from graphgen.progress import progress_bar
+from graphgen.storage import atomic_directory, read_json, write_json
+
+__all__ = ["TrainingLoop"]
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+CHECKPOINT = "checkpoint.json"
+
+
+@dataclass
+class TrainingLoop:
+    """Runs steps until they are done or validation stops improving, and keeps the best state.
+
+    All randomness of a step must come from `generator`, whose state is in the checkpoint; so a
+    run that was interrupted ends with the same parameters as one that was not.
+
+    Attributes
+    ----------
+    parameters
+        What is learned, by name.
+    optimizer
+        Over exactly these parameters, in this order.
+    generator
+        The only source of randomness.
+    steps
+        Steps at the most.
+    validate_every
+        Steps between two validations (and two checkpoints).
+    patience
+        Validations without improvement after which training stops.
+    checkpoint
+        Folder of resumable state; None for none.
+    fingerprint
+        What must be equal for a checkpoint to be taken up: configuration, seed, data.
+    progress
+        Show a bar with loss, metric and time left.
+    unit
+        What a step is called in the bar and the history.
+    """
+
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    generator: np.random.Generator
+    steps: int
+    validate_every: int
+    patience: int
+    checkpoint: Path | None = None
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    progress: bool = False
+    unit: str = "step"
+
+    def run(
+        self, step: Callable[[], float], validate: Callable[[], float] | None
+    ) -> list[dict[str, float]]:
+        """Train.
+
+        Parameters
+        ----------
+        step
+            Does one step, the optimizer's included, and returns the loss.
+        validate
+            Returns the metric of the present parameters; None trains all steps.
+
+        Returns
+        -------
+        list of dict
+            One entry a validation (or, without any, a step): step, loss, metric. The parameters
+            are those of the best metric, or of the last step without validation.
+        """
+        history: list[dict[str, float]] = []
+        best: dict[str, torch.Tensor] = {}
+        done = self._resume(history, best)
+        with progress_bar("Training", self.steps, enabled=self.progress) as advance:
+            advance(done)
+            note = ""
+            while done < self.steps and not self._exhausted(history):
+                loss = step()
+                done += 1
+                entry = {self.unit: float(done), "loss": loss}
+                if validate is None:
+                    history.append(entry)
+                    note = f"loss {loss:.4f}"
+                elif done % self.validate_every == 0 or done == self.steps:
+                    entry["metric"] = validate()
+                    if not history or entry["metric"] > max(h["metric"] for h in history):
+                        best.update({k: p.detach().clone() for k, p in self.parameters.items()})
+                    history.append(entry)
+                    note = f"loss {loss:.4f}  validation {entry['metric']:.4f}"
+                advance(1, note)
+                if done % self.validate_every == 0 and done < self.steps:
+                    self._save(done, history, best)
+        with torch.no_grad():
+            for name, value in best.items():
+                self.parameters[name].copy_(value)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            shutil.rmtree(self.checkpoint)
+        return history
+
+    def _exhausted(self, history: list[dict[str, float]]) -> bool:
+        metrics = [h["metric"] for h in history if "metric" in h]
+        return bool(metrics) and len(metrics) - 1 - int(np.argmax(metrics)) >= self.patience
+
+    def _save(
+        self, done: int, history: list[dict[str, float]], best: dict[str, torch.Tensor]
+    ) -> None:
+        if self.checkpoint is None:
+            return
+        tensors = {f"parameter.{k}": p.detach() for k, p in self.parameters.items()}
+        tensors |= {f"best.{k}": v for k, v in best.items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        with atomic_directory(self.checkpoint) as folder:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
+            content = {
+                "done": done,
+                "history": history,
+                "fingerprint": self.fingerprint,
+                "generator": self.generator.bit_generator.state,
+            }
+            write_json(folder / CHECKPOINT, content, schema_version=SCHEMA_VERSION)
+
+    def _resume(self, history: list[dict[str, float]], best: dict[str, torch.Tensor]) -> int:
+        if self.checkpoint is None or not (self.checkpoint / CHECKPOINT).exists():
+            return 0
+        content = read_json(
+            self.checkpoint / CHECKPOINT, schema_version=SCHEMA_VERSION, what="a checkpoint"
+        )
+        # Through JSON, so that tuples compare as the lists they were written as.
+        if content["fingerprint"] != json.loads(json.dumps(self.fingerprint)):
+            logger.warning(
+                "%s was made with other settings or data; training starts anew.", self.checkpoint
+            )
+            return 0
+        try:
+            tensors = load_file(self.checkpoint / "state.safetensors")
+        except (OSError, safetensors.SafetensorError) as error:
+            logger.warning("%s is damaged (%s); training starts anew.", self.checkpoint, error)
+            return 0
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[f"parameter.{name}"])
+        optimizer_state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "best":
+                best[rest] = tensor
+            elif kind == "optimizer":
+                number, _, key = rest.partition(".")
+                optimizer_state.setdefault(int(number), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
+        self.generator.bit_generator.state = content["generator"]
+        history.extend(content["history"])
+        logger.info("Going on from %s after %s %d.", self.checkpoint, self.unit, content["done"])
+        return int(content["done"])

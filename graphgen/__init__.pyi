@@ -1,0 +1,43 @@
+from .build import BuildConfig as BuildConfig
+from .build import build_graph as build_graph
+from .connections import Connection as Connection
+from .connections import connect as connect
+from .description import GraphDescription as GraphDescription
+from .description import describe as describe
+from .drawing import draw_neighborhood as draw_neighborhood
+from .explore import write_page as write_page
+from .graph import InterestGraph as InterestGraph
+from .graph import load_graph as load_graph
+from .log import InteractionLog as InteractionLog
+from .log import read_log as read_log
+from .neighborhoods import neighborhood as neighborhood
+from .synthetic import synthesize as synthesize
+from .synthetic import write_synthetic as write_synthetic
+from .tables import ItemTable as ItemTable
+from .tables import UserTable as UserTable
+from .tables import read_items as read_items
+from .tables import read_users as read_users
+from .vocabulary import Vocabulary as Vocabulary
+
+__all__ = [
+    "BuildConfig",
+    "Connection",
+    "GraphDescription",
+    "InteractionLog",
+    "InterestGraph",
+    "ItemTable",
+    "UserTable",
+    "Vocabulary",
+    "build_graph",
+    "connect",
+    "describe",
+    "draw_neighborhood",
+    "load_graph",
+    "neighborhood",
+    "read_items",
+    "read_log",
+    "read_users",
+    "synthesize",
+    "write_page",
+    "write_synthetic",
+]

@@ -1,0 +1,240 @@
+"""From tables to an interest graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pydantic
+import torch
+from torch_geometric.data import HeteroData
+
+from graphgen.builders.interactions import add_interactions
+from graphgen.builders.semantic import semantic_neighbors
+from graphgen.config import Config
+from graphgen.errors import InputError
+from graphgen.features.text import encode_texts, make_encoder
+from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.log import InteractionLog
+from graphgen.progress import progress_bar
+from graphgen.reading.normalise import DEFAULT_DOMAIN
+from graphgen.schema import CATEGORY, DOMAIN, ITEM_ID, SIMILAR, TITLE, USER, USER_ID
+from graphgen.storage import provenance
+from graphgen.tables import ItemTable, UserTable
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["BuildConfig", "build_graph"]
+
+logger = logging.getLogger(__name__)
+
+
+class BuildConfig(Config):
+    """How a graph is built."""
+
+    encoder: str = "minilm"
+    """``minilm``, ``hashing``, ``none``, or a folder or hub name of a transformers model."""
+    max_tokens: int = pydantic.Field(128, ge=1, le=8192)
+    """Tokens of a text that BERT reads."""
+    similar_k: int = pydantic.Field(10, ge=0)
+    """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
+    min_similarity: float = pydantic.Field(0.3, ge=-1, le=1)
+    """Cosine below which two items are not linked."""
+    cutoff: datetime | None = None
+    """Leave out interactions at or after this instant (UTC where no zone is given)."""
+
+
+def build_graph(
+    log: InteractionLog | pd.DataFrame,
+    items: ItemTable | pd.DataFrame | None = None,
+    users: UserTable | pd.DataFrame | None = None,
+    *,
+    config: BuildConfig | None = None,
+    cache_dir: Path | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> InterestGraph:
+    """Build one heterogeneous graph of all domains.
+
+    Parameters
+    ----------
+    log
+        Interactions; each becomes an edge.
+    items
+        Titles and texts. Items that the log does not mention are nodes too (cold items).
+    users
+        People that the log may not mention.
+    config
+        Settings; `settings` given by name win over it.
+    cache_dir
+        Where text vectors are remembered; None for the user's cache folder.
+    progress
+        Show progress bars.
+    **settings
+        Fields of `BuildConfig`.
+
+    Returns
+    -------
+    InterestGraph
+        O(E log E + n² d) for E interactions and n items with text of width d.
+
+    Raises
+    ------
+    InputError
+        If nothing is left to build from.
+
+    Examples
+    --------
+    >>> log = pd.DataFrame({"user_id": ["ann", "ann", "bob"], "item_id": ["dune", "alien", "dune"],
+    ...                     "domain": ["book", "film", "book"]})
+    >>> build_graph(log, encoder="none")
+    InterestGraph(2 users, 2 items in 2 domains, 3 edges, 0-d features)
+    """
+    config = BuildConfig.make(config.to_dict() if config else None, **settings)
+    log = log if isinstance(log, InteractionLog) else InteractionLog(log)
+    items = ItemTable(items) if isinstance(items, pd.DataFrame) else items
+    items = _in_the_domain_of(log, items)
+    users = UserTable(users) if isinstance(users, pd.DataFrame) else users
+    cutoff = _utc(config.cutoff)
+    n_read = len(log)
+    if cutoff is not None:
+        log = log.before(cutoff)
+    if not len(log):
+        raise InputError(
+            "There is no interaction to build a graph from"
+            + (f": all {n_read:,} lie at or after the cutoff {cutoff}." if n_read else ".")
+        )
+
+    vocabularies = _vocabularies(log, items, users)
+    data = HeteroData()
+    for node_type, vocabulary in vocabularies.items():
+        data[node_type].num_nodes = len(vocabulary)
+    add_interactions(data, log, vocabularies)
+    add_reverse_edges(data)
+
+    made = {
+        "config": config.to_dict(),
+        "log": {"digest": log.digest(), "rows": len(log), "report": log.report.to_dict()},
+        **provenance(),
+    }
+    tables: dict[str, pa.Table] = {}
+    if items is not None:
+        aligned = _align(items, vocabularies)
+        tables = {
+            domain: pa.table({TITLE: frame[TITLE], CATEGORY: frame[CATEGORY]})
+            for domain, frame in aligned.items()
+        }
+        made["text"] = _add_text(
+            data, {d: f["text_of"] for d, f in aligned.items()}, config, cache_dir, progress
+        )
+    return InterestGraph(data, vocabularies, item_tables=tables, cutoff=cutoff, provenance=made)
+
+
+def _in_the_domain_of(log: InteractionLog, items: ItemTable | None) -> ItemTable | None:
+    """Put items that name no domain into that of a log that has only one."""
+    if items is None or items.domains != [DEFAULT_DOMAIN] or DEFAULT_DOMAIN in log.domains:
+        return items
+    if len(log.domains) == 1:
+        return ItemTable(items.frame.assign(**{DOMAIN: log.domains[0]}))
+    raise InputError(
+        f"The items name no domain, and the log has {len(log.domains)}: "
+        f"{', '.join(log.domains)}. Add a column 'domain', or give a file for each, as DOMAIN=PATH."
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=UTC)
+
+
+def _vocabularies(
+    log: InteractionLog, items: ItemTable | None, users: UserTable | None
+) -> dict[str, Vocabulary]:
+    people = [log.frame[USER_ID]] + ([users.frame[USER_ID]] if users is not None else [])
+    result = {USER: Vocabulary.from_values(*people)}
+    tables = [log.frame[[DOMAIN, ITEM_ID]]]
+    if items is not None:
+        stray = sorted(set(items.frame[DOMAIN].unique()) - set(log.domains))
+        if stray:
+            logger.warning(
+                "Items of %s have no interaction in their domain; they are reached by text only.",
+                ", ".join(stray),
+            )
+        tables.append(items.frame[[DOMAIN, ITEM_ID]])
+    domains = sorted(set().union(*(t[DOMAIN].unique() for t in tables)))
+    for domain in domains:
+        result[domain] = Vocabulary.from_values(
+            *(t.loc[t[DOMAIN] == domain, ITEM_ID] for t in tables)
+        )
+    return result
+
+
+def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str, pd.DataFrame]:
+    """Return for each domain title, category and text_of, row i being item i; "" where unknown."""
+    frame = items.frame[[DOMAIN, ITEM_ID, TITLE, CATEGORY]].assign(text_of=items.text_of())
+    result = {}
+    for domain, vocabulary in vocabularies.items():
+        if domain == USER:
+            continue
+        own = frame[frame[DOMAIN] == domain]
+        position = vocabulary.encode(own[ITEM_ID])
+        columns = {}
+        for name in (TITLE, CATEGORY, "text_of"):
+            values = np.full(len(vocabulary), "", dtype=object)
+            values[position] = own[name].to_numpy(dtype=object)
+            columns[name] = values
+        result[domain] = pd.DataFrame(columns)
+    return result
+
+
+def _add_text(
+    data: HeteroData,
+    texts: Mapping[str, pd.Series],
+    config: BuildConfig,
+    cache_dir: Path | None,
+    progress: bool,
+) -> dict[str, Any]:
+    """Add ``x``, ``has_text`` and similar edges in place; return their provenance."""
+    encoder = make_encoder(config.encoder, max_tokens=config.max_tokens)
+    present = {
+        domain: (column != "").to_numpy(dtype=bool, copy=True) for domain, column in texts.items()
+    }
+    for domain, mask in present.items():
+        data[domain].has_text = torch.from_numpy(mask)
+    if encoder is None or not any(mask.any() for mask in present.values()):
+        return {"encoder": "none", "encoded": 0}
+    filled = pd.concat([texts[d][present[d]] for d in texts], ignore_index=True)
+    vectors, n_encoded = encode_texts(encoder, filled, cache_dir=cache_dir, progress=progress)
+    start = 0
+    for domain, mask in present.items():
+        count = int(mask.sum())
+        if count:
+            x = np.zeros((len(mask), encoder.dim), dtype=np.float32)
+            x[mask] = vectors[start : start + count]
+            data[domain].x = torch.from_numpy(x)
+        start += count
+    if config.similar_k:
+        with progress_bar("Linking similar items", len(filled), enabled=progress) as advance:
+            edges = semantic_neighbors(
+                {d: data[d].x for d in texts if "x" in data[d]},
+                {d: data[d].has_text for d in texts if "x" in data[d]},
+                k=config.similar_k,
+                min_similarity=config.min_similarity,
+                on_progress=advance,
+            )
+        for (source, target), (edge_index, cosine) in edges.items():
+            store = data[source, SIMILAR, target]
+            store.edge_index, store.weight = edge_index, cosine
+    return {
+        "encoder": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "dim": encoder.dim,
+        "texts": len(filled),
+        "encoded": n_encoded,
+    }

@@ -1,0 +1,1 @@
+"""What draws edges: one builder, one file."""

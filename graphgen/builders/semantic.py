@@ -1,0 +1,101 @@
+"""Edges of meaning: items whose texts a language model puts near each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+
+import torch
+
+__all__ = ["Neighbors", "semantic_neighbors"]
+
+Neighbors = dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor]]
+
+# Scores held at once: 2^24 float32 are 64 MB.
+BLOCK_SCORES = 1 << 24
+
+
+@torch.inference_mode()
+def semantic_neighbors(
+    features: Mapping[str, torch.Tensor],
+    has_text: Mapping[str, torch.Tensor],
+    *,
+    k: int = 10,
+    min_similarity: float = 0.3,
+    on_progress: Callable[[int], None] | None = None,
+) -> Neighbors:
+    """Link each item to its `k` nearest in its own domain and its `k` nearest in all others.
+
+    The search is exact: O(n² d) for n items with text of all domains together, in blocks of
+    64 MB (50,000 items of width 384 take about 20 s on two cores).
+
+    Parameters
+    ----------
+    features
+        By domain, float32 ``[n, d]`` with rows of length 1.
+    has_text
+        By domain, bool ``[n]``; items without text get no edge.
+    k
+        Neighbours of an item, in its own domain and, again, across.
+    min_similarity
+        Cosine below which two items are not linked.
+    on_progress
+        Called with the number of source items finished since the last call.
+
+    Returns
+    -------
+    dict
+        ``(source domain, target domain) -> (edge_index int64 [2, E], cosine float32 [E])``, the
+        edges sorted by source, then falling cosine.
+    """
+    domains = [d for d in sorted(features) if bool(has_text[d].any())]
+    index = {d: has_text[d].nonzero().squeeze(1) for d in domains}
+    table = torch.cat([features[d][index[d]] for d in domains]) if domains else torch.empty(0, 1)
+    sizes = [len(index[d]) for d in domains]
+    starts = torch.tensor([0, *sizes]).cumsum(0).tolist()
+    node = torch.cat([index[d] for d in domains]) if domains else torch.empty(0, dtype=torch.int64)
+    owner = torch.repeat_interleave(
+        torch.arange(len(domains)), torch.tensor(sizes, dtype=torch.int64)
+    )
+    rows_per_block = max(1, BLOCK_SCORES // max(1, len(table)))
+
+    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    for start, stop in itertools.pairwise(starts):
+        for low in range(start, stop, rows_per_block):
+            high = min(low + rows_per_block, stop)
+            scores = table[low:high] @ table.T
+            scores[torch.arange(high - low), torch.arange(low, high)] = -torch.inf
+            inside = scores[:, start:stop]
+            _collect(parts, inside, low, start, k, min_similarity)
+            if len(domains) > 1:
+                inside.fill_(-torch.inf)
+                _collect(parts, scores, low, 0, k, min_similarity)
+            if on_progress is not None:
+                on_progress(high - low)
+    if not parts:
+        return {}
+    source, target, cosine = (torch.cat(column) for column in zip(*parts, strict=True))
+    pair = owner[source] * len(domains) + owner[target]
+    result: Neighbors = {}
+    for code in pair.unique().tolist():
+        chosen = (pair == code).nonzero().squeeze(1)
+        edge_index = torch.stack([node[source[chosen]], node[target[chosen]]])
+        # Stable on source: inside one source the order is that of the search, falling cosine.
+        order = edge_index[0].argsort(stable=True)
+        key = (domains[code // len(domains)], domains[code % len(domains)])
+        result[key] = (edge_index[:, order].contiguous(), cosine[chosen][order])
+    return result
+
+
+def _collect(
+    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    scores: torch.Tensor,
+    first_row: int,
+    first_column: int,
+    k: int,
+    min_similarity: float,
+) -> None:
+    values, columns = scores.topk(min(k, scores.shape[1]), dim=1)
+    rows = torch.arange(first_row, first_row + len(scores)).unsqueeze(1).expand_as(columns)
+    keep = values >= min_similarity
+    parts.append((rows[keep], columns[keep] + first_column, values[keep].clamp(max=1.0)))

@@ -1,0 +1,245 @@
+"""Short paths from a person to an item: why the two belong together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from graphgen.adjacency import Adjacency, Links, Node, adjacency_of, describe, node_number
+from graphgen.errors import ConfigError
+from graphgen.graph import InterestGraph
+from graphgen.schema import INTERACTS, USER
+
+__all__ = ["Connection", "connect", "masked_id"]
+
+MASK_LENGTH: Final = 4  # hexadecimal digits of a user id's hash that a picture shows
+KEPT_PER_SHAPE: Final = 50  # candidates of each sequence of types and relations
+REPEATED: Final = 0.25  # what a path counts for each thing that an earlier path has shown
+
+
+def masked_id(user_id: str) -> str:
+    """Return what a picture shows of a user who is not the one asked about.
+
+    Four digits of the id's SHA-256, enough to tell the dots of a picture apart. It keeps names out
+    of pictures; it does not hide a person from somebody who holds the list of all ids.
+
+    Examples
+    --------
+    >>> masked_id("A2FS62U8MLDFM")
+    'user 92b6…'
+    """
+    return f"user {hashlib.sha256(user_id.encode()).hexdigest()[:MASK_LENGTH]}…"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A short path from a person (or an item) to an item, which says why the two belong together.
+
+    Attributes
+    ----------
+    nodes
+        ``(type, id)`` from source to target.
+    labels
+        Title or id of each.
+    kinds
+        Relation of each step: one fewer than nodes.
+    score
+        Between 0 and 1; see `connect`.
+    """
+
+    nodes: tuple[Node, ...]
+    labels: tuple[str, ...]
+    kinds: tuple[str, ...]
+    score: float
+
+    @property
+    def crosses(self) -> bool:
+        """Whether the path leads from one domain into another."""
+        return len({node_type for node_type, _ in self.nodes if node_type != USER}) > 1
+
+    def __str__(self) -> str:
+        """Write the path out; other people appear masked."""
+        parts = []
+        for place, ((node_type, id_), label) in enumerate(
+            zip(self.nodes, self.labels, strict=True)
+        ):
+            if node_type == USER:
+                parts.append(f"user {id_}" if place == 0 else masked_id(id_))
+            else:
+                parts.append(f"{label} [{node_type}]")
+        text = parts[0]
+        for kind, part in zip(self.kinds, parts[1:], strict=True):
+            text += (" — " if kind == INTERACTS else f" ~{kind}~ ") + part
+        return text
+
+
+def connect(
+    graph: InterestGraph, source: Node, target: Node, *, max_paths: int = 3
+) -> list[Connection]:
+    """Find the short paths between two nodes that explain why one leads to the other.
+
+    Paths of at most three steps: ``user — item ~similar~ target`` (the text is alike),
+    ``user — item — other user — target`` (others who took the item took the target),
+    ``user — item ~similar~ item ~similar~ target``.
+
+    Parameters
+    ----------
+    graph
+        The graph to look at.
+    source, target
+        ``("user", id)`` or ``(domain, id)``; usually a person and an item recommended to them.
+    max_paths
+        At most so many.
+
+    Returns
+    -------
+    list of Connection
+        Best first; empty where there is no path. The score is the product of the cosines of the
+        similar edges times ``degree ** -0.5`` of every node between: a path over a rare item says
+        more than one over a hub. From the second path on, one that begins with a step already
+        shown counts a quarter, and so does one of a shape (types and relations) already shown.
+
+        O(number of edges within two steps of the source), milliseconds on a million edges.
+
+    Raises
+    ------
+    UnknownIdError
+        If the graph has no such node.
+    ConfigError
+        If `max_paths` is below 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from graphgen.build import build_graph
+    >>> graph = build_graph(pd.DataFrame({
+    ...     "user_id": ["ann", "bob", "bob"], "domain": ["book", "book", "film"],
+    ...     "item_id": ["Dune", "Dune", "Alien"]}), encoder="none")
+    >>> print(connect(graph, ("user", "ann"), ("film", "Alien"))[0])
+    user ann — Dune [book] — user 81b6… — Alien [film]
+    """
+    if max_paths < 1:
+        raise ConfigError(f"`max_paths` must be at least 1; got {max_paths}.")
+    adjacency = adjacency_of(graph)
+    start, end = node_number(graph, source), node_number(graph, target)
+    chosen = _varied(adjacency, _paths(adjacency, start, end), max_paths)
+    numbers = np.unique([number for path in chosen for number in path.nodes]).astype(np.int64)
+    described = describe(graph, numbers)
+    return [
+        Connection(
+            nodes=tuple(described[number][0] for number in path.nodes),
+            labels=tuple(described[number][1] for number in path.nodes),
+            kinds=tuple(adjacency.kinds[adjacency.kind[edge]] for edge in path.edges),
+            score=path.score,
+        )
+        for path in chosen
+    ]
+
+
+@dataclass(frozen=True)
+class _Path:
+    nodes: tuple[int, ...]
+    edges: tuple[int, ...]
+    score: float
+
+
+def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
+    """Return the best paths of each shape, of one, two and three steps."""
+    if start == end:
+        return []
+    from_start = adjacency.links(np.array([start]))
+    direct = from_start.target == end
+    columns = [(np.empty((direct.sum(), 0), dtype=np.int64), from_start.edge[direct][:, None])]
+
+    # The strongest edge from each neighbour of the target to it.
+    to_end = adjacency.links(np.array([end]))
+    last = np.full(adjacency.n_nodes, -1)
+    weakest_first = np.argsort(_strength(adjacency, to_end.edge), kind="stable")
+    last[to_end.target[weakest_first]] = to_end.edge[weakest_first]
+    last[[start, end]] = -1
+
+    near = from_start.target != end
+    first = Links(from_start.source[near], from_start.target[near], from_start.edge[near])
+    two = last[first.target] >= 0
+    columns.append(
+        (
+            first.target[two][:, None],
+            np.stack([first.edge[two], last[first.target[two]]], axis=1),
+        )
+    )
+    middle = adjacency.links(first.target)
+    three = last[middle.target] >= 0
+    place = np.repeat(np.arange(len(first.target)), adjacency.degree[first.target])[three]
+    columns.append(
+        (
+            np.stack([middle.source[three], middle.target[three]], axis=1),
+            np.stack([first.edge[place], middle.edge[three], last[middle.target[three]]], axis=1),
+        )
+    )
+    paths = []
+    for between, edges in columns:
+        score = _strength(adjacency, edges).prod(axis=1)
+        score *= (np.maximum(adjacency.degree[between], 1) ** -0.5).prod(axis=1)
+        paths += [
+            _Path(
+                (start, *between[row].tolist(), end), tuple(edges[row].tolist()), float(score[row])
+            )
+            for row in _best_of_each_shape(adjacency, between, edges, score)
+        ]
+    return paths
+
+
+def _strength(adjacency: Adjacency, edges: np.ndarray) -> np.ndarray:
+    """Return the cosine of a similar edge; 1 for an interaction, whatever its weight."""
+    if INTERACTS not in adjacency.kinds:
+        return adjacency.weight[edges].clip(0, 1)
+    interaction = adjacency.kind[edges] == adjacency.kinds.index(INTERACTS)
+    return np.where(interaction, 1.0, adjacency.weight[edges].clip(0, 1))
+
+
+def _best_of_each_shape(
+    adjacency: Adjacency, between: np.ndarray, edges: np.ndarray, score: np.ndarray
+) -> list[int]:
+    if not len(score):
+        return []
+    parts = [*adjacency.type_code(between).T, *adjacency.kind[edges].T]
+    shape = np.zeros(len(score), dtype=np.int64)
+    for part in parts:
+        shape = shape * (len(adjacency.types) + len(adjacency.kinds)) + part
+    order = np.lexsort((*between.T[::-1], -score, shape))
+    starts = np.flatnonzero(np.diff(shape[order], prepend=-1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    return order[place < KEPT_PER_SHAPE].tolist()
+
+
+def _varied(adjacency: Adjacency, paths: list[_Path], n: int) -> list[_Path]:
+    """Choose `n` paths, best first, each counting less for what is shown already."""
+    types = {
+        path: (
+            adjacency.type_code(np.array(path.nodes)).tobytes(),
+            adjacency.kind[list(path.edges)].tobytes(),
+        )
+        for path in paths
+    }
+    left = set(paths)
+    chosen: list[_Path] = []
+    steps: set[int] = set()
+    shapes: set[tuple[bytes, bytes]] = set()
+    while left and len(chosen) < n:
+        best = min(
+            left,
+            key=lambda path: (
+                -path.score * REPEATED ** ((path.nodes[1] in steps) + (types[path] in shapes)),
+                path.nodes,
+                path.edges,
+            ),
+        )
+        left.discard(best)
+        if best.nodes not in [path.nodes for path in chosen]:
+            chosen.append(best)
+            steps.add(best.nodes[1])
+            shapes.add(types[best])
+    return chosen

@@ -1,0 +1,105 @@
+"""What goes wrong, in classes a caller can catch and sentences a person can act on."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadRow",
+    "BadRowsError",
+    "ConfigError",
+    "InputError",
+    "InterestError",
+    "MissingDependencyError",
+    "NotFittedError",
+    "StorageError",
+    "UnknownIdError",
+]
+
+from dataclasses import dataclass
+
+
+class InterestError(Exception):
+    """Base of every error this project raises on purpose.
+
+    The command line prints its message without a traceback and exits with status 2.
+    """
+
+
+class InputError(InterestError):
+    """A file or table that a user passed in cannot be used as it is."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """One row that cannot be used: where it is, and why.
+
+    Attributes
+    ----------
+    file
+        Path as the user gave it.
+    line
+        Physical line in the (decompressed) text file, from 1; the row number for Parquet.
+    column
+        Name of the column in the file, or ``""`` where the whole row is at fault.
+    value
+        What stands there, shortened.
+    reason
+        What is required instead.
+    """
+
+    file: str
+    line: int
+    column: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}, line {self.line}"
+        if self.column:
+            where += f", column {self.column!r}"
+        return f"{where}: {self.reason}; found {self.value!r}"
+
+
+class BadRowsError(InputError):
+    """A table holds rows that cannot be used.
+
+    Attributes
+    ----------
+    rows
+        The first bad rows (at most 20).
+    total
+        How many there are in all.
+    """
+
+    def __init__(self, rows: list[BadRow], total: int) -> None:
+        self.rows = rows
+        self.total = total
+        shown = "\n".join(f"  {row}" for row in rows[:5])
+        more = f"\n  ... and {total - 5} more" if total > 5 else ""
+        noun = "row" if total == 1 else "rows"
+        super().__init__(
+            f"{total} bad {noun}:\n{shown}{more}\n"
+            "Correct the file, or set them aside with --on-bad-rows quarantine "
+            '(on_bad_rows="quarantine" in Python).'
+        )
+
+
+class ConfigError(InterestError):
+    """A setting is unknown or out of range."""
+
+
+class UnknownIdError(InterestError, KeyError):
+    """An id or a domain that the graph or model does not know."""
+
+    __str__ = Exception.__str__  # KeyError would print the repr, quotes and all
+
+
+class NotFittedError(InterestError):
+    """A model was asked for an answer before ``fit``."""
+
+
+class StorageError(InterestError):
+    """A saved folder is missing, damaged, or written by a newer version."""
+
+
+class MissingDependencyError(InterestError, ImportError):
+    """An optional package is needed; the message holds the exact install line."""

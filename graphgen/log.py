@@ -1,0 +1,401 @@
+"""The interaction log: who met which item of which domain, when, and how strongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from graphgen.errors import ConfigError, InputError
+from graphgen.reading.cleaning import Codes, arrow_column, to_codes
+from graphgen.reading.columns import LOG, near_column, resolve_columns
+from graphgen.reading.digest import frame_digest
+from graphgen.reading.files import read_tables
+from graphgen.reading.filters import core_rows, latest_rows
+from graphgen.reading.normalise import concat_frames, interaction_frame
+from graphgen.reading.report import ReadReport
+from graphgen.reading.sources import SourceLike
+from graphgen.schema import DOMAIN, EVENT, ITEM_ID, RATING, TIMESTAMP, USER_ID, WEIGHT
+
+__all__ = ["InteractionLog", "ReadReport", "read_log"]
+
+
+class InteractionLog:
+    """An immutable table of interactions.
+
+    An item is the pair (domain, item_id); a user is one person in every domain. Rows keep their
+    order. Two logs are equal when they hold the same rows, in whatever order.
+
+    Parameters
+    ----------
+    frame
+        Columns ``user_id`` and ``item_id``; optional ``domain`` (else ``"items"``),
+        ``timestamp``, ``weight`` or ``rating``, ``event``; all others are kept as text. The
+        values follow the rules of `read_log`; a ``rating`` becomes the weight where there is no
+        weight.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a domain has a reserved name.
+    BadRowsError
+        If a row cannot be used; the line is its position, from 1.
+
+    Examples
+    --------
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["ann", "ann", "bob"],
+    ...     "domain": ["books", "films", "films"],
+    ...     "item_id": ["007", "7", "7"],
+    ...     "timestamp": ["2014-03-27", "2014-03-28", "2014-03-29T10:00:00+02:00"],
+    ... }))
+    >>> log
+    InteractionLog(3 interactions, 2 users, 2 items in 2 domains, with time)
+    >>> log.frame.item_id.tolist(), log.domains
+    (['007', '7', '7'], ['books', 'films'])
+    >>> len(log.where(domain="films")), len(log.before("2014-03-28"))
+    (2, 1)
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        names = [str(name) for name in frame.columns]
+        resolved = resolve_columns(names, None, LOG, file="DataFrame")
+        arrow = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+        clean, faults = interaction_frame(arrow, resolved, n_rows=len(frame), file="DataFrame")
+        faults.raise_any("DataFrame")
+        self._set(clean, ReadReport(sources=("DataFrame",), rows_read=len(frame)))
+
+    @classmethod
+    def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:
+        """Wrap a frame that is known to be clean."""
+        log = cls.__new__(cls)
+        log._set(frame, report)
+        return log
+
+    def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
+        self._frame = frame
+        self._codes: dict[str, Codes] = {}
+        self._pairs: tuple[np.ndarray, int] | None = None
+        self._report = report
+        self._digest: str | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table; a copy-on-write view, so changing it does not change the log."""
+        return self._frame.copy(deep=False)
+
+    @property
+    def report(self) -> ReadReport:
+        """What became of the rows on the way here."""
+        return replace(self._report, interactions=len(self), users=self.n_users, items=self.n_items)
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains with at least one interaction, sorted."""
+        return [str(name) for name in self._frame[DOMAIN].cat.categories]
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the interactions have timestamps."""
+        return TIMESTAMP in self._frame
+
+    @property
+    def n_users(self) -> int:
+        """Number of distinct users."""
+        coded = self._coded(USER_ID)
+        return int((np.bincount(coded.codes, minlength=1) > 0).sum())
+
+    @property
+    def n_items(self) -> int:
+        """Number of distinct pairs of domain and item id."""
+        return self._item_codes()[1]
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, InteractionLog):
+            return NotImplemented
+        return len(self) == len(other) and self.digest() == other.digest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def __repr__(self) -> str:
+        time = "with" if self.has_time else "without"
+        n = len(self.domains)
+        return (
+            f"InteractionLog({len(self)} interactions, {self.n_users} users, {self.n_items} items "
+            f"in {n} domain{'' if n == 1 else 's'}, {time} time)"
+        )
+
+    def where(self, **columns: Any) -> Self:
+        """Keep the rows in which each named column has the given value, or one of several.
+
+        Parameters
+        ----------
+        **columns
+            A value, or a list, set, series or array of values, by column name.
+
+        Raises
+        ------
+        InputError
+            If the log has no such column.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for name, wanted in columns.items():
+            if name not in self._frame:
+                hint = near_column(name, list(self._frame.columns))
+                raise InputError(f"The log has no column {name!r}; {hint}")
+            if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+                wanted = [wanted]
+            keep &= self._frame[name].isin(list(wanted)).to_numpy()
+        return self._kept(keep, "filtered")
+
+    def before(self, cutoff: str | datetime | pd.Timestamp) -> Self:
+        """Keep the rows with a timestamp strictly before `cutoff`.
+
+        Parameters
+        ----------
+        cutoff
+            A date or time; without a zone it is UTC.
+
+        Raises
+        ------
+        InputError
+            If the log has no timestamps.
+        """
+        if not self.has_time:
+            raise InputError("The log has no timestamps, so it cannot be cut by time.")
+        try:
+            moment = pd.Timestamp(cutoff)
+        except ValueError:
+            raise ConfigError(f"`cutoff` must be an ISO 8601 date; got {cutoff!r}.") from None
+        moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+        return self._kept((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
+
+    def min_weight(self, threshold: float) -> Self:
+        """Keep the rows with a weight of at least `threshold`.
+
+        Raises
+        ------
+        InputError
+            If the log has no weights.
+        """
+        return self._at_least(WEIGHT, threshold)
+
+    def _at_least(self, column: str, threshold: float) -> Self:
+        if column not in self._frame:
+            raise InputError(
+                f"The log has no rating and no weight to compare with {threshold:g}; map one with "
+                "--column rating=NAME, or leave the threshold out."
+            )
+        return self._kept((self._frame[column] >= threshold).to_numpy(), "below_rating")
+
+    def deduplicate(self) -> Self:
+        """Keep one row for each user, domain and item.
+
+        The latest by timestamp is kept, with its weight; of equal times, and without timestamps,
+        the first in the log. O(n) where nothing repeats.
+        """
+        items, n_items = self._item_codes()
+        key = self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
+        times = self._milliseconds() if self.has_time else None
+        return self._kept(latest_rows(key, times), "duplicates")
+
+    def k_core(self, k: int) -> Self:
+        """Keep the largest part in which every user and every item has `k` interactions or more.
+
+        See `graphgen.reading.filters.core_rows`.
+
+        Raises
+        ------
+        ConfigError
+            If `k` is negative.
+        InputError
+            If nothing is left.
+        """
+        if k < 0:
+            raise ConfigError(f"`k_core` must be at least 0; got {k}.")
+        if k <= 1 or not len(self):
+            return self
+        keep = core_rows(self._coded(USER_ID).codes, self._item_codes()[0], k)
+        if not keep.any():
+            raise InputError(
+                f"The {k}-core is empty: no users and items with {k} interactions each. "
+                "Use a smaller --k-core."
+            )
+        return self._kept(keep, "k_core_dropped")
+
+    @classmethod
+    def concat(cls, *logs: Self) -> Self:
+        """Put logs one after the other.
+
+        Columns of text that some of them lack are filled with ``""``.
+
+        Raises
+        ------
+        InputError
+            If some have timestamps, weights or ratings and others have not.
+        """
+        if len(logs) == 1:
+            return logs[0]
+        names = [
+            log._report.sources[0] if log._report.sources else f"log {i}"
+            for i, log in enumerate(logs)
+        ]
+        frame = concat_frames([log._frame for log in logs], names)
+        report = ReadReport.merged([log._report for log in logs])
+        return cls._of(frame, report)
+
+    def digest(self) -> str:
+        """Return a hash of the rows that does not depend on their order.
+
+        See `graphgen.reading.digest.frame_digest`. O(n), computed once.
+
+        Returns
+        -------
+        str
+            32 hexadecimal digits.
+        """
+        if self._digest is None:
+            for name in (USER_ID, ITEM_ID):
+                self._coded(name)
+            self._digest = frame_digest(self._frame, self._codes)
+        return self._digest
+
+    def _milliseconds(self) -> np.ndarray:
+        return self._frame[TIMESTAMP].astype("int64").to_numpy()
+
+    def _coded(self, name: str) -> Codes:
+        """Return a column of text as codes; after a filter some values may have no row."""
+        if name not in self._codes:
+            self._codes[name] = to_codes(arrow_column(self._frame[name]))
+        return self._codes[name]
+
+    def _item_codes(self) -> tuple[np.ndarray, int]:
+        """Return a dense code for the (domain, item) of each row, and how many there are."""
+        if self._pairs is None:
+            items, domains = self._coded(ITEM_ID), self._frame[DOMAIN].cat.codes.to_numpy()
+            pair = domains.astype(np.int64) * max(len(items.values), 1) + items.codes
+            codes, distinct = pd.factorize(pair)
+            self._pairs = codes, len(distinct)
+        return self._pairs
+
+    def _kept(self, keep: np.ndarray, counter: str) -> Self:
+        dropped = len(keep) - int(keep.sum())
+        if not dropped:
+            return self
+        frame = self._frame.loc[keep].reset_index(drop=True)
+        for name in {DOMAIN, EVENT}.intersection(frame):
+            frame[name] = frame[name].cat.remove_unused_categories()
+        counts: Any = {counter: getattr(self._report, counter) + dropped}
+        log = self._of(frame, replace(self._report, **counts))
+        log._codes = {name: coded.filter(keep) for name, coded in self._codes.items()}
+        return log
+
+
+def read_log(
+    *sources: SourceLike,
+    columns: Mapping[str, str] | None = None,
+    on_bad_rows: Literal["error", "quarantine"] = "error",
+    quarantine: str | Path | None = None,
+    min_rating: float | None = None,
+    k_core: int = 0,
+    deduplicate: bool = True,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    progress: bool = False,
+) -> InteractionLog:
+    r"""Read interactions from table files.
+
+    The steps, in order: filter by ``#column=value``, validation, de-duplication, rating
+    threshold, k-core.
+
+    - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``rating``,
+      ``weight``, ``event``. Headers match but for case and surrounding blanks. All other columns
+      are kept as text. A column in which every value is empty counts as absent.
+    - Ids keep their text (``"007"``, ``"NA"``); surrounding blanks go. Only an empty value (null
+      or NaN in Parquet) is missing. Whole floats in Parquet lose their ``.0``.
+    - Domain: as given by ``domain=path``, else the column, else ``"items"``.
+    - Weight: the ``weight`` column, else the ``rating``; finite and not negative. Where a file
+      has both, the rating stays as a column of its own. `min_rating` of 0 or more also lets
+      negative ratings pass, in order to drop them.
+    - Time: unix time in s, ms, us or ns (one unit for each file) or ISO 8601, in UTC.
+    - A row that cannot be used is bad; one empty time or weight among others is, too.
+
+    Parameters
+    ----------
+    *sources
+        Files (.csv, .tsv, .txt, also .gz, .zst, .bz2; .parquet), folders (all tables in them but
+        items and users), ``domain=path``, ``path#column=value,column=value``, mappings from
+        domain to path. A .txt file may be a list of ``user item item ...`` lines.
+    columns
+        Foreign names by ours: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores one.
+    on_bad_rows
+        ``"error"`` refuses all files; ``"quarantine"`` writes the bad rows to a CSV and goes on.
+    quarantine
+        That CSV; by default ``<name of the first file>.quarantine.csv`` in the current folder.
+    min_rating
+        Least rating (weight where there is no rating) to keep.
+    k_core
+        Keep the part in which every user and item has as many interactions; 0 for all.
+    deduplicate
+        Keep the latest row only for each user, domain and item.
+    delimiter, encoding
+        By default found from the header and the byte order mark (else UTF-8).
+    progress
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    InteractionLog
+        With what became of the rows in its `report`.
+
+    Raises
+    ------
+    BadRowsError
+        If rows are bad: file, line, column, value and reason of the first ones.
+    InputError
+        If a file or column is missing, damaged or cannot be decoded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "log.csv"
+    >>> _ = path.write_text("reviewerID,item_id,rating\n007,1,5\n007,2,2\n")
+    >>> log = read_log(f"books={path}", columns={"user_id": "reviewerID"}, min_rating=4)
+    >>> log.frame.to_dict("records")
+    [{'user_id': '007', 'domain': 'books', 'item_id': '1', 'weight': 5.0}]
+    >>> log.report.below_rating
+    1
+    """
+    drops_negatives = min_rating is not None and min_rating >= 0
+    frames, names, report = read_tables(
+        sources,
+        LOG,
+        partial(interaction_frame, negative_ratings=drops_negatives),
+        columns=columns,
+        on_bad_rows=on_bad_rows,
+        quarantine=quarantine,
+        delimiter=delimiter,
+        encoding=encoding,
+        progress=progress,
+    )
+    log = InteractionLog._of(concat_frames(frames, names), report)
+    del frames
+    log = log.deduplicate() if deduplicate else log
+    if min_rating is not None:
+        log = log._at_least(RATING if RATING in log._frame else WEIGHT, min_rating)
+    if not len(log):
+        raise InputError(
+            f"No interaction is rated {min_rating:g} or more; the scale of the rating column may "
+            "be another one than --min-rating assumes."
+        )
+    return log.k_core(k_core)

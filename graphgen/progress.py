@@ -1,0 +1,68 @@
+"""One progress bar for everything that takes more than two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["progress_bar"]
+
+
+@contextmanager
+def progress_bar(
+    description: str, total: int, *, enabled: bool = True
+) -> Iterator[Callable[..., None]]:
+    """Show a bar on standard error and give a function that moves it.
+
+    Parameters
+    ----------
+    description
+        What is going on.
+    total
+        Number of steps.
+    enabled
+        False gives a function that does nothing, so callers need no second path.
+
+    Yields
+    ------
+    callable
+        ``advance(steps=1, note="")``; `note` is shown behind the bar.
+
+    Examples
+    --------
+    >>> with progress_bar("Counting", 3, enabled=False) as advance:
+    ...     advance(3)
+    """
+    if not enabled:
+        yield lambda steps=1, note="": None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        # A log file wants one line, not a thousand repaints.
+        transient=False,
+        refresh_per_second=4,
+    )
+    with bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            bar.update(task, advance=steps, note=note)
+
+        yield advance

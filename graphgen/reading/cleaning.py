@@ -1,0 +1,271 @@
+"""Vectorised conversion of table columns, with every value that fails kept by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphgen.errors import BadRow, BadRowsError
+from graphgen.reading.timestamps import NUMBER
+
+__all__ = [
+    "Codes",
+    "Fault",
+    "Faults",
+    "all_empty",
+    "arrow_column",
+    "shorten",
+    "to_codes",
+    "to_floats",
+    "to_text",
+]
+
+# Above this, a float64 no longer holds every integer, so "12.0" may not be the id it was.
+LARGEST_EXACT_FLOAT = 2**53
+MISSING_ID = "must not be empty"
+SHOWN_ROWS = 20
+SHOWN_VALUE = 100
+
+
+def shorten(value: str) -> str:
+    """Cut a value for a message."""
+    return value if len(value) <= SHOWN_VALUE else value[: SHOWN_VALUE - 3] + "..."
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Rows of one table that fail for one reason.
+
+    Attributes
+    ----------
+    rows
+        Positions in the table, ascending: int64.
+    column
+        Name of the column in the file.
+    values
+        What stands there, as text, one for each row.
+    reason
+        What is required instead.
+    """
+
+    rows: np.ndarray
+    column: str
+    values: list[str]
+    reason: str
+
+
+class Faults:
+    """The bad rows of one table; of a row with several faults the first one is kept.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows of the table.
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        self.bad = np.zeros(n_rows, dtype=bool)
+        self.parts: list[Fault] = []
+
+    def __len__(self) -> int:
+        return int(self.bad.sum())
+
+    def add(
+        self, mask: np.ndarray, column: str, values: pa.ChunkedArray | None, reason: str
+    ) -> None:
+        """Record the rows in a boolean `mask` that have no fault yet."""
+        rows = np.flatnonzero(mask & ~self.bad)
+        if not rows.size:
+            return
+        self.bad[rows] = True
+        texts = [""] * len(rows)
+        if values is not None:
+            texts = ["" if v is None else str(v) for v in values.take(pa.array(rows)).to_pylist()]
+        self.parts.append(Fault(rows, column, texts, reason))
+
+    def rows(self, file: str, lines: np.ndarray | None = None) -> list[BadRow]:
+        """Return the first bad rows in order of the table, at most 20.
+
+        Parameters
+        ----------
+        file
+            Path for messages.
+        lines
+            Line of each row of the table; without it a row's place from 1 is given.
+        """
+        first = np.flatnonzero(self.bad)[:SHOWN_ROWS]
+        found = []
+        for part in self.parts:
+            for at in np.flatnonzero(np.isin(part.rows, first)):
+                row = int(part.rows[at])
+                line = row + 1 if lines is None else int(lines[row])
+                found.append(BadRow(file, line, part.column, shorten(part.values[at]), part.reason))
+        return sorted(found, key=lambda row: row.line)
+
+    def raise_any(self, file: str) -> None:
+        """Raise `BadRowsError` if a row is bad."""
+        if len(self):
+            raise BadRowsError(self.rows(file), len(self))
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A column of ids as codes into its distinct values.
+
+    Attributes
+    ----------
+    codes
+        int32 for each row; -1 where the id is missing.
+    values
+        Arrow large_string array of the distinct ids, stripped, none empty.
+    """
+
+    codes: np.ndarray
+    values: pa.Array
+
+    def filter(self, keep: np.ndarray) -> Codes:
+        """Keep some rows, in order."""
+        return Codes(self.codes[keep], self.values)
+
+    def decode(self) -> pa.Array:
+        """Return the ids, row by row; missing ones are null."""
+        codes = pa.array(self.codes, mask=self.codes < 0)
+        return self.values.take(codes)
+
+
+def arrow_column(values: Any) -> pa.ChunkedArray:
+    """Return a pandas or Arrow column as a chunked array; objects of several types become text."""
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    if isinstance(values, pa.Array):
+        return pa.chunked_array([values])
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        texts = [None if _is_missing(value) else str(value) for value in values]
+        array = pa.array(texts, pa.large_string())
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert a column to stripped text; missing values become ``""``.
+
+    Floats that are whole numbers lose their ".0": a Parquet column of integer ids with gaps is
+    stored as floats by pandas.
+
+    Examples
+    --------
+    >>> to_text(pa.chunked_array([[12.0, None, 0.5]])).to_pylist()
+    ['12', '', '0.5']
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_floating(kind):
+        numbers = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), float)
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        with np.errstate(invalid="ignore"):
+            whole = (numbers == np.floor(numbers)) & (np.abs(numbers) <= LARGEST_EXACT_FLOAT)
+        as_integers = pa.array(np.where(whole, numbers, 0).astype(np.int64)).cast(pa.large_string())
+        as_floats = pa.array(numbers, from_pandas=True).cast(pa.large_string())
+        column = pa.chunked_array([pc.if_else(pa.array(whole), as_integers, as_floats)])
+    elif pa.types.is_nested(kind):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        column = pa.chunked_array([pa.array(texts, pa.large_string())])
+    elif not pa.types.is_large_string(kind):
+        column = column.cast(pa.large_string())
+    return pc.utf8_trim_whitespace(column).fill_null("")
+
+
+def to_codes(column: pa.ChunkedArray) -> Codes:
+    """Encode a column of ids; only its distinct values are stripped and compared as text.
+
+    Examples
+    --------
+    >>> ids = to_codes(pa.chunked_array([["007", " 007", "", "7"]]))
+    >>> ids.codes, ids.values.to_pylist()
+    (array([ 0,  0, -1,  1], dtype=int32), ['007', '7'])
+    """
+    if pa.types.is_dictionary(column.type):
+        encoded = column.unify_dictionaries()
+    else:
+        encoded = column.dictionary_encode()  # one dictionary for all chunks
+    if encoded.num_chunks == 0:
+        return Codes(np.zeros(0, np.int32), pa.array([], pa.large_string()))
+    codes = np.concatenate(
+        [
+            chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+            for chunk in encoded.chunks
+        ]
+    )
+    distinct = to_text(pa.chunked_array([encoded.chunk(0).dictionary])).combine_chunks()
+    again = pc.if_else(pc.equal(distinct, ""), pa.scalar(None, distinct.type), distinct)
+    again = again.dictionary_encode()
+    mapping = again.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if not np.array_equal(mapping, np.arange(len(mapping))):
+        mapping = np.append(mapping, -1).astype(np.int32)  # code -1 finds the last entry
+        codes = mapping[codes]
+    return Codes(codes, again.dictionary)
+
+
+def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Convert a column to numbers.
+
+    Returns
+    -------
+    values : numpy.ndarray
+        float64; NaN where missing or not a number.
+    missing : numpy.ndarray
+        Boolean: empty, null or NaN.
+    invalid : numpy.ndarray
+        Boolean: not a finite number.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_text(column.type):
+        column = to_text(column)
+        empty = pc.equal(column, "")
+        column = pc.if_else(empty, pa.scalar(None, column.type), column)
+        missing = np.asarray(empty.to_numpy(), dtype=bool)
+        try:
+            numbers = column.cast(pa.float64())
+        except pa.ArrowInvalid:
+            fits = pc.match_substring_regex(column, NUMBER)
+            numbers = pc.if_else(fits, column, pa.scalar(None, column.type)).cast(pa.float64())
+        values = np.asarray(numbers.to_numpy(), dtype=float)
+    else:
+        try:
+            values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=float)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return to_floats(to_text(column))
+        missing = np.isnan(values)
+    return values, missing, ~missing & ~np.isfinite(values)
+
+
+def all_empty(column: pa.ChunkedArray) -> bool:
+    """Tell whether no row of the column holds anything; a column without rows is not empty."""
+    if not len(column):
+        return False
+    if column.null_count == len(column):
+        return True
+    if pa.types.is_floating(column.type):
+        return bool(pc.all(column.is_null(nan_is_null=True)).as_py())
+    if not _is_text(column.type):
+        return False
+    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(column).fill_null(""), "")).as_py())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )

@@ -1,0 +1,319 @@
+"""From sources to clean frames: one way through for logs, items and users."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
+from graphgen.progress import progress_bar
+from graphgen.reading.cleaning import SHOWN_ROWS, Faults, shorten, to_text
+from graphgen.reading.columns import LOG, TableSpec, listed, near_column, resolve_columns
+from graphgen.reading.report import ReadReport
+from graphgen.reading.sources import Source, find_sources
+from graphgen.reading.tabular import RawTable, TableFile
+from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.storage import atomic_file
+
+__all__ = ["QUARANTINE_COLUMNS", "read_tables"]
+
+logger = logging.getLogger(__name__)
+
+QUARANTINE_COLUMNS = ("file", "line", "column", "value", "reason", "row")
+MEGABYTE = 1 << 20
+
+
+class Clean(Protocol):
+    """Converts the columns of one file into a frame of its good rows, and the faults."""
+
+    def __call__(
+        self,
+        table: dict[str, pa.ChunkedArray],
+        resolved: dict[str, str],
+        *,
+        n_rows: int,
+        file: str,
+        domain: str | None,
+    ) -> tuple[pd.DataFrame, Faults]: ...
+
+
+@dataclass
+class _Bad:
+    """Bad rows of all files so far."""
+
+    total: int = 0
+    shown: list[BadRow] = field(default_factory=list)
+    frames: list[pd.DataFrame] = field(default_factory=list)
+
+
+def read_tables(
+    sources: Iterable[Any],
+    spec: TableSpec,
+    clean: Clean,
+    *,
+    columns: Mapping[str, str] | None = None,
+    on_bad_rows: str = "error",
+    quarantine: str | Path | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    progress: bool = False,
+) -> tuple[list[pd.DataFrame], list[str], ReadReport]:
+    """Read and convert every source.
+
+    A file is read the fast way first; only when one of its rows turns out bad it is read again
+    line by line, to tell where.
+
+    Parameters
+    ----------
+    sources
+        See `graphgen.reading.sources.find_sources`.
+    spec
+        Which columns the table has.
+    clean
+        Converts one file.
+    columns, on_bad_rows, quarantine, delimiter, encoding, progress
+        See `graphgen.log.read_log`.
+
+    Returns
+    -------
+    frames, names : list
+        One frame of good rows for each file, and the file's path.
+    report : ReadReport
+        Rows read, filtered and bad.
+
+    Raises
+    ------
+    BadRowsError
+        If rows are bad and `on_bad_rows` is ``"error"``; all files are looked at first.
+    InputError
+        If a file cannot be used at all, or none of its rows can.
+    """
+    if on_bad_rows not in ("error", "quarantine"):
+        raise ConfigError(f'`on_bad_rows` must be "error" or "quarantine"; got {on_bad_rows!r}.')
+    if quarantine is not None and on_bad_rows == "error":
+        raise ConfigError('A `quarantine` file needs on_bad_rows="quarantine".')
+    found = find_sources(sources)
+    target = _quarantine_path(quarantine, found)
+    bad = _Bad()
+    frames: list[pd.DataFrame] = []
+    names: list[str] = []
+    n_read = n_filtered = undivided = 0
+    total = sum(source.path.stat().st_size for source in found)
+    with progress_bar("Reading (MB)", total // MEGABYTE + 1, enabled=progress) as bar:
+        advance = _in_megabytes(bar)
+        for source in found:
+            file = _open(source, spec, delimiter=delimiter, encoding=encoding, columns=columns)
+            if file is None:
+                continue
+            mapping = None if file.is_adjacency else columns
+            resolved = resolve_columns(
+                file.header, mapping, spec, file=source.name, lenient=len(found) > 1
+            )
+            undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
+            frame, rows, filtered = _read_one(
+                file, source, resolved, clean, advance, bad, keep=on_bad_rows == "quarantine"
+            )
+            n_read += rows
+            n_filtered += filtered
+            frames.append(frame)
+            names.append(source.name)
+    if bad.total and on_bad_rows == "error":
+        raise BadRowsError(bad.shown, bad.total)
+    if bad.total:
+        with atomic_file(target) as temporary:
+            pd.concat(bad.frames).to_csv(temporary, index=False, encoding="utf-8")
+        logger.warning("%d bad rows were set aside in %s.", bad.total, target)
+    if undivided > 1:
+        logger.warning(
+            "%d files have no domain column; their items are taken for one catalogue. If they are "
+            "several, name each: books=PATH films=PATH.",
+            undivided,
+        )
+    if not frames:
+        raise InputError(f"None of the files is {spec.what}: {listed([s.name for s in found], 5)}.")
+    if not any(len(frame) for frame in frames):
+        aside = f"; all {bad.total} are bad, see {target}" if bad.total else ""
+        raise InputError(f"No row can be used of {listed(names, 5)}{aside}.")
+    report = ReadReport(
+        sources=tuple(names),
+        rows_read=n_read,
+        filtered=n_filtered,
+        bad=bad.total,
+        quarantine=str(target) if bad.total else None,
+    )
+    return frames, names, report
+
+
+def _quarantine_path(quarantine: str | Path | None, found: Sequence[Source]) -> Path:
+    target = Path(quarantine or f"{found[0].path.name}.quarantine.csv")
+    if target.is_dir():
+        target = target / f"{found[0].path.name}.quarantine.csv"
+    if any(target.resolve() == source.path.resolve() for source in found):
+        raise ConfigError(f"The quarantine file {target} is one of the sources; name another.")
+    return target
+
+
+def _in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
+    seen = 0
+
+    def advance(n_bytes: int) -> None:
+        nonlocal seen
+        bar((seen + n_bytes) // MEGABYTE - seen // MEGABYTE)
+        seen += n_bytes
+
+    return advance
+
+
+def _open(
+    source: Source,
+    spec: TableSpec,
+    *,
+    delimiter: str | None,
+    encoding: str | None,
+    columns: Mapping[str, str] | None,
+) -> TableFile | None:
+    """Open a file; None for one in a folder that is plainly another kind of table."""
+    wanted = [(columns or {}).get(name, name).strip().lower() for name in spec.required]
+    is_log = {USER_ID, ITEM_ID} <= set(spec.required)
+    try:
+        file = TableFile(
+            source.path,
+            name=source.name,
+            delimiter=delimiter,
+            encoding=encoding,
+            adjacency=is_log,
+            known=wanted,
+        )
+    except InputError as error:
+        if source.in_folder and source.path.name.lower().split(".")[0].endswith("readme"):
+            logger.warning("%s is left out: it is not a table.", source.name)
+            return None
+        raise error
+    if source.in_folder and is_log:
+        # Items and users beside a log in its folder have one of its two ids.
+        plain = {name.strip().lower() for name in file.header}
+        lacking = [name for name in wanted if name not in plain]
+        if len(lacking) == 1 and len(wanted) - len(lacking) == 1:
+            logger.warning("%s is left out: it has no %r.", source.name, lacking[0])
+            return None
+    return file
+
+
+def _read_one(
+    file: TableFile,
+    source: Source,
+    resolved: dict[str, str],
+    clean: Clean,
+    advance: Callable[[int], None],
+    bad: _Bad,
+    *,
+    keep: bool,
+) -> tuple[pd.DataFrame, int, int]:
+    """Return the good rows of a file, the number of its rows and of those filtered out."""
+    where = _where(source, file, resolved)
+    raw = file.read(advance=advance)
+    while True:
+        n_rows = raw.n_rows
+        chosen = _matching(raw, where, source)
+        if chosen is not None:
+            mask = pa.array(chosen)
+            raw.columns = {name: column.filter(mask) for name, column in raw.columns.items()}
+            raw.n_rows = int(chosen.sum())
+            raw.lines = None if raw.lines is None else raw.lines[chosen]
+        # With the line numbers known the columns may be needed again, for the bad rows.
+        table = raw.columns if raw.lines is None else dict(raw.columns)
+        frame, faults = clean(
+            table, resolved, n_rows=raw.n_rows, file=source.name, domain=source.domain
+        )
+        if raw.lines is not None or not len(faults):
+            break
+        logger.info("%s has bad rows; reading it again to tell where.", source.name)
+        raw = file.read(exact=True)
+    _collect(bad, raw, faults, source.name, keep=keep)
+    return frame, n_rows + len(raw.bad), n_rows - raw.n_rows
+
+
+def _where(
+    source: Source, file: TableFile, resolved: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    where = {}
+    for name, values in source.where.items():
+        plain = {key.strip().lower(): key for key in file.keys}
+        key = resolved.get(name) or plain.get(name.lower())
+        if key is None and name == DOMAIN and source.domain is not None:
+            continue
+        if key is None:
+            hint = near_column(name, file.keys)
+            raise InputError(f"{source.name} has no column {name!r} to filter by; {hint}")
+        where[key] = values
+    return where
+
+
+def _matching(
+    raw: RawTable, where: Mapping[str, tuple[str, ...]], source: Source
+) -> np.ndarray | None:
+    """Return which rows have the wanted values; None for all."""
+    mask: np.ndarray | None = None
+    for name, values in where.items():
+        column = to_text(raw.columns[name])
+        for value in values:
+            if not pc.any(pc.equal(column, value)).as_py():
+                found = sorted(pc.unique(column).to_pylist())
+                raise InputError(
+                    f"{source.name}: no row has {value!r} in column {name!r}; "
+                    f"found there: {listed(found, 10)}."
+                )
+        wanted = pa.array(values, pa.large_string())
+        chosen = np.asarray(pc.is_in(column, value_set=wanted).to_numpy(), dtype=bool)
+        mask = chosen if mask is None else mask & chosen
+    if mask is not None and not mask.any():
+        conditions = ", ".join(f"{name}={'|'.join(values)}" for name, values in where.items())
+        raise InputError(f"{source.name}: no row fulfils {conditions} at once.")
+    return mask
+
+
+def _collect(bad: _Bad, raw: RawTable, faults: Faults, name: str, *, keep: bool) -> None:
+    total = len(raw.bad) + len(faults)
+    if not total:
+        return
+    bad.total += total
+    shown = [
+        BadRow(name, r.line, r.column, shorten(r.value), r.reason) for r in raw.bad[:SHOWN_ROWS]
+    ]
+    shown += faults.rows(name, raw.lines)
+    shown.sort(key=lambda row: row.line)
+    bad.shown += shown[: SHOWN_ROWS - len(bad.shown)]
+    if not keep:
+        return
+    parts = [
+        pd.DataFrame(
+            [(name, r.line, r.column, r.value, r.reason, r.text) for r in raw.bad],
+            columns=list(QUARANTINE_COLUMNS),
+        )
+    ]
+    for part in faults.parts:
+        lines = part.rows + 1 if raw.lines is None else raw.lines[part.rows]
+        content = (name, lines, part.column, part.values, part.reason, _rows(raw, part.rows))
+        parts.append(pd.DataFrame(dict(zip(QUARANTINE_COLUMNS, content, strict=True))))
+    bad.frames.append(pd.concat(parts).sort_values("line", kind="stable"))
+
+
+def _rows(raw: RawTable, rows: np.ndarray) -> list[str]:
+    """Write rows of a table as CSV again."""
+    picked = [to_text(column.take(pa.array(rows))).to_pylist() for column in raw.columns.values()]
+    lines = []
+    for values in zip(*picked, strict=True):
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="").writerow(values)
+        lines.append(buffer.getvalue())
+    return lines

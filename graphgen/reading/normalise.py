@@ -1,0 +1,261 @@
+"""From the columns of one file to the frame of an interaction log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from graphgen.errors import InputError
+from graphgen.reading.cleaning import (
+    MISSING_ID,
+    Codes,
+    Faults,
+    all_empty,
+    to_codes,
+    to_floats,
+    to_text,
+)
+from graphgen.reading.columns import LOG, extra_name
+from graphgen.reading.timestamps import to_milliseconds
+from graphgen.schema import (
+    DOMAIN,
+    EVENT,
+    ITEM_ID,
+    RATING,
+    RESERVED_NODE_TYPES,
+    TIMESTAMP,
+    USER_ID,
+    WEIGHT,
+)
+
+__all__ = ["DEFAULT_DOMAIN", "concat_frames", "domain_codes", "interaction_frame", "strings"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_DOMAIN = "items"
+NOT_A_NUMBER = "must be a finite number"
+NEGATIVE = "must be at least 0 (--min-rating 0 leaves negative ratings out)"
+TIME_TYPE = "datetime64[ms, UTC]"
+
+
+def interaction_frame(
+    table: MutableMapping[str, pa.ChunkedArray],
+    resolved: Mapping[str, str],
+    *,
+    n_rows: int,
+    file: str,
+    domain: str | None = None,
+    negative_ratings: bool = False,
+) -> tuple[pd.DataFrame, Faults]:
+    """Convert the columns of one table.
+
+    Parameters
+    ----------
+    table
+        Arrow columns by their name in the file; emptied on the way, to free memory.
+    resolved
+        Name in the file by canonical name.
+    n_rows
+        Number of rows.
+    file
+        Path for messages.
+    domain
+        Domain of every row; wins over a column.
+    negative_ratings
+        Whether a rating below 0 passes, because a threshold will drop it.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        The good rows in order.
+    faults : Faults
+        The bad ones.
+    """
+    faults = Faults(n_rows)
+    ids: dict[str, Codes] = {}
+    for role in (USER_ID, ITEM_ID):
+        column = table.pop(resolved[role])
+        ids[role] = to_codes(column)
+        faults.add(ids[role].codes < 0, resolved[role], column, MISSING_ID)
+    column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
+    ids[DOMAIN] = domain_codes(
+        column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
+    )
+    times = _times(table, resolved, faults)
+    numbers = _numbers(table, resolved, faults, negative_ratings)
+    event = table.pop(resolved[EVENT], None) if EVENT in resolved else None
+    if event is not None and all_empty(event):
+        event = None
+
+    keep = ~faults.bad
+    frame: dict[str, object] = {}
+    for role in (USER_ID, DOMAIN, ITEM_ID):
+        coded = ids.pop(role).filter(keep)
+        frame[role] = category(coded) if role == DOMAIN else strings(coded.decode())
+    if times is not None:
+        frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
+    for role, values in numbers.items():
+        frame[role] = values[keep]
+    if event is not None:
+        texts = to_text(event).filter(pa.array(keep)).dictionary_encode()
+        frame[EVENT] = texts.to_pandas().astype("category")
+    for name in list(table):
+        column = table.pop(name)
+        if (extra := extra_name(name, LOG)) is not None:
+            frame[extra] = strings(to_text(column).filter(pa.array(keep)))
+    return pd.DataFrame(frame), faults
+
+
+def strings(column: pa.Array | pa.ChunkedArray) -> pd.Series:
+    """Return Arrow text as a pandas series of dtype ``str``."""
+    return column.to_pandas().astype("str")
+
+
+def category(coded: Codes) -> pd.Categorical:
+    """Return codes as a categorical with the values that occur, sorted."""
+    values = coded.values.to_numpy(zero_copy_only=False)
+    used = np.bincount(coded.codes, minlength=len(values)) > 0
+    order = np.array(sorted(np.flatnonzero(used), key=lambda i: values[i]), dtype=np.int64)
+    place = np.full(len(values), -1)
+    place[order] = np.arange(len(order))
+    categories = pd.Index(values[order], dtype="str")
+    return pd.Categorical.from_codes(place[coded.codes], categories=categories)
+
+
+def domain_codes(
+    column: pa.ChunkedArray | None,
+    domain: str | None,
+    *,
+    name: str,
+    n_rows: int,
+    file: str,
+    faults: Faults,
+) -> Codes:
+    """Find the domain of each row: the given one, else the column's, else ``"items"``.
+
+    Raises
+    ------
+    InputError
+        If a domain has the name of a node type that every graph has.
+    """
+    if column is not None and all_empty(column):
+        column = None
+    if domain is not None or column is None:
+        constant = (DEFAULT_DOMAIN if domain is None else domain).strip()
+        if not constant:
+            raise InputError(f"{file}: the domain name before '=' is empty.")
+        coded = Codes(np.zeros(n_rows, np.int32), pa.array([constant], pa.large_string()))
+        if domain is None:
+            logger.info("%s has no domain column; its domain is %r.", file, constant)
+        elif column is not None:
+            others = [v for v in to_codes(column).values.to_pylist() if v != constant]
+            if others:
+                logger.warning(
+                    "%s: the domain is %r as given; its own column %r (%s) is not used.",
+                    file, constant, name, ", ".join(others[:5]),
+                )  # fmt: skip
+    else:
+        coded = to_codes(column)
+        faults.add(coded.codes < 0, name, column, MISSING_ID)
+    reserved = sorted(RESERVED_NODE_TYPES.intersection(coded.values.to_pylist()))
+    if reserved:
+        raise InputError(
+            f"{file}: the domain {reserved[0]!r} (column {name!r}) has the name of a node type "
+            f"that every graph has. Rename it in the file, or give the file's domain as "
+            f"{reserved[0]}s={file}."
+        )
+    return coded
+
+
+def _times(
+    table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
+) -> np.ndarray | None:
+    if TIMESTAMP not in resolved:
+        return None
+    name = resolved[TIMESTAMP]
+    column = table.pop(name)
+    if all_empty(column):
+        return None
+    milliseconds, wrong = to_milliseconds(column)
+    for mask, reason in wrong:
+        faults.add(mask, name, column, reason)
+    return milliseconds
+
+
+def _numbers(
+    table: MutableMapping[str, pa.ChunkedArray],
+    resolved: Mapping[str, str],
+    faults: Faults,
+    negative_ratings: bool,
+) -> dict[str, np.ndarray]:
+    """Read weight and rating as float32; a rating without a weight is the weight."""
+    numbers: dict[str, np.ndarray] = {}
+    for role in (WEIGHT, RATING):
+        if role not in resolved:
+            continue
+        name = resolved[role]
+        column = table.pop(name)
+        if all_empty(column):
+            continue
+        wide, missing, invalid = to_floats(column)
+        with np.errstate(over="ignore"):
+            values = wide.astype(np.float32)
+        reason = f"{NOT_A_NUMBER}; rows without a {role} need their own file"
+        faults.add(missing, name, column, reason)
+        faults.add(invalid | (~missing & ~np.isfinite(values)), name, column, NOT_A_NUMBER)
+        as_weight = role == WEIGHT or WEIGHT not in numbers
+        if as_weight and not negative_ratings:
+            faults.add(values < 0, name, column, NEGATIVE)
+        numbers[WEIGHT if as_weight else RATING] = values
+    return numbers
+
+
+def concat_frames(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """Put frames of logs one after the other, filling columns of text with ``""``.
+
+    Raises
+    ------
+    InputError
+        If a timestamp, weight or rating is in some frames only.
+    """
+    if not frames:
+        raise InputError("There is no log to put together.")
+    columns = list(dict.fromkeys(name for frame in frames for name in frame.columns))
+    filled = [frame for frame in frames if len(frame)] or list(frames[:1])
+    named = [name for frame, name in zip(frames, names, strict=True) if len(frame)]
+    for role in (TIMESTAMP, WEIGHT, RATING):
+        having = [name for frame, name in zip(filled, named, strict=False) if role in frame]
+        if having and len(having) < len(filled):
+            lacking = next(n for f, n in zip(filled, named, strict=True) if role not in f)
+            raise InputError(
+                f"{having[0]} has a {role} and {lacking} has none. Give all of them one, or "
+                f"ignore it with --column {role}= (columns={{{role!r}: ''}} in Python; a rating "
+                "that serves as weight is ignored with 'rating')."
+            )
+    domains, events = _union(filled, DOMAIN), _union(filled, EVENT)
+    parts = []
+    for frame in filled:
+        part = frame.copy(deep=False)
+        part[DOMAIN] = part[DOMAIN].cat.set_categories(domains)
+        if len(events):
+            event = part[EVENT] if EVENT in part else pd.Series("", index=part.index)
+            part[EVENT] = pd.Categorical(event, categories=events)
+        parts.append(part)
+    whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    columns = [name for name in columns if name in whole]
+    for name in columns:
+        if isinstance(whole[name].dtype, pd.StringDtype) or whole[name].dtype == object:
+            whole[name] = whole[name].fillna("")
+    return whole[columns]
+
+
+def _union(frames: Sequence[pd.DataFrame], column: str) -> pd.Index:
+    found = [frame[column].cat.categories for frame in frames if column in frame]
+    values = {str(value) for categories in found for value in categories}
+    if found and len(found) < len(frames):
+        values.add("")
+    return pd.Index(sorted(values), dtype="str")

@@ -1,0 +1,62 @@
+"""What became of the rows of a file, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+__all__ = ["ReadReport"]
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What became of the rows, from the files to the log.
+
+    Attributes
+    ----------
+    sources
+        Files read, as the user gave them.
+    rows_read
+        Rows found in them, bad ones included.
+    filtered
+        Rows left out by a ``#column=value`` filter, by `where` or by `before`.
+    bad
+        Rows that could not be used.
+    quarantine
+        Where they were written; None when there were none.
+    duplicates
+        Rows left out because the same user, domain and item occurred later.
+    below_rating
+        Rows under the rating threshold.
+    k_core_dropped
+        Rows left out by the k-core filter.
+    interactions, users, items
+        What is left; items are pairs of domain and id.
+    """
+
+    sources: tuple[str, ...] = ()
+    rows_read: int = 0
+    filtered: int = 0
+    bad: int = 0
+    quarantine: str | None = None
+    duplicates: int = 0
+    below_rating: int = 0
+    k_core_dropped: int = 0
+    interactions: int = 0
+    users: int = 0
+    items: int = 0
+
+    @classmethod
+    def merged(cls, reports: Sequence[Self]) -> Self:
+        """Add up the reports of logs that are put together."""
+        counted = ("rows_read", "filtered", "bad", "duplicates", "below_rating", "k_core_dropped")
+        return cls(
+            sources=tuple(source for report in reports for source in report.sources),
+            quarantine=next((r.quarantine for r in reports if r.quarantine), None),
+            **{name: sum(getattr(report, name) for report in reports) for name in counted},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {**asdict(self), "sources": list(self.sources)}

@@ -1,0 +1,190 @@
+"""Times of any usual kind to UTC milliseconds, vectorised, with a reason for each that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["to_milliseconds"]
+
+# Smallest magnitude read as the unit, and how many of the unit make a second. Seconds end at 1e11
+# (the year 5138), which as milliseconds is 1973; each further unit starts 1000 times higher.
+UNITS = (("seconds", 0.0, 1), ("milliseconds", 1e11, 10**3), ("microseconds", 1e14, 10**6))
+UNITS = (*UNITS, ("nanoseconds", 1e17, 10**9))  # type: ignore[assignment]
+# In a file of milliseconds or finer, a value of at least this number that still lies before 1973 is
+# a time after 1973 in a coarser unit: it is in the wrong one.
+SUSPICIOUS_SECONDS = 10**8
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 and 9999
+FIRST_COMPACT_DATE, LAST_COMPACT_DATE = 19_000_101, 20_991_231
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date"
+MISSING = "must not be empty, because other rows have a time"
+
+Faults = list[tuple[np.ndarray, str]]
+
+
+def to_milliseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+    """Convert a column of times to milliseconds since 1970 in UTC.
+
+    Unix times may be integers or floats; their unit is found once for the column, from the median
+    magnitude of the values that are not zero. A column in which every value is an eight-digit
+    calendar date (``20140327``) is read as such. ISO 8601 texts may lack the time or the zone
+    (then UTC).
+
+    Parameters
+    ----------
+    column
+        Arrow column of text, numbers, dates or times.
+
+    Returns
+    -------
+    milliseconds : numpy.ndarray
+        int64, one for each row; 0 where the row failed.
+    faults : list of (mask, reason)
+        Boolean mask of the rows that failed, for each reason.
+
+    Examples
+    --------
+    >>> times, faults = to_milliseconds(pa.chunked_array([["2014-03-27", "1970-01-01T00:00:01Z"]]))
+    >>> times, faults
+    (array([1395878400000,          1000]), [])
+    >>> to_milliseconds(pa.chunked_array([[1395878400, 0, -5]]))[0]
+    array([1395878400000,             0,         -5000])
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = pc.cast(column, kind.value_type)
+        kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _native(column)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _numeric(column)
+    return _textual(column.cast(pa.large_string()))
+
+
+def _mask(values: Any) -> np.ndarray:
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _mask_of(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_numpy(), dtype=bool)
+
+
+def _native(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+    missing = _mask_of(column.is_null())
+    zone = getattr(column.type, "tz", None)
+    times = column.cast(pa.timestamp("ms", tz=zone), safe=False)
+    milliseconds = times.cast(pa.int64()).fill_null(0).to_numpy()
+    return milliseconds, [(missing, MISSING)] if missing.any() else []
+
+
+def _textual(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+    column = pc.utf8_trim_whitespace(column)
+    missing = _mask_of(pc.equal(column, "").fill_null(True))
+    if missing.any():
+        column = pc.if_else(pa.array(missing), pa.scalar(None, column.type), column)
+    for target in (pa.int64(), pa.float64()):
+        try:
+            return _numeric(column.cast(target))
+        except pa.ArrowInvalid:
+            continue
+    for target in (pa.timestamp("ms"), pa.timestamp("ms", tz="UTC")):
+        try:
+            return _native(column.cast(target))
+        except pa.ArrowInvalid:
+            continue
+    return _mixed(column, missing)
+
+
+def _mixed(column: pa.ChunkedArray, missing: np.ndarray) -> tuple[np.ndarray, Faults]:
+    """Convert value by value; the kind (number or date) of the minority is a fault."""
+    numeric = _mask_of(pc.match_substring_regex(column, NUMBER).fill_null(False))
+    faults: Faults = [(missing, MISSING)] if missing.any() else []
+    texts = pc.replace_substring_regex(column, r"\s*(UTC|GMT)$", "Z")
+    dates = pd.to_datetime(
+        pd.Series(texts.to_pandas()).mask(numeric | missing),
+        format="ISO8601",
+        utc=True,
+        errors="coerce",
+    )
+    is_date = dates.notna().to_numpy()
+    if numeric.sum() > is_date.sum():
+        keep = pa.array(numeric)
+        numbers = pc.if_else(keep, column, pa.scalar(None, column.type))
+        milliseconds, more = _numeric(numbers.cast(pa.float64()))
+        faults += [(mask & numeric, reason) for mask, reason in more if (mask & numeric).any()]
+        if is_date.any():
+            faults.append((is_date, "must be a unix time, as most rows of this file have"))
+    else:
+        milliseconds = dates.dt.as_unit("ms").astype("int64").to_numpy(copy=True)
+        milliseconds[~is_date] = 0
+        if numeric.any():
+            faults.append((numeric, "must be an ISO 8601 date, as most rows of this file have"))
+    neither = ~(numeric | is_date | missing)
+    if neither.any():
+        faults.append((neither, REQUIRED))
+    return milliseconds, faults
+
+
+def _numeric(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+    faults: Faults = []
+    missing = _mask_of(column.is_null())
+    whole = pa.types.is_integer(column.type)
+    target = pa.int64() if whole else pa.float64()
+    values = column.cast(target, safe=False).fill_null(0).to_numpy()
+    if not whole:
+        infinite = ~np.isfinite(values)
+        nan = np.isnan(values)
+        missing |= nan
+        if (infinite & ~nan).any():
+            faults.append((infinite & ~nan, REQUIRED))
+        values = np.where(infinite, 0, values)
+    if missing.any():
+        faults.append((missing, MISSING))
+    present = ~missing
+    days = _compact_dates(values, present)
+    if days is not None:
+        return days, faults
+    magnitude = np.abs(values.astype(np.float64))
+    nonzero = magnitude[present & (magnitude > 0)]
+    typical = float(np.median(nonzero)) if nonzero.size else 0.0
+    unit, _, per_second = next(u for u in reversed(UNITS) if typical >= u[1])
+    beyond = (values < FIRST_SECOND * per_second) | (
+        magnitude > float(LAST_SECOND) * per_second  # in float: the year 9999 overflows int64 ns
+    )
+    coarser = np.zeros(len(values), bool)
+    if per_second > 1:
+        coarser = (magnitude >= SUSPICIOUS_SECONDS) & (magnitude < SUSPICIOUS_SECONDS * per_second)
+    wrong = beyond | coarser
+    if wrong.any():
+        faults.append((wrong, f"must be a unix time in {unit}, as most rows of this file have"))
+        values = np.where(wrong, 0, values)
+    if per_second <= 1000:
+        scaled = values * (1000 // per_second)
+        return (scaled if whole else np.rint(scaled)).astype(np.int64), faults
+    return np.floor_divide(values, per_second // 1000).astype(np.int64), faults
+
+
+def _compact_dates(values: np.ndarray, present: np.ndarray) -> np.ndarray | None:
+    """Read ``20140327``, if every value of the column is such a date; else None."""
+    if not present.any():
+        return None
+    chosen = values[present]
+    if chosen.min() < FIRST_COMPACT_DATE or chosen.max() > LAST_COMPACT_DATE:
+        return None
+    if (chosen != np.floor(chosen)).any():
+        return None
+    whole = np.where(present, values, FIRST_COMPACT_DATE).astype(np.int64)
+    year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
+    if not ((month >= 1) & (month <= 12) & (day >= 1)).all():
+        return None
+    months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
+    dates = months.astype("datetime64[D]") + (day - 1)
+    if (dates.astype("datetime64[M]") != months).any():  # the 31st of a month of 30 days
+        return None
+    return np.where(present, dates.astype("datetime64[ms]").astype(np.int64), 0)

@@ -1,0 +1,56 @@
+"""Column names, written once. Every table in the project speaks these."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "CATEGORY",
+    "DOMAIN",
+    "EVENT",
+    "GROUP",
+    "INTERACTS",
+    "INTEREST",
+    "ITEM_ID",
+    "RANK",
+    "RATING",
+    "RECOMMENDATION_COLUMNS",
+    "RESERVED_NODE_TYPES",
+    "REV_INTERACTS",
+    "SCORE",
+    "SIMILAR",
+    "TEXT",
+    "TIMESTAMP",
+    "TITLE",
+    "USER",
+    "USER_ID",
+    "WEIGHT",
+]
+
+# Interaction logs
+USER_ID: Final = "user_id"
+ITEM_ID: Final = "item_id"
+DOMAIN: Final = "domain"
+TIMESTAMP: Final = "timestamp"
+RATING: Final = "rating"
+WEIGHT: Final = "weight"
+EVENT: Final = "event"
+
+# Item and user tables
+TITLE: Final = "title"
+TEXT: Final = "text"
+CATEGORY: Final = "category"
+GROUP: Final = "group"
+
+# Recommendations
+SCORE: Final = "score"
+RANK: Final = "rank"
+RECOMMENDATION_COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
+
+# Node and edge types of an InterestGraph; every other node type is a domain
+USER: Final = "user"
+INTEREST: Final = "interest"
+RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST})
+INTERACTS: Final = "interacts"
+REV_INTERACTS: Final = "rev_interacts"
+SIMILAR: Final = "similar"

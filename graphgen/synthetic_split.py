@@ -1,0 +1,134 @@
+"""Which rows of the embedded example are held out, and as what."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+__all__ = ["hold_out"]
+
+TRAIN, VALID, TEST = range(3)  # codes of the splits
+NONE, WARM, COLD_USER, COLD_ITEM = range(4)  # codes of the settings
+VALID_SHARE: Final = 0.4  # of the cold users and cold items; the others are for the test
+MIN_SOURCE_ROWS: Final = 3  # what a cold user did elsewhere, at least
+MIN_WARM_HISTORY: Final = 5  # shorter histories are not cut
+
+
+def hold_out(
+    user: np.ndarray,
+    domain: np.ndarray,
+    item: np.ndarray,
+    *,
+    n_users: int,
+    n_items: int,
+    may_be_cold: np.ndarray,
+    cold_user_share: float,
+    cold_item_share: float,
+    warm_share: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decide the split and the setting of each row.
+
+    Cold users first (a share of the overlap users; their whole history in one domain), then cold
+    items (a share of all, drawn among those that may be), then the end of what is left of each
+    history. Every held-out row asks one question only: those of a cold user about a cold item are
+    left out, and so are those about an item that chance alone left without a training row.
+
+    Parameters
+    ----------
+    user, domain, item
+        int64 ``[rows]``, by time; `item` is unique over the domains.
+    n_users, n_items
+        How many there are.
+    may_be_cold
+        bool ``[n_items]``: the items to draw the cold ones from.
+    cold_user_share, cold_item_share, warm_share
+        See `SynthConfig`.
+    rng
+        Where chance comes from.
+
+    Returns
+    -------
+    split, setting
+        int64 codes ``[rows]``: train, valid, test; none, warm, cold_user, cold_item.
+    keep
+        bool ``[rows]``: False for the rows to leave out. O(rows log rows).
+    """
+    n_domains = int(domain.max()) + 1
+    pair = user * n_domains + domain
+    in_domain = np.bincount(pair, minlength=n_users * n_domains).reshape(n_users, n_domains)
+    cold_target, cold_user_split = _cold_users(in_domain, cold_user_share, rng)
+    cold_item_split = _cold_items(may_be_cold, cold_item_share, rng)
+
+    split = np.full(len(user), TRAIN)
+    setting = np.full(len(user), NONE)
+    of_cold_user = cold_target[user] == domain
+    of_cold_item = cold_item_split[item] != TRAIN
+    keep = ~(of_cold_user & of_cold_item)
+    split[of_cold_user] = cold_user_split[user[of_cold_user]]
+    setting[of_cold_user] = COLD_USER
+    only_item = of_cold_item & ~of_cold_user
+    split[only_item] = cold_item_split[item[only_item]]
+    setting[only_item] = COLD_ITEM
+
+    _hold_out_ends(split, setting, pair, warm_share, rng)
+
+    in_train = split == TRAIN
+    known_item = np.bincount(item[in_train], minlength=n_items) > 0
+    known_pair = np.bincount(pair[in_train], minlength=n_users * n_domains) > 0
+    source = np.bincount(user[in_train], minlength=n_users)
+    keep &= known_item[item] | (setting == COLD_ITEM)
+    keep &= known_pair[pair] | (setting != COLD_ITEM)
+    keep &= (source[user] >= MIN_SOURCE_ROWS) | (setting != COLD_USER)
+    return split, setting, keep
+
+
+def _cold_users(
+    in_domain: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the target domain of each cold user (-1: not cold) and the split they are for."""
+    n_users = len(in_domain)
+    target = np.full(n_users, -1)
+    # The target is drawn evenly among a person's domains.
+    drawn = np.where(in_domain > 0, rng.random(in_domain.shape), -1.0).argmax(axis=1)
+    elsewhere = in_domain.sum(axis=1) - in_domain[np.arange(n_users), drawn]
+    candidates = rng.permutation(np.flatnonzero(elsewhere >= MIN_SOURCE_ROWS))
+    chosen = candidates[: round(share * len(candidates))]
+    target[chosen] = drawn[chosen]
+    split = np.full(n_users, TEST)
+    split[chosen[: round(VALID_SHARE * len(chosen))]] = VALID
+    return target, split
+
+
+def _cold_items(candidate: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the split each cold item is for; 0 (train) for the others."""
+    split = np.full(len(candidate), TRAIN)
+    drawn = rng.permutation(np.flatnonzero(candidate))
+    chosen = drawn[: round(share * len(candidate))]
+    split[chosen] = TEST
+    split[chosen[: round(VALID_SHARE * len(chosen))]] = VALID
+    return split
+
+
+def _hold_out_ends(
+    split: np.ndarray,
+    setting: np.ndarray,
+    pair: np.ndarray,
+    share: float,
+    rng: np.random.Generator,
+) -> None:
+    """Take the end of each training history out, in place: first validation, the last for test."""
+    if share == 0:
+        return
+    rows = np.flatnonzero(split == TRAIN)
+    rows = rows[np.argsort(pair[rows], kind="stable")]
+    _, start, size = np.unique(pair[rows], return_index=True, return_counts=True)
+    from_end = np.repeat(start + size, size) - 1 - np.arange(len(rows))
+    taken = np.where(size >= MIN_WARM_HISTORY, np.maximum(1, np.rint(share * size)), 0)
+    # An odd row goes to either side with the same chance.
+    for_test = np.floor(taken / 2 + rng.choice([0.0, 0.5], len(size)))
+    taken, for_test = np.repeat(taken, size), np.repeat(for_test, size)
+    held_out = from_end < taken
+    split[rows[held_out]] = np.where(from_end < for_test, TEST, VALID)[held_out]
+    setting[rows[held_out]] = WARM

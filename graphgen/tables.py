@@ -1,0 +1,353 @@
+"""What is known of items and users besides their interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphgen.reading.cleaning import MISSING_ID, Faults, arrow_column, to_codes, to_text
+from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, resolve_columns
+from graphgen.reading.digest import frame_digest
+from graphgen.reading.files import read_tables
+from graphgen.reading.normalise import domain_codes, strings
+from graphgen.reading.report import ReadReport
+from graphgen.reading.sources import SourceLike
+from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TITLE, USER_ID
+
+__all__ = ["ItemTable", "UserTable", "read_items", "read_users"]
+
+ENDS_SENTENCE = r"[.!?:;。！？：；…]$"
+SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
+
+
+class _Table:
+    """An immutable table of text with a key, each key once."""
+
+    _spec: TableSpec
+    _key: tuple[str, ...]
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        names = [str(name) for name in frame.columns]
+        resolved = resolve_columns(names, None, self._spec, file="DataFrame")
+        arrow = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+        clean, faults = self._clean(arrow, resolved, n_rows=len(frame), file="DataFrame")
+        faults.raise_any("DataFrame")
+        self._set(clean, ReadReport(sources=("DataFrame",), rows_read=len(frame)))
+
+    @classmethod
+    def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:
+        table = cls.__new__(cls)
+        table._set(frame, report)
+        return table
+
+    def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
+        unique = self._unique(frame)
+        self._frame = unique
+        self._report = replace(report, duplicates=len(frame) - len(unique))
+        self._digest: str | None = None
+
+    @classmethod
+    def _clean(
+        cls,
+        table: MutableMapping[str, pa.ChunkedArray],
+        resolved: dict[str, str],
+        *,
+        n_rows: int,
+        file: str,
+        domain: str | None = None,
+    ) -> tuple[pd.DataFrame, Faults]:
+        """Convert the columns of one file; the frame holds the good rows only."""
+        faults = Faults(n_rows)
+        columns: dict[str, Any] = {}
+        for role in cls._spec.names:
+            name = resolved.get(role, role)
+            if role == DOMAIN:
+                coded = domain_codes(
+                    table.pop(name, None),
+                    domain,
+                    name=name,
+                    n_rows=n_rows,
+                    file=file,
+                    faults=faults,
+                )
+                columns[role] = pa.chunked_array([coded.decode()])
+            elif role in cls._key:
+                column = table.pop(name)
+                coded = to_codes(column)
+                faults.add(coded.codes < 0, name, column, MISSING_ID)
+                columns[role] = pa.chunked_array([coded.decode()])
+            elif role in resolved:
+                columns[role] = to_text(table.pop(name))
+            else:
+                empty = pa.array([""], pa.large_string()).take(pa.array(np.zeros(n_rows, int)))
+                columns[role] = pa.chunked_array([empty])
+        for name in list(table):
+            column = to_text(table.pop(name))
+            if (extra := extra_name(name, cls._spec)) is not None:
+                columns[extra] = column
+        keep = pa.array(~faults.bad)
+        frame = {name: strings(column.filter(keep)) for name, column in columns.items()}
+        return pd.DataFrame(frame), faults
+
+    def _unique(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep for each key the first row that says anything, else the first."""
+        key = list(self._key)
+        if not frame.duplicated(key).any():
+            return frame
+        told = [name for name in self._spec.names if name not in self._key]
+        says = (frame[told] != "").any(axis=1).to_numpy()
+        order = np.lexsort((np.arange(len(frame)), ~says))
+        first = ~frame[key].iloc[order].duplicated().to_numpy()
+        return frame.iloc[np.sort(order[first])].reset_index(drop=True)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table; a copy-on-write view, so changing it does not change the original."""
+        return self._frame.copy(deep=False)
+
+    @property
+    def report(self) -> ReadReport:
+        """What became of the rows on the way here."""
+        return self._report
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return len(self) == len(other) and self.digest() == other.digest()  # type: ignore[attr-defined, arg-type]
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def digest(self) -> str:
+        """Return a hash of the rows that does not depend on their order."""
+        if self._digest is None:
+            self._digest = frame_digest(self._frame)
+        return self._digest
+
+
+class ItemTable(_Table):
+    """An immutable table of items: ``item_id, domain, title, text, category`` and extra columns.
+
+    All columns are text, ``""`` where nothing is known. Of several rows for one item the first
+    that says anything is kept. Two tables are equal when they hold the same rows in any order.
+
+    Parameters
+    ----------
+    frame
+        Column ``item_id``; the others are optional (``domain`` is ``"items"`` where absent).
+
+    Raises
+    ------
+    InputError
+        If ``item_id`` is missing or a domain has a reserved name.
+    BadRowsError
+        If an id or a domain is empty.
+
+    Examples
+    --------
+    >>> items = ItemTable(pd.DataFrame({
+    ...     "item_id": ["1", "2", "3", "4"],
+    ...     "domain": "films",
+    ...     "title": ["Alien", "Brazil", "", ""],
+    ...     "text": ["A crew meets something.", "BRAZIL (1985)", "", ""],
+    ...     "category": ["horror", "satire", "drama", ""],
+    ... }))
+    >>> items.text_of().tolist()
+    ['Alien. A crew meets something.', 'BRAZIL (1985)', 'drama', '']
+    """
+
+    _spec = ITEMS
+    _key = (DOMAIN, ITEM_ID)
+
+    @property
+    def report(self) -> ReadReport:
+        """What became of the rows on the way here."""
+        return replace(self._report, items=len(self))
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains in the table, sorted."""
+        return sorted(self._frame[DOMAIN].unique())
+
+    def __repr__(self) -> str:
+        n = len(self.domains)
+        told = int((self.text_of() != "").sum())
+        return (
+            f"ItemTable({len(self)} items in {n} domain{'' if n == 1 else 's'}, {told} with text)"
+        )
+
+    def text_of(self) -> pd.Series:
+        """Return what an encoder should read for each item.
+
+        Title and text joined by ``". "``; where one contains the other (case aside), the longer
+        alone; the category where both are empty; else ``""``.
+
+        Returns
+        -------
+        pandas.Series
+            Text, aligned with `frame`.
+        """
+        title, text, category = (
+            arrow_column(self._frame[name]).combine_chunks().cast(pa.large_string())
+            for name in (TITLE, TEXT, CATEGORY)
+        )
+        has_title, has_text = pc.not_equal(title, ""), pc.not_equal(text, "")
+        joined = self._joined(title, text)
+        told = pc.case_when(
+            pc.make_struct(pc.and_(has_title, has_text), has_title, has_text),
+            joined, title, text, category,
+        )  # fmt: skip
+        return strings(told).rename("text_of")
+
+    def _joined(self, title: pa.Array, text: pa.Array) -> pa.Array:
+        ends = pc.match_substring_regex(title, ENDS_SENTENCE)
+        parts = pc.binary_join_element_wise(title, text, pc.if_else(ends, *SEPARATORS))
+        small, large = _lower(title), _lower(text)
+        in_text = pa.array(np.strings.find(large, small) >= 0)
+        in_title = pa.array(np.strings.find(small, large) >= 0)
+        return pc.if_else(in_text, text, pc.if_else(in_title, title, parts))
+
+
+def _lower(column: pa.Array) -> np.ndarray:
+    """Return lower-case text as numpy strings of variable width, for element-wise search."""
+    lower = pc.utf8_lower(column).to_numpy(zero_copy_only=False)
+    return lower.astype(np.dtypes.StringDType())
+
+
+class UserTable(_Table):
+    """An immutable table of users: ``user_id, group`` and extra columns, all text.
+
+    Parameters
+    ----------
+    frame
+        Column ``user_id``; ``group`` is ``""`` where absent.
+
+    Raises
+    ------
+    InputError
+        If ``user_id`` is missing.
+    BadRowsError
+        If an id is empty.
+
+    Examples
+    --------
+    >>> users = UserTable(pd.DataFrame({"user_id": ["ann", "bob"], "group": ["new", ""]}))
+    >>> users
+    UserTable(2 users in 1 group)
+    """
+
+    _spec = USERS
+    _key = (USER_ID,)
+
+    @property
+    def report(self) -> ReadReport:
+        """What became of the rows on the way here."""
+        return replace(self._report, users=len(self))
+
+    def __repr__(self) -> str:
+        n = self._frame[GROUP].replace("", np.nan).nunique()
+        return f"UserTable({len(self)} users in {n} group{'' if n == 1 else 's'})"
+
+
+def read_items(
+    *sources: SourceLike,
+    columns: Mapping[str, str] | None = None,
+    on_bad_rows: Literal["error", "quarantine"] = "error",
+    quarantine: str | Path | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    progress: bool = False,
+) -> ItemTable:
+    r"""Read item tables: titles, texts and categories.
+
+    Columns: ``item_id``; optional ``domain``, ``title``, ``text``, ``category``; all others are
+    kept as text. Without a domain column the domain is the one of ``domain=path``, else
+    ``"items"``, as in a log without domains. Sources and rules are those of
+    `graphgen.log.read_log`, and so are the other parameters; a folder is read whole.
+
+    Raises
+    ------
+    BadRowsError
+        If an id or a domain is empty, or a row cannot be split into columns.
+    InputError
+        If a file or column is missing, damaged or cannot be decoded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "items.csv"
+    >>> _ = path.write_text("asin,title\n1,Dune\n1,\n2,Emma\n")
+    >>> items = read_items(f"books={path}", columns={"item_id": "asin"})
+    >>> items, items.report.duplicates
+    (ItemTable(2 items in 1 domain, 2 with text), 1)
+    """
+    frames, _, report = read_tables(
+        sources,
+        ITEMS,
+        ItemTable._clean,
+        columns=columns,
+        on_bad_rows=on_bad_rows,
+        quarantine=quarantine,
+        delimiter=delimiter,
+        encoding=encoding,
+        progress=progress,
+    )
+    return ItemTable._of(_stacked(frames), report)
+
+
+def read_users(
+    *sources: SourceLike,
+    columns: Mapping[str, str] | None = None,
+    on_bad_rows: Literal["error", "quarantine"] = "error",
+    quarantine: str | Path | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    progress: bool = False,
+) -> UserTable:
+    r"""Read user tables.
+
+    Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
+    parameters are those of `graphgen.log.read_log`.
+
+    Raises
+    ------
+    BadRowsError
+        If an id is empty, or a row cannot be split into columns.
+    InputError
+        If a file or column is missing, damaged or cannot be decoded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "users.tsv"
+    >>> _ = path.write_text("user_id\tgroup\n007\tagents\n")
+    >>> read_users(path).frame.to_dict("records")
+    [{'user_id': '007', 'group': 'agents'}]
+    """
+    frames, _, report = read_tables(
+        sources,
+        USERS,
+        UserTable._clean,
+        columns=columns,
+        on_bad_rows=on_bad_rows,
+        quarantine=quarantine,
+        delimiter=delimiter,
+        encoding=encoding,
+        progress=progress,
+    )
+    return UserTable._of(_stacked(frames), report)
+
+
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    return frame.fillna("") if len(frames) > 1 else frame

@@ -1,0 +1,197 @@
+"""The best k columns of every row of a score block, with honest ties."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+
+from graphgen.errors import InputError
+
+__all__ = ["tie_noise", "top_k"]
+
+Array: TypeAlias = np.ndarray
+
+# Constants of the splitmix64 generator (Steele, Lea and Flood, OOPSLA 2014).
+GOLDEN_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
+MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2: Final = np.uint64(0x94D049BB133111EB)
+
+# Extra columns fetched beyond k: short runs of ties at the boundary end within them.
+LOOK_AHEAD: Final = 12
+# Rows are re-ranked in blocks of about this many scores, so that extra memory stays flat.
+BLOCK_SCORES: Final = 4_000_000
+# Above one candidate in so many columns, noise is drawn for the whole row.
+SPARSE_SHARE: Final = 16
+
+
+def _mix(state: Array) -> Array:
+    """Finalise splitmix64 states; uint64 in, uint64 out, the input is left alone."""
+    mixed = state ^ (state >> np.uint64(30))
+    mixed *= MIX_1
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= MIX_2
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def _row_states(keys: Array, seed: int) -> Array:
+    return _mix(np.atleast_1d(keys).astype(np.int64).view(np.uint64) + _mix(_seed_state(seed)))
+
+
+def _seed_state(seed: int) -> Array:
+    return np.array([seed % 2**64], dtype=np.uint64) + GOLDEN_GAMMA
+
+
+def tie_noise(keys: Array, columns: Array, *, seed: int = 0) -> Array:
+    """Return a random number for each (row key, column), the same wherever it is asked for.
+
+    It is the output number `column` of a splitmix64 generator whose state is made from the key
+    and the seed, without its lowest bit so that it fits a signed integer.
+
+    Parameters
+    ----------
+    keys, columns
+        int64 arrays that broadcast against each other.
+    seed
+        Any integer.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, not negative, of the broadcast shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = tie_noise(np.array([[3], [4]]), np.arange(5))
+    >>> bool((noise[1] == tie_noise(np.array([4]), np.arange(5))).all())
+    True
+    """
+    keys = np.asarray(keys, dtype=np.int64)
+    states = _row_states(keys.ravel(), seed).reshape(keys.shape)
+    steps = (np.asarray(columns, dtype=np.int64).view(np.uint64) + np.uint64(1)) * GOLDEN_GAMMA
+    return (_mix(np.asarray(states + steps)) >> np.uint64(1)).view(np.int64)
+
+
+def top_k(
+    scores: Array | torch.Tensor,
+    k: int,
+    *,
+    keys: Array | None = None,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Return the best `k` columns of every row, best first, ties broken at random.
+
+    Equal scores are ordered by a random number that depends on the row's key, the column and the
+    seed only: the same user gets the same list however the users are cut into chunks, and no
+    column gains from its position.
+
+    Parameters
+    ----------
+    scores
+        float32, [rows, columns]; ``-inf`` means "not a candidate".
+    k
+        How many columns to return, at least 1; may exceed the number of columns.
+    keys
+        int64, [rows]: what identifies each row beyond this call (default: its position).
+    seed
+        Seed of the tie noise.
+
+    Returns
+    -------
+    indices : numpy.ndarray
+        int64, [rows, k]; -1 where a row has fewer than `k` candidates.
+    values : numpy.ndarray
+        float32, [rows, k]: their scores; ``-inf`` where the index is -1.
+
+    Raises
+    ------
+    InputError
+        If `k` is below 1, `scores` has not two dimensions, or a score is NaN.
+
+    Notes
+    -----
+    One ``torch.topk`` over the block; only rows with equal scores among their best are ranked
+    again, so O(rows * columns) whatever the ties.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> indices, values = top_k(np.array([[0.1, 0.9, 0.5], [0.3, -np.inf, -np.inf]]), 2)
+    >>> indices.tolist()
+    [[1, 2], [0, -1]]
+    """
+    if k < 1:
+        raise InputError(f"`k` must be at least 1; got {k}.")
+    block = torch.as_tensor(scores).detach()
+    if block.dim() != 2:
+        raise InputError(f"`scores` must have the shape [rows, columns]; got {list(block.shape)}.")
+    block = block.to(device="cpu", dtype=torch.float32)
+    rows, columns = block.shape
+    if rows == 0 or columns == 0:
+        return np.full((rows, k), -1, np.int64), np.full((rows, k), -np.inf, np.float32)
+
+    wanted = min(k, columns)
+    fetched = min(k + LOOK_AHEAD, columns)
+    best = torch.topk(block, fetched, dim=1)
+    values, indices = best.values.numpy(), best.indices.numpy()
+    not_numbers = np.isnan(values[:, 0])  # topk puts NaN above everything
+    if not_numbers.any():
+        raise InputError(
+            f"`scores` holds NaN in {int(not_numbers.sum())} of {rows} rows (first: row "
+            f"{int(not_numbers.argmax())}); use -inf for what must not be recommended."
+        )
+    row_keys = np.arange(rows) if keys is None else np.asarray(keys)
+    if row_keys.shape != (rows,):
+        raise InputError(
+            f"`keys` must hold one integer per row ({rows}); got shape {row_keys.shape}."
+        )
+
+    equal = (values[:, :-1] == values[:, 1:]) & (values[:, 1:] > -np.inf)
+    tied = equal[:, :wanted].any(axis=1)
+    # A run of ties that reaches the end of what was fetched may go on outside it.
+    open_ended = np.zeros(rows, dtype=bool)
+    if fetched < columns:
+        open_ended = tied & (values[:, wanted - 1] == values[:, -1])
+    closed = np.flatnonzero(tied & ~open_ended)
+    if closed.size:
+        noise = tie_noise(row_keys[closed, None], indices[closed], seed=seed)
+        order = np.lexsort((noise, -values[closed]), axis=1)
+        indices[closed] = np.take_along_axis(indices[closed], order, axis=1)
+    values, indices = values[:, :wanted], indices[:, :wanted]
+    step = max(1, BLOCK_SCORES // columns)
+    remaining = np.flatnonzero(open_ended)
+    for start in range(0, remaining.size, step):
+        part = remaining[start : start + step]
+        indices[part] = _rank_open_rows(
+            block[torch.from_numpy(part)].numpy(), values[part], row_keys[part], seed
+        )
+
+    indices[values == -np.inf] = -1
+    if wanted < k:
+        padding = ((0, 0), (0, k - wanted))
+        indices = np.pad(indices, padding, constant_values=-1)
+        values = np.pad(values, padding, constant_values=-np.inf)
+    return np.ascontiguousarray(indices), np.ascontiguousarray(values)
+
+
+def _rank_open_rows(block: Array, values: Array, keys: Array, seed: int) -> Array:
+    """Rank rows whose k-th value is shared by any number of columns; int64 [rows, k]."""
+    threshold = values[:, -1:]
+    candidates = block >= threshold
+    many = np.count_nonzero(candidates, axis=1) > block.shape[1] // SPARSE_SHARE
+    if many.any():
+        # Most columns are equal: draw noise for all and keep only the k that it favours.
+        noise = tie_noise(keys[many, None], np.arange(block.shape[1])[None, :], seed=seed)
+        noise[block[many] > threshold[many]] = -1
+        noise[~candidates[many]] = np.iinfo(np.int64).max
+        kept = torch.topk(torch.from_numpy(noise), values.shape[1], dim=1, largest=False).indices
+        candidates[many] = False
+        candidates[np.flatnonzero(many)[:, None], kept.numpy()] = True
+    rows, columns = np.nonzero(candidates)
+    order = np.lexsort((tie_noise(keys[rows], columns, seed=seed), -block[rows, columns], rows))
+    per_row = np.bincount(rows, minlength=len(block))
+    starts = np.cumsum(per_row) - per_row
+    return columns[order][starts[:, None] + np.arange(values.shape[1])]

@@ -1,0 +1,269 @@
+"""External ids to dense indices and back: immutable, sorted, vectorised both ways."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from graphgen.errors import ConfigError, InputError, StorageError, UnknownIdError
+from graphgen.storage import atomic_file
+
+__all__ = ["Vocabulary"]
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"interest.vocabulary.schema_version"
+# Up to this many ids are looked up in the cached hash index; Arrow hashes anew for each call, which
+# pays only when a whole column comes at once.
+SMALL_QUERY = 100_000
+NEAR_MISS_WINDOW = 50
+SHOWN_UNKNOWN = 3
+
+
+class Vocabulary:
+    """External ids and their indices ``0 .. len - 1``, in code-point order of the ids.
+
+    The order depends on the set of ids only, never on the order in which they arrived. Ids are
+    text; integers are taken as their decimal text.
+
+    Parameters
+    ----------
+    ids
+        The ids, in any order, each once.
+
+    Raises
+    ------
+    InputError
+        If an id occurs twice or is missing (None, NaN).
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary(["film-9", "film-10"])
+    >>> vocabulary.encode(["film-9", "film-9", "film-10"])
+    array([1, 1, 0])
+    >>> vocabulary.decode([0, 1]).tolist()
+    ['film-10', 'film-9']
+    >>> vocabulary.encode(["film-8"], missing="mark")
+    array([-1])
+    >>> vocabulary.encode(["film-8"])
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.UnknownIdError: Unknown id 'film-8'; did you mean 'film-9'?
+    """
+
+    def __init__(self, ids: Iterable[Any]) -> None:
+        self._set(_as_strings(ids), unique=True)
+
+    @classmethod
+    def from_values(cls, *values: Iterable[Any]) -> Self:
+        """Build from columns in which ids repeat.
+
+        Parameters
+        ----------
+        *values
+            Series, arrays or iterables of ids; all their distinct values are taken.
+
+        Examples
+        --------
+        >>> Vocabulary.from_values(["b", "a", "b"], ["c"]).ids.tolist()
+        ['a', 'b', 'c']
+        """
+        vocabulary = cls.__new__(cls)
+        distinct = [pc.unique(_as_strings(column)) for column in values]
+        merged = pa.concat_arrays(distinct) if distinct else pa.array([], pa.large_string())
+        vocabulary._set(pc.unique(merged), unique=False)
+        return vocabulary
+
+    def _set(self, ids: pa.Array, *, unique: bool) -> None:
+        if ids.null_count:
+            raise InputError("An id is missing: a vocabulary holds text, no None and no NaN.")
+        ids = ids.take(pc.sort_indices(ids))
+        if unique and len(ids) > 1:
+            repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1))
+            if pc.any(repeated).as_py():
+                first = ids[pc.index(repeated, pa.scalar(True)).as_py()].as_py()
+                raise InputError(
+                    f"Id {first!r} occurs twice; use Vocabulary.from_values for columns in which "
+                    "ids repeat."
+                )
+        self._array = ids
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __contains__(self, id_: object) -> bool:
+        return isinstance(id_, str) and id_ in self._index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return bool(self._array.equals(other._array))
+
+    def __hash__(self) -> int:
+        ends = (self._array[0].as_py(), self._array[-1].as_py()) if len(self) else ()
+        return hash((len(self), ends))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(value) for value in self._array.slice(0, 3).to_pylist())
+        return f"Vocabulary({len(self)} ids: {shown}{', ...' if len(self) > 3 else ''})"
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """All ids in order: object array ``[len]``, read-only, made on first use."""
+        ids = self._array.to_numpy(zero_copy_only=False)
+        ids.setflags(write=False)
+        return ids
+
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.ids, dtype=object)
+
+    def encode(self, ids: Iterable[Any], *, missing: Literal["raise", "mark"] = "raise") -> Any:
+        """Return the index of each id.
+
+        Parameters
+        ----------
+        ids
+            Ids in any order, repeats allowed; a `pandas` or Arrow column is fastest.
+        missing
+            What an unknown id does: ``"raise"`` an error, or ``"mark"`` it with -1.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64, one index for each id. O(len(ids)) after the first call.
+
+        Raises
+        ------
+        UnknownIdError
+            With ``missing="raise"``; names the first unknown ids and the nearest known one.
+        """
+        if missing not in ("raise", "mark"):
+            raise ConfigError(f'`missing` must be "raise" or "mark"; got {missing!r}.')
+        query = _as_strings(ids)
+        if len(query) > SMALL_QUERY:
+            found = pc.index_in(query, value_set=self._array).fill_null(-1)
+            indices = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        else:
+            indices = self._index.get_indexer(query.to_numpy(zero_copy_only=False))
+            indices = indices.astype(np.int64, copy=False)
+        if missing == "raise" and (indices < 0).any():
+            unknown = pc.unique(query.filter(pa.array(indices < 0))).to_pylist()
+            raise UnknownIdError(self._unknown_message(unknown))
+        return indices
+
+    def _unknown_message(self, unknown: list[str | None]) -> str:
+        shown = ", ".join(repr(id_) for id_ in unknown[:SHOWN_UNKNOWN])
+        more = len(unknown) - SHOWN_UNKNOWN
+        message = f"Unknown id{'s' if len(unknown) > 1 else ''} {shown}"
+        if more > 0:
+            message += f" and {more} more"
+        near = self._near_miss(unknown[0])
+        return f"{message}; did you mean {near!r}?" if near else f"{message}."
+
+    def _near_miss(self, unknown: str | None) -> str | None:
+        """Search the neighbourhood in sorted order: a million ids are not compared one by one."""
+        if unknown is None:
+            return None
+        stripped = unknown.strip()
+        variants = (stripped, stripped.lstrip("0"), stripped.lower(), stripped.upper())
+        for variant in variants:
+            if variant in self:
+                return variant
+        at = bisect_left(self.ids, unknown)
+        window = self.ids[max(0, at - NEAR_MISS_WINDOW) : at + NEAR_MISS_WINDOW]
+        close = get_close_matches(unknown, window.tolist(), n=1)
+        return close[0] if close else None
+
+    def decode(self, indices: Any) -> np.ndarray:
+        """Return the id at each index.
+
+        Parameters
+        ----------
+        indices
+            Integers in ``0 .. len - 1``, any shape.
+
+        Returns
+        -------
+        numpy.ndarray
+            Object array of the same shape.
+
+        Raises
+        ------
+        InputError
+            If an index is out of range; -1 does not wrap around.
+        """
+        indices = np.asarray(indices)
+        if indices.size == 0:
+            return np.empty(indices.shape, dtype=object)
+        if not np.issubdtype(indices.dtype, np.integer):
+            raise InputError(f"Indices must be integers; got {indices.dtype}.")
+        low, high = int(indices.min()), int(indices.max())
+        if low < 0 or high >= len(self):
+            raise InputError(
+                f"Indices must lie in 0 .. {len(self) - 1}; got {low if low < 0 else high}."
+            )
+        return self.ids[indices]
+
+    def save(self, path: str | Path) -> None:
+        """Write one uncompressed Arrow IPC file, atomically."""
+        table = pa.table({"id": self._array})
+        schema = table.schema.with_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
+        with atomic_file(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
+            writer.write_table(table.cast(schema))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Open a file written by `save`, memory-mapped: O(1) until an id is looked up.
+
+        Raises
+        ------
+        StorageError
+            If the file is missing, damaged, or written by a newer version.
+        """
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except FileNotFoundError:
+            raise StorageError(f"No vocabulary at {path}.") from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(f"{path} is not a vocabulary, or is damaged: {error}.") from None
+        version = (table.schema.metadata or {}).get(VERSION_KEY)
+        if version is None or table.column_names != ["id"]:
+            raise StorageError(f"{path} is an Arrow file, but not a vocabulary.")
+        if int(version) > SCHEMA_VERSION:
+            raise StorageError(
+                f"{path} has schema version {int(version)}, newer than {SCHEMA_VERSION}, the "
+                "newest this version of interest reads. Upgrade interest-expansion."
+            )
+        vocabulary = cls.__new__(cls)
+        chunks = table["id"].chunks
+        vocabulary._array = chunks[0] if len(chunks) == 1 else table["id"].combine_chunks()
+        return vocabulary
+
+
+def _as_strings(ids: Iterable[Any]) -> pa.Array:
+    """Return ids as one Arrow array of large strings."""
+    if isinstance(ids, str):
+        raise InputError(f"Expected a list of ids; got the single text {ids!r}: write [{ids!r}].")
+    array: Any = ids
+    if not isinstance(array, pa.Array | pa.ChunkedArray):
+        if not isinstance(ids, pd.Series | pd.Index | np.ndarray | list | tuple):
+            ids = list(ids)
+        try:
+            array = pa.array(ids, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # integers and texts in one list
+            array = pa.array([None if pd.isna(id_) else str(id_) for id_ in ids], pa.large_string())
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array.cast(pa.large_string())

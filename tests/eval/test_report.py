@@ -1,0 +1,144 @@
+"""Reports: every file is there, reads back, and the page stands on its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eval import EvaluationResult, compare_results, evaluate
+from graphgen.errors import StorageError
+
+
+@pytest.fixture
+def result(world):
+    return evaluate(world.scorer, world.truth, k=(5, 20), name="ours <&> co", bootstrap=50)
+
+
+@pytest.fixture
+def comparison(world, result):
+    noise = world.recommendations(20)
+    noise["rank"] = noise.groupby(["user_id", "domain"])["rank"].transform(lambda r: r[::-1])
+    other = evaluate(noise, world.truth, k=(5, 20), name="noise", bootstrap=50)
+    return compare_results({"ours": result, "noise": other}, bootstrap=50, permutations=99)
+
+
+def test_files_and_loading(result, tmp_path):
+    folder = result.save(tmp_path / "report")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "metrics.csv",
+        "metrics.json",
+        "per_user.parquet",
+        "report.html",
+        "report.md",
+    ]
+    loaded = EvaluationResult.load(folder)
+    pd.testing.assert_frame_equal(loaded.summary, result.summary, check_dtype=False)
+    pd.testing.assert_frame_equal(loaded.per_user, result.per_user, check_dtype=False)
+    assert loaded.to_markdown() == result.to_markdown()
+    assert json.loads((folder / "metrics.json").read_text())["schema_version"] == 1
+    assert len(pd.read_csv(folder / "metrics.csv")) == len(result.summary)
+    result.save(folder)  # an older report is replaced
+
+
+def test_folders_of_others_and_newer_reports_are_left_alone(result, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(StorageError, match="not written by interest"):
+        result.save(tmp_path / "mine")
+    folder = result.save(tmp_path / "report")
+    content = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**content, "schema_version": 99}))
+    with pytest.raises(StorageError, match="newer"):
+        EvaluationResult.load(folder)
+    with pytest.raises(StorageError, match="is not a report"):
+        EvaluationResult.load(tmp_path / "nowhere")
+
+
+def test_markdown_shows_values_with_intervals(result, comparison):
+    text = result.to_markdown()
+    assert "# ours <&> co" in text
+    value = result.value("recall@20")
+    assert re.search(rf"\| Recall@20 \| {value:.4f} \[0\.\d{{4}}, 0\.\d{{4}}\]", text)
+    assert "coverage" not in result.meta["not_computed"]
+    table = comparison.to_markdown()
+    assert re.search(r"\| ours \| \*\*0\.\d{4}\*\*", table)
+    assert "Holm correction" in table
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+        if tag not in ("meta", "br", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", ["result", "comparison"])
+def test_the_page_is_well_formed_and_needs_nothing_else(kind, request, tmp_path):
+    folder = request.getfixturevalue(kind).save(tmp_path / "report")
+    text = (folder / "report.html").read_text()
+    page = Page(text)
+    assert not page.open
+    assert page.tags.count("svg") >= 3
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(link.startswith("#") for link in page.links)
+    assert "url(http" not in text
+    assert "#010203" not in text
+    ids = re.findall(r'id="([^"]+)"', text)
+    clips = [i for i in ids if len(i) == 11 and i.startswith("p")]
+    assert len(clips) == len(set(clips))
+
+
+def test_the_same_result_gives_the_same_page(result, tmp_path):
+    pages = [(result.save(tmp_path / name) / "report.html").read_text() for name in ("one", "two")]
+    assert pages[0] == pages[1]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+@pytest.mark.parametrize("width", [380, 1200])
+def test_a_browser_lays_the_page_out_within_its_width(comparison, tmp_path, width):
+    comparison.save(tmp_path / "report")
+    probe = tmp_path / "probe.html"
+    # The page itself has no script; a frame of the given width around it measures it.
+    probe.write_text(
+        f'<iframe id="f" src="report/report.html" style="width:{width}px;height:900px;border:0">'
+        "</iframe><script>onload = () => { const d = document.getElementById('f').contentDocument;"
+        "document.title = [d.documentElement.scrollWidth, d.querySelectorAll('svg').length,"
+        "Math.min(...[...d.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width))]"
+        ".join(' '); };</script>"
+    )
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
+    command += ["--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    command += ["--disable-sync", "--allow-file-access-from-files", "--virtual-time-budget=5000"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probe.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title, done.stdout[:500]
+    scroll_width, pictures, narrowest = map(float, title[1].split())
+    assert scroll_width <= width
+    assert pictures >= 3
+    assert narrowest > 250
+    assert np.isfinite(narrowest)

@@ -1,0 +1,208 @@
+"""What every registered model must do. Registering a model puts it under these tests."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gnn import MODELS, load_model, make_model
+from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
+from graphgen.log import InteractionLog
+
+# Settings that make a model quick on the planted graph; what is not named takes its defaults.
+QUICK = {
+    "lightgcn": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
+    "interest-gnn": {"embedding_dim": 16, "steps": 12},
+}
+
+every_model = pytest.mark.parametrize("name", sorted(MODELS))
+
+
+@pytest.fixture(scope="module")
+def fitted(graph):
+    cache = {}
+
+    def get(name):
+        if name not in cache:
+            cache[name] = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1)
+        return cache[name]
+
+    return get
+
+
+def taste(ids):
+    return pd.Series(ids).str[1:].astype(int) % 3
+
+
+@every_model
+def test_recommendation_table(fitted, name):
+    recs = fitted(name).recommend(["u000", "u001"], k=4)
+    assert recs.columns.tolist() == ["user_id", "domain", "item_id", "score", "rank"]
+    assert len(recs) == 2 * 2 * 4
+    for _, part in recs.groupby(["user_id", "domain"]):
+        assert part["rank"].tolist() == [1, 2, 3, 4]
+        assert part["score"].is_monotonic_decreasing
+        assert part["item_id"].is_unique
+
+
+@every_model
+def test_scores_have_the_shape_of_the_catalogue(fitted, name):
+    model = fitted(name)
+    scores = model.score(["u000", "u001", "u002"], domain="film")
+    assert scores.shape == (3, len(model.items("film")))
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+@every_model
+def test_seen_items_are_left_out(fitted, name, log):
+    recs = fitted(name).recommend(["u000"], domain="book", k=100)
+    seen = set(log[(log.user_id == "u000") & (log.domain == "book")].item_id)
+    assert seen
+    assert not seen & set(recs.item_id)
+    everything = fitted(name).recommend(["u000"], domain="book", k=100, exclude_seen=False)
+    assert seen <= set(everything.item_id)
+
+
+@every_model
+def test_k_above_the_catalogue_gives_what_is_left(fitted, name, log):
+    seen = ((log.user_id == "u000") & (log.domain == "book")).sum()
+    recs = fitted(name).recommend(["u000"], domain="book", k=1000)
+    assert len(recs) == len(fitted(name).items("book")) - seen
+
+
+@every_model
+def test_unknown_user_gets_popularity_and_a_warning(fitted, name, caplog):
+    with caplog.at_level(logging.WARNING):
+        recs = fitted(name).recommend(["nobody"], domain="book", k=5)
+    popular = fitted("popularity").recommend(["nobody"], domain="book", k=5)
+    assert recs.item_id.tolist() == popular.item_id.tolist()
+    if name != "popularity":
+        assert "1 of 1 users are unknown" in caplog.text
+
+
+@every_model
+def test_unknown_domain_is_a_clear_error(fitted, name):
+    with pytest.raises(UnknownIdError, match="knows no domain 'opera'; it knows book, film"):
+        fitted(name).recommend(["u000"], domain="opera")
+
+
+@every_model
+def test_k_below_one_is_a_clear_error(fitted, name):
+    with pytest.raises(InputError, match="`k` must be at least 1; got 0"):
+        fitted(name).recommend(["u000"], k=0)
+
+
+@every_model
+def test_repeated_users_are_answered_once(fitted, name):
+    recs = fitted(name).recommend(["u000", "u000"], domain="book", k=3)
+    assert len(recs) == 3
+
+
+@every_model
+def test_save_and_load_score_the_same(fitted, name, tmp_path):
+    model = fitted(name)
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    for domain in model.domains:
+        users = ["u000", "u017", "nobody"]
+        np.testing.assert_array_equal(
+            again.score(users, domain=domain), model.score(users, domain=domain)
+        )
+    assert again.config == model.config
+    assert again.provenance_["seed"] == 1
+    assert not list((tmp_path / "model").glob("*.pkl"))
+
+
+@every_model
+def test_newer_or_damaged_models_are_refused(fitted, name, tmp_path):
+    fitted(name).save(tmp_path / "model")
+    manifest = tmp_path / "model" / "model.json"
+    text = manifest.read_text()
+    manifest.write_text(text.replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(StorageError, match="Upgrade"):
+        load_model(tmp_path / "model")
+    manifest.write_text(text)
+    (tmp_path / "model" / "indices.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(StorageError, match="damaged"):
+        load_model(tmp_path / "model")
+
+
+@every_model
+def test_same_seed_same_result(fitted, name, graph):
+    again = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1)
+    np.testing.assert_array_equal(
+        again.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
+    )
+
+
+@every_model
+def test_fitting_again_equals_fitting_once(name, graph, plain_graph, fitted):
+    model = make_model(name, **QUICK.get(name, {})).fit(plain_graph, seed=1).fit(graph, seed=1)
+    np.testing.assert_array_equal(
+        model.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
+    )
+
+
+@every_model
+def test_one_domain_without_text(name, plain_graph):
+    model = make_model(name, **QUICK.get(name, {})).fit(plain_graph)
+    assert len(model.recommend(["u000"], k=3)) == 3
+
+
+@every_model
+def test_not_fitted_is_a_clear_error(name):
+    with pytest.raises(NotFittedError, match="call fit"):
+        make_model(name).recommend(["u000"])
+
+
+@every_model
+def test_unknown_setting_names_the_near_miss(name):
+    with pytest.raises(ConfigError, match="has no setting 'embeding_dim'"):
+        make_model(name, embeding_dim=3)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"popularity"}))
+def test_planted_taste_ranks_first(fitted, name):
+    """A warm user's unseen items of the right taste stand above all others."""
+    users = [f"u{u:03d}" for u in range(30)]
+    recs = fitted(name).recommend(users, domain="book", k=1)
+    right = taste(recs.item_id).to_numpy() == np.arange(30) % 3
+    assert right.mean() > 0.9
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if n != "popularity"))
+def test_taste_migrates_to_a_domain_without_history(name, log):
+    """People whose films were all removed are recommended films of the taste of their books."""
+    from graphgen.build import build_graph
+
+    movers = [f"u{u:03d}" for u in range(12)]
+    train = log[~(log.user_id.isin(movers) & (log.domain == "film"))]
+    model = make_model(name, **QUICK.get(name, {})).fit(build_graph(train, encoder="none"), seed=2)
+    recs = model.recommend(movers, domain="film", k=1)
+    assert (taste(recs.item_id).to_numpy() == np.arange(12) % 3).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if n not in {"popularity", "lightgcn"}))
+def test_people_who_arrive_later_are_scored_from_their_history(fitted, name):
+    history = InteractionLog(
+        pd.DataFrame({"user_id": "new", "domain": "book", "item_id": ["b00", "b03", "b06"]})
+    )
+    recs = fitted(name).recommend(["new"], domain="book", k=3, history=history)
+    assert (taste(recs.item_id) == 0).all()
+    assert not {"b00", "b03", "b06"} & set(recs.item_id)
+    film = fitted(name).recommend(["new"], domain="film", k=3, history=history)
+    assert (taste(film.item_id) == 0).all()
+
+
+def test_popularity_counts(log, graph):
+    model = make_model("popularity").fit(graph)
+    counts = log[log.domain == "book"].item_id.value_counts()
+    scores = dict(
+        zip(model.items("book").ids, model.score(["u000"], domain="book")[0], strict=True)
+    )
+    assert all(scores[item] == count for item, count in counts.items())
+    assert scores["b24"] == 0  # A cold item.

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import settings
+
+from graphgen.reading.timestamps import to_milliseconds
+
+# The machines of CI are slow at times; that is no failure.
+unhurried = settings(deadline=None, max_examples=60)
+
+LOG = "user_id,item_id,domain,rating,timestamp\nann,1,books,5,10\nbob,007,films,2,20\n"
+
+
+# Times
+
+MOMENT = datetime(2014, 3, 27, 12, 30, 15, tzinfo=UTC)
+SECONDS = int(MOMENT.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (str(SECONDS), SECONDS * 1000),
+        (f"{SECONDS}.25", SECONDS * 1000 + 250),
+        ("1.38e9", 1_380_000_000_000),
+        (str(SECONDS * 1000 + 7), SECONDS * 1000 + 7),
+        (str(SECONDS * 10**6 + 7999), SECONDS * 1000 + 7),
+        (str(SECONDS * 10**9 + 7_999_999), SECONDS * 1000 + 7),
+        ("2014-03-27T12:30:15Z", SECONDS * 1000),
+        ("2014-03-27 12:30:15", SECONDS * 1000),
+        ("2014-03-27 12:30:15.25 UTC", SECONDS * 1000 + 250),
+        ("2014-03-27T20:30:15+08:00", SECONDS * 1000),
+        ("2014-03-27", SECONDS * 1000 - (12 * 3600 + 30 * 60 + 15) * 1000),
+        ("20140327", SECONDS * 1000 - (12 * 3600 + 30 * 60 + 15) * 1000),
+        ("-5", -5000),
+        ("0", 0),
+    ],
+)
+def test_times(value, expected):
+    times, faults = to_milliseconds(pa.chunked_array([[f" {value} "]]))
+    assert (times.tolist(), faults) == ([expected], [])
+
+
+def test_native_times():
+    for column in ([MOMENT], [MOMENT.replace(tzinfo=None)], [np.float64(SECONDS)], [SECONDS]):
+        times, faults = to_milliseconds(pa.chunked_array([pa.array(column)]))
+        assert (times.tolist(), faults) == ([SECONDS * 1000], [])
+    assert to_milliseconds(pa.chunked_array([pa.array([date(1970, 1, 2)])]))[0] == [86_400_000]
+
+
+def test_units_are_found_for_the_column_and_strays_are_faults():
+    many = [SECONDS * 1000] * 5
+    for stray in (SECONDS, SECONDS * 10**6, SECONDS * 10**9):
+        times, faults = to_milliseconds(pa.chunked_array([[*many, stray, 0]]))
+        ((mask, reason),) = faults
+        assert mask.tolist() == [False] * 5 + [True, False]
+        assert "milliseconds" in reason
+        assert times.tolist() == [*many, 0, 0]
+    times, faults = to_milliseconds(pa.chunked_array([["2014-03-27", "12", "x", "", "2014-02-30"]]))
+    assert times[0] == 1395878400000
+    assert [mask.nonzero()[0].tolist() for mask, _ in faults] == [[3], [1], [2, 4]]
+
+
+def test_a_day_of_the_calendar_is_no_unix_time():
+    times, _ = to_milliseconds(pa.chunked_array([["20140327", "20140331"]]))
+    assert np.diff(times) == [4 * 86_400_000]
+    times, _ = to_milliseconds(pa.chunked_array([["20140327", "20140231"]]))  # no such day
+    assert times.tolist() == [20_140_327_000, 20_140_231_000]
