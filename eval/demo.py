@@ -6,14 +6,14 @@ from pathlib import Path
 
 from eval.experiment import Experiment, SystemRun, compare
 from graphgen.build import build_graph
-from graphgen.connections import connect
 from graphgen.console import next_step, say
-from graphgen.explore import write_page
 from graphgen.graph import InterestGraph
 from graphgen.log import read_log
-from graphgen.neighborhoods import neighborhood
+from graphgen.looking.connections import connect
+from graphgen.looking.neighborhoods import neighborhood
+from graphgen.looking.page import write_page
 from graphgen.schema import USER
-from graphgen.synthetic import write_synthetic
+from graphgen.synthetic.generator import write_synthetic
 from graphgen.tables import read_items
 
 __all__ = ["run_demo"]
@@ -53,7 +53,7 @@ def run_demo(out: Path, *, n_users: int, encoder: str, seed: int) -> Experiment:
     if model is not None:
         model.save(out / "model")
     say("\nPeople whose whole history lies in other domains (cold users), with 95 % intervals:")
-    say(experiment.comparison.to_markdown(SHOWN, slices=[COLD]))
+    say(experiment.comparison.to_markdown(SHOWN, slices=[COLD], domains=["macro"]))
 
     _explain(graph, experiment, out)
     say("\nWhat was written:")

@@ -66,7 +66,9 @@ def evaluate(
         The graph trained on: brings catalogue, features, categories, popularity, and who is cold.
     by
         Columns of `truth` whose values make slices; default ``setting`` where there is one. In a
-        slice only its rows are relevant; the ranking stays the same.
+        slice only its rows are relevant; the ranking stays the same. With a graph also
+        ``activity``, ``popularity``, ``source_domain``, ``domain_count`` and ``overlap_share``
+        (see `eval.slices`).
     users
         UserTable or DataFrame with user_id and group: adds a slice per group.
     metrics
@@ -112,7 +114,7 @@ def evaluate(
     if bootstrap < 0:
         raise ConfigError(f"`bootstrap` must be at least 0; got {bootstrap}.")
     chosen = select_metrics(metrics)
-    relevant = read_truth(truth, by)
+    relevant = read_truth(truth, by, graph)
     context = GraphContext(graph, item_features)
     source: Source
     if isinstance(recommendations, Scorer):

@@ -6,15 +6,19 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from eval.metrics.base import Array
+from eval.slices import DERIVED_SLICES, add_slices
 from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
 from graphgen.topk import tie_noise
+
+if TYPE_CHECKING:
+    from graphgen.graph import InterestGraph
 
 __all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth"]
 
@@ -122,7 +126,9 @@ def _codes(column: pd.Series) -> tuple[Array, Array]:
     return rank[np.asarray(codes, dtype=np.int64)], ids[order]
 
 
-def read_truth(source: Any, by: Sequence[str] | None = None) -> Truth:
+def read_truth(
+    source: Any, by: Sequence[str] | None = None, graph: InterestGraph | None = None
+) -> Truth:
     """Read what users really did.
 
     Parameters
@@ -132,6 +138,8 @@ def read_truth(source: Any, by: Sequence[str] | None = None) -> Truth:
     by
         Columns whose values make slices, named ``column=value``. Default: ``setting`` if it is
         there. Rows without a value belong to no slice of that column.
+    graph
+        Makes the columns of `eval.slices` that `by` names and the truth lacks.
 
     Raises
     ------
@@ -158,10 +166,15 @@ def read_truth(source: Any, by: Sequence[str] | None = None) -> Truth:
         by = [column for column in DEFAULT_SLICES if column in frame.columns]
     by = [by] if isinstance(by, str) else list(by)
     absent = [column for column in by if column not in frame.columns]
+    derived = [column for column in absent if column in DERIVED_SLICES]
+    if graph is not None and derived:
+        frame = add_slices(frame, graph, derived)
+        absent = [column for column in absent if column not in derived]
     if absent:
         raise InputError(
             f"The truth has no column {', '.join(map(repr, absent))} to slice by; "
-            f"it has {', '.join(map(repr, frame.columns))}."
+            f"it has {', '.join(map(repr, frame.columns))}"
+            + (f"; with a graph also {', '.join(DERIVED_SLICES)}." if graph is None else ".")
         )
     slices, masks = [ALL], [np.ones(len(frame), dtype=bool)]
     for column in by:

@@ -59,8 +59,8 @@ class Block:
         float64 [pairs of these users], or None where there are no scores.
     history
         object [users]: ``cold`` or ``warm``, or None where unknown.
-    profile
-        float64 [users, n_categories], or None.
+    profile, profile_popularity
+        As in `RankedLists`, or None.
     """
 
     start: int
@@ -68,7 +68,8 @@ class Block:
     items: Array
     pair_auc: Array | None
     history: Array | None
-    profile: Array | None
+    profile: sp.csr_matrix | None
+    profile_popularity: Array | None
 
 
 class Source(Protocol):
@@ -173,7 +174,7 @@ class ScorerSource:
                 placed = np.where(hidden, -1, columns)
                 auc = pair_auc(scores, rows, placed, np.diff(seen.indptr))
             scores[masked] = kept  # it may be the scorer's own
-            yield Block(start, stop, items, auc, history_labels(seen), profiles.of(seen))
+            yield Block(start, stop, items, auc, history_labels(seen), *profiles.of(seen))
 
     def notes(self) -> list[str]:
         """Return counts of relevant items that could not be recommended."""
@@ -267,8 +268,7 @@ class ListSource:
             self.short += int(((sizes > 0) & (sizes < length)).sum())
             here = None if seen is None else seen[start:stop]
             history = None if here is None else history_labels(here)
-            profile = None if here is None else profiles.of(here)
-            yield Block(start, stop, items, None, history, profile)
+            yield Block(start, stop, items, None, history, *profiles.of(here))
 
     def notes(self) -> list[str]:
         """Return counts of what the file lacks or holds in vain."""
@@ -296,9 +296,10 @@ class ListSource:
 
 
 class _Profiles:
-    """Spreads users' training interactions over item categories."""
+    """Describes users by the categories and the popularity of their training interactions."""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.popularity = catalogue.popularity
         self.matrix: sp.csr_matrix | None = None
         if catalogue.categories is not None:
             known = np.flatnonzero(catalogue.categories >= 0)
@@ -307,12 +308,21 @@ class _Profiles:
                 shape=(catalogue.n_items, catalogue.n_categories),
             )
 
-    def of(self, seen: sp.csr_matrix) -> Array | None:
-        """Return float64 [users, n_categories], rows that sum to 1 (or 0 without history)."""
-        if self.matrix is None:
-            return None
-        counts = (seen.astype(np.float64) @ self.matrix).toarray()
-        return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    def of(self, seen: sp.csr_matrix | None) -> tuple[sp.csr_matrix | None, Array | None]:
+        """Return the profile and its mean popularity, as in `RankedLists`."""
+        if seen is None:
+            return None, None
+        ones = seen.astype(np.float64)
+        profile = popularity = None
+        if self.matrix is not None:
+            counts = sp.csr_matrix(ones @ self.matrix)
+            total = np.asarray(counts.sum(axis=1)).ravel()
+            profile = sp.csr_matrix(sp.diags_array(1.0 / np.maximum(total, 1.0)) @ counts)
+        if self.popularity is not None:
+            size = np.diff(seen.indptr)
+            total = ones @ self.popularity
+            popularity = np.divide(total, size, out=np.full(len(size), np.nan), where=size > 0)
+        return profile, popularity
 
 
 def _lookup(sorted_ids: Array, column: pd.Series) -> Array:

@@ -513,7 +513,7 @@ def _split(
     settings: dict[str, Any],
     cutoff: datetime | None = None,
 ) -> Split:
-    frame = log.frame
+    frame = log.frame.drop(columns=SETTING, errors="ignore")  # of an earlier split
     train = frame[part == TRAIN].reset_index(drop=True)
     if not len(train) or not (part == TEST).any():
         raise InputError(

@@ -23,6 +23,7 @@ REASONS = {
     "categories": "it needs item categories: pass a `graph` built with an items table",
     "popularity": "it needs training interactions: pass `graph`",
     "complete": "it needs the whole catalogue: pass `graph`",
+    "profile_popularity": "it needs training interactions: pass `graph`",
     "profile": "it needs item categories and training interactions: pass `graph`",
     "relevant_categories": "it needs item categories: pass a `graph` built with an items table",
 }
@@ -71,6 +72,9 @@ class Tally:
                 n_relevant=counts[rows],
                 catalogue=catalogue,
                 profile=None if block.profile is None else block.profile[rows],
+                profile_popularity=(
+                    None if block.profile_popularity is None else block.profile_popularity[rows]
+                ),
                 relevant_categories=_relevant_categories(
                     catalogue, rows, pair_row[inside], codes[pairs][inside]
                 ),
@@ -139,7 +143,7 @@ class Tally:
                         SLICE: name,
                         DOMAIN: domain,
                         "metric": metric.column(metric.name, k),
-                        "value": metric(counts, catalogue),
+                        "value": metric(counts, catalogue, n_lists=self.n_users[name], k=k),
                         "n_users": self.n_users[name],
                     }
                 )
@@ -204,5 +208,4 @@ def _relevant_categories(
         return None
     known = (pair_code >= 0) & (pair_code < catalogue.n_items)
     kinds = np.where(known, catalogue.categories[np.where(known, pair_code, 0)], -1)
-    used = kinds >= 0
-    return np.stack([np.searchsorted(rows, pair_row[used]), kinds[used]], axis=1)
+    return np.stack([np.searchsorted(rows, pair_row), kinds], axis=1)

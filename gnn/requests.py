@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from gnn.base import Model
-from graphgen.reading.columns import USERS
 from graphgen.errors import InputError
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
+from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_file

@@ -33,6 +33,9 @@ __all__ = ["BuildConfig", "build_graph"]
 
 logger = logging.getLogger(__name__)
 
+# Characters of a text that stand for a missing title.
+LABEL = 60
+
 
 class BuildConfig(Config):
     """How a graph is built."""
@@ -184,6 +187,8 @@ def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str
             continue
         own = frame[frame[DOMAIN] == domain]
         position = vocabulary.encode(own[ITEM_ID])
+        # Where there is no title, the text tells a reader more than the id does.
+        own = own.assign(**{TITLE: own[TITLE].where(own[TITLE] != "", own["text_of"].str[:LABEL])})
         columns = {}
         for name in (TITLE, CATEGORY, "text_of"):
             values = np.full(len(vocabulary), "", dtype=object)

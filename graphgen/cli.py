@@ -211,9 +211,9 @@ def explore(
     interest explore graph/ --item book=dune --hops 1 --out dune.html
     """
     from graphgen.errors import ConfigError
-    from graphgen.explore import write_page
     from graphgen.graph import load_graph
-    from graphgen.neighborhoods import neighborhood
+    from graphgen.looking.neighborhoods import neighborhood
+    from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
     if (user is None) == (item is None):
@@ -243,7 +243,7 @@ def synth(
     interest compare --train data/train.csv --valid data/valid.csv --test data/test.csv \\
         --items data/items.csv --models popularity,interest-gnn --out report/
     """
-    from graphgen.synthetic import write_synthetic
+    from graphgen.synthetic.generator import write_synthetic
 
     write_synthetic(out, n_users=users, seed=seed)
     say(f"train.csv, valid.csv, test.csv, items.csv and users.csv are in {out}.")

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 __all__ = ["Array", "Catalogue", "CatalogueMetric", "ListMetric", "Metric", "RankedLists"]
 
@@ -76,10 +77,14 @@ class RankedLists:
     catalogue
         What is known about the items.
     profile
-        float64 [users, n_categories]: how the user's training interactions in the domain spread
-        over categories (rows sum to 1, or to 0 without history), or None.
+        CSR float64 [users, n_categories]: how the user's training interactions in the domain
+        spread over categories (rows sum to 1, or to 0 without history), or None.
+    profile_popularity
+        float64 [users]: mean popularity of the user's training items in the domain (NaN without
+        history), or None.
     relevant_categories
-        int64 [pairs, 2]: (row, category) of every relevant item with a known category, or None.
+        int64 [pairs, 2]: (row, category) of every relevant item, category -1 where unknown, or
+        None.
 
     Examples
     --------
@@ -92,7 +97,8 @@ class RankedLists:
     hits: Array
     n_relevant: Array
     catalogue: Catalogue
-    profile: Array | None = None
+    profile: sp.csr_matrix | None = None
+    profile_popularity: Array | None = None
     relevant_categories: Array | None = None
 
     @classmethod
@@ -171,6 +177,21 @@ class RankedLists:
             return np.full(self.items.shape, fill)
         return np.where(self.known, values[np.where(self.known, self.items, 0)], fill)
 
+    @cached_property
+    def kinds(self) -> Array:
+        """Category of each place, int64 [users, length]; -1 where there is none."""
+        return self.take(np.asarray(self.catalogue.categories), -1).astype(np.int64)
+
+    @cached_property
+    def new_to_profile(self) -> Array:
+        """Bool [users, length]: the place holds a category the user has no history in."""
+        kinds = self.kinds
+        if self.profile is None:
+            return np.zeros(kinds.shape, dtype=bool)
+        rows = np.broadcast_to(np.arange(len(kinds))[:, None], kinds.shape)
+        known = np.asarray(self.profile[rows.ravel(), np.maximum(kinds, 0).ravel()]).ravel() > 0
+        return (kinds >= 0) & ~known.reshape(kinds.shape)
+
     def mean_over(self, values: Array, k: int, where: Array | None = None) -> Array:
         """Average a value per place over the first `k` places that hold known items."""
         used = (self.known if where is None else where)[:, :k]
@@ -238,7 +259,9 @@ class CatalogueMetric(Metric):
     uses_truth = False
 
     @abstractmethod
-    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+    def __call__(
+        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
+    ) -> float:
         """Return the value.
 
         Parameters
@@ -247,4 +270,8 @@ class CatalogueMetric(Metric):
             int64 [n_items]: in how many lists each item of the catalogue stands.
         catalogue
             What is known about the items.
+        n_lists
+            How many lists there are.
+        k
+            How long they are.
         """

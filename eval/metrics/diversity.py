@@ -19,6 +19,9 @@ __all__ = [
     "Gini",
     "IntraListDistance",
     "Novelty",
+    "Personalisation",
+    "PopularityLift",
+    "Serendipity",
     "TailShare",
 ]
 
@@ -81,7 +84,7 @@ class CategoryDistance(ListMetric):
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
         """Return a share in [0, 1]; float64 [users]."""
-        kinds = np.sort(_categories(lists)[:, :k], axis=1)
+        kinds = np.sort(lists.kinds[:, :k], axis=1)
         n = np.count_nonzero(kinds >= 0, axis=1)
         # In a sorted row, place i ends `run` equal items: it forms run - 1 pairs with the others.
         starts = np.ones(kinds.shape, dtype=bool)
@@ -179,7 +182,9 @@ class Coverage(CatalogueMetric):
 
     name, title, needs = "coverage", "Catalogue coverage", ("complete",)
 
-    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+    def __call__(
+        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
+    ) -> float:
         """Return a share in [0, 1]."""
         return float(np.count_nonzero(exposure) / catalogue.n_items)
 
@@ -200,7 +205,9 @@ class Gini(CatalogueMetric):
     name, title, needs = "gini", "Gini index of exposure", ("complete",)
     higher_is_better = False
 
-    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+    def __call__(
+        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
+    ) -> float:
         """Return a number in [0, 1]; NaN where nothing was recommended."""
         ordered = np.sort(exposure).astype(np.float64)
         n, total = len(ordered), ordered.sum()
@@ -221,7 +228,9 @@ class Entropy(CatalogueMetric):
 
     name, title = "entropy", "Entropy of exposure (bits)"
 
-    def __call__(self, exposure: Array, catalogue: Catalogue) -> float:
+    def __call__(
+        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
+    ) -> float:
         """Return bits, from 0 to ``log2(n_items)``; NaN where nothing was recommended."""
         if exposure.sum() == 0:
             return float("nan")
@@ -229,6 +238,89 @@ class Entropy(CatalogueMetric):
         return float(max(0.0, -(share * np.log2(share)).sum()))
 
 
-def _categories(lists: RankedLists) -> Array:
-    """int64 [users, length]: category of each place, -1 where there is none."""
-    return lists.take(np.asarray(lists.catalogue.categories), -1).astype(np.int64)
+class Personalisation(CatalogueMetric):
+    """Share of a list that another user's list does not hold, averaged over pairs of users.
+
+    1 where no two lists share an item, 0 where all are the same. Computed from how often each item
+    is recommended, so in time linear in the users.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Personalisation()(np.array([2, 1, 1]), Catalogue(3), n_lists=2, k=2)
+    0.5
+    """
+
+    name, title = "personalisation", "Personalisation"
+
+    def __call__(
+        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
+    ) -> float:
+        """Return a share in [0, 1]; NaN for fewer than two lists."""
+        if n_lists < 2 or k < 1:
+            return float("nan")
+        counts = exposure.astype(np.float64)
+        shared = float((counts * (counts - 1)).sum())
+        return 1.0 - shared / (n_lists * (n_lists - 1.0) * k)
+
+
+class PopularityLift(ListMetric):
+    """How much more popular the list is than what the user interacted with in training.
+
+    ``(popularity of the list - popularity of the profile) / popularity of the profile``, each a
+    mean over items; 0 where the list is as popular as the user's own taste. A user without history
+    in the domain, or without a list, has no value. Compare it between user groups.
+
+    References
+    ----------
+    Abdollahpouri et al., "The connection between popularity bias, calibration, and fairness in
+    recommendation", RecSys 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(2, popularity=np.array([6.0, 2.0]), n_users=8)
+    >>> lists = RankedLists.of([[0, 1]], [{0}], shelf, profile_popularity=np.array([2.0]))
+    >>> PopularityLift()(lists, 2).tolist()
+    [1.0]
+    """
+
+    name, title, needs = "popularity-lift", "Popularity lift", ("profile_popularity",)
+    higher_is_better = None
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a ratio of at least -1; float64 [users]."""
+        own = np.asarray(lists.profile_popularity, dtype=np.float64)
+        shown = lists.mean_over(lists.take(np.asarray(lists.catalogue.popularity), 0.0), k)
+        return np.divide(shown - own, own, out=np.full(len(own), np.nan), where=own > 0)
+
+
+class Serendipity(ListMetric):
+    """Share of places that are relevant and that recommending the most popular would not fill.
+
+    An item is expected if it is among the k items of the catalogue with most training
+    interactions (ties by catalogue order).
+
+    References
+    ----------
+    Ge, Delgado-Battenfeld and Jannach, "Beyond accuracy: evaluating recommender systems by
+    coverage and serendipity", RecSys 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shelf = Catalogue(4, popularity=np.array([9.0, 8.0, 1.0, 1.0]), n_users=9)
+    >>> Serendipity()(RankedLists.of([[0, 2]], [{0, 2}], shelf), 2).tolist()
+    [0.5]
+    """
+
+    name, title, needs = "serendipity", "Serendipity", ("popularity",)
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        """Return a share in [0, 1]; float64 [users]."""
+        popularity = np.asarray(lists.catalogue.popularity)
+        expected = np.zeros(len(popularity))
+        expected[np.argsort(-popularity, kind="stable")[:k]] = 1.0
+        surprising = lists.hits[:, :k] & (lists.take(expected, 0.0)[:, :k] == 0)
+        return surprising.sum(axis=1) / k

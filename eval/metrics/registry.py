@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterable
 from functools import cache
 
-from eval.metrics import classification, diversity, ranking
+from eval.metrics import classification, diversity, interests, ranking
 from eval.metrics.base import Metric
 from graphgen.errors import ConfigError
 
 __all__ = ["get_metric", "list_metrics", "select_metrics"]
 
-MODULES = (ranking, classification, diversity)
+MODULES = (ranking, classification, diversity, interests)
 
 
 @cache

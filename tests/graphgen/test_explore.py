@@ -11,7 +11,7 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from graphgen.explore import write_page
+from graphgen.looking.page import write_page
 
 CENTER = ("user", "A1CENTRE00")
 OTHER = ("user", "A2SECRET99")

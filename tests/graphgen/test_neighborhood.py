@@ -16,14 +16,14 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from graphgen import drawing
-from graphgen.adjacency import NO_TIME, adjacency_of
-from graphgen.connections import connect, masked_id
-from graphgen.drawing import draw_neighborhood
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph, add_reverse_edges
-from graphgen.layout import node_looks, ring_layout, shorten
-from graphgen.neighborhoods import neighborhood, subgraph
+from graphgen.looking import drawing
+from graphgen.looking.adjacency import NO_TIME, adjacency_of
+from graphgen.looking.connections import connect, masked_id
+from graphgen.looking.drawing import draw_neighborhood
+from graphgen.looking.layout import node_looks, ring_layout, shorten
+from graphgen.looking.neighborhoods import neighborhood, subgraph
 from graphgen.vocabulary import Vocabulary
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from graphgen.errors import ConfigError, StorageError
-from graphgen.synthetic import SynthConfig, synthesize, write_synthetic
-from graphgen.synthetic_text import SYNTHETIC_DOMAINS, compose_items, load_themes
+from graphgen.synthetic.generator import SynthConfig, synthesize, write_synthetic
+from graphgen.synthetic.wording import SYNTHETIC_DOMAINS, compose_items, load_themes
 
 K = 20
 COMMON = (

@@ -10,9 +10,17 @@ from typing import Final
 import networkx as nx
 import numpy as np
 
-from graphgen.adjacency import NO_TIME, Adjacency, Links, Node, adjacency_of, describe, node_number
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
+from graphgen.looking.adjacency import (
+    NO_TIME,
+    Adjacency,
+    Links,
+    Node,
+    adjacency_of,
+    describe,
+    node_number,
+)
 
 __all__ = ["neighborhood", "subgraph"]
 
@@ -68,7 +76,7 @@ def neighborhood(
         ``subgraph.graph`` holds ``center``, ``domains``, ``hops`` and ``limit``.
 
         Milliseconds on a graph of a million edges, after one second at the first call for its
-        table of neighbours (`graphgen.adjacency`).
+        table of neighbours (`graphgen.looking.adjacency`).
 
     Raises
     ------

@@ -14,9 +14,9 @@ import pyarrow.csv
 
 from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TIMESTAMP, TITLE, USER_ID
 from graphgen.storage import atomic_directory, package_version, write_json
-from graphgen.synthetic_split import hold_out
-from graphgen.synthetic_text import SYNTHETIC_DOMAINS, compose_items, load_themes
-from graphgen.synthetic_world import (
+from graphgen.synthetic.parts import hold_out
+from graphgen.synthetic.wording import SYNTHETIC_DOMAINS, compose_items, load_themes
+from graphgen.synthetic.world import (
     AGE_GROUPS,
     DAY,
     Catalogue,

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from graphgen.config import Config
-from graphgen.synthetic_text import SYNTHETIC_DOMAINS
+from graphgen.synthetic.wording import SYNTHETIC_DOMAINS
 
 __all__ = [
     "AGE_GROUPS",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import networkx as nx
 
-from graphgen.adjacency import Node
-from graphgen.layout import (
+from graphgen.looking.adjacency import Node
+from graphgen.looking.layout import (
     by_importance,
     edge_group,
     frame,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_page"]
 
-SCRIPT_FILE: Final = Path(__file__).with_name("explore.js")
+SCRIPT_FILE: Final = Path(__file__).with_name("page.js")
 FONT: Final = (
     'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", '
     '"PingFang SC", "Microsoft YaHei", sans-serif'
@@ -101,7 +101,7 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
     >>> import tempfile
     >>> import pandas as pd
     >>> from graphgen.build import build_graph
-    >>> from graphgen.neighborhoods import neighborhood
+    >>> from graphgen.looking.neighborhoods import neighborhood
     >>> graph = build_graph(pd.DataFrame({
     ...     "user_id": ["ann", "ann", "bob"], "domain": ["book", "film", "film"],
     ...     "item_id": ["Dune", "Alien", "Alien"]}), encoder="none")

@@ -9,8 +9,8 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from graphgen.adjacency import Node
-from graphgen.connections import masked_id
+from graphgen.looking.adjacency import Node
+from graphgen.looking.connections import masked_id
 from graphgen.schema import INTERACTS, USER
 
 __all__ = [

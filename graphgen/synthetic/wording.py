@@ -17,7 +17,7 @@ from graphgen.errors import ConfigError
 __all__ = ["SYNTHETIC_DOMAINS", "Wording", "compose_items", "load_themes"]
 
 SYNTHETIC_DOMAINS: Final = ("book", "film", "game", "music")
-THEMES_FILE: Final = Path(__file__).with_name("synthetic_themes.toml")
+THEMES_FILE: Final = Path(__file__).with_name("themes.toml")
 
 # Words that say nothing about the theme. They give titles and sentences their variety, and they
 # are what a bag of words mostly sees two items of one domain share.

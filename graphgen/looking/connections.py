@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from graphgen.adjacency import Adjacency, Links, Node, adjacency_of, describe, node_number
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
+from graphgen.looking.adjacency import Adjacency, Links, Node, adjacency_of, describe, node_number
 from graphgen.schema import INTERACTS, USER
 
 __all__ = ["Connection", "connect", "masked_id"]

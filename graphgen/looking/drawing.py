@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import networkx as nx
 import numpy as np
 
-from graphgen.adjacency import Node
-from graphgen.layout import (
+from graphgen.looking.adjacency import Node
+from graphgen.looking.layout import (
     by_importance,
     edge_group,
     frame,
@@ -76,7 +76,7 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     --------
     >>> import pandas as pd
     >>> from graphgen.build import build_graph
-    >>> from graphgen.neighborhoods import neighborhood
+    >>> from graphgen.looking.neighborhoods import neighborhood
     >>> graph = build_graph(pd.DataFrame({
     ...     "user_id": ["ann", "ann", "bob"], "domain": ["book", "film", "film"],
     ...     "item_id": ["Dune", "Alien", "Alien"]}), encoder="none")
@@ -289,5 +289,5 @@ def _warn_of_missing_font() -> None:
     logger.warning(
         "No installed font has Chinese, Japanese or Korean characters, so the picture shows ids in "
         "place of such titles. Install one, such as Noto Sans CJK (Debian: fonts-noto-cjk), or use "
-        "`graphgen.explore.write_page`, where the browser brings the fonts."
+        "`graphgen.looking.page.write_page`, where the browser brings the fonts."
     )

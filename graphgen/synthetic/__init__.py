@@ -1,0 +1,1 @@
+"""A believable log of several domains, made up: themes, people, titles, held-out parts."""
