@@ -12,7 +12,9 @@ import numpy as np
 from eval.catalogue import GraphContext, user_groups
 from eval.inputs import read_truth
 from eval.metrics.classification import AUC
-from eval.metrics.registry import select_metrics
+from eval.metrics.links import LinkMetric
+from eval.metrics.registry import sampled_metrics, select_metrics
+from eval.negatives import NegativeTable
 from eval.result import EvaluationResult, summarise
 from eval.sources import ListSource, Scorer, ScorerSource, Source
 from eval.tally import Tally
@@ -41,6 +43,7 @@ def evaluate(
     users: Any = None,
     metrics: Iterable[str] | None = None,
     item_features: Mapping[str, Any] | None = None,
+    negatives: Any = None,
     bootstrap: int = 1000,
     seed: int = 0,
     chunk_bytes: int = 64 * 2**20,
@@ -72,9 +75,13 @@ def evaluate(
     users
         UserTable or DataFrame with user_id and group: adds a slice per group.
     metrics
-        Names such as ``["recall", "ndcg", "auc"]``; default all that can be computed.
+        Names such as ``["recall", "ndcg", "auc"]``; default all that can be computed but the
+        global ``roc-auc`` and ``pr-auc``, which take as long again.
     item_features
         ``{domain: float [items, dim]}`` in the place of the graph's features.
+    negatives
+        DataFrame or path of fixed negatives (see `eval.sample_negatives`): adds the metrics named
+        ``sampled-...`` beside the full ones. For a scorer only.
     bootstrap
         Replicates of the intervals; 0 for none.
     seed
@@ -114,13 +121,22 @@ def evaluate(
     if bootstrap < 0:
         raise ConfigError(f"`bootstrap` must be at least 0; got {bootstrap}.")
     chosen = select_metrics(metrics)
+    if negatives is not None:
+        asked = {metric.name for metric in chosen}
+        chosen += [m for m in sampled_metrics() if m.name not in asked]
     relevant = read_truth(truth, by, graph)
     context = GraphContext(graph, item_features)
     source: Source
     if isinstance(recommendations, Scorer):
         want_auc = any(isinstance(metric, AUC) for metric in chosen)
         source = ScorerSource(
-            recommendations, context, seed=seed, chunk_bytes=chunk_bytes, want_auc=want_auc
+            recommendations,
+            context,
+            seed=seed,
+            chunk_bytes=chunk_bytes,
+            want_auc=want_auc,
+            negatives=None if negatives is None else NegativeTable(negatives),
+            want_links=any(isinstance(metric, LinkMetric) for metric in chosen),
         )
     else:
         source = ListSource(recommendations, context, seed=seed)
@@ -135,7 +151,7 @@ def evaluate(
             for block in source.blocks(domain, codes, max(ks)):
                 tally.add(domain, relevant.slices, catalogue, codes, block)
                 advance(block.stop - block.start, domain.domain)
-            tally.close(domain.domain, catalogue)
+            tally.close(domain.domain, catalogue, source.histogram)
     per_user = tally.per_user()
     if users is not None:
         groups = user_groups(users)
@@ -155,6 +171,7 @@ def evaluate(
         "domains": {d.domain: {"users": len(d.user_ids)} for d in relevant.domains},
         "notes": source.notes(),
         "not_computed": tally.not_computed(),
+        "curves": tally.curves,
         "seconds": {
             "ranking": round(ranked - started, 3),
             "intervals": round(time.perf_counter() - ranked, 3),

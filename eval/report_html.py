@@ -13,17 +13,20 @@ from eval.report_tables import (
     by_slice,
     by_system,
     headline,
+    interval,
     legend,
+    number,
     slice_title,
 )
 from eval.result import MACRO
 
 if TYPE_CHECKING:
     from eval.comparison import Comparison
+    from eval.links import LinkEvaluation
     from eval.report_plots import Plot
     from eval.result import EvaluationResult
 
-__all__ = ["comparison_page", "result_page"]
+__all__ = ["comparison_page", "links_page", "result_page"]
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --ground: #ffffff;
@@ -47,7 +50,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 0.4rem 0.7rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td, tr:last-child th { border-bottom: 0; }
-thead th { background: var(--tint); font-weight: 600; }
+thead th { background: var(--tint); font-weight: 600; white-space: normal; vertical-align: bottom; }
 th:first-child { text-align: left; font-weight: 500; }
 tbody th { position: sticky; left: 0; background: var(--ground); }
 thead th:first-child { position: sticky; left: 0; }
@@ -217,3 +220,25 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         parts.append(f"<h2>Notes</h2>{remarks}")
     parts.append(_origin(comparison.meta))
     return page("Comparison of recommenders", parts)
+
+
+def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
+    """Return the report of labelled links."""
+    meta = links.meta
+    facts = [("links", f"{meta['n_links']:,}"), ("relevant", f"{meta['n_relevant']:,}")]
+    if meta["threshold"] is not None:
+        facts.append(("threshold", number(meta["threshold"])))
+    rows = [
+        [(row["metric"], ""), (number(row["value"]), interval(row["low"], row["high"]))]
+        for row in links.summary.to_dict("records")
+    ]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in meta["notes"])
+    parts = [
+        "<h1>Links</h1>",
+        '<p class="soft">With 95 % bootstrap intervals over users.</p>',
+        _facts(facts),
+        table(["metric", "value"], rows),
+        figures(plots),
+        f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "",
+    ]
+    return page("Evaluation of links", parts)

@@ -21,14 +21,16 @@ from eval.result import DOMAIN, MACRO, SLICE
 
 if TYPE_CHECKING:
     from eval.comparison import Comparison
+    from eval.links import LinkEvaluation
     from eval.result import EvaluationResult
 
-__all__ = ["Plot", "comparison_plots", "result_plots"]
+__all__ = ["Plot", "comparison_plots", "link_plots", "result_plots"]
 
 # Drawn in this colour, then replaced by the text colour of the page, light or dark.
 INK: Final = "#010203"
 # Okabe and Ito, "Color universal design", without black and yellow; readable on both grounds.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+DASHES: Final = ("-", "--", "-.", ":")
 MARKERS: Final = "osD^vPX*"
 # Inches at 96 px: as wide as a phone shows, so that text keeps its size there.
 WIDTH: Final = 3.7
@@ -248,12 +250,65 @@ def comparison_plots(comparison: Comparison) -> list[Plot]:
     summaries = {
         name: comparison.table[comparison.table["system"] == name] for name in comparison.systems
     }
-    return _plots(summaries, comparison.metrics, comparison.slices, comparison.domains)
+    plots = _plots(summaries, comparison.metrics, comparison.slices, comparison.domains)
+    curves = {
+        name: result.meta["curves"]
+        for name, result in comparison.results.items()
+        if result.meta.get("curves")
+    }
+    if curves:
+        domain = next(iter(next(iter(curves.values()))))
+        lines = {name: found[domain] for name, found in curves.items() if domain in found}
+        plots.append(_roc_plot(lines, f"ROC curve, {domain}"))
+    return plots
 
 
 def result_plots(result: EvaluationResult) -> list[Plot]:
     """Draw the pictures of one system."""
-    return _plots({result.name: result.summary}, result.metrics, result.slices, result.domains)
+    plots = _plots({result.name: result.summary}, result.metrics, result.slices, result.domains)
+    if result.meta.get("curves"):
+        plots.append(_roc_plot(result.meta["curves"], "ROC curve by domain"))
+    return plots
+
+
+def _roc_plot(curves: dict[str, dict[str, list[float]]], title: str) -> Plot:
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=1, linestyle=":")
+        for series, (name, curve) in enumerate(list(curves.items())[: len(COLOURS)]):
+            axes.plot(
+                curve["fpr"],
+                curve["tpr"],
+                color=COLOURS[series],
+                linestyle=DASHES[series % len(DASHES)],
+                label=_short(name, 24),
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("irrelevant links accepted")
+        axes.set_ylabel("relevant links accepted")
+        _legend_above(axes, len(curves))
+
+    text = "All links of a domain in one ranking; the dotted line is chance."
+    return Plot(title, text, draw(3.3 + 0.1 * min(len(curves), 7), paint, title))
+
+
+def link_plots(links: LinkEvaluation) -> list[Plot]:
+    """Draw the ROC and the reliability curve of labelled links."""
+    plots = [_roc_plot({"links": links.curves["roc"]}, "ROC curve")]
+    curve = links.curves.get("reliability")
+    if curve is not None:
+
+        def paint(axes: Axes) -> None:
+            axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=1, linestyle=":")
+            axes.plot(curve["predicted"], curve["observed"], color=COLOURS[0], marker=MARKERS[0])
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1)
+            axes.set_xlabel("predicted probability")
+            axes.set_ylabel("share that came true")
+
+        text = "On the dotted line a link given 80 % is there eight times in ten."
+        plots.append(Plot("Reliability", text, draw(3.3, paint, "reliability")))
+    return plots
 
 
 def _plots(
@@ -287,6 +342,18 @@ def _plots(
                     bars(tables, slices, title),
                 )
             )
+    lift = headline(metrics, ("popularity-lift",))
+    if lift and get_metric(lift[0]).name == "popularity-lift":
+        tables = {n: _pick(s, lift[0], **{DOMAIN: MACRO}) for n, s in summaries.items()}
+        kept = [s for s in slices if any((t[SLICE] == s).any() for t in tables.values())]
+        plots.append(
+            Plot(
+                "Popularity lift by slice",
+                "How much more popular the lists are than what the users themselves had chosen; "
+                "0 is as popular.",
+                bars(tables, kept, column_title(lift[0])),
+            )
+        )
     diversity = _diversity(metrics)
     if diversity and main:
         points = _frontier_points(summaries, main[0], diversity, domains)

@@ -207,6 +207,8 @@ def slice_cells(per_user: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, A
     for column in ATTRIBUTES:
         if column in per_user.columns:
             known = in_all[per_user[column].notna().to_numpy()[in_all]]
+            if len(known) == len(in_all) and per_user[column].iloc[known].nunique() == 1:
+                continue  # everybody is the same: the slice would repeat "all"
             row_sets.append(known)
             names.append(np.array([f"{column}={v}" for v in per_user[column].iloc[known]], object))
     rows, name = np.concatenate(row_sets), np.concatenate(names)

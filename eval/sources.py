@@ -14,6 +14,9 @@ from eval.catalogue import GraphContext, history_labels
 from eval.inputs import DomainTruth, Truth, read_recommendations
 from eval.metrics.base import Array, Catalogue
 from eval.metrics.classification import pair_auc
+from eval.metrics.links import ScoreHistogram
+from eval.metrics.sampled import sampled_rank
+from eval.negatives import NegativeTable
 from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
 from graphgen.topk import top_k
@@ -61,6 +64,8 @@ class Block:
         object [users]: ``cold`` or ``warm``, or None where unknown.
     profile, profile_popularity
         As in `RankedLists`, or None.
+    pair_rank
+        float64 [pairs of these users]: rank among the negatives, or None.
     """
 
     start: int
@@ -70,12 +75,14 @@ class Block:
     history: Array | None
     profile: sp.csr_matrix | None
     profile_popularity: Array | None
+    pair_rank: Array | None = None
 
 
 class Source(Protocol):
     """Gives ranked lists, one domain after the other."""
 
     kind: str
+    histogram: ScoreHistogram | None
 
     def check(self, truth: Truth) -> None:
         """Raise if truth and recommendations cannot belong together."""
@@ -107,12 +114,18 @@ class ScorerSource:
         seed: int,
         chunk_bytes: int,
         want_auc: bool,
+        want_links: bool = False,
+        negatives: NegativeTable | None = None,
     ) -> None:
         self.scorer = scorer
         self.context = context
         self.seed = seed
         self.chunk_bytes = chunk_bytes
         self.want_auc = want_auc
+        self.want_links = want_links
+        self.negatives = negatives
+        self.without_negatives = 0
+        self.histogram: ScoreHistogram | None = None
         self.unknown = 0
         self.already_seen = 0
 
@@ -134,6 +147,7 @@ class ScorerSource:
         codes = np.asarray(items.encode(truth.pair_item, missing="mark"), dtype=np.int64)
         self.unknown += int((codes < 0).sum())
         self.catalogue = self.context.catalogue(truth.domain, items)
+        self.histogram = ScoreHistogram() if self.want_links else None
         return self.catalogue, codes
 
     def blocks(self, truth: DomainTruth, codes: Array, length: int) -> Iterator[Block]:
@@ -143,6 +157,7 @@ class ScorerSource:
         step = max(1, self.chunk_bytes // (4 * n_items))
         keys = pd.util.hash_array(truth.user_ids).view(np.int64)
         profiles = _Profiles(self.catalogue)
+        drawn = self._drawn(truth)
         for start in range(0, len(truth.user_ids), step):
             stop = min(start + step, len(truth.user_ids))
             ids = truth.user_ids[start:stop]
@@ -169,16 +184,34 @@ class ScorerSource:
             rows, columns = truth.pair_user[pairs] - start, codes[pairs]
             hidden = (columns >= 0) & _holds(seen, rows, columns)
             self.already_seen += int(hidden.sum())
-            auc = None
-            if self.want_auc:
-                placed = np.where(hidden, -1, columns)
-                auc = pair_auc(scores, rows, placed, np.diff(seen.indptr))
+            placed = np.where(hidden, -1, columns)
+            n_masked = np.diff(seen.indptr)
+            auc = pair_auc(scores, rows, placed, n_masked) if self.want_auc else None
+            if self.histogram is not None:
+                self.histogram.add(scores, rows, placed, n_masked)
+            rank = None
+            if drawn is not None:
+                rank = sampled_rank(
+                    scores, rows, placed, drawn[start:stop], keys[start:stop], self.seed
+                )
             scores[masked] = kept  # it may be the scorer's own
-            yield Block(start, stop, items, auc, history_labels(seen), *profiles.of(seen))
+            yield Block(start, stop, items, auc, history_labels(seen), *profiles.of(seen), rank)
+
+    def _drawn(self, truth: DomainTruth) -> Array | None:
+        if self.negatives is None:
+            return None
+        drawn = self.negatives.matrix(truth, self.scorer.items(truth.domain))
+        self.without_negatives += int((~(drawn >= 0).any(axis=1)).sum())
+        return drawn
 
     def notes(self) -> list[str]:
         """Return counts of relevant items that could not be recommended."""
         notes = []
+        if self.without_negatives:
+            notes.append(
+                f"{self.without_negatives} (user, domain) have no negatives; sampled metrics leave "
+                "them out."
+            )
         if self.unknown:
             notes.append(
                 f"{self.unknown} relevant items are not in the scorer's catalogue; "
@@ -196,6 +229,7 @@ class ListSource:
     """Takes the lists of a recommendations table."""
 
     kind = "lists"
+    histogram: ScoreHistogram | None = None
 
     def __init__(self, recommendations: Any, context: GraphContext, *, seed: int) -> None:
         self.frame = read_recommendations(recommendations, seed=seed)

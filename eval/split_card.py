@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from eval.splits import SETTING, Split
+from eval.split_parts import SETTING, Split
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json

@@ -9,18 +9,29 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 
-from eval.metrics.base import Array
+from eval.split_parts import (
+    TEST,
+    TRAIN,
+    VALID,
+    Split,
+    assemble,
+    check_shares,
+    cut_groups,
+    hold_out_at_random,
+    iso_time,
+    milliseconds,
+    number_units,
+    timed_frame,
+)
 from eval.twins import find_twins, resolve_twins
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
 __all__ = [
     "PROTOCOLS",
@@ -33,47 +44,6 @@ __all__ = [
     "random_split",
     "temporal_split",
 ]
-
-TRAIN, VALID, TEST = 0, 1, 2
-PARTS: Final = ("train", "valid", "test")
-SETTING: Final = "setting"
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """A log cut in three.
-
-    Attributes
-    ----------
-    protocol
-        Name of the protocol.
-    train, valid, test
-        The parts; held-out rows carry a column ``setting``. `valid` may be empty.
-    settings
-        The resolved options, seed included.
-    cutoff
-        Instant before which everything in `train` lies; None where the protocol knows no time.
-        Give it to `build_graph` as its cutoff.
-    dropped
-        Why rows of the log are in no part, and how many.
-    twins
-        Pairs of items of two domains that are probably one product (see `find_twins`), in the log
-        as it was split.
-    """
-
-    protocol: str
-    train: InteractionLog
-    valid: InteractionLog
-    test: InteractionLog
-    settings: dict[str, Any]
-    cutoff: datetime | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    twins: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    @property
-    def parts(self) -> dict[str, InteractionLog]:
-        """Train, valid and test by name."""
-        return dict(zip(PARTS, (self.train, self.valid, self.test), strict=True))
 
 
 def random_split(
@@ -100,10 +70,10 @@ def random_split(
     >>> len(split.train), len(split.valid), len(split.test)
     (7, 1, 2)
     """
-    _check_shares(valid=valid, test=test)
-    unit = _units(log.frame)
-    part = _hold_out_at_random(unit, valid, test, np.random.default_rng(seed))
-    return _split("random", log, part, {"valid": valid, "test": test, "seed": seed})
+    check_shares(valid=valid, test=test)
+    unit = number_units(log.frame)
+    part = hold_out_at_random(unit, valid, test, np.random.default_rng(seed))
+    return assemble("random", log, part, {"valid": valid, "test": test, "seed": seed})
 
 
 def leave_last_out_split(
@@ -135,16 +105,18 @@ def leave_last_out_split(
     """
     if per not in ("domain", "user"):
         raise ConfigError(f"`per` must be 'domain' or 'user'; got {per!r}.")
-    frame = _timed(log, "leave-last-out")
-    unit = _units(frame) if per == "domain" else pd.factorize(frame[USER_ID])[0].astype(np.int64)
-    time = _milliseconds(frame)
+    frame = timed_frame(log, "leave-last-out")
+    unit = (
+        number_units(frame) if per == "domain" else pd.factorize(frame[USER_ID])[0].astype(np.int64)
+    )
+    time = milliseconds(frame)
     order = np.lexsort((np.arange(len(frame)), time, unit))
     size = np.bincount(unit)
     from_end = np.empty(len(frame), dtype=np.int64)
     from_end[order] = np.cumsum(size)[unit[order]] - 1 - np.arange(len(frame))
     part = np.where(from_end == 0, TEST, np.where(from_end == 1, VALID, TRAIN))
     part[size[unit] < 3] = TRAIN
-    return _split("leave-last-out", log, part, {"per": per, "seed": seed})
+    return assemble("leave-last-out", log, part, {"per": per, "seed": seed})
 
 
 def temporal_split(
@@ -172,9 +144,9 @@ def temporal_split(
     >>> len(split.train), split.test.frame["item_id"].tolist()
     (8, ['j'])
     """
-    _check_shares(valid=valid, test=test)
-    frame = _timed(log, "temporal")
-    time = _milliseconds(frame)
+    check_shares(valid=valid, test=test)
+    frame = timed_frame(log, "temporal")
+    time = milliseconds(frame)
     ordered = np.sort(time)
     n = len(ordered)
     test_at = ordered[min(n - 1, round(n * (1 - test)))]
@@ -185,10 +157,10 @@ def temporal_split(
             "A temporal split leaves nothing to train on: too many interactions have the earliest "
             "timestamp. Use another protocol."
         )
-    cutoffs = {"valid_from": _iso(valid_at), "test_from": _iso(test_at)}
+    cutoffs = {"valid_from": iso_time(valid_at), "test_from": iso_time(test_at)}
     settings = {"valid": valid, "test": test, "seed": seed, **cutoffs}
     cutoff = pd.Timestamp(int(valid_at), unit="ms", tz="UTC").to_pydatetime()
-    return _split("temporal", log, part, settings, cutoff)
+    return assemble("temporal", log, part, settings, cutoff)
 
 
 def cold_user_split(
@@ -229,7 +201,7 @@ def cold_user_split(
     >>> split.test.frame["domain"].unique().tolist(), split.test.n_users
     (['films'], 2)
     """
-    _check_shares(valid=valid, test=test)
+    check_shares(valid=valid, test=test)
     frame = log.frame
     if target is not None and target not in log.domains:
         raise ConfigError(f"There is no domain {target!r}; the log has {', '.join(log.domains)}.")
@@ -262,7 +234,7 @@ def cold_user_split(
     role[people[:n_test]], role[people[n_test : n_test + n_valid]] = TEST, VALID
     part = np.where(domain == lost[user], role[user], TRAIN)
     settings = {"target": target, "test": test, "valid": valid, "seed": seed}
-    return _split("cold-user", log, part, {**settings, "overlap_users": len(people)})
+    return assemble("cold-user", log, part, {**settings, "overlap_users": len(people)})
 
 
 def cold_item_split(
@@ -289,14 +261,14 @@ def cold_item_split(
     >>> len(split.test), split.test.frame["setting"].unique().tolist()
     (4, ['cold_item'])
     """
-    _check_shares(valid=valid, test=test)
+    check_shares(valid=valid, test=test)
     frame = log.frame
     domain, _ = pd.factorize(frame[DOMAIN].astype(str), sort=True)
     name, names = pd.factorize(frame[ITEM_ID], sort=True)
     pairs, item = np.unique(domain.astype(np.int64) * len(names) + name, return_inverse=True)
-    role = _cut_groups(pairs // len(names), valid, test, np.random.default_rng(seed))
+    role = cut_groups(pairs // len(names), valid, test, np.random.default_rng(seed))
     settings = {"test": test, "valid": valid, "seed": seed}
-    return _split("cold-item", log, role[item], settings)
+    return assemble("cold-item", log, role[item], settings)
 
 
 def k_fold_split(
@@ -328,18 +300,18 @@ def k_fold_split(
     >>> [fold.test.n_users for fold in folds]
     [2, 2]
     """
-    _check_shares(valid=valid, test=test)
+    check_shares(valid=valid, test=test)
     user, users = pd.factorize(log.frame[USER_ID], sort=True)
     if not 2 <= folds <= len(users):
         raise ConfigError(f"`folds` must lie between 2 and the {len(users)} users; got {folds}.")
     generator = np.random.default_rng(seed)
     group = generator.permutation(len(users)) % folds
-    part = _hold_out_at_random(_units(log.frame), valid, test, generator)
+    part = hold_out_at_random(number_units(log.frame), valid, test, generator)
     splits = []
     for fold in range(folds):
         mine = np.where(group[user] == fold, part, TRAIN)
         settings = {"folds": folds, "fold": fold + 1, "test": test, "valid": valid, "seed": seed}
-        splits.append(_split("k-fold", log, mine, settings))
+        splits.append(assemble("k-fold", log, mine, settings))
     return splits
 
 
@@ -439,106 +411,3 @@ def make_split(
         )
         for split in (made if isinstance(made, list) else [made])
     ]
-
-
-def _check_shares(**shares: float) -> None:
-    for name, share in shares.items():
-        if not 0 <= share < 1:
-            raise ConfigError(f"`{name}` must be a share of at least 0 and below 1; got {share}.")
-    if sum(shares.values()) >= 1:
-        raise ConfigError(f"`valid` and `test` must leave something to train on; got {shares}.")
-    if not shares["test"]:
-        raise ConfigError("`test` must be above 0; there would be nothing to test on.")
-
-
-def _timed(log: InteractionLog, protocol: str) -> pd.DataFrame:
-    if not log.has_time:
-        raise InputError(
-            f"The protocol {protocol!r} needs timestamps and the log has none; map a column with "
-            "--column timestamp=NAME, or use the protocol 'random'."
-        )
-    return log.frame
-
-
-def _milliseconds(frame: pd.DataFrame) -> Array:
-    return frame[TIMESTAMP].dt.as_unit("ms").astype("int64").to_numpy()
-
-
-def _iso(milliseconds: int) -> str:
-    return pd.Timestamp(int(milliseconds), unit="ms", tz="UTC").isoformat()
-
-
-def _units(frame: pd.DataFrame) -> Array:
-    """Number the (user, domain) of each row, in the order of ids."""
-    user, _ = pd.factorize(frame[USER_ID], sort=True)
-    domain, domains = pd.factorize(frame[DOMAIN].astype(str), sort=True)
-    _, unit = np.unique(user.astype(np.int64) * len(domains) + domain, return_inverse=True)
-    return unit.astype(np.int64)
-
-
-def _hold_out_at_random(
-    unit: Array, valid: float, test: float, generator: np.random.Generator
-) -> Array:
-    """Choose rows of each unit; at least one row of a unit stays in training."""
-    size = np.bincount(unit)
-    n_test = np.floor(size * test + generator.random(len(size))).astype(np.int64)
-    n_valid = np.floor(size * valid + generator.random(len(size))).astype(np.int64)
-    n_test = np.minimum(n_test, size - 1)
-    n_valid = np.minimum(n_valid, size - 1 - n_test)
-    order = np.lexsort((generator.random(len(unit)), unit))
-    place = np.empty(len(unit), dtype=np.int64)
-    place[order] = np.arange(len(unit)) - (np.cumsum(size) - size)[unit[order]]
-    return np.where(
-        place < n_test[unit], TEST, np.where(place < (n_test + n_valid)[unit], VALID, TRAIN)
-    )
-
-
-def _cut_groups(group: Array, valid: float, test: float, generator: np.random.Generator) -> Array:
-    """Give shares of the members of each group to test and valid; at least one to training."""
-    size = np.bincount(group)
-    n_test = np.minimum(np.round(size * test).astype(np.int64), size - 1)
-    n_valid = np.minimum(np.round(size * valid).astype(np.int64), size - 1 - n_test)
-    order = np.lexsort((generator.random(len(group)), group))
-    place = np.empty(len(group), dtype=np.int64)
-    place[order] = np.arange(len(group)) - (np.cumsum(size) - size)[group[order]]
-    return np.where(
-        place < n_test[group], TEST, np.where(place < (n_test + n_valid)[group], VALID, TRAIN)
-    )
-
-
-def _split(
-    protocol: str,
-    log: InteractionLog,
-    part: Array,
-    settings: dict[str, Any],
-    cutoff: datetime | None = None,
-) -> Split:
-    frame = log.frame.drop(columns=SETTING, errors="ignore")  # of an earlier split
-    train = frame[part == TRAIN].reset_index(drop=True)
-    if not len(train) or not (part == TEST).any():
-        raise InputError(
-            f"The protocol {protocol!r} leaves {len(train)} rows to train on and "
-            f"{int((part == TEST).sum())} to test on; use larger shares or a larger log."
-        )
-    held_out = frame[part != TRAIN].assign(**{SETTING: _settings(train, frame[part != TRAIN])})
-    held_part = part[part != TRAIN]
-    logs = [
-        InteractionLog(held_out[held_part == which].reset_index(drop=True))
-        for which in (VALID, TEST)
-    ]
-    return Split(protocol, InteractionLog(train), logs[0], logs[1], settings, cutoff)
-
-
-def _settings(train: pd.DataFrame, held_out: pd.DataFrame) -> Array:
-    """Say for each held-out row what the training part knows of its user and item."""
-
-    def known(columns: list[str]) -> Array:
-        seen = pd.MultiIndex.from_frame(train[columns].astype(str).drop_duplicates())
-        return pd.MultiIndex.from_frame(held_out[columns].astype(str)).isin(seen)
-
-    user_known = held_out[USER_ID].isin(train[USER_ID].unique()).to_numpy()
-    return np.select(
-        [~known([DOMAIN, ITEM_ID]), ~user_known, ~known([USER_ID, DOMAIN])],
-        ["cold_item", "new_user", "cold_user"],
-        "warm",
-    )

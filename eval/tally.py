@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eval.inputs import DomainTruth
+from eval.inputs import ALL, DomainTruth
 from eval.metrics.base import Array, Catalogue, CatalogueMetric, ListMetric, Metric, RankedLists
 from eval.metrics.classification import AUC
+from eval.metrics.links import LinkMetric, ScoreHistogram
+from eval.metrics.sampled import SampledMetric
 from eval.result import DOMAIN, SLICE
 from eval.sources import Block
 from graphgen.schema import USER_ID
@@ -23,6 +25,7 @@ REASONS = {
     "categories": "it needs item categories: pass a `graph` built with an items table",
     "popularity": "it needs training interactions: pass `graph`",
     "complete": "it needs the whole catalogue: pass `graph`",
+    "negatives": "it needs a scorer and a file of negatives: pass `negatives`",
     "profile_popularity": "it needs training interactions: pass `graph`",
     "profile": "it needs item categories and training interactions: pass `graph`",
     "relevant_categories": "it needs item categories: pass a `graph` built with an items table",
@@ -36,6 +39,9 @@ class Tally:
         self.ks = ks
         self.list_metrics = [m for m in metrics if isinstance(m, ListMetric)]
         self.catalogue_metrics = [m for m in metrics if isinstance(m, CatalogueMetric)]
+        self.sampled_metrics = [m for m in metrics if isinstance(m, SampledMetric)]
+        self.link_metrics = [m for m in metrics if isinstance(m, LinkMetric)]
+        self.curves: dict[str, dict[str, list[float]]] = {}
         self.auc = next((m for m in metrics if isinstance(m, AUC)), None)
         self.order = metrics
         self.frames: list[pd.DataFrame] = []
@@ -43,6 +49,7 @@ class Tally:
         self.exposure: dict[tuple[str, int], Array] = {}
         self.n_users: dict[str, int] = {}
         self.whole: list[dict[str, Any]] = []
+        self.n_units: dict[str, int] = {}
 
     def add(
         self,
@@ -54,6 +61,7 @@ class Tally:
     ) -> None:
         """Compute all list metrics of a block of users, in each slice."""
         start, stop = block.start, block.stop
+        self.n_units[truth.domain] = stop
         pairs = slice(*np.searchsorted(truth.pair_user, [start, stop]))
         pair_row, member = truth.pair_user[pairs] - start, truth.member[pairs]
         found, pair = _match(block.items, pair_row, codes[pairs])
@@ -107,6 +115,15 @@ class Tally:
                         pair_row[inside], weights=block.pair_auc[inside], minlength=stop - start
                     )
                     values[self.auc.name] = (total[rows] / counts[rows]).astype(np.float64)
+            for sampled in self.sampled_metrics:
+                if block.pair_rank is None:
+                    self._note(sampled.name, truth.domain, REASONS["negatives"])
+                    continue
+                lengths: tuple[int | None, ...] = self.ks if sampled.has_k else (None,)
+                for length in lengths:
+                    each = sampled(block.pair_rank[inside], length or 0)
+                    total = np.bincount(pair_row[inside], weights=each, minlength=stop - start)
+                    values[sampled.column(sampled.name, length)] = total[rows] / counts[rows]
             self.frames.append(pd.DataFrame(values))
             self._expose(name, lists)
 
@@ -130,8 +147,23 @@ class Tally:
             key = (name, k)
             self.exposure[key] = counts + self.exposure.get(key, 0)
 
-    def close(self, domain: str, catalogue: Catalogue) -> None:
-        """Finish a domain: metrics of the whole catalogue."""
+    def close(self, domain: str, catalogue: Catalogue, histogram: ScoreHistogram | None) -> None:
+        """Finish a domain: metrics of the whole catalogue, and of all its links."""
+        for link_metric in self.link_metrics:
+            if histogram is None:
+                self._note(link_metric.name, domain, REASONS["scores"])
+                continue
+            self.whole.append(
+                {
+                    SLICE: ALL,
+                    DOMAIN: domain,
+                    "metric": link_metric.name,
+                    "value": link_metric(histogram),
+                    "n_users": self.n_units.get(domain, 0),
+                }
+            )
+            false, true = histogram.roc_curve()
+            self.curves[domain] = {"fpr": false.round(5).tolist(), "tpr": true.round(5).tolist()}
         for (name, k), counts in self.exposure.items():
             for metric in self.catalogue_metrics:
                 missing = [n for n in metric.needs if getattr(catalogue, n) is None]
@@ -168,9 +200,10 @@ class Tally:
     def _columns_of(self, metrics: list[Metric]) -> list[str]:
         columns = []
         for metric in metrics:
-            if isinstance(metric, ListMetric):
+            per_k = isinstance(metric, SampledMetric) and metric.has_k
+            if isinstance(metric, ListMetric) or per_k:
                 columns += [metric.column(metric.name, k) for k in self.ks]
-            elif isinstance(metric, AUC):
+            elif isinstance(metric, AUC | SampledMetric):
                 columns.append(metric.name)
         return columns
 

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
+from gnn.requirements import check_requirements
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
 from graphgen.graph import InterestGraph
@@ -75,6 +76,8 @@ class Model(ABC):
     """Whether `fit` decides anything on validation rows."""
     inductive: ClassVar[bool] = True
     """Whether a person's interactions are enough, or the person must have been trained on."""
+    requires: ClassVar[frozenset[str]] = frozenset()
+    """What a graph must have; see `gnn.requirements`."""
 
     def __init__(self, config: Settings | None = None, **settings: Any) -> None:
         self.config: Any = self.Config.make(config.to_dict() if config else None, **settings)
@@ -138,14 +141,21 @@ class Model(ABC):
         -------
         Model
             Itself.
+
+        Raises
+        ------
+        ConfigError
+            If the graph lacks what the model `requires`.
         """
-        self._data = TrainingData.from_graph(graph)
+        data = TrainingData.from_graph(graph)
+        check_requirements(self.name, self.requires, data)
+        self._data = data
         self.provenance_ = {"seed": seed, "graph": graph.provenance}
         self.history_ = []
         options = FitOptions(
             checkpoint=Path(checkpoint) if checkpoint is not None else None, progress=progress
         )
-        self._fit(self._data, seed=seed, monitor=monitor, options=options)
+        self._fit(data, seed=seed, monitor=monitor, options=options)
         self.chosen_ = self._chosen()
         return self
 

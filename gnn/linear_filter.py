@@ -29,6 +29,9 @@ class LinearFilter:
     user_exponent, item_exponent, target_exponent
         a, b and c: how much active users, popular sources, and popular targets (c raises them)
         count.
+    keep
+        Make the item-item product at first use and keep it, where it is not too large: worth it
+        for many histories.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class LinearFilter:
         user_exponent: float = 0.6,
         item_exponent: float = 0.3,
         target_exponent: float = 0.3,
+        keep: bool = True,
     ) -> None:
         activity = np.diff(matrix.indptr).astype(np.float64)
         popularity = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
@@ -47,6 +51,7 @@ class LinearFilter:
             matrix @ sp.diags(inverse_power(popularity, item_exponent - target_exponent))
         ).tocsc()
         self._activity = activity
+        self._limit = MAX_ENTRIES if keep else 0
         self._columns: dict[tuple[int, int], sp.csr_matrix | None] = {}
 
     def score(self, history: sp.csr_matrix, span: slice) -> sp.csr_matrix:
@@ -62,7 +67,7 @@ class LinearFilter:
             right = self._right[:, span].tocsr()
             bound = float(self._activity @ np.diff(right.indptr))
             self._columns[key] = (
-                (self._left @ right).tocsr().astype(np.float32) if bound <= MAX_ENTRIES else None
+                (self._left @ right).tocsr().astype(np.float32) if bound <= self._limit else None
             )
         return self._columns[key]
 

@@ -93,8 +93,8 @@ def normalized_adjacency(
 
     Examples
     --------
-    >>> normalized_adjacency(sp.csr_matrix(np.array([[1.0, 1.0]]))).toarray().round(3).tolist()
-    [[0.707, 0.707]]
+    >>> normalized_adjacency(sp.csr_matrix(np.array([[1.0, 1.0]]))).toarray().round(3)
+    array([[0.707, 0.707]], dtype=float32)
     """
     rows = inverse_power(np.asarray(matrix.sum(axis=1)).ravel(), row_exponent)
     columns = inverse_power(np.asarray(matrix.sum(axis=0)).ravel(), column_exponent)

@@ -15,9 +15,14 @@ __all__ = ["MODELS", "make_model", "model_class"]
 
 MODELS: dict[str, str] = {
     "popularity": "gnn.baselines.popularity:Popularity",
-    "item-knn": "gnn.baselines.similarity:ItemKNN",
+    "item-knn": "gnn.baselines.item_knn:ItemKNN",
+    "user-knn": "gnn.baselines.user_knn:UserKNN",
+    "text-knn": "gnn.baselines.text:TextKNN",
+    "graph-filter": "gnn.baselines.spectral:GraphFilter",
+    "ease": "gnn.baselines.linear:Ease",
+    "ease-sparse": "gnn.baselines.linear_sparse:EaseSparse",
     "lightgcn": "gnn.models.lightgcn:LightGCN",
-    "interest-gnn": "gnn.models.interest_gnn:InterestGNN",
+    "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from graphgen.allocation import keep_freed_memory
 from graphgen.errors import ConfigError, InterestError
 
 __all__ = [
@@ -83,6 +84,7 @@ def parse_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
 
 def run(app: Callable[[], Any]) -> None:
     """Run a command line: known errors in one sentence and status 2, an interrupt with 130."""
+    keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         app()

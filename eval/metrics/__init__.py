@@ -23,8 +23,10 @@ from eval.metrics.interests import (
     Miscalibration,
     SubtopicRecall,
 )
+from eval.metrics.links import PRAUC, ROCAUC, ScoreHistogram
 from eval.metrics.ranking import F1, MAP, MRR, NDCG, HitRate, Precision, Recall, RPrecision
 from eval.metrics.registry import get_metric, list_metrics, select_metrics
+from eval.metrics.sampled import SampledHitRate, SampledMRR, SampledNDCG, sampled_rank
 
 __all__ = [
     "AUC",
@@ -32,6 +34,8 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "PRAUC",
+    "ROCAUC",
     "AlphaNDCG",
     "AveragePopularity",
     "Breadth",
@@ -55,11 +59,16 @@ __all__ = [
     "RPrecision",
     "RankedLists",
     "Recall",
+    "SampledHitRate",
+    "SampledMRR",
+    "SampledNDCG",
+    "ScoreHistogram",
     "Serendipity",
     "SubtopicRecall",
     "TailShare",
     "get_metric",
     "list_metrics",
     "pair_auc",
+    "sampled_rank",
     "select_metrics",
 ]

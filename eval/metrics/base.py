@@ -215,6 +215,8 @@ class Metric(ABC):
         Attributes of `Catalogue` or `RankedLists` without which it cannot be computed.
     uses_truth
         Whether it changes with what is relevant (else it is the same in every slice).
+    on_request
+        Whether it is computed only when it is named, because of its cost.
     """
 
     name: ClassVar[str]
@@ -222,6 +224,7 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool | None] = True
     needs: ClassVar[tuple[str, ...]] = ()
     uses_truth: ClassVar[bool] = True
+    on_request: ClassVar[bool] = False
 
     def missing(self, lists: RankedLists) -> tuple[str, ...]:
         """Return those of `needs` that these lists do not carry."""

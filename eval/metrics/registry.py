@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterable
 from functools import cache
 
-from eval.metrics import classification, diversity, interests, ranking
+from eval.metrics import classification, diversity, interests, links, ranking, sampled
 from eval.metrics.base import Metric
 from graphgen.errors import ConfigError
 
-__all__ = ["get_metric", "list_metrics", "select_metrics"]
+__all__ = ["get_metric", "list_metrics", "sampled_metrics", "select_metrics"]
 
-MODULES = (ranking, classification, diversity, interests)
+MODULES = (ranking, classification, links, diversity, interests, sampled)
 
 
 @cache
@@ -57,7 +57,7 @@ def get_metric(name: str) -> Metric:
 
 
 def select_metrics(names: Iterable[str] | None) -> list[Metric]:
-    """Return the metrics named, or all of them for None; each once.
+    """Return the metrics named, or for None all that need not be asked for; each once.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def select_metrics(names: Iterable[str] | None) -> list[Metric]:
         If a name is unknown or nothing is named.
     """
     if names is None:
-        return list(list_metrics().values())
+        return [metric for metric in list_metrics().values() if not metric.on_request]
     chosen = {
         metric.name: metric
         for metric in map(get_metric, [names] if isinstance(names, str) else names)
@@ -73,3 +73,14 @@ def select_metrics(names: Iterable[str] | None) -> list[Metric]:
     if not chosen:
         raise ConfigError("`metrics` is empty; leave it out for all of them.")
     return list(chosen.values())
+
+
+def sampled_metrics() -> list[Metric]:
+    """Return the metrics that rank against a file of negatives.
+
+    Examples
+    --------
+    >>> [metric.name for metric in sampled_metrics()]
+    ['sampled-hit-rate', 'sampled-mrr', 'sampled-ndcg']
+    """
+    return [metric for metric in list_metrics().values() if "negatives" in metric.needs]

@@ -13,11 +13,13 @@ import torch
 from torch.nn.functional import normalize
 
 from gnn.base import FitOptions, Model, Monitor
-from gnn.blend import Blend, PathScores, gate_features
-from gnn.blend_learning import learn_blend
 from gnn.data import TrainingData, UserBatch
 from gnn.linear_filter import LinearFilter, cold_bridge
-from gnn.models.interest_encoder import EncoderTrainer, InterestEncoder
+from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.models.interest.blend_learning import learn_blend
+from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
+from gnn.models.interest.filter_choice import choose_exponents
+from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from gnn.training import TrainingLoop
@@ -25,6 +27,10 @@ from graphgen.config import Config
 from graphgen.errors import ConfigError
 
 __all__ = ["InterestGNN", "InterestGNNConfig"]
+
+
+# User, item and target exponents of the linear filter where nothing was validated.
+DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 
 
 class InterestGNNConfig(Config):
@@ -58,12 +64,9 @@ class InterestGNNConfig(Config):
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
     """Semantic neighbours of an item that are used."""
-    filter_user_exponent: float = pydantic.Field(0.6, ge=0, le=1)
-    """a of the linear filter."""
-    filter_item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
-    """b of the linear filter."""
-    filter_target_exponent: float = pydantic.Field(0.3, ge=0, le=1)
-    """c of the linear filter."""
+    filter_exponents: tuple[float, float, float] | None = None
+    """User, item and target exponents of the linear filter; None chooses them on validation rows,
+    or takes (0.6, 0.3, 0.3)."""
     new_item_cost: float = pydantic.Field(0.02, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -109,6 +112,10 @@ class InterestGNN(Model):
         config = self.config
         generator = np.random.default_rng(seed)
         self.blend_ = config.blend or Blend()
+        self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
+        rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
+        if rows and config.filter_exponents is None:
+            self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         self.similar_ = (
             keep_largest(data.similar, 2 * config.semantic_neighbors)
             if data.similar is not None
@@ -169,19 +176,22 @@ class InterestGNN(Model):
             trainer.step, partial(validate, monitor) if monitor is not None else None
         )
         publish()
-        if monitor is not None and config.blend is None:
-            learned = learn_blend(
+        if rows and config.blend is None:
+            self.blend_ = learn_blend(
                 self._paths_of_rows,
-                monitor.truth,
+                rows,
                 data,
                 generator=np.random.default_rng(seed),
                 new_item_cost=config.new_item_cost,
             )
-            self.blend_ = learned or self.blend_
 
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""
-        return {**self.best_unit("step", "steps"), "blend": self.blend_.to_dict()}
+        return {
+            **self.best_unit("step", "steps"),
+            "filter_exponents": list(self.exponents_),
+            "blend": self.blend_.to_dict(),
+        }
 
     def favour_new(self, cost: float) -> None:
         """Move along the frontier that validation measured, without fitting again.
@@ -212,9 +222,9 @@ class InterestGNN(Model):
         config, data = self.config, self.data
         self._filter = LinearFilter(
             data.matrix,
-            user_exponent=config.filter_user_exponent,
-            item_exponent=config.filter_item_exponent,
-            target_exponent=config.filter_target_exponent,
+            user_exponent=self.exponents_[0],
+            item_exponent=self.exponents_[1],
+            target_exponent=self.exponents_[2],
         )
         self._item_scale = inverse_power(data.popularity, config.item_exponent)
         self._bridges: dict[str, sp.csr_matrix] = {}
@@ -264,4 +274,5 @@ class InterestGNN(Model):
         self.item_vectors_ = state["item_vectors"]
         self.similar_ = unpack_csr("similar", state)
         self.blend_ = Blend.make(self.chosen_["blend"])
+        self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()

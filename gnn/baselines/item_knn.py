@@ -1,4 +1,4 @@
-"""Neighbours: items that the same people liked."""
+"""Items that the same people liked."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ BLOCK_ROWS = 2048
 
 
 class ItemKNNConfig(Config):
-    """Settings of `ItemKNN`."""
+    """Settings of `ItemKNN`; the exponents were chosen on validation rows of two data sets."""
 
     neighbors: int = pydantic.Field(100, ge=1)
     """Neighbours kept for each item."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """How much the vote of an active user counts less: weight = activity^-user_exponent."""
     item_exponent: float = pydantic.Field(0.5, ge=0, le=1)
-    """Normalisation by popularity, on both sides; ½ is the cosine."""
+    """Normalisation by the popularity of the items in the history."""
+    target_exponent: float = pydantic.Field(0.5, ge=0, le=1)
+    """Normalisation by the popularity of the items recommended; ½ and ½ is the cosine."""
 
 
 class ItemKNN(Model):
     """Score an item by its similarity to what the user interacted with, over all domains at once.
 
     Deshpande and Karypis, "Item-based top-N recommendation algorithms", TOIS 2004, with degree
-    exponents. Similarity of items i and j is Σ_u d_u^-a x_ui x_uj / (d_i d_j)^b, the diagonal left
-    out; each item keeps its largest neighbours. Overlap users link the domains. O(Σ_u d_u²) to
-    fit, in blocks, so the memory is that of the neighbours kept.
+    exponents. Similarity of item i in the history and item j is Σ_u d_u^-a x_ui x_uj / (d_i^b
+    d_j^c), the diagonal left out; each item keeps its largest neighbours. Overlap users link the
+    domains. O(Σ_u d_u²) to fit, in blocks, so the memory is that of the neighbours kept.
 
     Examples
     --------
@@ -59,9 +61,10 @@ class ItemKNN(Model):
         config = self.config
         x = data.matrix
         activity = inverse_power(np.diff(x.indptr).astype(np.float64), config.user_exponent)
-        popularity = sp.diags(inverse_power(data.popularity, config.item_exponent))
-        right = (sp.diags(activity) @ x @ popularity).tocsr()
-        left = (popularity @ x.T).tocsr()
+        source = sp.diags(inverse_power(data.popularity, config.item_exponent))
+        target = sp.diags(inverse_power(data.popularity, config.target_exponent))
+        right = (sp.diags(activity) @ x @ source).tocsr()
+        left = (target @ x.T).tocsr()
         blocks = []
         for low in range(0, data.n_items, BLOCK_ROWS):
             block = sp.coo_matrix(left[low : low + BLOCK_ROWS] @ right)
@@ -70,21 +73,19 @@ class ItemKNN(Model):
                 (block.data[off], (block.row[off], block.col[off])), shape=block.shape
             )
             blocks.append(keep_largest(block, config.neighbors))
-        # Row i holds the neighbours of item i; a history adds up the columns of what it holds.
+        # Row j holds the neighbours of item j; a history adds up the columns of what it holds.
         self.similarity_ = sp.csr_matrix(sp.vstack(blocks, format="csr").T, dtype=np.float32)
+        self._columns: dict[str, sp.csr_matrix] = {}
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        span = self.data.span(domain)
-        return np.asarray((users.history @ self._columns(domain, span)).todense(), dtype=np.float32)
-
-    def _columns(self, domain: str, span: slice) -> sp.csr_matrix:
-        cache: dict[str, sp.csr_matrix] = self.__dict__.setdefault("_column_cache", {})
-        if domain not in cache:
-            cache[domain] = self.similarity_[:, span]
-        return cache[domain]
+        if domain not in self._columns:
+            self._columns[domain] = self.similarity_[:, self.data.span(domain)]
+        product = users.history @ self._columns[domain]
+        return np.asarray(product.todense(), dtype=np.float32)
 
     def _state(self) -> dict[str, torch.Tensor]:
         return pack_csr("similarity", self.similarity_)
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.similarity_ = unpack_csr("similarity", state)
+        self._columns = {}

@@ -1,0 +1,161 @@
+"""What a split is, and the pieces that protocols cut logs with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from eval.metrics.base import Array
+from graphgen.errors import ConfigError, InputError
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
+
+__all__ = ["SETTING", "Split"]
+
+TRAIN, VALID, TEST = 0, 1, 2
+PARTS: Final = ("train", "valid", "test")
+SETTING: Final = "setting"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A log cut in three.
+
+    Attributes
+    ----------
+    protocol
+        Name of the protocol.
+    train, valid, test
+        The parts; held-out rows carry a column ``setting``. `valid` may be empty.
+    settings
+        The resolved options, seed included.
+    cutoff
+        Instant before which everything in `train` lies; None where the protocol knows no time.
+        Give it to `build_graph` as its cutoff.
+    dropped
+        Why rows of the log are in no part, and how many.
+    twins
+        Pairs of items of two domains that are probably one product (see `find_twins`), in the log
+        as it was split.
+    """
+
+    protocol: str
+    train: InteractionLog
+    valid: InteractionLog
+    test: InteractionLog
+    settings: dict[str, Any]
+    cutoff: datetime | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+    twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def parts(self) -> dict[str, InteractionLog]:
+        """Train, valid and test by name."""
+        return dict(zip(PARTS, (self.train, self.valid, self.test), strict=True))
+
+
+def check_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ConfigError(f"`{name}` must be a share of at least 0 and below 1; got {share}.")
+    if sum(shares.values()) >= 1:
+        raise ConfigError(f"`valid` and `test` must leave something to train on; got {shares}.")
+    if not shares["test"]:
+        raise ConfigError("`test` must be above 0; there would be nothing to test on.")
+
+
+def timed_frame(log: InteractionLog, protocol: str) -> pd.DataFrame:
+    if not log.has_time:
+        raise InputError(
+            f"The protocol {protocol!r} needs timestamps and the log has none; map a column with "
+            "--column timestamp=NAME, or use the protocol 'random'."
+        )
+    return log.frame
+
+
+def milliseconds(frame: pd.DataFrame) -> Array:
+    return frame[TIMESTAMP].dt.as_unit("ms").astype("int64").to_numpy()
+
+
+def iso_time(milliseconds: int) -> str:
+    return pd.Timestamp(int(milliseconds), unit="ms", tz="UTC").isoformat()
+
+
+def number_units(frame: pd.DataFrame) -> Array:
+    """Number the (user, domain) of each row, in the order of ids."""
+    user, _ = pd.factorize(frame[USER_ID], sort=True)
+    domain, domains = pd.factorize(frame[DOMAIN].astype(str), sort=True)
+    _, unit = np.unique(user.astype(np.int64) * len(domains) + domain, return_inverse=True)
+    return unit.astype(np.int64)
+
+
+def hold_out_at_random(
+    unit: Array, valid: float, test: float, generator: np.random.Generator
+) -> Array:
+    """Choose rows of each unit; at least one row of a unit stays in training."""
+    size = np.bincount(unit)
+    n_test = np.floor(size * test + generator.random(len(size))).astype(np.int64)
+    n_valid = np.floor(size * valid + generator.random(len(size))).astype(np.int64)
+    n_test = np.minimum(n_test, size - 1)
+    n_valid = np.minimum(n_valid, size - 1 - n_test)
+    order = np.lexsort((generator.random(len(unit)), unit))
+    place = np.empty(len(unit), dtype=np.int64)
+    place[order] = np.arange(len(unit)) - (np.cumsum(size) - size)[unit[order]]
+    return np.where(
+        place < n_test[unit], TEST, np.where(place < (n_test + n_valid)[unit], VALID, TRAIN)
+    )
+
+
+def cut_groups(group: Array, valid: float, test: float, generator: np.random.Generator) -> Array:
+    """Give shares of the members of each group to test and valid; at least one to training."""
+    size = np.bincount(group)
+    n_test = np.minimum(np.round(size * test).astype(np.int64), size - 1)
+    n_valid = np.minimum(np.round(size * valid).astype(np.int64), size - 1 - n_test)
+    order = np.lexsort((generator.random(len(group)), group))
+    place = np.empty(len(group), dtype=np.int64)
+    place[order] = np.arange(len(group)) - (np.cumsum(size) - size)[group[order]]
+    return np.where(
+        place < n_test[group], TEST, np.where(place < (n_test + n_valid)[group], VALID, TRAIN)
+    )
+
+
+def assemble(
+    protocol: str,
+    log: InteractionLog,
+    part: Array,
+    settings: dict[str, Any],
+    cutoff: datetime | None = None,
+) -> Split:
+    frame = log.frame.drop(columns=SETTING, errors="ignore")  # of an earlier split
+    train = frame[part == TRAIN].reset_index(drop=True)
+    if not len(train) or not (part == TEST).any():
+        raise InputError(
+            f"The protocol {protocol!r} leaves {len(train)} rows to train on and "
+            f"{int((part == TEST).sum())} to test on; use larger shares or a larger log."
+        )
+    held_out = frame[part != TRAIN].assign(**{SETTING: _settings(train, frame[part != TRAIN])})
+    held_part = part[part != TRAIN]
+    logs = [
+        InteractionLog(held_out[held_part == which].reset_index(drop=True))
+        for which in (VALID, TEST)
+    ]
+    return Split(protocol, InteractionLog(train), logs[0], logs[1], settings, cutoff)
+
+
+def _settings(train: pd.DataFrame, held_out: pd.DataFrame) -> Array:
+    """Say for each held-out row what the training part knows of its user and item."""
+
+    def known(columns: list[str]) -> Array:
+        seen = pd.MultiIndex.from_frame(train[columns].astype(str).drop_duplicates())
+        return pd.MultiIndex.from_frame(held_out[columns].astype(str)).isin(seen)
+
+    user_known = held_out[USER_ID].isin(train[USER_ID].unique()).to_numpy()
+    return np.select(
+        [~known([DOMAIN, ITEM_ID]), ~user_known, ~known([USER_ID, DOMAIN])],
+        ["cold_item", "new_user", "cold_user"],
+        "warm",
+    )

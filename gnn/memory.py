@@ -1,0 +1,53 @@
+"""Memory that a closed form needs, said before it starts and refused where there is not enough."""
+
+from __future__ import annotations
+
+import logging
+
+import psutil
+
+from graphgen.errors import ConfigError
+
+__all__ = ["require_memory"]
+
+logger = logging.getLogger(__name__)
+
+GIGABYTE = 1e9
+
+
+def require_memory(needed: int, what: str, remedy: str) -> None:
+    """Say how much memory comes next, and refuse what the machine has not got.
+
+    Parameters
+    ----------
+    needed
+        Bytes.
+    what
+        What needs them, as the subject of a sentence.
+    remedy
+        What to do instead, as a sentence.
+
+    Raises
+    ------
+    ConfigError
+        If less is available.
+
+    Examples
+    --------
+    >>> require_memory(1 << 60, "The test", "Use less.")
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.ConfigError: The test needs 1,152,921,504.6 GB of memory; ... available. Use less.
+    """
+    available = psutil.virtual_memory().available
+    logger.info(
+        "%s needs %.2f GB of memory; %.2f GB are available.",
+        what,
+        needed / GIGABYTE,
+        available / GIGABYTE,
+    )
+    if needed > available:
+        raise ConfigError(
+            f"{what} needs {needed / GIGABYTE:,.1f} GB of memory; {available / GIGABYTE:,.1f} GB "
+            f"are available. {remedy}"
+        )

@@ -1,0 +1,1 @@
+"""`interest-gnn`: its network, its paths, and how they are mixed."""

@@ -1,0 +1,182 @@
+"""Held-out rows as a model sees them: of which kind they are, and how well a score ranks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from gnn.data import TrainingData
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+
+__all__ = ["KINDS", "RankingQuality", "ValidationBlock", "ValidationRows"]
+
+KINDS = ("warm", "cold_user", "cold_item")
+TOP = 20
+# A domain with fewer validation users than this does not count on its own.
+MIN_DOMAIN_USERS = 20
+
+
+@dataclass(frozen=True)
+class ValidationBlock:
+    """Some users of one domain.
+
+    Attributes
+    ----------
+    domain
+        Name.
+    users
+        int64 [n], rows of the training matrix.
+    truth
+        CSR [n, items of the domain], 1 + the position in `KINDS` of each held-out interaction.
+    """
+
+    domain: str
+    users: np.ndarray
+    truth: sp.csr_matrix
+
+
+@dataclass(frozen=True)
+class ValidationRows:
+    """Held-out interactions as indices, each of a kind that the training graph shows.
+
+    Attributes
+    ----------
+    user, item
+        int64 [n], rows and columns of the training matrix.
+    domain
+        int64 [n], position of the domain.
+    kind
+        int64 [n], position in `KINDS`: a cold item has no training interaction; a cold user has
+        none in the domain.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    domain: np.ndarray
+    kind: np.ndarray
+
+    @classmethod
+    def of(cls, truth: InteractionLog, data: TrainingData) -> ValidationRows:
+        """Look up the rows whose user and item the training data holds; O(rows)."""
+        user = data.users.encode(truth.frame[USER_ID], missing="mark")
+        item = np.full(len(user), -1, dtype=np.int64)
+        domain = np.full(len(user), -1, dtype=np.int64)
+        own = np.zeros(len(user), dtype=np.int64)
+        names = truth.frame[DOMAIN].astype(object).to_numpy()
+        for number, name in enumerate(data.domains):
+            rows = np.flatnonzero(names == name)
+            span = data.span(name)
+            local = data.items[name].encode(truth.frame[ITEM_ID].iloc[rows], missing="mark")
+            item[rows] = np.where(local >= 0, local + span.start, -1)
+            domain[rows] = number
+            history = np.diff(data.matrix[:, span].indptr)
+            own[rows] = history[np.maximum(user[rows], 0)]
+        kept = (user >= 0) & (item >= 0)
+        user, item, domain, own = user[kept], item[kept], domain[kept], own[kept]
+        kind = np.where(~data.warm[item], 2, np.where(own == 0, 1, 0))
+        return cls(user, item, domain, kind)
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def has_cold_items(self) -> bool:
+        """Whether any row is of an item without training interaction."""
+        return bool((self.kind == 2).any())
+
+    def blocks(
+        self, data: TrainingData, *, max_users: int, size: int, generator: np.random.Generator
+    ) -> Iterator[ValidationBlock]:
+        """Yield at most `max_users` users of each kind and domain, `size` at a time."""
+        for number, name in enumerate(data.domains):
+            own = self.domain == number
+            chosen = [np.unique(self.user[own & (self.kind == kind)]) for kind in range(len(KINDS))]
+            users = np.unique(
+                np.concatenate(
+                    [
+                        users
+                        if len(users) <= max_users
+                        else generator.choice(users, max_users, replace=False)
+                        for users in chosen
+                    ]
+                )
+            )
+            span = data.span(name)
+            own &= np.isin(self.user, users)
+            place = np.searchsorted(users, self.user[own])
+            truth = sp.csr_matrix(
+                (self.kind[own] + 1, (place, self.item[own] - span.start)),
+                shape=(len(users), span.stop - span.start),
+            )
+            for low in range(0, len(users), size):
+                yield ValidationBlock(name, users[low : low + size], truth[low : low + size])
+
+
+class RankingQuality:
+    """NDCG@20 by kind, the plain mean over domains with enough users.
+
+    Examples
+    --------
+    >>> quality = RankingQuality()
+    >>> label = torch.tensor([[0, 1, 0]])  # The second item is a held-out one of kind 0.
+    >>> quality.add("book", torch.tensor([[0.1, 0.9, 0.3]]), label, [torch.tensor([1])] * 1)
+    >>> quality.by_kind()
+    {'warm': 1.0}
+    """
+
+    def __init__(self) -> None:
+        self._discount = 1 / torch.log2(torch.arange(2, TOP + 2, dtype=torch.float32))
+        self._ideal = self._discount.cumsum(0)
+        self._sums: dict[tuple[int, str], list[float]] = {}
+
+    def add(
+        self,
+        domain: str,
+        scores: torch.Tensor,
+        label: torch.Tensor,
+        relevant: list[torch.Tensor],
+    ) -> None:
+        """Add a block.
+
+        Parameters
+        ----------
+        domain
+            Its domain.
+        scores, label
+            [n, c]: scores of candidates, and 1 + the kind of those that were held out, else 0.
+        relevant
+            By kind, int64 [n]: how many items of the kind each user has, among the candidates or
+            not.
+        """
+        best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices
+        found = label.gather(1, best)
+        for kind, counts in enumerate(relevant):
+            users = counts > 0
+            if not users.any():
+                continue
+            gained = (found[users] == kind + 1).float() @ self._discount[: best.shape[1]]
+            ndcg = gained / self._ideal[counts[users].clamp(max=TOP) - 1]
+            entry = self._sums.setdefault((kind, domain), [0.0, 0.0])
+            entry[0] += float(ndcg.sum())
+            entry[1] += float(users.sum())
+
+    def by_kind(self) -> dict[str, float]:
+        """Return the mean by kind; kinds that nobody has are left out."""
+        result: dict[str, float] = {}
+        for number, name in enumerate(KINDS):
+            entries = [entry for (kind, _), entry in self._sums.items() if kind == number]
+            large = [entry for entry in entries if entry[1] >= MIN_DOMAIN_USERS]
+            if large:
+                result[name] = float(np.mean([total / count for total, count in large]))
+            elif entries:
+                result[name] = sum(e[0] for e in entries) / sum(e[1] for e in entries)
+        return result
+
+    def known(self) -> float:
+        """Return the mean over the kinds whose items have interactions."""
+        quality = self.by_kind()
+        return float(np.mean([quality[kind] for kind in KINDS[:2] if kind in quality] or [0.0]))

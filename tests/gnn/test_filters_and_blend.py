@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from gnn import linear_filter
+from gnn.baselines.item_knn import ItemKNN
+from gnn.data import TrainingData
+from gnn.initial import spectral_vectors
+from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.sparse import keep_largest, pack_csr, unpack_csr
+
+
+@pytest.fixture
+def x():
+    matrix = sp.random(40, 15, density=0.25, random_state=3, format="csr", dtype=np.float32)
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def test_filter_equals_its_formula(x):
+    dense = x.toarray().astype(np.float64)
+    du, di = np.maximum(dense.sum(1), 1), np.maximum(dense.sum(0), 1)
+    left = np.diag(di**-0.3) @ dense.T @ np.diag(du**-0.6)
+    want = dense[:5] @ left @ dense @ np.diag(di ** (0.2 - 0.3))
+    ours = LinearFilter(x, target_exponent=0.2).score(x[:5], slice(3, 11)).toarray()
+    np.testing.assert_allclose(ours, want[:, 3:11], rtol=1e-5)
+
+
+def test_filter_without_its_product_is_the_same(x, monkeypatch):
+    kept = LinearFilter(x).score(x[:7], slice(0, 15)).toarray()
+    monkeypatch.setattr(linear_filter, "MAX_ENTRIES", 0)
+    np.testing.assert_allclose(
+        LinearFilter(x).score(x[:7], slice(0, 15)).toarray(), kept, rtol=1e-5
+    )
+
+
+def test_item_knn_equals_a_slow_oracle(graph):
+    model = ItemKNN(neighbors=4, user_exponent=0.3, item_exponent=0.4).fit(graph)
+    dense = model.data.matrix.toarray().astype(np.float64)
+    du, di = dense.sum(1), np.maximum(dense.sum(0), 1)
+    n = dense.shape[1]
+    similarity = np.zeros((n, n))
+    for i in range(n):
+        row = [
+            0.0 if i == j else (dense[:, i] * dense[:, j] / du**0.3).sum() / (di[i] * di[j]) ** 0.4
+            for j in range(n)
+        ]
+        for j in np.argsort(row)[::-1][:4]:
+            similarity[i, j] = row[j]
+    span = model.data.span("film")
+    want = dense[:6] @ similarity.T[:, span]
+    np.testing.assert_allclose(
+        np.sort(model.score([f"u{i:03d}" for i in range(6)], domain="film"), axis=1),
+        np.sort(want, axis=1),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+def test_cold_bridge_hands_scores_on_by_squared_cosine():
+    similar = sp.csr_matrix(
+        np.array([[0, 0.9, 0.5, 0.4], [0.9, 0, 0, 0], [0.5, 0, 0, 0], [0.8, 0.6, 0, 0]])
+    )
+    warm = np.array([True, True, True, False])
+    bridge = cold_bridge(similar, warm, slice(0, 4), 10)
+    scores = np.array([[1.0, 2.0, 3.0, 0.0]])
+    handed = (scores @ bridge.toarray())[0]
+    np.testing.assert_allclose(handed, [0, 0, 0, (0.64 * 1 + 0.36 * 2) / 1.0], rtol=1e-6)
+
+
+def test_keep_largest_and_packing():
+    matrix = sp.random(20, 30, density=0.4, random_state=0, format="csr", dtype=np.float32)
+    kept = keep_largest(matrix, 3)
+    for row in range(20):
+        want = np.sort(matrix[row].toarray().ravel())[::-1][:3]
+        got = np.sort(kept[row].toarray().ravel())[::-1][:3]
+        np.testing.assert_array_equal(got, want)
+    assert (unpack_csr("m", pack_csr("m", kept)) != kept).nnz == 0
+
+
+def test_spectral_vectors_meet_the_exact_decomposition():
+    rng = np.random.default_rng(0)
+    matrix = sp.csr_matrix((rng.random((60, 25)) < 0.3).astype(np.float32))
+    vectors = spectral_vectors(matrix, 8, np.random.default_rng(1)).double().numpy()
+    du = np.asarray(matrix.sum(1)).ravel()
+    di = np.asarray(matrix.sum(0)).ravel()
+    a = np.diag(du**-0.5) @ matrix.toarray() @ np.diag(di**-0.5)
+    _, s, vt = np.linalg.svd(a)
+    want = vt[:8].T * np.sqrt(s[:8])
+    want = want / np.linalg.norm(want, axis=1).mean()
+    np.testing.assert_allclose(vectors @ vectors.T, want @ want.T, atol=2e-2)
+
+
+def path_scores(warm=(True, True, True, False)):
+    return PathScores(
+        link=torch.tensor([[0.0, 3.0, 1.0, 2.0]]),
+        cosine=torch.tensor([[0.9, 0.1, 0.2, 0.8]]),
+        popularity=torch.tensor([5.0, 3.0, 2.0, 0.0]),
+        seen_row=torch.tensor([0]),
+        seen_column=torch.tensor([0]),
+        warm=torch.tensor(warm),
+    )
+
+
+def test_every_path_is_a_probability_over_unseen_warm_items():
+    scores = path_scores()
+    network = scores.network(0.15)
+    link, popular = scores.normalize()
+    for part in (link, network, popular):
+        assert float(part[0, 1:3].sum()) == pytest.approx(1.0, abs=1e-6)
+        assert float(part[0, 0]) == 0.0  # Seen.
+    assert link[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.5])
+
+
+def test_mix_follows_the_gate_and_the_weight_of_new_items():
+    features = gate_features(np.array([3]), np.array([0]))
+    only_filter = Blend(gate=((50.0, 0.0, 0.0), *((0.0,) * 3,) * 3), new_item_weight=0.5)
+    mixed = path_scores().mix(only_filter, features)
+    assert mixed[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.25])
+
+
+def test_weight_at_cost_moves_along_the_frontier():
+    blend = Blend(frontier=((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06)))
+    assert blend.weight_at_cost(0.0) == 0.0
+    assert blend.weight_at_cost(0.02) == 1.0
+    assert blend.weight_at_cost(1.0) == 2.0
+
+
+def test_joint_index_of_the_training_data(graph):
+    data = TrainingData.from_graph(graph)
+    assert data.matrix.shape == (graph.n_users, graph.n_items)
+    assert data.span("film").start == len(graph.vocabularies["book"])
+    index, _ = graph.interactions("film")
+    user, item = index[:, 7].tolist()
+    assert data.matrix[user, data.span("film").start + item] == 1.0
+    assert data.features.shape == (graph.n_items, graph.feature_dim)
+    assert not data.warm[data.span("book")][24:].any()

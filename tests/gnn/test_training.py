@@ -1,0 +1,146 @@
+"""Training: falling loss, early stopping, and checkpoints that resume to the same result."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from eval.monitoring import ValidationMonitor
+from gnn import make_model
+from gnn.training import TrainingLoop
+from graphgen.build import build_graph
+from graphgen.log import InteractionLog
+
+QUICK = {
+    "lightgcn": {"embedding_dim": 8, "epochs": 12, "validate_every": 4},
+    "interest-gnn": {"embedding_dim": 8, "steps": 12, "validate_every": 4},
+}
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(monkeypatch, at):
+    """Make the run die right after its checkpoint at `at` steps."""
+    save = TrainingLoop._save
+
+    def dying(self, done, history, best):
+        save(self, done, history, best)
+        if done == at:
+            raise Interrupted
+
+    monkeypatch.setattr(TrainingLoop, "_save", dying)
+
+
+@pytest.fixture
+def monitor(log):
+    held = log.groupby("user_id").sample(1, random_state=0)
+    return ValidationMonitor(InteractionLog(held.reset_index(drop=True)))
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+@pytest.mark.parametrize("validated", [False, True])
+def test_resuming_gives_the_same_model(name, validated, graph, monitor, tmp_path, monkeypatch):
+    watch = monitor if validated else None
+    whole = make_model(name, **QUICK[name]).fit(graph, seed=5, monitor=watch)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt(patch, 8)
+        make_model(name, **QUICK[name]).fit(
+            graph, seed=5, monitor=watch, checkpoint=tmp_path / "checkpoint"
+        )
+    assert (tmp_path / "checkpoint" / "checkpoint.json").exists()
+    resumed = make_model(name, **QUICK[name]).fit(
+        graph, seed=5, monitor=watch, checkpoint=tmp_path / "checkpoint"
+    )
+    assert resumed.history_ == whole.history_
+    np.testing.assert_array_equal(
+        resumed.score(["u003"], domain="film"), whole.score(["u003"], domain="film")
+    )
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(graph, tmp_path, monkeypatch, caplog):
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt(patch, 4)
+        make_model("interest-gnn", **QUICK["interest-gnn"]).fit(graph, checkpoint=tmp_path / "c")
+    with caplog.at_level(logging.WARNING):
+        make_model("interest-gnn", **{**QUICK["interest-gnn"], "embedding_dim": 4}).fit(
+            graph, checkpoint=tmp_path / "c"
+        )
+    assert "other settings" in caplog.text
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_loss_falls(name, log):
+    """On a log with noise, where the start is not yet the answer."""
+    generator = np.random.default_rng(0)
+    noise = pd.DataFrame(
+        {
+            "user_id": [f"u{u:03d}" for u in generator.integers(0, 120, 600)],
+            "item_id": [f"b{i:02d}" for i in generator.integers(0, 24, 600)],
+            "domain": "book",
+        }
+    )
+    graph = build_graph(pd.concat([log, noise]).drop_duplicates(), encoder="none")
+    settings = {"lightgcn": {"epochs": 30}, "interest-gnn": {"steps": 60}}
+    history = make_model(name, embedding_dim=8, **settings[name]).fit(graph).history_
+    losses = [entry["loss"] for entry in history]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_the_best_state_is_kept_and_patience_ends_the_run():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    loop = TrainingLoop(
+        parameters={"x": parameter},
+        optimizer=torch.optim.SGD([parameter], lr=1.0),
+        generator=np.random.default_rng(0),
+        steps=50,
+        validate_every=1,
+        patience=3,
+    )
+
+    def step():
+        with torch.no_grad():
+            parameter.add_(1.0)
+        return 0.0
+
+    history = loop.run(step, lambda: -abs(float(parameter.detach()) - 4))
+    assert float(parameter.detach()) == 4.0
+    assert [entry["step"] for entry in history] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_no_hidden_interaction_takes_part_in_the_propagation(graph, monkeypatch):
+    """Every step splits the interactions into what propagates and what is predicted."""
+    from gnn.models.interest import encoder
+
+    made = []
+    original = encoder.EncoderTrainer._csr
+
+    def spy(self, chosen):
+        matrix = original(self, chosen)
+        made.append(matrix)
+        return matrix
+
+    monkeypatch.setattr(encoder.EncoderTrainer, "_csr", spy)
+    make_model("interest-gnn", embedding_dim=4, steps=1).fit(graph)
+    visible, *predicted = made
+    assert visible.nnz
+    for truth in predicted:
+        assert truth.nnz
+        assert visible.multiply(truth).nnz == 0
+
+
+def test_monitor_rows_never_enter_training(graph, log):
+    """A model fitted with a monitor equals one fitted without, until validation chooses."""
+    held = InteractionLog(pd.DataFrame(log.head(50)))
+    settings = {**QUICK["lightgcn"], "epochs": 4}
+    with_monitor = make_model("lightgcn", **settings).fit(
+        graph, seed=3, monitor=ValidationMonitor(held)
+    )
+    without = make_model("lightgcn", **settings).fit(graph, seed=3)
+    np.testing.assert_array_equal(
+        with_monitor.score(["u001"], domain="book"), without.score(["u001"], domain="book")
+    )
