@@ -109,7 +109,7 @@ class Comparison:
         ConfigError
             If nothing of this name was compared.
         """
-        from eval.report_tables import comparison_markdown
+        from eval.reports.tables import comparison_markdown
 
         known = {
             "metric": (metrics, self.metrics),
@@ -127,7 +127,7 @@ class Comparison:
 
         The folder appears whole or not at all; an older report in it is replaced.
         """
-        from eval.report import write_comparison
+        from eval.reports.writing import write_comparison
 
         return write_comparison(self, path)
 

@@ -46,7 +46,7 @@ def evaluate(
     negatives: Any = None,
     bootstrap: int = 1000,
     seed: int = 0,
-    chunk_bytes: int = 64 * 2**20,
+    chunk_bytes: int = 32 * 2**20,
     progress: bool = False,
     name: str = "system",
 ) -> EvaluationResult:

@@ -96,7 +96,7 @@ class EvaluationResult:
 
     def to_markdown(self, metrics: list[str] | None = None) -> str:
         """Return the summary as Markdown tables, one per slice."""
-        from eval.report_tables import result_markdown
+        from eval.reports.tables import result_markdown
 
         return result_markdown(self, metrics)
 
@@ -105,7 +105,7 @@ class EvaluationResult:
 
         The folder appears whole or not at all; an older report in it is replaced.
         """
-        from eval.report import write_result
+        from eval.reports.writing import write_result
 
         return write_result(self, path)
 

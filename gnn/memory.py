@@ -34,10 +34,10 @@ def require_memory(needed: int, what: str, remedy: str) -> None:
 
     Examples
     --------
-    >>> require_memory(1 << 60, "The test", "Use less.")
+    >>> require_memory(1 << 60, "It", "Use less.")
     Traceback (most recent call last):
         ...
-    graphgen.errors.ConfigError: The test needs 1,152,921,504.6 GB of memory; ... available. Use less.
+    graphgen.errors.ConfigError: It needs 1,152,921,504.6 GB of memory; ... available. Use less.
     """
     available = psutil.virtual_memory().available
     logger.info(

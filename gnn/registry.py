@@ -21,7 +21,11 @@ MODELS: dict[str, str] = {
     "graph-filter": "gnn.baselines.spectral:GraphFilter",
     "ease": "gnn.baselines.linear:Ease",
     "ease-sparse": "gnn.baselines.linear_sparse:EaseSparse",
+    "ials": "gnn.baselines.ials:IALS",
+    "bridge-ridge": "gnn.baselines.bridge:BridgeRidge",
+    "bpr-mf": "gnn.baselines.bpr_mf:BPRMF",
     "lightgcn": "gnn.models.lightgcn:LightGCN",
+    "bitgcf": "gnn.models.bitgcf:BiTGCF",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }
 

@@ -9,9 +9,9 @@ __all__ = ["keep_freed_memory"]
 
 # mallopt parameters of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# Blocks of scores are 16 to 64 MB; glibc hands such blocks back to the kernel at every free, and
+# Blocks of scores are 16 to 32 MB; glibc hands such blocks back to the kernel at every free, and
 # faulting the pages in again costs more than computing the scores.
-KEEP_BYTES = 1 << 30
+KEEP_BYTES = 48 << 20
 
 
 def keep_freed_memory() -> bool:
@@ -29,5 +29,6 @@ def keep_freed_memory() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(
-        libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES) and libc.mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
+        libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
+        and libc.mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES)
     )

@@ -214,7 +214,7 @@ def test_a_domain_for_each_file_compressed_and_foreign_columns(home):
         ("user_id,item_id,rating\nann,1,5\n,2,4\n", ["line 3", "user_id", "quarantine"]),
         ("user_id,item_id,rating\nann,1,good\n", ["line 2", "rating", "'good'"]),
         ("user_id,item_id,timestamp\nann,1,1400000000\nann,2,soon\n", ["line 3", "'soon'"]),
-        ("user_id,item_id,domain\nann,1,user\n", ["user", "reserved"]),
+        ("user_id,item_id,domain\nann,1,user\n", ["user", "every graph has", "Rename it"]),
     ],
 )
 def test_bad_input_says_where_and_what_to_do(home, text, wanted):

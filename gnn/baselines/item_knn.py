@@ -25,13 +25,13 @@ BLOCK_ROWS = 2048
 class ItemKNNConfig(Config):
     """Settings of `ItemKNN`; the exponents were chosen on validation rows of two data sets."""
 
-    neighbors: int = pydantic.Field(100, ge=1)
+    neighbors: int = pydantic.Field(500, ge=1)
     """Neighbours kept for each item."""
-    user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
+    user_exponent: float = pydantic.Field(0.3, ge=0, le=1)
     """How much the vote of an active user counts less: weight = activity^-user_exponent."""
-    item_exponent: float = pydantic.Field(0.5, ge=0, le=1)
+    item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
     """Normalisation by the popularity of the items in the history."""
-    target_exponent: float = pydantic.Field(0.5, ge=0, le=1)
+    target_exponent: float = pydantic.Field(0.0, ge=0, le=1)
     """Normalisation by the popularity of the items recommended; ½ and ½ is the cosine."""
 
 

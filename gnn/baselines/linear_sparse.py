@@ -20,13 +20,15 @@ __all__ = ["EaseSparse", "EaseSparseConfig", "sparse_weights"]
 
 # Rows of the item-item product computed at once.
 BLOCK_ROWS = 2048
+# Up to so many entries (400 MB) the Gram matrix is dense, and blocks are read off it faster.
+DENSE_ENTRIES = 100_000_000
 
 
 class EaseSparseConfig(Config):
     """Settings of `EaseSparse`."""
 
-    regularization: float = pydantic.Field(1.0, gt=0)
-    """L2 norm, on the scale of the rescaled covariances; its author's 1."""
+    regularization: float = pydantic.Field(20.0, gt=0)
+    """L2 norm, on the scale of the rescaled covariances; its author takes 1 to 6 on denser logs."""
     threshold: float = pydantic.Field(0.1, ge=0)
     """Least rescaled covariance of a pair of items that gets a weight."""
     neighbors: int = pydantic.Field(100, ge=1)
@@ -178,19 +180,26 @@ class _Blocks:
         self._gram, self._mean, self._n_users = gram, mean, n_users
         self._scale, self._regularization = scale.astype(np.float64), regularization
         self._place = np.full(gram.shape[0], -1)
+        self._dense = gram.toarray() if gram.shape[0] ** 2 <= DENSE_ENTRIES else None
 
     def covariance(self, block: np.ndarray) -> np.ndarray:
         """Return float64 [block, block]."""
+        dense = self._counts(block).astype(np.float64)
+        mean, scale = self._mean[block], self._scale[block]
+        dense -= np.outer(mean, mean) * self._n_users
+        dense *= np.outer(scale, scale)
+        dense[np.diag_indices(len(block))] += self._regularization
+        return dense
+
+    def _counts(self, block: np.ndarray) -> np.ndarray:
+        if self._dense is not None:
+            return self._dense[np.ix_(block, block)]
         self._place[block] = np.arange(len(block))
         rows = self._gram[block]
         place = self._place[rows.indices]
         inside = place >= 0
         row = np.repeat(np.arange(len(block)), np.diff(rows.indptr))
-        dense = np.zeros((len(block), len(block)))
+        dense = np.zeros((len(block), len(block)), dtype=np.float32)
         dense[row[inside], place[inside]] = rows.data[inside]
         self._place[block] = -1
-        mean, scale = self._mean[block], self._scale[block]
-        dense -= np.outer(mean, mean) * self._n_users
-        dense *= np.outer(scale, scale)
-        dense[np.diag_indices(len(block))] += self._regularization
         return dense

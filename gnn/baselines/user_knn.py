@@ -25,7 +25,7 @@ BLOCK_ROWS = 512
 class UserKNNConfig(Config):
     """Settings of `UserKNN`; the exponents were chosen on validation rows of two data sets."""
 
-    neighbors: int = pydantic.Field(100, ge=1)
+    neighbors: int = pydantic.Field(1000, ge=1)
     """People whose votes count for each user, out of all with an item in common."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Normalisation by the activity of the neighbour; ½ is the cosine."""

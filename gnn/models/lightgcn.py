@@ -15,6 +15,8 @@ from gnn.base import FitOptions, Model, Monitor
 from gnn.data import TrainingData, UserBatch
 from gnn.losses import bpr_loss
 from gnn.propagation import Propagator, normalized_adjacency
+from gnn.sampling import NegativeSampler
+from gnn.scoring import cold_last
 from gnn.training import TrainingLoop
 from graphgen.config import Config
 
@@ -74,7 +76,7 @@ class LightGCN(Model):
         )
         optimizer = torch.optim.Adam([embedding], lr=config.learning_rate)
         edges = data.matrix.tocoo()
-        sampler = _NegativeSampler(data)
+        sampler = NegativeSampler(data)
 
         def propagate() -> torch.Tensor:
             layer: torch.Tensor = embedding
@@ -136,27 +138,10 @@ class LightGCN(Model):
         chosen = torch.from_numpy(np.maximum(users.index, 0))
         span = self.data.span(domain)
         scores: np.ndarray = (self.user_vectors_[chosen] @ self.item_vectors_[span].T).numpy()
-        return scores
+        return cold_last(scores, self.data.warm[span])
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {"user_vectors": self.user_vectors_, "item_vectors": self.item_vectors_}
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.user_vectors_, self.item_vectors_ = state["user_vectors"], state["item_vectors"]
-
-
-class _NegativeSampler:
-    """Draws, for each positive, an item with interactions from the same domain."""
-
-    def __init__(self, data: TrainingData) -> None:
-        self._domain = data.item_domain
-        warm = np.flatnonzero(data.warm)
-        self._warm = warm  # Joint indices rise with the domain, so each domain is one stretch.
-        counts = np.bincount(self._domain[warm], minlength=len(data.domains))
-        self._count = counts
-        self._start = np.cumsum(counts) - counts
-
-    def draw(self, positives: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        domain = self._domain[positives]
-        offset = (generator.random(len(positives)) * self._count[domain]).astype(np.int64)
-        return self._warm[self._start[domain] + offset]

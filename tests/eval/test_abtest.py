@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from eval.abtest import analyse_abtest
-from eval.abtest_design import cuped, difference, power, sample_ratio_check, sample_size
+from eval.abtests.analysis import analyse_abtest
+from eval.abtests.design import cuped, difference, power, sample_ratio_check, sample_size
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.split_card import leak_checks, split_card, write_split
-from eval.splits import (
+from eval.splits.card import leak_checks, split_card, write_split
+from eval.splits.protocols import (
     PROTOCOLS,
     cold_item_split,
     cold_user_split,
@@ -23,7 +23,7 @@ from eval.splits import (
     random_split,
     temporal_split,
 )
-from eval.twins import find_twins, resolve_twins
+from eval.splits.twins import find_twins, resolve_twins
 from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.log import InteractionLog, read_log
 
@@ -226,7 +226,7 @@ def test_twins_equal_the_slow_search(twinned, monkeypatch):
     expected = slow_twins(twinned)
     assert len(expected) >= 4
     for block in (20_000_000, 1):
-        monkeypatch.setattr("eval.twins.BLOCK_PAIRS", block)
+        monkeypatch.setattr("eval.splits.twins.BLOCK_PAIRS", block)
         twins = find_twins(twinned)
         found = {
             frozenset([(t.domain, t.item_id), (t.twin_domain, t.twin_item_id)])

@@ -58,10 +58,13 @@ def log() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def graph(log, tmp_path_factory) -> InterestGraph:
-    return build_graph(
-        log, planted_items(), encoder="hashing", cache_dir=tmp_path_factory.mktemp("cache")
-    )
+def items() -> pd.DataFrame:
+    return planted_items()
+
+
+@pytest.fixture(scope="session")
+def graph(log, items, tmp_path_factory) -> InterestGraph:
+    return build_graph(log, items, encoder="hashing", cache_dir=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,26 @@ import pandas as pd
 import pytest
 
 from gnn import MODELS, load_model, make_model
+from gnn.registry import model_class
+from gnn.requirements import DOMAINS, TEXT
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
 
 # Settings that make a model quick on the planted graph; what is not named takes its defaults.
 QUICK = {
     "lightgcn": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
+    "bpr-mf": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
+    "bitgcf": {"embedding_dim": 16, "epochs": 80, "learning_rate": 0.05},
+    "ials": {"embedding_dim": 4, "epochs": 8},
+    "bridge-ridge": {"embedding_dim": 4, "epochs": 8},
+    "ease": {"regularization": 20},
     "interest-gnn": {"embedding_dim": 16, "steps": 12},
+}
+
+# One domain without text is the least a model must live with, unless it declares a need.
+NEEDS = {
+    TEXT: "needs text features, and this graph has none; build it with an item table",
+    DOMAINS: "needs at least two domains; this graph has only book",
 }
 
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
@@ -141,7 +154,9 @@ def test_same_seed_same_result(fitted, name, graph):
 
 @every_model
 def test_fitting_again_equals_fitting_once(name, graph, plain_graph, fitted):
-    model = make_model(name, **QUICK.get(name, {})).fit(plain_graph, seed=1).fit(graph, seed=1)
+    model = make_model(name, **QUICK.get(name, {}))
+    other = graph if model.requires else plain_graph
+    model.fit(other, seed=1).fit(graph, seed=1)
     np.testing.assert_array_equal(
         model.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
     )
@@ -149,7 +164,13 @@ def test_fitting_again_equals_fitting_once(name, graph, plain_graph, fitted):
 
 @every_model
 def test_one_domain_without_text(name, plain_graph):
-    model = make_model(name, **QUICK.get(name, {})).fit(plain_graph)
+    model = make_model(name, **QUICK.get(name, {}))
+    if model.requires:
+        (need,) = model.requires
+        with pytest.raises(ConfigError, match=NEEDS[need]):
+            model.fit(plain_graph)
+        return
+    model.fit(plain_graph)
     assert len(model.recommend(["u000"], k=3)) == 3
 
 
@@ -175,18 +196,25 @@ def test_planted_taste_ranks_first(fitted, name):
 
 
 @pytest.mark.parametrize("name", sorted(n for n in MODELS if n != "popularity"))
-def test_taste_migrates_to_a_domain_without_history(name, log):
+def test_taste_migrates_to_a_domain_without_history(name, log, items, tmp_path):
     """People whose films were all removed are recommended films of the taste of their books."""
     from graphgen.build import build_graph
 
     movers = [f"u{u:03d}" for u in range(12)]
     train = log[~(log.user_id.isin(movers) & (log.domain == "film"))]
-    model = make_model(name, **QUICK.get(name, {})).fit(build_graph(train, encoder="none"), seed=2)
+    model = make_model(name, **QUICK.get(name, {}))
+    if TEXT in model.requires:
+        moved = build_graph(train, items, encoder="hashing", cache_dir=tmp_path)
+    else:
+        moved = build_graph(train, encoder="none")
+    model.fit(moved, seed=2)
     recs = model.recommend(movers, domain="film", k=1)
     assert (taste(recs.item_id).to_numpy() == np.arange(12) % 3).mean() > 0.8
 
 
-@pytest.mark.parametrize("name", sorted(n for n in MODELS if n not in {"popularity", "lightgcn"}))
+@pytest.mark.parametrize(
+    "name", sorted(n for n in MODELS if model_class(n).inductive and n != "popularity")
+)
 def test_people_who_arrive_later_are_scored_from_their_history(fitted, name):
     history = InteractionLog(
         pd.DataFrame({"user_id": "new", "domain": "book", "item_id": ["b00", "b03", "b06"]})

@@ -4,7 +4,6 @@ import scipy.sparse as sp
 import torch
 
 from gnn import linear_filter
-from gnn.baselines.item_knn import ItemKNN
 from gnn.data import TrainingData
 from gnn.initial import spectral_vectors
 from gnn.linear_filter import LinearFilter, cold_bridge
@@ -33,29 +32,6 @@ def test_filter_without_its_product_is_the_same(x, monkeypatch):
     monkeypatch.setattr(linear_filter, "MAX_ENTRIES", 0)
     np.testing.assert_allclose(
         LinearFilter(x).score(x[:7], slice(0, 15)).toarray(), kept, rtol=1e-5
-    )
-
-
-def test_item_knn_equals_a_slow_oracle(graph):
-    model = ItemKNN(neighbors=4, user_exponent=0.3, item_exponent=0.4).fit(graph)
-    dense = model.data.matrix.toarray().astype(np.float64)
-    du, di = dense.sum(1), np.maximum(dense.sum(0), 1)
-    n = dense.shape[1]
-    similarity = np.zeros((n, n))
-    for i in range(n):
-        row = [
-            0.0 if i == j else (dense[:, i] * dense[:, j] / du**0.3).sum() / (di[i] * di[j]) ** 0.4
-            for j in range(n)
-        ]
-        for j in np.argsort(row)[::-1][:4]:
-            similarity[i, j] = row[j]
-    span = model.data.span("film")
-    want = dense[:6] @ similarity.T[:, span]
-    np.testing.assert_allclose(
-        np.sort(model.score([f"u{i:03d}" for i in range(6)], domain="film"), axis=1),
-        np.sort(want, axis=1),
-        rtol=1e-4,
-        atol=1e-6,
     )
 
 

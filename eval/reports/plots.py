@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eval.metrics.registry import get_metric
-from eval.report_tables import column_title, headline, slice_title
+from eval.reports.tables import column_title, headline, slice_title
 from eval.result import DOMAIN, MACRO, SLICE
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eval.report_html import comparison_page, result_page
-from eval.report_plots import comparison_plots, result_plots
-from eval.report_tables import comparison_markdown, result_markdown
+from eval.reports.html import comparison_page, result_page
+from eval.reports.plots import comparison_plots, result_plots
+from eval.reports.tables import comparison_markdown, result_markdown
 from eval.result import METRICS_FILE, PER_USER_FILE, SCHEMA_VERSION
 from graphgen.storage import atomic_directory, write_json
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from eval.abtest_design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
+from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
 from eval.significance import holm
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
@@ -75,7 +75,7 @@ class ABTest:
 
     def save(self, path: str | Path) -> Path:
         """Write ``abtest.json``, ``abtest.csv`` and ``report.md``; the folder appears whole."""
-        from eval.report import records
+        from eval.reports.writing import records
 
         with atomic_directory(path) as folder:
             self.table.to_csv(folder / "abtest.csv", index=False)

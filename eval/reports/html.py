@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from eval.report_tables import (
+from eval.reports.tables import (
     MAX_DOMAINS,
     TIED,
     by_domain,
@@ -23,7 +23,7 @@ from eval.result import MACRO
 if TYPE_CHECKING:
     from eval.comparison import Comparison
     from eval.links import LinkEvaluation
-    from eval.report_plots import Plot
+    from eval.reports.plots import Plot
     from eval.result import EvaluationResult
 
 __all__ = ["comparison_page", "links_page", "result_page"]

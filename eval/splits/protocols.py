@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from eval.split_parts import (
+from eval.splits.parts import (
     TEST,
     TRAIN,
     VALID,
@@ -28,7 +28,7 @@ from eval.split_parts import (
     number_units,
     timed_frame,
 )
-from eval.twins import find_twins, resolve_twins
+from eval.splits.twins import find_twins, resolve_twins
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID

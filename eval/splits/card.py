@@ -12,13 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from eval.split_parts import SETTING, Split
+from eval.splits.parts import SETTING, Split
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
 __all__ = ["LeakCheck", "leak_checks", "split_card", "write_split"]
 
+# Pairs of domains listed in card.txt; card.json has all.
+SHOWN_PAIRS = 12
 SCHEMA_VERSION: Final = 1
 CARD = "card.json"
 MAX_TWINS_SHOWN = 100
@@ -55,7 +57,7 @@ def leak_checks(split: Split) -> list[LeakCheck]:
     Examples
     --------
     >>> import pandas as pd
-    >>> from eval.splits import random_split
+    >>> from eval.splits.protocols import random_split
     >>> log = InteractionLog(pd.DataFrame({
     ...     "user_id": ["u"] * 10, "domain": "d", "item_id": list("abcdefghij")}))
     >>> leak_checks(random_split(log))[0]
@@ -218,11 +220,13 @@ def card_text(card: dict[str, Any]) -> str:
     domains = list(card["overlap"])
     if len(domains) > 1:
         lines += ["", "Users shared by two domains"]
-        lines += [
-            f"  {a} and {b}: {card['overlap'][a][b]:,}"
-            for a, b in combinations(domains, 2)
-            if card["overlap"][a][b]
-        ]
+        pairs = sorted(
+            ((card["overlap"][a][b], a, b) for a, b in combinations(domains, 2)), reverse=True
+        )
+        shared = [(n, a, b) for n, a, b in pairs if n]
+        lines += [f"  {a} and {b}: {n:,}" for n, a, b in shared[:SHOWN_PAIRS]] or ["  none"]
+        if len(shared) > SHOWN_PAIRS:
+            lines.append(f"  and {len(shared) - SHOWN_PAIRS:,} smaller ones, in card.json")
     lines += ["", "Dropped"]
     lines += [f"  {n:,} rows: {reason}" for reason, n in card["dropped"].items()] or ["  nothing"]
     lines += ["", "Leak checks"]

@@ -1,0 +1,1 @@
+"""A/B tests on logs: exposure, differences with intervals, variance reduction, power."""

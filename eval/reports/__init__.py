@@ -1,0 +1,1 @@
+"""Reports: tables, plots, Markdown and one HTML page that opens offline."""

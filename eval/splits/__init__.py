@@ -1,0 +1,1 @@
+"""Splitting a log for an honest test: protocols, leak checks, twin items."""

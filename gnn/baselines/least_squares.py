@@ -1,0 +1,98 @@
+"""One half-step of alternating least squares for implicit feedback, for many rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+__all__ = ["solve_rows"]
+
+# Floats of a batch of gathered vectors or of systems: 2^23 are 32 MB.
+BATCH_FLOATS = 1 << 23
+
+
+@torch.no_grad()
+def solve_rows(
+    matrix: sp.csr_matrix,
+    factors: torch.Tensor,
+    *,
+    unobserved_weight: float,
+    regularization: float,
+    exponent: float,
+) -> torch.Tensor:
+    """Return the factors of the rows that are best for given factors of the columns.
+
+    Row u solves (Σ_i∈u v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u v_i with λ_u = λ (n_u + α
+    m)^ν, n_u its entries and m the number of columns.
+
+    Rows are batched by length. With G = α VᵀV = Q Λ Qᵀ, a row with fewer entries than dimensions
+    is solved in the space of its entries, exactly: w = M V_uᵀ (I + V_u M V_uᵀ)^-1 1 with M = Q (Λ +
+    λ_u)^-1 Qᵀ. So a row costs O(n_u² d + n_u³) or O(n_u d² + d³), whichever is less.
+
+    Parameters
+    ----------
+    matrix
+        Binary CSR [n, m].
+    factors
+        float32 [m, d].
+    unobserved_weight, regularization, exponent
+        α, λ and ν.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 [n, d]; zeros for empty rows.
+    """
+    m, dim = factors.shape
+    values, basis = torch.linalg.eigh((unobserved_weight * (factors.T @ factors)).double())
+    rotated = factors @ basis.float()
+    lengths = np.diff(matrix.indptr)
+    result = torch.zeros(len(lengths), dim)
+    padded = torch.cat([rotated, torch.zeros(1, dim)])
+    diagonal = values.clamp(min=0.0).float()
+    for rows, places in _batches(matrix, lengths, dim):
+        entries = padded[places]  # [b, l, d]; padding is a vector of zeros.
+        ridge = regularization * (lengths[rows] + unobserved_weight * m) ** exponent
+        inner = diagonal + torch.from_numpy(ridge.astype(np.float32)).unsqueeze(1)  # [b, d]
+        if places.shape[1] < dim:
+            shrunk = entries / inner.unsqueeze(1)
+            system = entries @ shrunk.transpose(1, 2)
+            system.diagonal(dim1=1, dim2=2).add_(1.0)
+            weights = _solve(system, torch.ones(*places.shape, 1))
+            solution = (shrunk * weights).sum(1)
+        else:
+            system = entries.transpose(1, 2) @ entries
+            system.diagonal(dim1=1, dim2=2).add_(inner)
+            solution = _solve(system, entries.sum(1).unsqueeze(2)).squeeze(2)
+        result[torch.from_numpy(rows)] = solution
+    return result @ basis.float().T
+
+
+def _solve(system: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return torch.cholesky_solve(right, torch.linalg.cholesky(system))
+
+
+def _batches(
+    matrix: sp.csr_matrix, lengths: np.ndarray, dim: int
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yield row numbers [b] of similar length and their columns [b, l], padded with m."""
+    m = matrix.shape[1]
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    low = 0
+    while low < len(order):
+        # The longest of the batch sets its width; allow up to an eighth more than the shortest.
+        limit = max(lengths[order[low]] * 9 // 8, lengths[order[low]] + 1)
+        same = int(np.searchsorted(lengths[order], limit, side="right"))
+        width = int(limit)
+        size = max(1, BATCH_FLOATS // (width * dim + min(width, dim) ** 2))
+        rows = order[low : min(same, low + size)]
+        width = int(lengths[rows[-1]])
+        within = np.arange(width)
+        valid = within < lengths[rows, None]
+        place = np.minimum(matrix.indptr[rows, None] + within, len(matrix.indices) - 1)
+        yield rows, torch.from_numpy(np.where(valid, matrix.indices[place], m).astype(np.int64))
+        low += len(rows)
