@@ -170,9 +170,7 @@ def test_explore(home, graph):
 
 
 def test_compare_with_lists_of_another_system(home, model, data):
-    interest(
-        "recommend", "model", "--users", "data/test.csv", "--out", "theirs.csv", cwd=home
-    )
+    interest("recommend", "model", "--users", "data/test.csv", "--out", "theirs.csv", cwd=home)
     out = interest(
         "compare", "--train", "data/train.csv", "--valid", "data/valid.csv",
         "--test", "data/test.csv", "--items", "data/items.csv", "--encoder", "hashing",
@@ -228,9 +226,7 @@ def test_bad_input_says_where_and_what_to_do(home, text, wanted):
 
 def test_quarantine(home):
     (home / "bad.csv").write_text("user_id,item_id\nann,1\n,2\nbob,1\n")
-    out = interest(
-        "build", "bad.csv", "--on-bad-rows", "quarantine", "--out", "kept", cwd=home
-    )
+    out = interest("build", "bad.csv", "--on-bad-rows", "quarantine", "--out", "kept", cwd=home)
     assert "1 bad rows were set aside" in out
     assert (home / "bad.csv.quarantine.csv").exists() or "quarantine" in out
 
