@@ -93,14 +93,14 @@ class BPRMF(Model):
             order = generator.permutation(edges.nnz)
             for low in range(0, len(order), config.batch_size):
                 batch = order[low : low + config.batch_size]
-                user = users[torch.from_numpy(edges.row[batch].astype(np.int64))]
+                # index_select, not [rows]: its gradient is summed in a fixed order.
+                user = users.index_select(0, torch.from_numpy(edges.row[batch].astype(np.int64)))
                 good = torch.from_numpy(edges.col[batch].astype(np.int64))
                 bad = torch.from_numpy(sampler.draw(edges.col[batch], generator))
-                positive, negative = items[good], items[bad]
-                loss = bpr_loss(
-                    (user * positive).sum(1) + bias[good], (user * negative).sum(1) + bias[bad]
-                )
-                used = (user, positive, negative, bias[good], bias[bad])
+                positive, negative = items.index_select(0, good), items.index_select(0, bad)
+                up, down = bias.index_select(0, good), bias.index_select(0, bad)
+                loss = bpr_loss((user * positive).sum(1) + up, (user * negative).sum(1) + down)
+                used = (user, positive, negative, up, down)
                 norm = torch.stack([part.square().sum() for part in used]).sum()
                 optimizer.zero_grad()
                 (loss + config.regularization * norm / (2 * len(batch))).backward()

@@ -123,10 +123,10 @@ class BiTGCFNetwork:
             place = torch.from_numpy(np.flatnonzero(domain == number))
             u = torch.from_numpy(user.astype(np.int64))[place]
             i = torch.from_numpy(item.astype(np.int64))[place]
-            scores.append((users[u] * items[i]).sum(1))
+            scores.append((users.index_select(0, u) * items.index_select(0, i)).sum(1))
             places.append(place)
-            norms.append(self.parameters[f"users.{number}"][u].square().sum())
-            norms.append(self.parameters[f"items.{number}"][i].square().sum())
+            norms.append(self.parameters[f"users.{number}"].index_select(0, u).square().sum())
+            norms.append(self.parameters[f"items.{number}"].index_select(0, i).square().sum())
         return (torch.cat(scores), torch.cat(places)), torch.stack(norms).sum()
 
     def _convolved(

@@ -99,11 +99,16 @@ class LightGCN(Model):
                 user = torch.from_numpy(edges.row[batch].astype(np.int64))
                 positive = torch.from_numpy(edges.col[batch].astype(np.int64) + n_users)
                 negative = torch.from_numpy(sampler.draw(edges.col[batch], generator) + n_users)
+                # index_select, not [rows]: its gradient is summed in a fixed order.
                 final = propagate()
-                loss = bpr_loss(
-                    (final[user] * final[positive]).sum(1), (final[user] * final[negative]).sum(1)
+                person, liked, other = (
+                    final.index_select(0, r) for r in (user, positive, negative)
                 )
-                norm = sum(embedding[rows].square().sum() for rows in (user, positive, negative))
+                loss = bpr_loss((person * liked).sum(1), (person * other).sum(1))
+                norm = sum(
+                    embedding.index_select(0, rows).square().sum()
+                    for rows in (user, positive, negative)
+                )
                 penalty = config.regularization * norm / (2 * len(batch))
                 optimizer.zero_grad()
                 (loss + penalty).backward()
