@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/.installed-dev ## run every notebook
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 -p no:doctest notebooks
+	$(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

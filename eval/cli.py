@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eval.cli_bench import app as bench_app
 from eval.cli_logs import app as logs_app
 from gnn.cli import app as gnn_app
 from graphgen.cli import app as graphgen_app
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(graphgen_app)
 app.add_typer(gnn_app)
 app.add_typer(logs_app)
+app.add_typer(bench_app, name="bench")
 
 
 def main() -> None:
