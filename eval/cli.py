@@ -144,7 +144,25 @@ def evaluate(
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", help="Column of the truth that makes slices; default: setting."),
+        typer.Option(
+            "--by",
+            help="Column of the truth that makes slices (default: setting), or, with --graph, "
+            "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
+    ] = None,
+    sampled: Annotated[
+        int | None,
+        typer.Option(
+            help="Also sampled metrics, against so many negatives a user; they are saved beside "
+            "the report."
+        ),
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Also sampled metrics, against the negatives of this file.")
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
@@ -154,12 +172,20 @@ def evaluate(
     \b
     interest evaluate recs.csv --truth test.csv -k 20 --graph graph/ --out report/
     interest evaluate model/ --truth test.csv -k 10 -k 20 --out report/
+    interest evaluate model/ --truth test.csv --graph graph/ --by activity --out report/
     """
     from eval.evaluator import evaluate as judge
+    from eval.negatives import sample_negatives, write_negatives
     from graphgen.graph import load_graph
     from graphgen.log import read_log
     from graphgen.tables import read_users
 
+    known = load_graph(graph) if graph else None
+    rows = read_log(*truth, columns=parse_columns(column))
+    if sampled is not None:
+        negatives = out.with_name(f"{out.name}.negatives.parquet")
+        write_negatives(sample_negatives(rows, graph=known, n=sampled, seed=seed), negatives)
+        say(f"The negatives are in {negatives}; --negatives reads them again.")
     system: Any = recommendations
     if (Path(recommendations) / "model.json").exists():
         from gnn.persistence import load_model
@@ -167,9 +193,11 @@ def evaluate(
         system = load_model(recommendations)
     result = judge(
         system,
-        read_log(*truth, columns=parse_columns(column)),
+        rows,
         k=k or [20],
-        graph=load_graph(graph) if graph else None,
+        graph=known,
+        metrics=metrics.split(",") if metrics else None,
+        negatives=negatives,
         by=by,
         users=read_users(*users) if users else None,
         seed=seed,
