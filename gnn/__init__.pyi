@@ -1,5 +1,5 @@
 from .base import Model as Model
-from .base import Monitor as Monitor
+from .fitting import Monitor as Monitor
 from .persistence import load_model as load_model
 from .registry import MODELS as MODELS
 from .registry import make_model as make_model

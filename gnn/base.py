@@ -6,14 +6,15 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch
+from gnn.data import TrainingData, UserBatch, history_matrix
+from gnn.fitting import FitOptions, Monitor
 from gnn.requirements import check_requirements
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
@@ -24,31 +25,12 @@ from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["FitOptions", "Model", "Monitor"]
+__all__ = ["Model"]
 
 logger = logging.getLogger(__name__)
 
 # float32 scores held at once: 2^22 are 16 MB, which stays near the last-level cache.
 BLOCK_SCORES = 1 << 22
-
-
-class Monitor(Protocol):
-    """Validation during training: rows that are never trained on, and a figure to raise."""
-
-    truth: InteractionLog
-
-    def __call__(self, model: Model) -> float:
-        """Return the validation metric of the model as it stands; higher is better."""
-        ...
-
-
-class FitOptions(Settings):
-    """How one call of `fit` runs; nothing in here changes what is learned."""
-
-    checkpoint: Path | None = None
-    """Folder to write resumable state to, and to resume from."""
-    progress: bool = False
-    """Show progress bars."""
 
 
 class Model(ABC):
@@ -348,7 +330,7 @@ class Model(ABC):
         if (index < 0).any():
             rows = sp.diags((index >= 0).astype(np.float32)) @ rows
         if history is not None and len(history):
-            rows = rows.maximum(_history_matrix(data, ids, history))
+            rows = rows.maximum(history_matrix(data, ids, history))
         rows = sp.csr_matrix(rows, dtype=np.float32)
         rows.eliminate_zeros()
         keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
@@ -411,22 +393,3 @@ class Model(ABC):
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
         return f"{type(self).__name__}({state})"
-
-
-def _history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> sp.csr_matrix:
-    """Return CSR [len(ids), n_items] of the rows of `history`, those of unknown items left out."""
-    frame = history.frame
-    place = pd.Index(ids).get_indexer(frame[USER_ID])
-    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
-        if domain not in data.items:
-            continue
-        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
-        rows.append(part["place"].to_numpy()[item >= 0])
-        columns.append(item[item >= 0] + data.span(domain).start)
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    matrix = sp.csr_matrix(
-        (np.ones(len(row), np.float32), (row, column)), shape=(len(ids), data.n_items)
-    )
-    matrix.data[:] = 1.0
-    return matrix

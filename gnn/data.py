@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTERACTS, SIMILAR, USER
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, USER, USER_ID
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["TrainingData", "UserBatch"]
+__all__ = ["TrainingData", "UserBatch", "history_matrix"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,25 @@ class UserBatch:
 
     def __len__(self) -> int:
         return len(self.index)
+
+
+def history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> sp.csr_matrix:
+    """Return CSR [len(ids), n_items] of the rows of `history`, those of unknown items left out."""
+    frame = history.frame
+    place = pd.Index(ids).get_indexer(frame[USER_ID])
+    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
+        if domain not in data.items:
+            continue
+        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
+        rows.append(part["place"].to_numpy()[item >= 0])
+        columns.append(item[item >= 0] + data.span(domain).start)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    matrix = sp.csr_matrix(
+        (np.ones(len(row), np.float32), (row, column)), shape=(len(ids), data.n_items)
+    )
+    matrix.data[:] = 1.0
+    return matrix
 
 
 def _csr(

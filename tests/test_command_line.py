@@ -224,6 +224,62 @@ def test_bad_input_says_where_and_what_to_do(home, text, wanted):
     assert not (home / "never").exists()
 
 
+def test_sampled_metrics_stand_beside_the_full_ones(home, model):
+    arguments = ["evaluate", "model", "--truth", "data/test.csv", "--graph", "graph"]
+    interest(*arguments, "--sampled", 50, "--out", "sampled", cwd=home)
+    interest(*arguments, "--negatives", "sampled.negatives.parquet", "--out", "again", cwd=home)
+    tables = [pd.read_csv(home / out / "metrics.csv") for out in ("sampled", "again")]
+    for table in tables:
+        assert {"ndcg@20", "sampled-ndcg@20"} <= set(table.metric)
+    pd.testing.assert_series_equal(tables[0].value, tables[1].value)
+
+
+def test_slices_by_what_the_graph_knows(home, model):
+    out = interest(
+        "evaluate", "model", "--truth", "data/test.csv", "--graph", "graph", "--by", "activity",
+        "--metrics", "recall,ndcg", "--out", "by_activity", cwd=home,
+    )  # fmt: skip
+    assert "activity" in out
+
+
+def test_split_writes_parts_and_a_card(home, data):
+    out = interest("split", "data/train.csv", "--protocol", "temporal", "--out", "parts", cwd=home)
+    assert "Leak checks" in out
+    assert "FAILED       no later edge" not in out
+    card = json.loads((home / "parts" / "card.json").read_text())
+    assert card["schema_version"] == 1
+    train, test = (
+        pd.read_csv(home / "parts" / f"{part}.csv", parse_dates=["timestamp"])
+        for part in ("train", "test")
+    )
+    assert train.timestamp.max() <= test.timestamp.min()
+
+
+def test_split_of_an_unknown_protocol_names_the_near_miss(home, data):
+    out = interest(
+        "split", "data/train.csv", "--protocol", "tempral", "--out", "x", cwd=home, status=2
+    )
+    assert "did you mean 'temporal'?" in out
+
+
+def test_abtest_and_power(home):
+    generator = np.random.default_rng(0)
+    n = 4000
+    users = np.arange(n)
+    variant = np.where(users % 2, "B", "A")
+    bought = generator.random(n) < np.where(users % 2, 0.30, 0.20)
+    event = np.where(bought, "purchase", "exposure")
+    pd.DataFrame({"user_id": users, "item_id": "page", "variant": variant, "event": event}).to_csv(
+        home / "ab.csv", index=False
+    )
+    out = interest("abtest", "ab.csv", "--conversion", "purchase", "--out", "ab.json", cwd=home)
+    assert "A" in out and "B" in out
+    assert (home / "ab.json").exists()
+    assert "users in each group" in interest(
+        "power", "--baseline", "0.2", "--effect", "0.1", cwd=home
+    )
+
+
 def test_quarantine(home):
     (home / "bad.csv").write_text("user_id,item_id\nann,1\n,2\nbob,1\n")
     out = interest("build", "bad.csv", "--on-bad-rows", "quarantine", "--out", "kept", cwd=home)

@@ -10,8 +10,9 @@ import numpy as np
 import pydantic
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.losses import bpr_loss
 from gnn.sampling import NegativeSampler
 from gnn.scoring import cold_last

@@ -10,9 +10,10 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.baselines.ials import IALSConfig, alternate, fold_in
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 
 __all__ = ["BridgeRidge", "BridgeRidgeConfig", "ridge_map"]
 

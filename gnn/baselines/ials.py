@@ -10,9 +10,10 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.baselines.least_squares import solve_rows
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 

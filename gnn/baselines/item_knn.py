@@ -10,8 +10,9 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.propagation import inverse_power
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from graphgen.config import Config

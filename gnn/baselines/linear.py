@@ -11,8 +11,9 @@ import scipy.sparse as sp
 import torch
 from scipy.linalg import lapack
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.memory import require_memory
 from graphgen.config import Config
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 
 __all__ = ["Popularity"]
 

@@ -10,8 +10,9 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.linear_filter import LinearFilter
 from gnn.memory import require_memory
 from gnn.propagation import inverse_power, normalized_adjacency

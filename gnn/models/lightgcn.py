@@ -11,8 +11,9 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.losses import bpr_loss
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sampling import NegativeSampler

@@ -12,8 +12,9 @@ import scipy.sparse as sp
 import torch
 from torch.nn.functional import normalize
 
-from gnn.base import FitOptions, Model, Monitor
+from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions, Monitor
 from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
