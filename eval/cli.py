@@ -1,13 +1,14 @@
-"""The command line: its root, and the commands that judge: train, evaluate, compare, demo."""
+"""The command line: its root, and the commands that go the whole way: train, demo."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from eval.cli_bench import app as bench_app
+from eval.cli_judge import app as judge_app
 from eval.cli_logs import app as logs_app
 from gnn.cli import app as gnn_app
 from graphgen.cli import app as graphgen_app
@@ -23,12 +24,7 @@ from graphgen.console import (
     say,
 )
 
-if TYPE_CHECKING:
-    from eval.experiment import SystemRun
-
 __all__ = ["app", "main"]
-
-DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 app = typer.Typer(
     name="interest",
@@ -40,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(graphgen_app)
 app.add_typer(gnn_app)
+app.add_typer(judge_app)
 app.add_typer(logs_app)
 app.add_typer(bench_app, name="bench")
 
@@ -118,209 +115,6 @@ def train(
     if measured:
         say(f"Best validation NDCG@20: {max(measured):.4f}")
     next_step(f"interest recommend {out} --users users.txt -k 20 --out recs.csv")
-
-
-@app.command()
-def evaluate(
-    recommendations: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECS",
-            help="Recommendations of any system (CSV, Parquet), or a model folder, which also "
-            "gives the exact AUC.",
-        ),
-    ],
-    truth: Annotated[
-        list[str], typer.Option("--truth", help="What users really did; PATH#column=value works.")
-    ],
-    out: OutOption,
-    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
-    graph: Annotated[
-        Path | None,
-        typer.Option(help="The graph trained on: adds diversity, novelty, cold and warm users."),
-    ] = None,
-    users: Annotated[
-        list[str] | None, typer.Option("--users", help="User table with a group column.")
-    ] = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--by",
-            help="Column of the truth that makes slices (default: setting), or, with --graph, "
-            "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
-        ),
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
-    ] = None,
-    sampled: Annotated[
-        int | None,
-        typer.Option(
-            help="Also sampled metrics, against so many negatives a user; they are saved beside "
-            "the report."
-        ),
-    ] = None,
-    negatives: Annotated[
-        Path | None, typer.Option(help="Also sampled metrics, against the negatives of this file.")
-    ] = None,
-    column: ColumnOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    r"""Score recommendations by what users really did.
-
-    \b
-    interest evaluate recs.csv --truth test.csv -k 20 --graph graph/ --out report/
-    interest evaluate model/ --truth test.csv -k 10 -k 20 --out report/
-    interest evaluate model/ --truth test.csv --graph graph/ --by activity --out report/
-    """
-    from eval.evaluator import evaluate as judge
-    from eval.negatives import sample_negatives, write_negatives
-    from graphgen.graph import load_graph
-    from graphgen.log import read_log
-    from graphgen.tables import read_users
-
-    known = load_graph(graph) if graph else None
-    rows = read_log(*truth, columns=parse_columns(column))
-    if sampled is not None:
-        negatives = out.with_name(f"{out.name}.negatives.parquet")
-        write_negatives(sample_negatives(rows, graph=known, n=sampled, seed=seed), negatives)
-        say(f"The negatives are in {negatives}; --negatives reads them again.")
-    system: Any = recommendations
-    if (Path(recommendations) / "model.json").exists():
-        from gnn.persistence import load_model
-
-        system = load_model(recommendations)
-    result = judge(
-        system,
-        rows,
-        k=k or [20],
-        graph=known,
-        metrics=metrics.split(",") if metrics else None,
-        negatives=negatives,
-        by=by,
-        users=read_users(*users) if users else None,
-        seed=seed,
-        progress=True,
-        name=Path(recommendations).name,
-    )
-    result.save(out)
-    say(result.to_markdown())
-    say(f"\nThe report is in {out}; open {out / 'report.html'}.")
-
-
-@app.command()
-def compare(
-    train: Annotated[
-        list[str], typer.Option("--train", help="Interactions to train on; repeatable.")
-    ],
-    test: Annotated[list[str], typer.Option("--test", help="Rows to judge by; repeatable.")],
-    out: OutOption,
-    valid: Annotated[
-        list[str] | None, typer.Option("--valid", help="Rows to choose on; repeatable.")
-    ] = None,
-    items: Annotated[
-        list[str] | None, typer.Option("--items", help="Items: item_id, domain, title, text.")
-    ] = None,
-    models: Annotated[
-        str, typer.Option(help="Comma-separated; as `interest models` lists them.")
-    ] = DEFAULT_MODELS,
-    recs: Annotated[
-        list[str] | None,
-        typer.Option("--recs", help="Another system's recommendations, NAME=PATH; repeatable."),
-    ] = None,
-    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option("--by", help="Column of the test rows that makes slices; default: setting."),
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="System to test the others against; default: the best.")
-    ] = None,
-    encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
-    min_rating: Annotated[
-        float | None, typer.Option(help="Train and judge on what is rated at least this.")
-    ] = None,
-    column: ColumnOption = None,
-    config: ConfigOption = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
-    ] = None,
-    seed: SeedOption = 0,
-) -> None:
-    r"""Train several models on the same rows and compare them, with intervals and tests.
-
-    \b
-    interest compare --train train.csv --valid valid.csv --test test.csv --items items.csv \\
-        --models popularity,item-knn,interest-gnn --out report/
-    interest compare --train log.csv#split=train --test log.csv#split=test \\
-        --recs theirs=recs.csv --models interest-gnn --out report/
-    """
-    from eval.experiment import compare as run_comparison
-    from graphgen.build import build_graph
-    from graphgen.errors import ConfigError
-    from graphgen.log import read_log
-    from graphgen.tables import read_items
-
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    others = dict(entry.partition("=")[::2] for entry in recs or [])
-    if not names and not others:
-        raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
-    settings = _model_settings(config, set_, names)
-    columns = parse_columns(column)
-
-    def read(sources: list[str]) -> Any:
-        return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
-
-    graph = build_graph(
-        read(train), read_items(*items) if items else None, encoder=encoder, progress=True
-    )
-    experiment = run_comparison(
-        graph,
-        read(test),
-        names,
-        valid=read(valid) if valid else None,
-        recommendations=others,
-        settings=settings,
-        k=k or [20],
-        by=by,
-        baseline=baseline,
-        seed=seed,
-        progress=True,
-        on_run=_say_run,
-    )
-    experiment.save(out)
-    say(experiment.to_markdown())
-    say(f"\nThe report is in {out}; open {out / 'report.html'}.")
-
-
-def _model_settings(
-    config: Path | None, assignments: list[str] | None, names: list[str]
-) -> dict[str, dict[str, Any]]:
-    """Return settings by model, from TOML tables and ``MODEL.NAME=VALUE``."""
-    from gnn.registry import model_class
-    from graphgen.config import parse_assignments, read_toml
-    from graphgen.errors import ConfigError
-
-    settings: dict[str, dict[str, Any]] = read_toml(config) if config else {}
-    for key, value in parse_assignments(assignments or []).items():
-        model, dot, name = key.partition(".")
-        if not dot:
-            raise ConfigError(f"--set is written MODEL.NAME=VALUE here; got {key!r}.")
-        settings.setdefault(model, {})[name] = value
-    for model, values in settings.items():
-        if model not in names:
-            raise ConfigError(f"There are settings for {model!r}, which is not compared.")
-        model_class(model).Config.make(values)
-    return settings
-
-
-def _say_run(name: str, run: SystemRun) -> None:
-    say(
-        f"{name}: fitted in {run.fit_seconds:,.1f} s, ranked in {run.score_seconds:,.1f} s, "
-        f"peak memory {run.peak_megabytes / 1000:,.2f} GB"
-    )
 
 
 @app.command()

@@ -42,7 +42,7 @@ def split(
 
     \b
     interest split log.csv --protocol temporal --out split/
-    interest split log.csv --protocol cold-user --set share=0.2 --drop-twins --out split/
+    interest split log.csv --protocol cold-user --set test=0.2 --drop-twins --out split/
     """
     from eval.splits.card import write_split
     from eval.splits.protocols import make_split

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.catalogue import GraphContext, user_groups
+from eval.equity import ExposureTally, fairness_by_attribute
 from eval.inputs import read_truth
 from eval.metrics.classification import AUC
 from eval.metrics.links import LinkMetric
 from eval.metrics.registry import sampled_metrics, select_metrics
 from eval.negatives import NegativeTable
+from eval.records import records
+from eval.reports.tables import headline
 from eval.result import EvaluationResult, summarise
+from eval.scorer_links import evaluate_scorer_links
 from eval.sources import ListSource, Scorer, ScorerSource, Source
-from eval.tally import Tally
+from eval.tally import REASONS, Tally
 from graphgen.errors import ConfigError
 from graphgen.progress import progress_bar
 from graphgen.schema import USER_ID
@@ -31,6 +35,8 @@ __all__ = ["EvaluationResult", "Scorer", "evaluate"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_K = 20
+# What user groups are compared in.
+FAIRNESS = ("recall", "ndcg", "auc")
 
 
 def evaluate(
@@ -44,6 +50,8 @@ def evaluate(
     metrics: Iterable[str] | None = None,
     item_features: Mapping[str, Any] | None = None,
     negatives: Any = None,
+    valid: Any = None,
+    providers: Any = None,
     bootstrap: int = 1000,
     seed: int = 0,
     chunk_bytes: int = 32 * 2**20,
@@ -73,7 +81,9 @@ def evaluate(
         ``activity``, ``popularity``, ``source_domain``, ``domain_count`` and ``overlap_share``
         (see `eval.slices`).
     users
-        UserTable or DataFrame with user_id and group: adds a slice per group.
+        UserTable or DataFrame with user_id and group: adds a slice per group. Groups are compared
+        (as are cold and warm users, and the slices by activity and domain count) in
+        ``meta["fairness"]``.
     metrics
         Names such as ``["recall", "ndcg", "auc"]``; default all that can be computed but the
         global ``roc-auc`` and ``pr-auc``, which take as long again.
@@ -82,8 +92,15 @@ def evaluate(
     negatives
         DataFrame or path of fixed negatives (see `eval.sample_negatives`): adds the metrics named
         ``sampled-...`` beside the full ones. For a scorer only.
+    valid
+        Rows of the form of `truth` to choose on: adds accuracy and F1 at the threshold chosen
+        on them, and calibration (see `eval.scorer_links`), as ``meta["links"]``. For a scorer only;
+        it scores up to 2,000 users of each domain of both once more.
+    providers
+        DataFrame or path with domain, item_id and provider: adds the exposure that each gets
+        against what it merits, as ``meta["providers"]``.
     bootstrap
-        Replicates of the intervals; 0 for none.
+        Replicates of the intervals; 0 for none, and for no comparison of groups.
     seed
         Seed of ties and of the bootstrap.
     chunk_bytes
@@ -141,6 +158,7 @@ def evaluate(
     else:
         source = ListSource(recommendations, context, seed=seed)
     source.check(relevant)
+    shown = None if providers is None else ExposureTally(providers, max(ks))
 
     tally = Tally(chosen, ks)
     n_units = sum(len(domain.user_ids) for domain in relevant.domains)
@@ -148,8 +166,12 @@ def evaluate(
         for domain in relevant.domains:
             advance(0, domain.domain)
             catalogue, codes = source.open(domain)
+            if shown is not None:
+                shown.open(domain.domain, source.items, codes)
             for block in source.blocks(domain, codes, max(ks)):
                 tally.add(domain, relevant.slices, catalogue, codes, block)
+                if shown is not None:
+                    shown.add(domain.domain, block.items)
                 advance(block.stop - block.start, domain.domain)
             tally.close(domain.domain, catalogue, source.histogram)
     per_user = tally.per_user()
@@ -178,9 +200,28 @@ def evaluate(
         },
         "provenance": provenance(),
     }
+    result = EvaluationResult(name, per_user, summary, meta)
+    if shown is not None:
+        meta["providers"] = {"k": max(ks), "rows": records(shown.table())}
+    if bootstrap:
+        compared = headline(result.metrics, FAIRNESS)
+        fairness, notes = fairness_by_attribute(result, compared, bootstrap=bootstrap, seed=seed)
+        meta["fairness"] = records(fairness)
+        meta["notes"] += notes
+    if valid is not None and isinstance(recommendations, Scorer):
+        meta["links"] = evaluate_scorer_links(
+            recommendations,
+            truth,
+            valid,
+            negatives=negatives,
+            bootstrap=min(bootstrap, 200),
+            seed=seed,
+        )
+    elif valid is not None:
+        meta["not_computed"]["links"] = REASONS["scores"]
     for note in meta["notes"]:
         logger.info("%s: %s", name, note)
-    return EvaluationResult(name, per_user, summary, meta)
+    return result
 
 
 def _lengths(k: Any) -> tuple[int, ...]:

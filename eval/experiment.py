@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from eval.evaluator import evaluate
 from eval.holdout import hold_out
 from eval.memory import PeakMemory
 from eval.monitoring import ValidationMonitor
+from eval.records import records
 from eval.result import EvaluationResult
+from eval.single_domain import SeparateModels, migration_table, only_domain
 from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.graph import InterestGraph
@@ -25,6 +28,9 @@ from graphgen.log import InteractionLog
 __all__ = ["Experiment", "SystemRun", "compare", "train"]
 
 logger = logging.getLogger(__name__)
+
+# What is added to the name of a model that was trained in each domain on that domain alone.
+ALONE = "alone"
 
 
 def train(
@@ -171,6 +177,8 @@ def compare(
     k: int | Sequence[int] = 20,
     by: Sequence[str] | None = None,
     baseline: str | None = None,
+    single_domain: Sequence[str] | None = None,
+    users: Any = None,
     seed: int = 0,
     bootstrap: int = 1000,
     progress: bool = False,
@@ -196,6 +204,12 @@ def compare(
         As in `eval.evaluate`.
     baseline
         System that the others are tested against; None tests against the best of the rest.
+    single_domain
+        Systems that see the target domain only: models, each trained once more in every test
+        domain on that domain alone (shown as ``NAME alone``), or names of `recommendations`. The
+        gain of the others over the best of these is ``comparison.meta["migration"]``.
+    users
+        UserTable or DataFrame with user_id and group, as in `eval.evaluate`.
     seed
         Of training, ties and intervals.
     progress
@@ -207,25 +221,34 @@ def compare(
     -------
     Experiment
     """
+    lists = dict(recommendations or {})
     runs: dict[str, SystemRun] = {}
-    for name in models:
+
+    def fit(name: str, domain: str | None = None) -> Model:
+        return train(
+            graph if domain is None else only_domain(graph, domain),
+            name,
+            settings=(settings or {}).get(name),
+            valid=valid if domain is None or valid is None else valid.where(domain=domain),
+            seed=seed,
+            progress=progress,
+        )
+
+    def fit_alone(name: str) -> SeparateModels:
+        return SeparateModels({domain: fit(name, domain) for domain in test.domains})
+
+    def run(name: str, make: Callable[[], Any]) -> None:
         with PeakMemory() as peak:
             started = time.perf_counter()
-            model = train(
-                graph,
-                name,
-                settings=(settings or {}).get(name),
-                valid=valid,
-                seed=seed,
-                progress=progress,
-            )
+            system = make()
             fitted = time.perf_counter()
             result = evaluate(
-                model,
+                system,
                 test,
                 k=k,
                 graph=graph,
                 by=by,
+                users=users,
                 bootstrap=bootstrap,
                 seed=seed,
                 progress=progress,
@@ -236,29 +259,26 @@ def compare(
             fit_seconds=fitted - started,
             score_seconds=result.meta["seconds"]["ranking"],
             peak_megabytes=peak.megabytes,
-            model=model,
+            model=system if isinstance(system, Model) else None,
         )
         if on_run is not None:
             on_run(name, runs[name])
-    for name, table in (recommendations or {}).items():
-        with PeakMemory() as peak:
-            result = evaluate(
-                table,
-                test,
-                k=k,
-                graph=graph,
-                by=by,
-                bootstrap=bootstrap,
-                seed=seed,
-                progress=progress,
-                name=name,
-            )
-        runs[name] = SystemRun(
-            result,
-            score_seconds=result.meta["seconds"]["ranking"],
-            peak_megabytes=peak.megabytes,
-        )
-        if on_run is not None:
-            on_run(name, runs[name])
-    results = {name: run.result for name, run in runs.items()}
-    return Experiment(compare_results(results, baseline=baseline, seed=seed), runs)
+
+    for name in models:
+        run(name, partial(fit, name))
+    alone = []
+    for name in single_domain or ():
+        alone.append(name if name in lists else f"{name} {ALONE}")
+        if name not in lists:
+            run(alone[-1], partial(fit_alone, name))
+    for name, table in lists.items():
+        run(name, partial(_given, table))
+    results = {name: each.result for name, each in runs.items()}
+    comparison = compare_results(results, baseline=baseline, seed=seed)
+    if alone:
+        comparison.meta["migration"] = records(migration_table(results, alone, seed=seed))
+    return Experiment(comparison, runs)
+
+
+def _given(table: Any) -> Any:
+    return table

@@ -54,9 +54,9 @@ class LinkEvaluation:
 
     def save(self, path: str | Path) -> Path:
         """Write ``links.json``, ``links.csv`` and ``report.html``; the folder appears whole."""
+        from eval.records import records
+        from eval.reports.curves import link_plots
         from eval.reports.html import links_page
-        from eval.reports.plots import link_plots
-        from eval.reports.writing import records
 
         with atomic_directory(path) as folder:
             self.summary.to_csv(folder / "links.csv", index=False)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from eval.catalogue import GraphContext
 from eval.inputs import DomainTruth, read_table, read_truth
@@ -29,6 +30,7 @@ def sample_negatives(
     items: Mapping[str, Vocabulary] | None = None,
     *,
     graph: Any = None,
+    scorer: Any = None,
     n: int = 999,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -42,6 +44,8 @@ def sample_negatives(
         ``{domain: vocabulary}``; default the graph's catalogues.
     graph
         The graph trained on: what a user has seen in training is not drawn either.
+    scorer
+        A `Scorer`, in the place of both: its catalogues, without what it masks as seen.
     n
         Negatives per user and domain; fewer where the catalogue holds no more.
     seed
@@ -55,7 +59,7 @@ def sample_negatives(
     Raises
     ------
     InputError
-        If there is neither a graph nor items for a domain.
+        If there is neither a graph nor a scorer nor items for a domain.
     ConfigError
         If `n` is below 1.
 
@@ -72,13 +76,19 @@ def sample_negatives(
     parts = []
     for domain in read_truth(truth, ()).domains:
         name = domain.domain
-        vocabulary = (items or {}).get(name) or context.vocabulary(name)
+        vocabulary = (items or {}).get(name)
+        if vocabulary is None:
+            knows = scorer is not None and name in scorer.domains
+            vocabulary = scorer.items(name) if knows else context.vocabulary(name)
         if vocabulary is None:
             raise InputError(
                 f"No catalogue of domain {name!r} to draw from: pass `items` or `graph`."
             )
         codes = vocabulary.encode(domain.pair_item, missing="mark")
         seen = context.seen(name, domain.user_ids, vocabulary)
+        if scorer is not None:
+            masked = sp.csr_matrix(scorer.seen(domain.user_ids, domain=name), dtype=bool)
+            seen = masked if seen is None else sp.csr_matrix(seen + masked)
         keys = pd.util.hash_array(domain.user_ids).view(np.int64)
         step = max(1, BLOCK_SCORES // len(vocabulary))
         for start in range(0, len(domain.user_ids), step):

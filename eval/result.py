@@ -96,7 +96,7 @@ class EvaluationResult:
 
     def to_markdown(self, metrics: list[str] | None = None) -> str:
         """Return the summary as Markdown tables, one per slice."""
-        from eval.reports.tables import result_markdown
+        from eval.reports.markdown import result_markdown
 
         return result_markdown(self, metrics)
 

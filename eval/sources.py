@@ -83,6 +83,8 @@ class Source(Protocol):
 
     kind: str
     histogram: ScoreHistogram | None
+    items: Vocabulary
+    """Catalogue of the domain opened last."""
 
     def check(self, truth: Truth) -> None:
         """Raise if truth and recommendations cannot belong together."""
@@ -146,6 +148,7 @@ class ScorerSource:
             raise InputError(f"The scorer's catalogue of domain {truth.domain!r} is empty.")
         codes = np.asarray(items.encode(truth.pair_item, missing="mark"), dtype=np.int64)
         self.unknown += int((codes < 0).sum())
+        self.items = items
         self.catalogue = self.context.catalogue(truth.domain, items)
         self.histogram = ScoreHistogram() if self.want_links else None
         return self.catalogue, codes

@@ -242,6 +242,29 @@ def test_slices_by_what_the_graph_knows(home, model):
     assert "activity" in out
 
 
+def test_links_curves_groups_and_providers_are_part_of_the_report(home, model):
+    out = interest(
+        "evaluate", "model", "--truth", "data/test.csv", "--graph", "graph", "--valid",
+        "data/valid.csv", "--curves", "--users", "data/users.csv", "--providers", "category",
+        "--metrics", "recall,ndcg", "--out", "whole", cwd=home,
+    )  # fmt: skip
+    page = (home / "whole" / "report.html").read_text(encoding="utf-8")
+    for heading in ("Links, yes or no", "Fairness by group", "Providers"):
+        assert heading in out
+        assert heading in page
+    assert "ROC curve by domain" in page
+    assert "Reliability by domain" in page
+
+
+def test_gain_over_models_that_see_one_domain(home, data):
+    out = interest(
+        "compare", "--train", "data/train.csv", "--test", "data/test.csv", "--encoder", "none",
+        "--models", "popularity", "--single-domain", "item-knn", "--out", "gain", cwd=home,
+    )  # fmt: skip
+    assert "| item-knn alone |" in out
+    assert "## Migration gain" in out
+
+
 def test_split_writes_parts_and_a_card(home, data):
     out = interest("split", "data/train.csv", "--protocol", "temporal", "--out", "parts", cwd=home)
     assert "Leak checks" in out

@@ -75,7 +75,7 @@ class ABTest:
 
     def save(self, path: str | Path) -> Path:
         """Write ``abtest.json``, ``abtest.csv`` and ``report.md``; the folder appears whole."""
-        from eval.reports.writing import records
+        from eval.records import records
 
         with atomic_directory(path) as folder:
             self.table.to_csv(folder / "abtest.csv", index=False)

@@ -110,7 +110,9 @@ def group_fairness(
         for d, name in enumerate(domains)
     ]
     over_domains = mean_over_cells(stacked)
-    macro = _compare(over_domains, [str(g) for g in groups], columns, MACRO, n_users.sum(axis=0))
+    # A person in two domains counts once here.
+    people = np.bincount(np.unique(person * len(groups) + group) % len(groups))
+    macro = _compare(over_domains, [str(g) for g in groups], columns, MACRO, people)
     return pd.concat([macro, *parts], ignore_index=True)
 
 
@@ -259,7 +261,23 @@ def provider_fairness(
     per_item = table.merge(shown.groupby(key, as_index=False).sum(), how="left", on=key)
     per_item = per_item.merge(wanted.groupby(key, as_index=False).sum(), how="left", on=key)
     per_item = per_item.fillna({"exposure": 0.0, "merit": 0.0})
-    summed = per_item.groupby([DOMAIN, column], as_index=False).agg(
+    return provider_shares(per_item.rename(columns={column: "provider"}))
+
+
+def provider_shares(per_item: pd.DataFrame) -> pd.DataFrame:
+    """Sum exposure and merit of items by domain and provider, and turn both into shares.
+
+    Parameters
+    ----------
+    per_item
+        domain, provider, item_id, exposure, merit; one row per item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As in `provider_fairness`.
+    """
+    summed = per_item.groupby([DOMAIN, "provider"], as_index=False).agg(
         items=(ITEM_ID, "size"), exposure=("exposure", "sum"), merit=("merit", "sum")
     )
     for name in ("exposure", "merit"):
@@ -269,7 +287,6 @@ def provider_fairness(
     summed["ratio"] = np.divide(
         summed["exposure"].to_numpy(), merit, out=np.full(len(merit), np.nan), where=merit > 0
     )
-    summed = summed.rename(columns={column: "provider"})
     return summed.sort_values(
         [DOMAIN, "exposure", "provider"], ascending=[True, False, True], ignore_index=True
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,
     TIED,
@@ -23,7 +24,7 @@ from eval.result import MACRO
 if TYPE_CHECKING:
     from eval.comparison import Comparison
     from eval.links import LinkEvaluation
-    from eval.reports.plots import Plot
+    from eval.reports.drawing import Plot
     from eval.result import EvaluationResult
 
 __all__ = ["comparison_page", "links_page", "result_page"]
@@ -148,6 +149,14 @@ def _origin(meta: dict[str, object]) -> str:
     )
 
 
+def _sections(sections: Sequence[Section]) -> list[str]:
+    return [
+        f'<h2>{escape(section.title)}</h2><p class="soft">{escape(section.text)}</p>'
+        f"{table(section.header, section.rows)}"
+        for section in sections
+    ]
+
+
 def result_page(result: EvaluationResult, plots: Sequence[Plot]) -> str:
     """Return the report of one system."""
     head = headline(result.metrics)
@@ -169,6 +178,7 @@ def result_page(result: EvaluationResult, plots: Sequence[Plot]) -> str:
         parts.append(f"<h2>By domain, {escape(slice_title(name))}</h2>{table(header, rows)}")
         if name == result.slices[0]:
             parts.append(figures(plots))
+    parts += _sections(result_sections(meta))
     header, rows = by_slice(result, result.metrics)
     parts.append(f"<h2>Every metric, macro over domains</h2>{table(header, rows)}")
     remarks = _remarks(result)
@@ -206,6 +216,11 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         )
         if inner:
             parts.append(f"<details><summary>{escape(title)}, by domain</summary>{inner}</details>")
+    parts += _sections(comparison_sections(comparison.meta))
+    for name, result in comparison.results.items():
+        more = "".join(_sections(result_sections(result.meta)))
+        if more:
+            parts.append(f"<details><summary>More on {escape(name)}</summary>{more}</details>")
     header, rows = by_system(comparison, comparison.metrics, comparison.slices[0], MACRO)
     parts.append(
         "<details><summary>Every metric, macro over domains</summary>"

@@ -2,95 +2,36 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eval.metrics.registry import get_metric
+from eval.reports.curves import reliability_plot, roc_plot
+from eval.reports.drawing import (
+    COLOURS,
+    INK,
+    MARKERS,
+    MAX_TICKS,
+    Plot,
+    draw,
+    legend_above,
+    short,
+)
 from eval.reports.tables import column_title, headline, slice_title
 from eval.result import DOMAIN, MACRO, SLICE
 
 if TYPE_CHECKING:
     from eval.comparison import Comparison
-    from eval.links import LinkEvaluation
     from eval.result import EvaluationResult
 
-__all__ = ["Plot", "comparison_plots", "link_plots", "result_plots"]
+__all__ = ["comparison_plots", "result_plots"]
 
-# Drawn in this colour, then replaced by the text colour of the page, light or dark.
-INK: Final = "#010203"
-# Okabe and Ito, "Color universal design", without black and yellow; readable on both grounds.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
-DASHES: Final = ("-", "--", "-.", ":")
-MARKERS: Final = "osD^vPX*"
-# Inches at 96 px: as wide as a phone shows, so that text keeps its size there.
-WIDTH: Final = 3.7
 MAX_ROWS: Final = 16
-MAX_TICKS: Final = 5
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One picture: what it shows, in words, and the SVG.
-
-    Attributes
-    ----------
-    title
-        Heading.
-    text
-        One sentence that says how to read it; also the text for those who cannot see it.
-    svg
-        The ``<svg>`` element.
-    """
-
-    title: str
-    text: str
-    svg: str
-
-
-def draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
-    """Paint one pair of axes and return it as an SVG element.
-
-    `salt` makes the ids inside differ from those of the other pictures of the page.
-    """
-    settings: Any = {
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "grid.color": INK,
-        "grid.alpha": 0.15,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "legend.frameon": False,
-        "svg.hashsalt": salt,
-    }
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-        paint(axes)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    return svg.replace(INK, "currentColor")
 
 
 def _rows(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
@@ -130,34 +71,18 @@ def interval_plot(
             base = np.array([keys.index(key) for key in rows.index], dtype=float)
             _dots(axes, rows, base + offsets[series], series, name)
         names = [slice_title(k) if column == SLICE else k for k in keys]
-        axes.set_yticks(range(len(keys)), [_short(name) for name in names])
+        axes.set_yticks(range(len(keys)), [short(name) for name in names])
         axes.set_ylim(len(keys) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(label)
         if n > 1:
-            _legend_above(axes, n)
+            legend_above(axes, n)
 
     n_lines = len(keys) * max(1.0, 0.5 * len(tables))
     return draw(
         1.0 + 0.26 * n_lines + 0.2 * len(tables) * (len(tables) > 1), paint, f"{label} {column}"
     )
-
-
-def _legend_above(axes: Axes, n: int) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=min(n, 2),
-        fontsize=8,
-        handletextpad=0.3,
-        columnspacing=1.0,
-        borderaxespad=0.2,
-    )
-
-
-def _short(text: str, length: int = 20) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def bars(tables: dict[str, pd.DataFrame], slices: Sequence[str], label: str) -> str:
@@ -182,13 +107,13 @@ def bars(tables: dict[str, pd.DataFrame], slices: Sequence[str], label: str) -> 
                 error_kw={"ecolor": INK, "elinewidth": 1},
                 label=name,
             )
-        axes.set_yticks(range(len(slices)), [_short(slice_title(name)) for name in slices])
+        axes.set_yticks(range(len(slices)), [short(slice_title(name)) for name in slices])
         axes.set_ylim(len(slices) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(label)
         if n > 1:
-            _legend_above(axes, n)
+            legend_above(axes, n)
 
     lines = len(slices) * max(1.0, 0.55 * len(tables))
     return draw(0.9 + 0.3 * lines + 0.11 * len(tables) * (len(tables) > 1), paint, f"bars {label}")
@@ -219,13 +144,13 @@ def frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
                 marker=MARKERS[series % len(MARKERS)],
                 s=34,
                 zorder=3,
-                label=_short(str(name), 24),
+                label=short(str(name), 24),
             )
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        _legend_above(axes, len(points))
+        legend_above(axes, len(points))
 
     return draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
 
@@ -259,7 +184,7 @@ def comparison_plots(comparison: Comparison) -> list[Plot]:
     if curves:
         domain = next(iter(next(iter(curves.values()))))
         lines = {name: found[domain] for name, found in curves.items() if domain in found}
-        plots.append(_roc_plot(lines, f"ROC curve, {domain}"))
+        plots.append(roc_plot(lines, f"ROC curve, {domain}"))
     return plots
 
 
@@ -267,47 +192,14 @@ def result_plots(result: EvaluationResult) -> list[Plot]:
     """Draw the pictures of one system."""
     plots = _plots({result.name: result.summary}, result.metrics, result.slices, result.domains)
     if result.meta.get("curves"):
-        plots.append(_roc_plot(result.meta["curves"], "ROC curve by domain"))
-    return plots
-
-
-def _roc_plot(curves: dict[str, dict[str, list[float]]], title: str) -> Plot:
-    def paint(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=1, linestyle=":")
-        for series, (name, curve) in enumerate(list(curves.items())[: len(COLOURS)]):
-            axes.plot(
-                curve["fpr"],
-                curve["tpr"],
-                color=COLOURS[series],
-                linestyle=DASHES[series % len(DASHES)],
-                label=_short(name, 24),
-            )
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-        axes.set_xlabel("irrelevant links accepted")
-        axes.set_ylabel("relevant links accepted")
-        _legend_above(axes, len(curves))
-
-    text = "All links of a domain in one ranking; the dotted line is chance."
-    return Plot(title, text, draw(3.3 + 0.1 * min(len(curves), 7), paint, title))
-
-
-def link_plots(links: LinkEvaluation) -> list[Plot]:
-    """Draw the ROC and the reliability curve of labelled links."""
-    plots = [_roc_plot({"links": links.curves["roc"]}, "ROC curve")]
-    curve = links.curves.get("reliability")
-    if curve is not None:
-
-        def paint(axes: Axes) -> None:
-            axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=1, linestyle=":")
-            axes.plot(curve["predicted"], curve["observed"], color=COLOURS[0], marker=MARKERS[0])
-            axes.set_xlim(0, 1)
-            axes.set_ylim(0, 1)
-            axes.set_xlabel("predicted probability")
-            axes.set_ylabel("share that came true")
-
-        text = "On the dotted line a link given 80 % is there eight times in ten."
-        plots.append(Plot("Reliability", text, draw(3.3, paint, "reliability")))
+        plots.append(roc_plot(result.meta["curves"], "ROC curve by domain"))
+    curves = {
+        domain: found["curves"]["reliability"]
+        for domain, found in result.meta.get("links", {}).items()
+        if "reliability" in found.get("curves", {})
+    }
+    if curves:
+        plots.append(reliability_plot(curves, "Reliability by domain"))
     return plots
 
 
@@ -346,14 +238,15 @@ def _plots(
     if lift and get_metric(lift[0]).name == "popularity-lift":
         tables = {n: _pick(s, lift[0], **{DOMAIN: MACRO}) for n, s in summaries.items()}
         kept = [s for s in slices if any((t[SLICE] == s).any() for t in tables.values())]
-        plots.append(
-            Plot(
-                "Popularity lift by slice",
-                "How much more popular the lists are than what the users themselves had chosen; "
-                "0 is as popular.",
-                bars(tables, kept, column_title(lift[0])),
+        if kept:
+            plots.append(
+                Plot(
+                    "Popularity lift by slice",
+                    "How much more popular the lists are than what the users themselves had "
+                    "chosen; 0 is as popular.",
+                    bars(tables, kept, column_title(lift[0])),
+                )
             )
-        )
     diversity = _diversity(metrics)
     if diversity and main:
         points = _frontier_points(summaries, main[0], diversity, domains)

@@ -1,4 +1,4 @@
-"""Results as tables: which numbers to show, how to round them, and Markdown."""
+"""Results as tables: which numbers to show, and how to round them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eval.comparison import Comparison
     from eval.result import EvaluationResult
 
-__all__ = ["comparison_markdown", "headline", "result_markdown"]
+__all__ = ["by_domain", "by_slice", "by_system", "headline", "interval", "legend", "number"]
 
 MAIN_K = 20
 HEADLINE = ("recall", "ndcg", "hit-rate", "auc", "ild", "coverage", "novelty")
@@ -173,62 +173,3 @@ def legend(comparison: Comparison) -> str:
             else ""
         )
     )
-
-
-def result_markdown(result: EvaluationResult, metrics: Sequence[str] | None = None) -> str:
-    """Return the report of one system in Markdown."""
-    columns = list(metrics) if metrics is not None else result.metrics
-    head = headline(columns)
-    header, rows = by_slice(result, columns)
-    parts = [
-        f"# {result.name}",
-        "Macro over domains, with 95 % bootstrap intervals over users.",
-        markdown_table(header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]),
-    ]
-    for name in result.slices:
-        header, rows = by_domain(result, head, name)
-        parts += [
-            f"## By domain, {slice_title(name)}",
-            markdown_table(
-                header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]
-            ),
-        ]
-    return "\n\n".join([*parts, *_notes(result)]) + "\n"
-
-
-def comparison_markdown(
-    comparison: Comparison,
-    metrics: Sequence[str] | None = None,
-    slices: Sequence[str] | None = None,
-    domains: Sequence[str] | None = None,
-) -> str:
-    """Return the comparison in Markdown; None shows the headline metrics, or all."""
-    columns = list(metrics) if metrics is not None else headline(comparison.metrics)
-    if domains is None:
-        several = comparison.domains if len(comparison.domains) > 1 else []
-        domains = [MACRO, *several][: MAX_DOMAINS + 1]
-    parts = ["# Comparison", legend(comparison)]
-    for name in slices if slices is not None else comparison.slices:
-        for domain in domains:
-            header, rows = by_system(comparison, columns, name, domain)
-            if all(cell[0] == "–" for row in rows for cell in row[1:]):
-                continue
-            where = "macro over domains" if domain == MACRO else domain
-            parts.append(f"## {slice_title(name).capitalize()}, {where}")
-            parts.append(markdown_table(header, [[_marked(cell) for cell in row] for row in rows]))
-    notes = [n for result in comparison.results.values() for n in _notes(result, result.name)]
-    return "\n\n".join([*parts, *notes]) + "\n"
-
-
-def _marked(cell: tuple[str, str, str]) -> str:
-    value, bounds, mark = cell
-    value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
-    return f"{value} {bounds}".strip()
-
-
-def _notes(result: EvaluationResult, name: str = "") -> list[str]:
-    lead = f"{name}: " if name else ""
-    notes = [f"- {lead}{note}" for note in result.meta.get("notes", [])]
-    missing = result.meta.get("not_computed", {})
-    notes += [f"- {lead}{metric} was not computed: {why}" for metric, why in missing.items()]
-    return ["\n".join(notes)] if notes else []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from eval.records import records
 from eval.reports.html import comparison_page, result_page
+from eval.reports.markdown import comparison_markdown, result_markdown
 from eval.reports.plots import comparison_plots, result_plots
-from eval.reports.tables import comparison_markdown, result_markdown
 from eval.result import METRICS_FILE, PER_USER_FILE, SCHEMA_VERSION
 from graphgen.storage import atomic_directory, write_json
 
@@ -74,22 +74,3 @@ def write_comparison(comparison: Comparison, path: str | Path) -> Path:
         }
         write_json(folder / METRICS_FILE, content, schema_version=SCHEMA_VERSION)
     return Path(path)
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON types; NaN and infinity become null.
-
-    Examples
-    --------
-    >>> records(pd.DataFrame({"metric": ["auc"], "low": [float("nan")]}))
-    [{'metric': 'auc', 'low': None}]
-    """
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        if pd.api.types.is_float_dtype(column):
-            finite = np.isfinite(column.to_numpy(np.float64))
-            columns[name] = column.astype(object).where(finite, None).tolist()
-        else:
-            columns[name] = column.astype(object).where(column.notna(), None).tolist()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -68,6 +68,10 @@ def pyg(problem):
 def recbole(problem):
     from recbole.evaluator import Collector, Evaluator
 
+    for name, kind in (("bool", bool), ("int", int), ("float", float)):
+        if name not in vars(np):  # RecBole 1.2.1 uses names that numpy 1.24 dropped.
+            setattr(np, name, kind)
+
     class Settings(dict):
         def __missing__(self, key):
             return None
@@ -107,7 +111,9 @@ def lenskit(problem):
     analysis = RunAnalysis()
     for k in KS:
         for metric in (Recall, Precision, NDCG, RecipRank, Hit):
-            analysis.add_metric(metric(k), f"{metric.__name__}@{k}")
+            # LensKit discounts places 1 and 2 alike unless told otherwise.
+            usual = {"discount": lambda rank: np.log2(rank + 1)} if metric is NDCG else {}
+            analysis.add_metric(metric(k, **usual), f"{metric.__name__}@{k}")
     summary = analysis.measure(lists, truths).list_metrics()
     return {
         "recall@20": float(summary["Recall@20"].mean()),

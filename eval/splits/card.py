@@ -57,7 +57,7 @@ def leak_checks(split: Split) -> list[LeakCheck]:
     Examples
     --------
     >>> import pandas as pd
-    >>> from eval.splits.protocols import random_split
+    >>> from eval.splits.within import random_split
     >>> log = InteractionLog(pd.DataFrame({
     ...     "user_id": ["u"] * 10, "domain": "d", "item_id": list("abcdefghij")}))
     >>> leak_checks(random_split(log))[0]

@@ -30,11 +30,11 @@ class BPRMFConfig(Config):
 
     embedding_dim: int = pydantic.Field(64, ge=1)
     """Width of the factors."""
-    learning_rate: float = pydantic.Field(0.005, gt=0)
+    learning_rate: float = pydantic.Field(0.01, gt=0)
     """Of Adam; the paper uses plain SGD."""
-    regularization: float = pydantic.Field(0.01, ge=0)
+    regularization: float = pydantic.Field(0.1, ge=0)
     """Weight of the squared norm of the factors and biases in a batch."""
-    batch_size: int = pydantic.Field(4096, ge=1)
+    batch_size: int = pydantic.Field(16384, ge=1)
     """Interactions a gradient step."""
     epochs: int = pydantic.Field(60, ge=1)
     """Passes over the interactions at the most."""

@@ -25,9 +25,9 @@ class IALSConfig(Config):
 
     embedding_dim: int = pydantic.Field(128, ge=1)
     """d, the width of the factors."""
-    unobserved_weight: float = pydantic.Field(0.1, gt=0)
+    unobserved_weight: float = pydantic.Field(0.005, gt=0)
     """α₀, weight of every pair of user and item against 1 for the observed ones."""
-    regularization: float = pydantic.Field(0.003, gt=0)
+    regularization: float = pydantic.Field(0.01, gt=0)
     """λ, the strength of the L2 norm."""
     regularization_exponent: float = pydantic.Field(1.0, ge=0)
     """ν: the norm of a row counts (its interactions + α₀ · columns)^ν times."""

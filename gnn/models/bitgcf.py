@@ -41,9 +41,9 @@ class BiTGCFConfig(Config):
     """Sampled items for each interaction."""
     regularization: float = pydantic.Field(1e-5, ge=0)
     """Weight of the squared norm of the embeddings in a batch."""
-    learning_rate: float = pydantic.Field(0.005, gt=0)
+    learning_rate: float = pydantic.Field(0.01, gt=0)
     """Of Adam. The authors' 0.001 goes with their batches of 1,024."""
-    batch_size: int = pydantic.Field(16384, ge=1)
+    batch_size: int = pydantic.Field(65536, ge=1)
     """Interactions a gradient step; each step propagates over all domains."""
     epochs: int = pydantic.Field(30, ge=1)
     """Passes over the interactions at the most."""
@@ -107,19 +107,20 @@ class BiTGCF(Model):
                     [edges.row[batch], np.repeat(edges.row[batch], config.num_negatives)]
                 )
                 item = np.concatenate([good, bad])
-                label = torch.zeros(len(item))
+                label = np.zeros(len(item), dtype=np.float32)
                 label[: len(batch)] = 1.0
                 domain = data.item_domain[item]
-                scores, norm = network.score_pairs(
-                    user, item - starts[domain], domain, seed=int(generator.integers(2**62))
-                )
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                    scores[0], label[scores[1]]
-                )
                 optimizer.zero_grad()
-                (loss + config.regularization * norm / (2 * len(item))).backward()
+                loss = network.backward(
+                    user.astype(np.int64),
+                    item - starts[domain],
+                    domain,
+                    label,
+                    regularization=config.regularization,
+                    seed=int(generator.integers(2**62)),
+                )
                 optimizer.step()
-                losses.append(float(loss.detach()))
+                losses.append(loss)
             return float(np.mean(losses))
 
         def validate(monitor: Monitor) -> float:

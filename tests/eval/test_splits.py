@@ -13,17 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.splits.card import leak_checks, split_card, write_split
-from eval.splits.protocols import (
-    PROTOCOLS,
-    cold_item_split,
-    cold_user_split,
-    k_fold_split,
-    leave_last_out_split,
-    make_split,
-    random_split,
-    temporal_split,
-)
+from eval.splits.protocols import PROTOCOLS, make_split
 from eval.splits.twins import find_twins, resolve_twins
+from eval.splits.whole import cold_item_split, cold_user_split, k_fold_split
+from eval.splits.within import leave_last_out_split, random_split, temporal_split
 from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.log import InteractionLog, read_log
 

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn import make_model
+from gnn.models import bitgcf_network
 from gnn.models.bitgcf_network import BiTGCFNetwork
 
 
@@ -92,15 +93,28 @@ def test_layers_equal_the_paper(domains, connect):
             np.testing.assert_allclose(got.detach(), expected, rtol=1e-3, atol=1e-5)
 
 
-def test_pairs_are_scored_in_their_domain():
-    net = network(2)
-    user, item, domain = np.array([0, 1, 2]), np.array([3, 1, 0]), np.array([1, 0, 1])
-    (scores, places), norm = net.score_pairs(user, item, domain, seed=0)
-    final = net.propagate()
-    for score, place in zip(scores, places, strict=True):
-        u, i = final[domain[place]]
-        torch.testing.assert_close(score, u[user[place]] @ i[item[place]])
-    assert float(norm.detach()) > 0
+@pytest.mark.parametrize("chunk", [3, 8192])
+def test_gradients_of_pairs_equal_autograd(monkeypatch, chunk):
+    monkeypatch.setattr(bitgcf_network, "CHUNK_PAIRS", chunk)
+    rng = np.random.default_rng(0)
+    user, domain = rng.integers(0, 9, 20), rng.integers(0, 2, 20)
+    item, label = rng.integers(0, 6, 20), (rng.random(20) < 0.3).astype(np.float32)
+    ours, theirs = network(2, dropout=0.2), network(2, dropout=0.2)
+    total = ours.backward(user, item, domain, label, regularization=0.1, seed=4)
+
+    final = theirs.propagate(4)
+    pairs = list(zip(user, item, domain, strict=True))
+    scores = torch.stack([final[d][0][u] @ final[d][1][i] for u, i, d in pairs])
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, torch.from_numpy(label))
+    norm = sum(
+        theirs.parameters[f"users.{d}"][u].square().sum()
+        + theirs.parameters[f"items.{d}"][i].square().sum()
+        for u, i, d in pairs
+    )
+    (loss + 0.1 * norm / (2 * 20)).backward()
+    assert total == pytest.approx(float(loss.detach()), rel=1e-5)
+    for name, parameter in ours.parameters.items():
+        torch.testing.assert_close(parameter.grad, theirs.parameters[name].grad)
 
 
 def test_dropout_is_seeded():

@@ -15,6 +15,8 @@ from graphgen.log import InteractionLog
 
 QUICK = {
     "lightgcn": {"embedding_dim": 8, "epochs": 12, "validate_every": 4},
+    "bpr-mf": {"embedding_dim": 8, "epochs": 12, "validate_every": 4},
+    "bitgcf": {"embedding_dim": 8, "epochs": 12, "validate_every": 4},
     "interest-gnn": {"embedding_dim": 8, "steps": 12, "validate_every": 4},
 }
 
@@ -85,8 +87,8 @@ def test_loss_falls(name, log):
         }
     )
     graph = build_graph(pd.concat([log, noise]).drop_duplicates(), encoder="none")
-    settings = {"lightgcn": {"epochs": 30}, "interest-gnn": {"steps": 60}}
-    history = make_model(name, embedding_dim=8, **settings[name]).fit(graph).history_
+    settings = {"interest-gnn": {"steps": 60}}.get(name, {"epochs": 30})
+    history = make_model(name, embedding_dim=8, **settings).fit(graph).history_
     losses = [entry["loss"] for entry in history]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
 

@@ -1,0 +1,289 @@
+"""Commands that judge: evaluate, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphgen.console import ColumnOption, ConfigOption, OutOption, SeedOption, parse_columns, say
+
+if TYPE_CHECKING:
+    from eval.experiment import SystemRun
+
+__all__ = ["app"]
+
+DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    recommendations: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECS",
+            help="Recommendations of any system (CSV, Parquet), or a model folder, which also "
+            "gives the exact AUC.",
+        ),
+    ],
+    truth: Annotated[
+        list[str], typer.Option("--truth", help="What users really did; PATH#column=value works.")
+    ],
+    out: OutOption,
+    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
+    graph: Annotated[
+        Path | None,
+        typer.Option(help="The graph trained on: adds diversity, novelty, cold and warm users."),
+    ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--users", help="User table with a group: groups are compared (fairness)."),
+    ] = None,
+    valid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--valid",
+            help="Rows to choose a threshold on and calibrate by: adds accuracy, F1 and "
+            "calibration of a model's links, on up to 2,000 users a domain; costs a few seconds "
+            "for each domain.",
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="Add ROC curves, roc-auc and pr-auc of a model; takes as long again."
+        ),
+    ] = False,
+    providers: Annotated[
+        str | None,
+        typer.Option(
+            help="Table of domain, item_id, provider (brand, seller), or `category` with --graph: "
+            "adds exposure against merit."
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            help="Column of the truth that makes slices (default: setting), or, with --graph, "
+            "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
+    ] = None,
+    sampled: Annotated[
+        int | None,
+        typer.Option(
+            help="Also sampled metrics, against so many negatives a user; they are saved beside "
+            "the report."
+        ),
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Also sampled metrics, against the negatives of this file.")
+    ] = None,
+    column: ColumnOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    r"""Score recommendations by what users really did.
+
+    \b
+    interest evaluate recs.csv --truth test.csv -k 20 --graph graph/ --out report/
+    interest evaluate model/ --truth test.csv -k 10 -k 20 --out report/
+    interest evaluate model/ --truth test.csv --graph graph/ --by activity --out report/
+    interest evaluate model/ --truth test.csv --valid valid.csv --curves --out report/
+    """
+    from eval.evaluator import evaluate as judge
+    from eval.metrics.registry import select_metrics
+    from eval.negatives import sample_negatives, write_negatives
+    from graphgen.graph import load_graph
+    from graphgen.log import read_log
+    from graphgen.tables import read_users
+
+    known = load_graph(graph) if graph else None
+    rows = read_log(*truth, columns=parse_columns(column))
+    system: Any = recommendations
+    if (Path(recommendations) / "model.json").exists():
+        from gnn.persistence import load_model
+
+        system = load_model(recommendations)
+    if sampled is not None:
+        negatives = out.with_name(f"{out.name}.negatives.parquet")
+        scorer = None if system is recommendations else system
+        drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
+        write_negatives(drawn, negatives)
+        say(f"The negatives are in {negatives}; --negatives reads them again.")
+    chosen = metrics.split(",") if metrics else None
+    if curves:
+        chosen = [*(chosen or [m.name for m in select_metrics(None)]), "roc-auc", "pr-auc"]
+    result = judge(
+        system,
+        rows,
+        k=k or [20],
+        graph=known,
+        metrics=chosen,
+        negatives=negatives,
+        valid=read_log(*valid, columns=parse_columns(column)) if valid else None,
+        providers=_providers(providers, known),
+        by=by,
+        users=read_users(*users) if users else None,
+        seed=seed,
+        progress=True,
+        name=Path(recommendations).name,
+    )
+    result.save(out)
+    say(result.to_markdown())
+    say(f"\nThe report is in {out}; open {out / 'report.html'}.")
+
+
+def _providers(source: str | None, graph: Any) -> Any:
+    """Return a table of providers: the graph's categories, or what a path holds."""
+    if source != "category":
+        return source
+    import pandas as pd
+
+    from graphgen.errors import ConfigError
+
+    if graph is None:
+        raise ConfigError("--providers category needs --graph, whose items have categories.")
+    tables = [graph.item_frame(domain).assign(domain=domain) for domain in graph.domains]
+    return pd.concat(tables).rename(columns={"category": "provider"})
+
+
+@app.command()
+def compare(
+    train: Annotated[
+        list[str], typer.Option("--train", help="Interactions to train on; repeatable.")
+    ],
+    test: Annotated[list[str], typer.Option("--test", help="Rows to judge by; repeatable.")],
+    out: OutOption,
+    valid: Annotated[
+        list[str] | None, typer.Option("--valid", help="Rows to choose on; repeatable.")
+    ] = None,
+    items: Annotated[
+        list[str] | None, typer.Option("--items", help="Items: item_id, domain, title, text.")
+    ] = None,
+    models: Annotated[
+        str, typer.Option(help="Comma-separated; as `interest models` lists them.")
+    ] = DEFAULT_MODELS,
+    recs: Annotated[
+        list[str] | None,
+        typer.Option("--recs", help="Another system's recommendations, NAME=PATH; repeatable."),
+    ] = None,
+    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            help="Column of the test rows that makes slices (default: setting), or activity, "
+            "popularity, source_domain, domain_count, overlap_share; repeatable.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="System to test the others against; default: the best.")
+    ] = None,
+    single_domain: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: models to train once more in each domain alone, or names of "
+            "--recs that did so. The gain of the others over the best of them is reported."
+        ),
+    ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--users", help="User table with a group: groups are compared (fairness)."),
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
+    min_rating: Annotated[
+        float | None, typer.Option(help="Train and judge on what is rated at least this.")
+    ] = None,
+    column: ColumnOption = None,
+    config: ConfigOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    r"""Train several models on the same rows and compare them, with intervals and tests.
+
+    \b
+    interest compare --train train.csv --valid valid.csv --test test.csv --items items.csv \\
+        --models popularity,item-knn,interest-gnn --out report/
+    interest compare --train log.csv#split=train --test log.csv#split=test \\
+        --recs theirs=recs.csv --models interest-gnn --out report/
+    interest compare --train train.csv --test test.csv --models interest-gnn \\
+        --single-domain item-knn,ease --out report/
+    """
+    from eval.experiment import compare as run_comparison
+    from graphgen.build import build_graph
+    from graphgen.errors import ConfigError
+    from graphgen.log import read_log
+    from graphgen.tables import read_items, read_users
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    others = dict(entry.partition("=")[::2] for entry in recs or [])
+    if not names and not others:
+        raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
+    alone = [name.strip() for name in (single_domain or "").split(",") if name.strip()]
+    trained = [*names, *(name for name in alone if name not in others)]
+    settings = _model_settings(config, set_, trained)
+    columns = parse_columns(column)
+
+    def read(sources: list[str]) -> Any:
+        return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
+
+    graph = build_graph(
+        read(train), read_items(*items) if items else None, encoder=encoder, progress=True
+    )
+    experiment = run_comparison(
+        graph,
+        read(test),
+        names,
+        valid=read(valid) if valid else None,
+        recommendations=others,
+        settings=settings,
+        k=k or [20],
+        by=by,
+        baseline=baseline,
+        single_domain=alone,
+        users=read_users(*users) if users else None,
+        seed=seed,
+        progress=True,
+        on_run=_say_run,
+    )
+    experiment.save(out)
+    say(experiment.to_markdown())
+    say(f"\nThe report is in {out}; open {out / 'report.html'}.")
+
+
+def _model_settings(
+    config: Path | None, assignments: list[str] | None, names: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return settings by model, from TOML tables and ``MODEL.NAME=VALUE``."""
+    from gnn.registry import model_class
+    from graphgen.config import parse_assignments, read_toml
+    from graphgen.errors import ConfigError
+
+    settings: dict[str, dict[str, Any]] = read_toml(config) if config else {}
+    for key, value in parse_assignments(assignments or []).items():
+        model, dot, name = key.partition(".")
+        if not dot:
+            raise ConfigError(f"--set is written MODEL.NAME=VALUE here; got {key!r}.")
+        settings.setdefault(model, {})[name] = value
+    for model, values in settings.items():
+        if model not in names:
+            raise ConfigError(f"There are settings for {model!r}, which is not compared.")
+        model_class(model).Config.make(values)
+    return settings
+
+
+def _say_run(name: str, run: SystemRun) -> None:
+    say(
+        f"{name}: fitted in {run.fit_seconds:,.1f} s, ranked in {run.score_seconds:,.1f} s, "
+        f"peak memory {run.peak_megabytes / 1000:,.2f} GB"
+    )

@@ -1,0 +1,176 @@
+"""Parts of a report that are there only when computed: links, fairness, providers, gain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from eval.reports.tables import (
+    MAX_DOMAINS,
+    Row,
+    column_title,
+    interval,
+    markdown_table,
+    number,
+    slice_title,
+)
+from eval.result import DOMAIN, MACRO
+
+__all__ = ["Section", "comparison_sections", "result_sections", "section_markdown"]
+
+LINK_METRICS: Final = {
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "roc-auc": "ROC-AUC",
+    "pr-auc": "PR-AUC",
+    "ece": "ECE",
+    "brier": "Brier",
+}
+MAX_PROVIDERS: Final = 15
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence that says how to read it, and a table of (value, interval) cells."""
+
+    title: str
+    text: str
+    header: list[str]
+    rows: list[Row]
+
+
+def result_sections(meta: Mapping[str, Any]) -> list[Section]:
+    """Return what the meta of an `EvaluationResult` holds beyond the summary."""
+    return [*_links(meta), *_fairness(meta), *_providers(meta)]
+
+
+def comparison_sections(meta: Mapping[str, Any]) -> list[Section]:
+    """Return what the meta of a `Comparison` holds beyond the table."""
+    return _migration(meta)
+
+
+def section_markdown(section: Section) -> str:
+    """Return a section in Markdown."""
+    rows = [[" ".join(filter(None, cell)) for cell in row] for row in section.rows]
+    return f"## {section.title}\n\n{section.text}\n\n{markdown_table(section.header, rows)}"
+
+
+def _value(row: Mapping[str, Any]) -> tuple[str, str]:
+    value, low, high = (_float(row[name]) for name in ("value", "low", "high"))
+    return number(value), interval(low, high)
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _links(meta: Mapping[str, Any]) -> list[Section]:
+    found = {d: links for d, links in meta.get("links", {}).items() if "summary" in links}
+    if not found:
+        return []
+    rows: list[Row] = []
+    for domain, links in list(found.items())[:MAX_DOMAINS]:
+        values = {row["metric"]: row for row in links["summary"]}
+        facts = links["meta"]
+        share = facts["n_relevant"] / facts["n_links"]
+        row: Row = [(domain, ""), (f"{facts['n_links']:,}", ""), (number(share), "")]
+        row.append((number(_float(facts["threshold"])), ""))
+        rows.append(row + [_value(values[name]) for name in LINK_METRICS])
+    text = (
+        "Relevant links against irrelevant ones drawn for the same users. Threshold (best F1) and "
+        "calibration (isotonic) were chosen on validation rows, in each domain. All but ROC-AUC "
+        "depend on the share of relevant links in this sample. 95 % bootstrap intervals over users."
+    )
+    header = ["domain", "links", "relevant", "threshold", *LINK_METRICS.values()]
+    return [Section("Links, yes or no", text, header, rows)]
+
+
+def _fairness(meta: Mapping[str, Any]) -> list[Section]:
+    table = pd.DataFrame(meta.get("fairness") or [])
+    if not len(table):
+        return []
+    sections = []
+    text = (
+        "Macro over domains, with 95 % bootstrap intervals over users. Gap is best minus worst "
+        "group, ratio worst over best. Both pick extremes, so read the interval. Domains are in "
+        "metrics.json."
+    )
+    for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
+        metrics = list(dict.fromkeys(part["metric"]))
+        found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+        users: dict[tuple[str, str], int] = {}
+        for row in part.to_dict("records"):
+            key = (str(row["what"]), str(row["group"]) if row["what"] == "group" else "")
+            value, bounds = _value({str(k): v for k, v in row.items()})
+            if row["what"] == "worst":
+                value = f"{row['group']}: {value}"
+            found.setdefault(key, {})[row["metric"]] = (value, bounds)
+            users[key] = int(row["n_users"])
+        rows: list[Row] = [
+            [
+                (group or what, ""),
+                (f"{users[what, group]:,}", ""),
+                *(values.get(metric, ("–", "")) for metric in metrics),
+            ]
+            for (what, group), values in found.items()
+        ]
+        header = [str(name), "users", *map(column_title, metrics)]
+        sections.append(Section(f"Fairness by {name}", text, header, rows))
+    return sections
+
+
+def _providers(meta: Mapping[str, Any]) -> list[Section]:
+    found = meta.get("providers")
+    if not found or not found["rows"]:
+        return []
+    rows: list[Row] = []
+    for domain, part in _by_domain(found["rows"]):
+        for row in part[:MAX_PROVIDERS]:
+            shares = [(number(_float(row[name])), "") for name in ("exposure", "merit", "ratio")]
+            rows.append([(domain, ""), (row["provider"], ""), (f"{row['items']:,}", ""), *shares])
+    text = (
+        f"Share of the exposure in a domain (1 / log2(1 + place) over the first {found['k']}) "
+        "against the share of relevant links; a ratio of 1 is proportional. The "
+        f"{MAX_PROVIDERS} most exposed of each domain; all are in metrics.json."
+    )
+    header = ["domain", "provider", "items", "exposure", "merit", "ratio"]
+    return [Section("Providers", text, header, rows)]
+
+
+def _by_domain(rows: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row[DOMAIN], []).append(row)
+    return list(grouped.items())[:MAX_DOMAINS]
+
+
+def _migration(meta: Mapping[str, Any]) -> list[Section]:
+    rows: list[Row] = []
+    for row in meta.get("migration") or []:
+        if row[DOMAIN] != MACRO:
+            continue
+        cells = [(row["system"], ""), (slice_title(row["slice"]), "")]
+        cells += [(column_title(row["metric"]), ""), (number(_float(row["value"])), "")]
+        cells += [(row["best_single"], ""), (number(_float(row["single_value"])), "")]
+        bounds = interval(_float(row["low"]), _float(row["high"]))
+        cells += [(number(_float(row["gain"])), bounds), (_percent(row["relative"]), "")]
+        rows.append([*cells, (number(_float(row["p_holm"])), "")])
+    if not rows:
+        return []
+    text = (
+        "Each system against the best single-domain system of the cell, chosen on these same users "
+        "(which favours it), macro over domains; domains are in metrics.json. 95 % bootstrap "
+        "intervals over users; Holm correction over each system's table."
+    )
+    header = ["system", "users", "metric", "value", "best single", "its value"]
+    header += ["gain", "relative", "p (Holm)"]
+    return [Section("Migration gain", text, header, rows)]
+
+
+def _percent(value: Any) -> str:
+    return "–" if value is None or pd.isna(value) else f"{float(value):+.1%}"
