@@ -11,11 +11,10 @@ import torch
 
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, USER, USER_ID
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID
 
 __all__ = ["hold_out"]
 
-SETTING = "setting"
 WARM, COLD_USER, COLD_ITEM = "warm", "cold_user", "cold_item"
 # People with fewer interactions in a domain keep them all.
 MIN_HISTORY = 4
@@ -169,10 +168,4 @@ def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
             if name in source:
                 store[name] = source[name][kept]
     add_reverse_edges(data)
-    return InterestGraph(
-        data,
-        graph.vocabularies,
-        item_tables=graph._item_tables,
-        cutoff=graph.cutoff,
-        provenance={**graph.provenance, "held_out": int(held.sum())},
-    )
+    return graph.with_data(data, held_out=int(held.sum()))

@@ -14,7 +14,7 @@ import pandas as pd
 from eval.metrics.base import Array
 from eval.slices import DERIVED_SLICES, add_slices
 from graphgen.errors import InputError
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, SETTING, USER_ID
 from graphgen.topk import tie_noise
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth"]
 logger = logging.getLogger(__name__)
 
 ALL = "all"
-DEFAULT_SLICES = ("setting",)
+DEFAULT_SLICES = (SETTING,)
 IDS = (USER_ID, DOMAIN, ITEM_ID)
 
 

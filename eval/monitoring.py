@@ -9,11 +9,9 @@ import pandas as pd
 
 from eval.evaluator import evaluate
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, USER_ID
+from graphgen.schema import DOMAIN, SETTING, USER_ID
 
 __all__ = ["ValidationMonitor"]
-
-SETTING = "setting"
 
 
 class ValidationMonitor:
@@ -49,9 +47,8 @@ class ValidationMonitor:
         result = evaluate(
             model, self._sample, k=int(length), metrics=[name], bootstrap=0, name="validation"
         )
-        column = f"{self.metric}"
         frame = result.per_user
-        by_domain = frame.groupby(["slice", DOMAIN], observed=True)[column].mean()
+        by_domain = frame.groupby(["slice", DOMAIN], observed=True)[self.metric].mean()
         macro = by_domain.groupby("slice", observed=True).mean()
         settings = macro.drop("all") if len(macro) > 1 and "all" in macro else macro
         return float(settings.mean())

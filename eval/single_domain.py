@@ -15,12 +15,11 @@ from eval.reports.tables import headline
 from eval.result import EvaluationResult
 from gnn.base import Model
 from graphgen.graph import InterestGraph, add_reverse_edges
-from graphgen.schema import INTERACTS, USER
+from graphgen.schema import INTERACTS, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["SeparateModels", "migration_table", "only_domain"]
 
-SIMILAR: Final = "similar"
 GAIN_METRICS: Final = ("recall", "ndcg")
 
 
@@ -45,13 +44,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
             for name, value in graph.data[edge].items():
                 data[edge][name] = value
     add_reverse_edges(data)
-    return InterestGraph(
-        data,
-        {name: graph.vocabularies[name] for name in (USER, domain)},
-        item_tables={d: table for d, table in graph._item_tables.items() if d == domain},
-        cutoff=graph.cutoff,
-        provenance={**graph.provenance, "only_domain": domain},
-    )
+    return graph.with_data(data, only_domain=domain)
 
 
 class SeparateModels:

@@ -248,11 +248,12 @@ class Model(ABC):
             self._require_domain(domain)
         ids = pd.unique(np.asarray(user_ids, dtype=object))
         domains = self.domains if domain is None else [domain]
-        self._warn_unknown(ids, history)
+        everybody = self._batch(ids, history)
+        self._warn_unknown(everybody)
         parts = []
         with progress_bar("Recommending", len(ids) * len(domains), enabled=progress) as advance:
             for number, target in enumerate(domains):
-                for low, batch in self._batches(ids, target, history):
+                for low, batch in self._blocks(everybody, target):
                     parts.append(
                         self._recommend_batch(batch, low, number, target, k, exclude_seen, seed)
                     )
@@ -336,12 +337,10 @@ class Model(ABC):
         keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
         return UserBatch(index, rows, keys)
 
-    def _batches(
-        self, ids: np.ndarray, domain: str, history: InteractionLog | None
-    ) -> Iterator[tuple[int, UserBatch]]:
+    def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
-        for low in range(0, len(ids), size):
-            yield low, self._batch(ids[low : low + size], history)
+        for low in range(0, len(users), size):
+            yield low, users.rows(low, low + size)
 
     def _knows(self, users: UserBatch) -> np.ndarray:
         """Return bool [n]: whether there is anything to score each user from."""
@@ -380,13 +379,13 @@ class Model(ABC):
             column + 1,
         )
 
-    def _warn_unknown(self, ids: np.ndarray, history: InteractionLog | None) -> None:
-        unknown = int((~self._knows(self._batch(ids, history))).sum())
+    def _warn_unknown(self, users: UserBatch) -> None:
+        unknown = int((~self._knows(users)).sum())
         if unknown:
             logger.warning(
                 "%d of %d users are unknown to this %s model; they get the popularity answer.",
                 unknown,
-                len(ids),
+                len(users),
                 self.name,
             )
 

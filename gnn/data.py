@@ -138,6 +138,11 @@ class UserBatch:
     def __len__(self) -> int:
         return len(self.index)
 
+    def rows(self, low: int, high: int) -> UserBatch:
+        """Return the people from `low` up to `high`."""
+        part = slice(low, high)
+        return UserBatch(self.index[part], self.history[part], self.keys[part])
+
 
 def history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> sp.csr_matrix:
     """Return CSR [len(ids), n_items] of the rows of `history`, those of unknown items left out."""

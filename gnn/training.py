@@ -7,8 +7,9 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
@@ -18,7 +19,11 @@ from safetensors.torch import load_file, save_file
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["TrainingLoop"]
+if TYPE_CHECKING:
+    from gnn.base import Model
+    from gnn.fitting import FitOptions, Monitor
+
+__all__ = ["TrainingLoop", "train_in_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -172,3 +177,55 @@ class TrainingLoop:
         history.extend(content["history"])
         logger.info("Going on from %s after %s %d.", self.checkpoint, self.unit, content["done"])
         return int(content["done"])
+
+
+def train_in_steps(
+    model: Model,
+    step: Callable[[], float],
+    publish: Callable[[], None],
+    *,
+    parameters: dict[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    generator: np.random.Generator,
+    steps: int,
+    seed: int,
+    monitor: Monitor | None,
+    options: FitOptions,
+    unit: str = "step",
+) -> None:
+    """Run a model's training loop, fill its ``history_``, and leave the best state published.
+
+    Parameters
+    ----------
+    model
+        Its config has ``validate_every`` and ``patience``.
+    step
+        Does one step, the optimizer's included, and returns the loss.
+    publish
+        Makes what the model scores with from the present parameters.
+    parameters, optimizer, generator, steps, unit
+        As in `TrainingLoop`.
+    seed
+        Part of what a checkpoint is recognised by.
+    monitor, options
+        As `Model._fit` has them.
+    """
+
+    def validate(monitor: Monitor) -> float:
+        publish()
+        return monitor(model)
+
+    loop = TrainingLoop(
+        parameters=parameters,
+        optimizer=optimizer,
+        generator=generator,
+        steps=steps,
+        validate_every=model.config.validate_every,
+        patience=model.config.patience,
+        checkpoint=options.checkpoint,
+        fingerprint=model.fingerprint(seed),
+        progress=options.progress,
+        unit=unit,
+    )
+    model.history_ = loop.run(step, None if monitor is None else partial(validate, monitor))
+    publish()

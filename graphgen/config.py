@@ -68,6 +68,10 @@ class Config(pydantic.BaseModel):
                 f"{cls.__name__}: {name}: {first['msg']}; got {first['input']!r}."
             ) from None
 
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some settings changed, validated like a new one."""
+        return self.make(self.to_dict(), **changes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved settings as plain JSON types."""
         return self.model_dump(mode="json")

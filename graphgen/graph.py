@@ -138,6 +138,25 @@ class InterestGraph:
             }
         )
 
+    def with_data(self, data: HeteroData, **provenance: Any) -> Self:
+        """Return a graph over other edges, or fewer node types, of the same people and items.
+
+        Parameters
+        ----------
+        data
+            Its node types are those that stay.
+        **provenance
+            What to add to the provenance.
+        """
+        kept = set(data.node_types)
+        return type(self)(
+            data,
+            {name: ids for name, ids in self.vocabularies.items() if name in kept},
+            item_tables={name: t for name, t in self._item_tables.items() if name in kept},
+            cutoff=self.cutoff,
+            provenance={**self.provenance, **provenance},
+        )
+
     def validate(self) -> None:
         """Check that vocabularies, features and edges agree.
 

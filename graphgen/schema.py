@@ -18,6 +18,7 @@ __all__ = [
     "RESERVED_NODE_TYPES",
     "REV_INTERACTS",
     "SCORE",
+    "SETTING",
     "SIMILAR",
     "TEXT",
     "TIMESTAMP",
@@ -35,6 +36,9 @@ TIMESTAMP: Final = "timestamp"
 RATING: Final = "rating"
 WEIGHT: Final = "weight"
 EVENT: Final = "event"
+
+# Held-out rows: warm, cold_user, cold_item and the like
+SETTING: Final = "setting"
 
 # Item and user tables
 TITLE: Final = "title"

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from eval.splits.parts import SETTING, Split
+from eval.splits.parts import Split
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
 __all__ = ["LeakCheck", "leak_checks", "split_card", "write_split"]

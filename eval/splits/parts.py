@@ -12,13 +12,12 @@ import pandas as pd
 from eval.metrics.base import Array
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
 
-__all__ = ["SETTING", "Split"]
+__all__ = ["Split"]
 
 TRAIN, VALID, TEST = 0, 1, 2
 PARTS: Final = ("train", "valid", "test")
-SETTING: Final = "setting"
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from gnn.fitting import FitOptions, Monitor
 from gnn.losses import bpr_loss
 from gnn.sampling import NegativeSampler
 from gnn.scoring import cold_last
-from gnn.training import TrainingLoop
+from gnn.training import train_in_steps
 from graphgen.config import Config
 
 __all__ = ["BPRMF", "BPRMFConfig"]
@@ -109,24 +108,19 @@ class BPRMF(Model):
                 losses.append(float(loss.detach()))
             return float(np.mean(losses))
 
-        def validate(monitor: Monitor) -> float:
-            publish()
-            return monitor(self)
-
-        loop = TrainingLoop(
+        train_in_steps(
+            self,
+            epoch,
+            publish,
             parameters=parameters,
             optimizer=optimizer,
             generator=generator,
             steps=config.epochs,
-            validate_every=config.validate_every,
-            patience=config.patience,
-            checkpoint=options.checkpoint,
-            fingerprint=self.fingerprint(seed),
-            progress=options.progress,
+            seed=seed,
+            monitor=monitor,
+            options=options,
             unit="epoch",
         )
-        self.history_ = loop.run(epoch, partial(validate, monitor) if monitor is not None else None)
-        publish()
 
     def _chosen(self) -> dict[str, int]:
         """Return the number of epochs that was best on validation rows."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from gnn.models.bitgcf_network import BiTGCFNetwork
 from gnn.requirements import DOMAINS
 from gnn.sampling import NegativeSampler
 from gnn.scoring import cold_last
-from gnn.training import TrainingLoop
+from gnn.training import train_in_steps
 from graphgen.config import Config
 
 __all__ = ["BiTGCF", "BiTGCFConfig"]
@@ -123,24 +122,19 @@ class BiTGCF(Model):
                 losses.append(loss)
             return float(np.mean(losses))
 
-        def validate(monitor: Monitor) -> float:
-            publish()
-            return monitor(self)
-
-        loop = TrainingLoop(
+        train_in_steps(
+            self,
+            epoch,
+            publish,
             parameters=network.parameters,
             optimizer=optimizer,
             generator=generator,
             steps=config.epochs,
-            validate_every=config.validate_every,
-            patience=config.patience,
-            checkpoint=options.checkpoint,
-            fingerprint=self.fingerprint(seed),
-            progress=options.progress,
+            seed=seed,
+            monitor=monitor,
+            options=options,
             unit="epoch",
         )
-        self.history_ = loop.run(epoch, partial(validate, monitor) if monitor is not None else None)
-        publish()
 
     def _chosen(self) -> dict[str, int]:
         """Return the number of epochs that was best on validation rows."""

@@ -12,7 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TIMESTAMP, TITLE, USER_ID
+from graphgen.schema import (
+    CATEGORY,
+    DOMAIN,
+    GROUP,
+    ITEM_ID,
+    SETTING,
+    TEXT,
+    TIMESTAMP,
+    TITLE,
+    USER_ID,
+)
 from graphgen.storage import atomic_directory, package_version, write_json
 from graphgen.synthetic.parts import hold_out
 from graphgen.synthetic.wording import SYNTHETIC_DOMAINS, compose_items, load_themes
@@ -36,7 +46,6 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 SPLIT: Final = "split"
-SETTING: Final = "setting"
 SPLITS: Final = ("train", "valid", "test")
 SETTINGS: Final = ("train", "warm", "cold_user", "cold_item")
 LATE: Final = 0.6  # cold items come out in the last 40 % of the log

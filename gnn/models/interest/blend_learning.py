@@ -93,13 +93,13 @@ def learn_blend(
             best, blend, chosen = known, candidate, number
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
-        return Blend.make(blend.to_dict(), new_item_weight=Blend().new_item_weight)
+        return blend.replace(new_item_weight=Blend().new_item_weight)
     frontier = []
     for weight in NEW_ITEM_WEIGHTS:
-        quality = _quality(blocks, chosen, Blend.make(blend.to_dict(), new_item_weight=weight))
+        quality = _quality(blocks, chosen, blend.replace(new_item_weight=weight))
         frontier.append((weight, quality.known(), quality.by_kind().get("cold_item", 0.0)))
-    blend = Blend.make(blend.to_dict(), frontier=tuple(frontier))
-    return Blend.make(blend.to_dict(), new_item_weight=blend.weight_at_cost(new_item_cost))
+    blend = blend.replace(frontier=tuple(frontier))
+    return blend.replace(new_item_weight=blend.weight_at_cost(new_item_cost))
 
 
 def _block(domain: str, scores: PathScores, features: torch.Tensor, kinds: sp.coo_matrix) -> _Block:

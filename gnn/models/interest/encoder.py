@@ -98,14 +98,13 @@ class InterestEncoder:
         return layers
 
     @torch.no_grad()
-    def export(self, adjacency: sp.csr_matrix) -> tuple[torch.Tensor, torch.Tensor]:
+    def export(self, adjacency: Propagator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what serving needs: [n_items, dim] that histories add up, and item vectors.
 
         A person is normalize(Σ over the history of rows of the first); a score is its dot product
         with a row of the second.
         """
-        propagator = Propagator(adjacency)
-        layers = self.layers(propagator, self.base())
+        layers = self.layers(adjacency, self.base())
         return sum(layers[:-1], torch.zeros_like(layers[0])), normalize(
             sum(layers[1:], layers[0]), dim=1
         )

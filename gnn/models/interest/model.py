@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +20,9 @@ from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
 from gnn.models.interest.filter_choice import choose_exponents
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import inverse_power, normalized_adjacency
+from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
-from gnn.training import TrainingLoop
+from gnn.training import train_in_steps
 from graphgen.config import Config
 from graphgen.errors import ConfigError
 
@@ -153,30 +152,25 @@ class InterestGNN(Model):
             item_exponent=config.item_exponent,
             generator=generator,
         )
-        adjacency = normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+        adjacency = Propagator(
+            normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+        )
 
         def publish() -> None:
             self.history_vectors_, self.item_vectors_ = encoder.export(adjacency)
 
-        def validate(monitor: Monitor) -> float:
-            publish()
-            return monitor(self)
-
-        loop = TrainingLoop(
+        train_in_steps(
+            self,
+            trainer.step,
+            publish,
             parameters=encoder.parameters,
             optimizer=optimizer,
             generator=generator,
             steps=config.steps,
-            validate_every=config.validate_every,
-            patience=config.patience,
-            checkpoint=options.checkpoint,
-            fingerprint=self.fingerprint(seed),
-            progress=options.progress,
+            seed=seed,
+            monitor=monitor,
+            options=options,
         )
-        self.history_ = loop.run(
-            trainer.step, partial(validate, monitor) if monitor is not None else None
-        )
-        publish()
         if rows and config.blend is None:
             self.blend_ = learn_blend(
                 self._paths_of_rows,
@@ -215,7 +209,7 @@ class InterestGNN(Model):
                 "them costs is not known."
             )
         weight = self.blend_.weight_at_cost(cost)
-        self.blend_ = Blend.make(self.blend_.to_dict(), new_item_weight=weight)
+        self.blend_ = self.blend_.replace(new_item_weight=weight)
         self.chosen_ = self._chosen()
 
     def _prepare(self) -> None:
