@@ -59,7 +59,8 @@ def hold_out(
     Returns
     -------
     smaller
-        The graph without the held-out edges; all nodes, features and semantic edges stay.
+        The graph without the held-out edges; all nodes, features, semantic edges and topics
+        stay, for they are made without interactions.
     rows
         The held-out interactions, with a column ``setting``. O(edges) in all.
     """

@@ -15,7 +15,7 @@ from eval.reports.tables import headline
 from eval.result import EvaluationResult
 from gnn.base import Model
 from graphgen.graph import InterestGraph, add_reverse_edges
-from graphgen.schema import INTERACTS, SIMILAR, USER
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["SeparateModels", "migration_table", "only_domain"]
@@ -25,6 +25,8 @@ GAIN_METRICS: Final = ("recall", "ndcg")
 
 def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """Return the part of a graph that one domain sees: its items, its edges, all people.
+
+    All topics stay, so that their numbers mean the same; those of other domains have no edge.
 
     Examples
     --------
@@ -36,10 +38,14 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """
     graph.require_domain(domain)
     data = HeteroData()
-    for node in (USER, domain):
+    for node in (USER, domain, *([INTEREST] if graph.n_topics else [])):
         for name, value in graph.data[node].items():
             data[node][name] = value
-    for edge in ((USER, INTERACTS, domain), (domain, SIMILAR, domain)):
+    for edge in (
+        (USER, INTERACTS, domain),
+        (domain, SIMILAR, domain),
+        (domain, ABOUT, INTEREST),
+    ):
         if edge in graph.data.edge_types:
             for name, value in graph.data[edge].items():
                 data[edge][name] = value

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, USER, USER_ID
+from graphgen.schema import ABOUT, DOMAIN, INTERACTS, ITEM_ID, SIMILAR, USER, USER_ID
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["TrainingData", "UserBatch", "history_matrix"]
@@ -33,6 +33,9 @@ class TrainingData:
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
         float32 CSR [n_items, n_items], cosine of semantic neighbours; None without any.
+    topics
+        float32 CSR [n_items, n_topics], how much an item is about each topic of the graph; None
+        without any.
     """
 
     users: Vocabulary
@@ -40,6 +43,7 @@ class TrainingData:
     matrix: sp.csr_matrix
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
+    topics: sp.csr_matrix | None = None
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -74,7 +78,18 @@ class TrainingData:
                 [graph.data[t].weight.numpy() for t in links],
                 (n_items, n_items),
             )
-        return cls(graph.vocabularies[USER], items, matrix, features, similar)
+
+        topics = None
+        about = [t for t in graph.data.edge_types if t[1] == ABOUT]
+        if about:
+            index = [graph.data[t].edge_index.numpy() for t in about]
+            topics = _csr(
+                [i[0] + starts[t[0]] for i, t in zip(index, about, strict=True)],
+                [i[1] for i in index],
+                [graph.data[t].weight.numpy() for t in about],
+                (n_items, graph.n_topics),
+            )
+        return cls(graph.vocabularies[USER], items, matrix, features, similar, topics)
 
     @property
     def domains(self) -> list[str]:

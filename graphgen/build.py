@@ -17,6 +17,7 @@ from torch_geometric.data import HeteroData
 
 from graphgen.builders.interactions import add_interactions
 from graphgen.builders.semantic import semantic_neighbors
+from graphgen.builders.topics import add_topics
 from graphgen.config import Config
 from graphgen.errors import InputError
 from graphgen.features.text import encode_texts, make_encoder
@@ -24,7 +25,7 @@ from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
 from graphgen.reading.normalise import DEFAULT_DOMAIN
-from graphgen.schema import CATEGORY, DOMAIN, ITEM_ID, SIMILAR, TITLE, USER, USER_ID
+from graphgen.schema import CATEGORY, DOMAIN, INTEREST, ITEM_ID, SIMILAR, TITLE, USER, USER_ID
 from graphgen.storage import provenance
 from graphgen.tables import ItemTable, UserTable
 from graphgen.vocabulary import Vocabulary
@@ -48,6 +49,13 @@ class BuildConfig(Config):
     """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
     min_similarity: float = pydantic.Field(0.3, ge=-1, le=1)
     """Cosine below which two items are not linked."""
+    topics: int | None = pydantic.Field(None, ge=0)
+    """Topics found in the texts of all domains together, at the most; None for a number that grows
+    with that of the texts, 0 for none."""
+    category_items: int = pydantic.Field(5, ge=0)
+    """Items that a category of the item table needs to be a topic; 0 for no such topics."""
+    seed: int = pydantic.Field(0, ge=0, lt=2**32)
+    """Draws where the search for topics starts."""
     cutoff: datetime | None = None
     """Leave out interactions at or after this instant (UTC where no zone is given)."""
 
@@ -135,6 +143,17 @@ def build_graph(
         made["text"] = _add_text(
             data, {d: f["text_of"] for d, f in aligned.items()}, config, cache_dir, progress
         )
+        topics = add_topics(
+            data,
+            aligned,
+            n_topics=config.topics,
+            category_items=config.category_items,
+            seed=config.seed,
+            progress=progress,
+        )
+        if len(topics.vocabulary):
+            vocabularies[INTEREST] = topics.vocabulary
+        made["topics"] = {"categories": topics.n_categories, "texts": topics.n_texts}
     return InterestGraph(data, vocabularies, item_tables=tables, cutoff=cutoff, provenance=made)
 
 

@@ -49,6 +49,14 @@ def build(
         str | None,
         typer.Option(help="minilm, hashing, none, or a folder or hub name of a BERT model."),
     ] = None,
+    topics: Annotated[
+        int | None,
+        typer.Option(
+            help="Topics to find in the texts, 0 for none; by default the more texts the more. "
+            "Categories are topics too: see --set category_items=N (0 for none).",
+            show_default=False,
+        ),
+    ] = None,
     column: ColumnOption = None,
     on_bad_rows: OnBadRowsOption = "error",
     quarantine: Annotated[
@@ -83,7 +91,7 @@ def build(
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
-    given = {"encoder": encoder, "cutoff": cutoff}
+    given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     settings = BuildConfig.make(
         {
             **(read_toml(config) if config else {}),
@@ -172,6 +180,14 @@ def _print_description(description: GraphDescription) -> None:
         + (f" by {text['encoder']}, {text['encoded']:,} texts encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )
+    if description.topics:
+        largest = "; ".join(
+            f"{topic} ({count:,})" for topic, count in description.largest_topics.items()
+        )
+        say(
+            f"{description.topics:,} topics, {description.spanning_topics:,} of them in several "
+            f"domains; the largest: {largest}"
+        )
     dropped = {
         name: report[key]
         for name, key in (
@@ -200,7 +216,9 @@ def explore(
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     out: OutOption,
     user: Annotated[str | None, typer.Option(help="Centre: a user.")] = None,
-    item: Annotated[str | None, typer.Option(help="Centre: an item, DOMAIN=ID.")] = None,
+    item: Annotated[
+        str | None, typer.Option(help="Centre: an item, DOMAIN=ID, or a topic, interest=NAME.")
+    ] = None,
     hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
     limit: Annotated[int, typer.Option(help="Nodes at the most.")] = 60,
 ) -> None:

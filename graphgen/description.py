@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTERACTS, REV_INTERACTS, USER
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, REV_INTERACTS, USER
 
 __all__ = ["DomainSummary", "GraphDescription", "describe"]
+
+LARGEST_TOPICS = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class GraphDescription:
         ``overlap[a][b]``: people active in both a and b; on the diagonal, in a.
     edges
         Number of edges by type, reverse edges left out.
+    topics, spanning_topics
+        Topics with an item, and those with items of several domains.
+    largest_topics
+        The largest topics and their numbers of items, largest first.
     users, feature_dim, cutoff, provenance
         As in the graph.
     """
@@ -60,6 +66,9 @@ class GraphDescription:
     domains: dict[str, DomainSummary]
     overlap: dict[str, dict[str, int]]
     edges: dict[str, int]
+    topics: int
+    spanning_topics: int
+    largest_topics: dict[str, int]
     users: int
     feature_dim: int
     cutoff: str | None
@@ -104,6 +113,11 @@ def describe(graph: InterestGraph) -> GraphDescription:
     active = sp.hstack(columns, format="csc")
     shared = (active.T @ active).toarray()
     names = graph.domains
+    items_about = _items_about(graph)
+    size = items_about.sum(axis=0)
+    n_topics = int((size > 0).sum())
+    largest = np.argsort(-size, kind="stable")[: min(LARGEST_TOPICS, n_topics)]
+    names_of_topics = graph.vocabularies[INTEREST].decode(largest).tolist() if n_topics else []
     return GraphDescription(
         domains=domains,
         overlap={
@@ -116,8 +130,21 @@ def describe(graph: InterestGraph) -> GraphDescription:
             for source, relation, target in graph.data.edge_types
             if relation != REV_INTERACTS
         },
+        topics=n_topics,
+        spanning_topics=int(((items_about > 0).sum(axis=0) > 1).sum()),
+        largest_topics=dict(zip(names_of_topics, size[largest].tolist(), strict=True)),
         users=graph.n_users,
         feature_dim=graph.feature_dim,
         cutoff=graph.cutoff.isoformat() if graph.cutoff else None,
         provenance=graph.provenance,
     )
+
+
+def _items_about(graph: InterestGraph) -> np.ndarray:
+    """Return int64 [domains, topics], the number of items of each domain about each topic."""
+    counts = np.zeros((len(graph.domains), graph.n_topics), dtype=np.int64)
+    for place, domain in enumerate(graph.domains):
+        if (domain, ABOUT, INTEREST) in graph.data.edge_types:
+            topic = graph.data[domain, ABOUT, INTEREST].edge_index[1].numpy()
+            counts[place] = np.bincount(topic, minlength=graph.n_topics)
+    return counts

@@ -18,6 +18,7 @@ from graphgen.errors import InputError, StorageError, UnknownIdError
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
+    INTEREST,
     ITEM_ID,
     RESERVED_NODE_TYPES,
     REV_INTERACTS,
@@ -39,9 +40,10 @@ EDGE_TENSORS = ("edge_index", "weight", "time")
 class InterestGraph:
     """A PyG `HeteroData` together with the external ids of its nodes and where it came from.
 
-    Node types are ``user`` and one per domain. Edge types are ``(user, interacts, domain)`` with
-    its reverse ``(domain, rev_interacts, user)``, and ``(domain, similar, domain)`` between items
-    whose texts mean nearly the same, inside a domain and across two.
+    Node types are ``user``, one per domain, and ``interest``, the topics of all domains (absent
+    where there are none). Edge types are ``(user, interacts, domain)`` with its reverse
+    ``(domain, rev_interacts, user)``, ``(domain, similar, domain)`` between items whose texts mean
+    nearly the same, inside a domain and across two, and ``(domain, about, interest)``.
 
     Attributes
     ----------
@@ -51,10 +53,11 @@ class InterestGraph:
         bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
         sorted by user, then time (without times, in the order of the log), ``weight`` float32
         ``[E]`` and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since 1970 UTC.
-        ``data[a, "similar", b]`` has ``edge_index``
-        and ``weight``, the cosine.
+        ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the cosine;
+        ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
+        for a category and a cosine for a topic of texts.
     vocabularies
-        External id ↔ index, for ``user`` and each domain.
+        External id ↔ index, for ``user`` and each domain; of ``interest`` the names.
     cutoff
         Interactions at or after this instant were left out; None where none were.
     provenance
@@ -91,6 +94,11 @@ class InterestGraph:
     def n_items(self) -> int:
         """How many items there are in all domains together."""
         return sum(len(self.vocabularies[domain]) for domain in self.domains)
+
+    @property
+    def n_topics(self) -> int:
+        """How many topics there are."""
+        return len(self.vocabularies.get(INTEREST, ()))
 
     @property
     def feature_dim(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "ABOUT",
     "CATEGORY",
     "DOMAIN",
     "EVENT",
@@ -58,3 +59,4 @@ RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST})
 INTERACTS: Final = "interacts"
 REV_INTERACTS: Final = "rev_interacts"
 SIMILAR: Final = "similar"
+ABOUT: Final = "about"

@@ -175,7 +175,7 @@ def adjacency_of(graph: InterestGraph) -> Adjacency:
 
 
 def node_number(graph: InterestGraph, node: Node) -> int:
-    """Return the number of ``("user", id)`` or ``(domain, item_id)``.
+    """Return the number of ``("user", id)``, ``(domain, item_id)`` or ``("interest", name)``.
 
     Raises
     ------

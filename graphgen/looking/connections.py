@@ -11,7 +11,7 @@ import numpy as np
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.looking.adjacency import Adjacency, Links, Node, adjacency_of, describe, node_number
-from graphgen.schema import INTERACTS, USER
+from graphgen.schema import INTERACTS, RESERVED_NODE_TYPES, USER
 
 __all__ = ["Connection", "connect", "masked_id"]
 
@@ -58,7 +58,7 @@ class Connection:
     @property
     def crosses(self) -> bool:
         """Whether the path leads from one domain into another."""
-        return len({node_type for node_type, _ in self.nodes if node_type != USER}) > 1
+        return len({node_type for node_type, _ in self.nodes} - RESERVED_NODE_TYPES) > 1
 
     def __str__(self) -> str:
         """Write the path out; other people appear masked."""
@@ -83,7 +83,8 @@ def connect(
 
     Paths of at most three steps: ``user — item ~similar~ target`` (the text is alike),
     ``user — item — other user — target`` (others who took the item took the target),
-    ``user — item ~similar~ item ~similar~ target``.
+    ``user — item ~similar~ item ~similar~ target``,
+    ``user — item ~about~ topic ~about~ target``.
 
     Parameters
     ----------
@@ -97,10 +98,11 @@ def connect(
     Returns
     -------
     list of Connection
-        Best first; empty where there is no path. The score is the product of the cosines of the
-        similar edges times ``degree ** -0.5`` of every node between: a path over a rare item says
-        more than one over a hub. From the second path on, one that begins with a step already
-        shown counts a quarter, and so does one of a shape (types and relations) already shown.
+        Best first; empty where there is no path. The score is the product of the weights of the
+        edges that are no interactions times ``degree ** -0.5`` of every node between: a path over a
+        rare item says more than one over a hub. From the second path on, one that begins with a
+        step already shown counts a quarter, and so does one of a shape (types and relations)
+        already shown.
 
         O(number of edges within two steps of the source), milliseconds on a million edges.
 
@@ -193,7 +195,7 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
 
 
 def _strength(adjacency: Adjacency, edges: np.ndarray) -> np.ndarray:
-    """Return the cosine of a similar edge; 1 for an interaction, whatever its weight."""
+    """Return the weight of an edge of meaning; 1 for an interaction, whatever its weight."""
     if INTERACTS not in adjacency.kinds:
         return adjacency.weight[edges].clip(0, 1)
     interaction = adjacency.kind[edges] == adjacency.kinds.index(INTERACTS)

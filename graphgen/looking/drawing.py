@@ -55,10 +55,10 @@ FALLBACK_FONTS: Final = (
 def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     """Draw a neighbourhood: the centre in the middle, a ring for each step away from it.
 
-    Domains have colours, people are grey; solid grey lines are interactions, dashed ones similar
-    texts (orange where they cross domains). Titles are shortened, and written only where they do
-    not cover one another, the nearest and best linked first. People other than the centre appear
-    under a masked id.
+    Domains have colours, people are grey, topics black; solid grey lines are interactions, dashed
+    ones similar texts (orange where they cross domains). Titles are shortened, and written only
+    where they do not cover one another, the nearest and best linked first. People other than the
+    centre appear under a masked id.
 
     Parameters
     ----------
@@ -166,11 +166,10 @@ def _draw_nodes(
         node: 17.0 if node == center else (10.0 if data["distance"] == 1 else 7.0)
         for node, data in subgraph.nodes.items()
     }
-    for node_type in [USER, *subgraph.graph["domains"]]:
+    for node_type, look in looks.items():
         nodes = [node for node in subgraph if node[0] == node_type]
         if not nodes:
             continue
-        look = looks[node_type]
         ax.scatter(
             [places[node][0] for node in nodes],
             [places[node][1] for node in nodes],

@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from graphgen.looking.adjacency import Node
 from graphgen.looking.connections import masked_id
-from graphgen.schema import INTERACTS, USER
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, USER
 
 __all__ = [
     "Look",
@@ -36,8 +36,10 @@ COLORS: Final = (
     "#8C564B",
 )
 USER_COLOR: Final = "#7F7F7F"
+TOPIC_COLOR: Final = "#222222"
 SYMBOLS: Final = ("circle", "square", "diamond", "triangle")
-EDGE_COLORS: Final = ("#B5B5B5", "#5B8DB8", "#C2410C")  # took part; alike; alike across domains
+# Took part; alike; alike across domains; about a topic.
+EDGE_COLORS: Final = ("#B5B5B5", "#5B8DB8", "#C2410C", "#7D8F69")
 EVEN: Final = 0.97  # how near an inner ring comes to its even share of the radius
 CROWDED: Final = 60  # links beyond which those within a ring are drawn pale
 MIN_GAP: Final = 0.5  # length on a ring that one node needs, the distance of two rings being 1
@@ -51,7 +53,7 @@ class Look(NamedTuple):
 
 
 def node_looks(domains: list[str]) -> dict[str, Look]:
-    """Give each domain a colour, and beyond the eighth another symbol; people are grey.
+    """Give each domain a colour, past the eighth another symbol; people are grey, topics black.
 
     Examples
     --------
@@ -63,6 +65,7 @@ def node_looks(domains: list[str]) -> dict[str, Look]:
         for place, domain in enumerate(domains)
     }
     looks[USER] = Look(USER_COLOR, "circle")
+    looks[INTEREST] = Look(TOPIC_COLOR, "diamond")
     return looks
 
 
@@ -107,6 +110,8 @@ def edge_group(head: Node, tail: Node, data: dict[str, Any]) -> tuple[str, str]:
     kind = data["kind"]
     if kind == INTERACTS:
         return kind, EDGE_COLORS[0]
+    if kind == ABOUT:
+        return kind, EDGE_COLORS[3]
     if head[0] == tail[0]:
         return f"{kind}, same domain", EDGE_COLORS[1]
     return f"{kind}, across domains", EDGE_COLORS[2]

@@ -38,7 +38,7 @@ def neighborhood(
     relations: Iterable[str] | None = None,
     seed: int = 0,
 ) -> nx.DiGraph:
-    """Return what stands around a person or an item, as a labelled subgraph.
+    """Return what stands around a person, an item or a topic, as a labelled subgraph.
 
     The search is breadth-first, and fair where `limit` forces a choice. Each hop may fill an equal
     part of the room that is left. The nodes reached last take turns, and each offers its
@@ -55,7 +55,7 @@ def neighborhood(
     graph
         The graph to look at.
     node
-        ``("user", user_id)`` or ``(domain, item_id)``.
+        ``("user", user_id)``, ``(domain, item_id)`` or ``("interest", name of a topic)``.
     hops
         How many steps to go; 0 gives the node alone.
     limit
