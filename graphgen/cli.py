@@ -185,7 +185,7 @@ def _print_description(description: GraphDescription) -> None:
             f"{topic} ({count:,})" for topic, count in description.largest_topics.items()
         )
         say(
-            f"{description.topics:,} topics, {description.spanning_topics:,} of them in several "
+            f"{description.topics:,} topics, {description.spanning_topics:,} of them spanning "
             f"domains; the largest: {largest}"
         )
     dropped = {

@@ -14,6 +14,8 @@ from graphgen.schema import ABOUT, INTERACTS, INTEREST, REV_INTERACTS, USER
 __all__ = ["DomainSummary", "GraphDescription", "describe"]
 
 LARGEST_TOPICS = 8
+# What lies outside the main domain of a topic that spans domains, as a share of its items.
+SPANNING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class GraphDescription:
     edges
         Number of edges by type, reverse edges left out.
     topics, spanning_topics
-        Topics with an item, and those with items of several domains.
+        Topics with an item, and those of which at least a tenth of the items lie outside the domain
+        that has most of them.
     largest_topics
         The largest topics and their numbers of items, largest first.
     users, feature_dim, cutoff, provenance
@@ -115,6 +118,7 @@ def describe(graph: InterestGraph) -> GraphDescription:
     names = graph.domains
     items_about = _items_about(graph)
     size = items_about.sum(axis=0)
+    outside = size - items_about.max(axis=0)
     n_topics = int((size > 0).sum())
     largest = np.argsort(-size, kind="stable")[: min(LARGEST_TOPICS, n_topics)]
     names_of_topics = graph.vocabularies[INTEREST].decode(largest).tolist() if n_topics else []
@@ -131,7 +135,7 @@ def describe(graph: InterestGraph) -> GraphDescription:
             if relation != REV_INTERACTS
         },
         topics=n_topics,
-        spanning_topics=int(((items_about > 0).sum(axis=0) > 1).sum()),
+        spanning_topics=int(((outside >= SPANNING_SHARE * size) & (size > 0)).sum()),
         largest_topics=dict(zip(names_of_topics, size[largest].tolist(), strict=True)),
         users=graph.n_users,
         feature_dim=graph.feature_dim,

@@ -17,10 +17,12 @@ MIN_TOPICS, MAX_TOPICS = 2, 512
 LINKS = 3
 # One item is no topic: nothing could be reached through it.
 MIN_ITEMS = 2
-# Rows of a mini-batch. Rows learned from in all: ten passes over 50,000 texts, more over fewer.
+# Rows of a mini-batch. Rows learned from in all: ten passes over 50,000 texts. Where that leaves
+# room the search starts several times, for of few texts one start often finds a poor division.
 BATCH_ROWS = 4096
 LEARNED_ROWS = 1 << 19
-MAX_PASSES = 50
+MAX_PASSES = 10
+MAX_STARTS = 10
 # Scores held at once: 2^22 float32 are 16 MB.
 BLOCK_SCORES = 1 << 22
 
@@ -32,7 +34,7 @@ LABEL = 40
 # Scripts that put no space between words (Chinese, Japanese) give pairs of characters; others give
 # words that begin with a letter. A look-ahead, so that pairs may overlap.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-TOKEN = rf"(?=([{UNSPACED}]{{2}}|(?<!\w)[^\W\d_{UNSPACED}][\w'’-]*\w(?!\w)))"
+TOKEN = rf"(?=([{UNSPACED}]{{2}}|(?<!\w)(?<!\w['’-])[^\W\d_{UNSPACED}][\w'’-]*\w(?!\w)))"
 
 
 class TextTopics(NamedTuple):
@@ -111,12 +113,18 @@ def text_topics(
 
 
 def n_learned(n_texts: int) -> int:
-    """Return how many rows `text_topics` learns from, counting each pass."""
-    return n_texts * _passes(n_texts)
+    """Return how many rows `text_topics` learns from, counting each pass of each start."""
+    starts, passes = _effort(n_texts)
+    return n_texts * starts * passes
 
 
-def _passes(n_texts: int) -> int:
-    return int(np.clip(LEARNED_ROWS // max(1, n_texts), 1, MAX_PASSES))
+def _effort(n_texts: int) -> tuple[int, int]:
+    """Return the number of starts and of passes over the texts after each."""
+    passes = LEARNED_ROWS // max(1, n_texts)
+    return (
+        int(np.clip(passes // MAX_PASSES, 1, MAX_STARTS)),
+        int(np.clip(passes, 1, MAX_PASSES)),
+    )
 
 
 def _centers(
@@ -125,17 +133,23 @@ def _centers(
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.preprocessing import normalize
 
-    model = MiniBatchKMeans(k, n_init=1, random_state=seed)
+    starts, passes = _effort(len(vectors))
     generator = np.random.default_rng(seed)
     # Batch by batch rather than `fit`, which cannot tell how far it is. Batches of one size: the
     # first must hold at least k rows.
     n_batches = -(-len(vectors) // BATCH_ROWS)
-    for _ in range(_passes(len(vectors))):
-        for batch in np.array_split(generator.permutation(len(vectors)), n_batches):
-            model.partial_fit(vectors[batch])
-            if on_progress is not None:
-                on_progress(len(batch))
-    return normalize(model.cluster_centers_)
+    found = []
+    for _ in range(starts):
+        model = MiniBatchKMeans(k, n_init=1, random_state=int(generator.integers(2**32)))
+        for _ in range(passes):
+            for batch in np.array_split(generator.permutation(len(vectors)), n_batches):
+                model.partial_fit(vectors[batch])
+                if on_progress is not None:
+                    on_progress(len(batch))
+        found.append(normalize(model.cluster_centers_))
+    if len(found) == 1:
+        return found[0]
+    return max(found, key=lambda centers: float(_nearest(vectors, centers, 1)[1].sum()))
 
 
 def _nearest(vectors: np.ndarray, centers: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +185,7 @@ def topic_names(
     topic, closeness
         int64 and float32 [n]: the topic of each, and how near it is to its centre.
     n_topics
-        Number of topics.
+        Number of topics; each has a text.
 
     Examples
     --------
