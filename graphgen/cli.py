@@ -40,7 +40,9 @@ def build(
     out: OutOption,
     items: Annotated[
         list[str] | None,
-        typer.Option("--items", help="Items: item_id, domain, title, text, category."),
+        typer.Option(
+            "--items", help="Items: item_id, domain, title, text, category (several: A|B)."
+        ),
     ] = None,
     users: Annotated[
         list[str] | None, typer.Option("--users", help="People: user_id, group.")

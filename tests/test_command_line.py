@@ -46,6 +46,7 @@ def graph(home, data):
         "--out", "graph", cwd=home,
     )  # fmt: skip
     assert "People active in both" in out
+    assert " topics, " in out
     assert "Next: interest train graph" in out
     return home / "graph"
 
@@ -185,10 +186,11 @@ def test_compare_with_lists_of_another_system(home, model, data):
 def test_second_build_encodes_nothing(home, graph):
     interest(
         "build", "data/train.csv", "--items", "data/items.csv", "--encoder", "hashing",
-        "--out", "graph2", cwd=home,
+        "--topics", 4, "--out", "graph2", cwd=home,
     )  # fmt: skip
     description = json.loads(interest("describe", "graph2", "--json", cwd=home))
     assert description["provenance"]["text"]["encoded"] == 0
+    assert 1 <= description["provenance"]["topics"]["texts"] <= 4
 
 
 def test_a_domain_for_each_file_compressed_and_foreign_columns(home):
