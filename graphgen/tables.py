@@ -271,9 +271,10 @@ def read_items(
     r"""Read item tables: titles, texts and categories.
 
     Columns: ``item_id``; optional ``domain``, ``title``, ``text``, ``category`` (several separated
-    by ``|``, which the topics of a graph tell apart); all others are kept as text. Without a domain column the domain is the one of ``domain=path``, else
-    ``"items"``, as in a log without domains. Sources and rules are those of
-    `graphgen.log.read_log`, and so are the other parameters; a folder is read whole.
+    by ``|``, which the topics of a graph tell apart); all others are kept as text. Without a domain
+    column the domain is the one of ``domain=path``, else ``"items"``, as in a log without domains.
+    Sources and rules are those of `graphgen.log.read_log`, and so are the other parameters; a
+    folder is read whole.
 
     Raises
     ------
