@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pydantic
+import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
@@ -21,6 +22,7 @@ from graphgen.builders.topics import add_topics
 from graphgen.config import Config
 from graphgen.errors import InputError
 from graphgen.features.text import encode_texts, make_encoder
+from graphgen.features.words import word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
@@ -45,10 +47,14 @@ class BuildConfig(Config):
     """``minilm``, ``hashing``, ``none``, or a folder or hub name of a transformers model."""
     max_tokens: int = pydantic.Field(128, ge=1, le=8192)
     """Tokens of a text that BERT reads."""
-    similar_k: int = pydantic.Field(10, ge=0)
+    similar_k: int = pydantic.Field(20, ge=0)
     """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
+    word_share: float = pydantic.Field(0.5, ge=0, le=1)
+    """Share of common words (cosine of TF-IDF) in the similarity of two items; the rest is the
+    cosine of their text vectors."""
     min_similarity: float = pydantic.Field(0.3, ge=-1, le=1)
-    """Cosine below which two items are not linked."""
+    """Two items without a common word are not linked where the cosine of their text vectors is
+    less."""
     topics: int | None = pydantic.Field(None, ge=0)
     """Topics found in the texts of all domains together, at the most; None for a number that grows
     with that of the texts, 0 for none."""
@@ -244,21 +250,34 @@ def _add_text(
             data[domain].x = torch.from_numpy(x)
         start += count
     if config.similar_k:
+        written = [d for d in texts if "x" in data[d]]
         with progress_bar("Linking similar items", len(filled), enabled=progress) as advance:
             edges = semantic_neighbors(
-                {d: data[d].x for d in texts if "x" in data[d]},
-                {d: data[d].has_text for d in texts if "x" in data[d]},
+                {d: data[d].x for d in written},
+                {d: data[d].has_text for d in written},
+                _word_vectors({d: texts[d] for d in written}) if config.word_share else None,
+                word_share=config.word_share,
                 k=config.similar_k,
                 min_similarity=config.min_similarity,
                 on_progress=advance,
             )
-        for (source, target), (edge_index, cosine) in edges.items():
+        for (source, target), (edge_index, similarity) in edges.items():
             store = data[source, SIMILAR, target]
-            store.edge_index, store.weight = edge_index, cosine
+            store.edge_index, store.weight = edge_index, similarity
     return {
         "encoder": encoder.name,
         "fingerprint": encoder.fingerprint,
         "dim": encoder.dim,
         "texts": len(filled),
         "encoded": n_encoded,
+    }
+
+
+def _word_vectors(texts: Mapping[str, pd.Series]) -> dict[str, sp.csr_matrix]:
+    """Return TF-IDF vectors by domain; words count in all domains together."""
+    stacked = word_vectors(pd.concat(texts.values(), ignore_index=True))
+    stops = np.cumsum([len(column) for column in texts.values()])
+    return {
+        domain: stacked[stop - len(column) : stop]
+        for (domain, column), stop in zip(texts.items(), stops, strict=True)
     }

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from graphgen.features.words import UNSPACED
+
 __all__ = ["TextTopics", "choose_n_topics", "text_topics", "topic_names"]
 
 MIN_TOPICS, MAX_TOPICS = 2, 512
@@ -31,9 +33,8 @@ WORDS_IN_NAME = 3
 READ_FOR_NAME = 300
 # Characters of a text that stand for a topic without words.
 LABEL = 40
-# Scripts that put no space between words (Chinese, Japanese) give pairs of characters; others give
-# words that begin with a letter. A look-ahead, so that pairs may overlap.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Scripts that put no space between words give pairs of characters; others give words that begin
+# with a letter. A look-ahead, so that pairs may overlap.
 TOKEN = rf"(?=([{UNSPACED}]{{2}}|(?<!\w)(?<!\w['’-])[^\W\d_{UNSPACED}][\w'’-]*\w(?!\w)))"
 
 

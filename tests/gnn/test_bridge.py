@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gnn import make_model
-from gnn.baselines.bridge import RIDGE_GRID, ridge_map
+from gnn.factor_bridge import RIDGE_GRID, ridge_map
 from graphgen.build import build_graph
 
 
@@ -62,19 +62,19 @@ def test_known_people_keep_their_factors_and_new_ones_cross_the_bridge(log):
 
     def factors(user, domain):
         x = data.matrix[user, data.span(domain)].toarray()[0].astype(np.float64)
-        v = model.items_[domain].double().numpy()
+        v = model.bridge_.items[domain].double().numpy()
         a = config.unobserved_weight
         ridge = config.regularization * (x.sum() + a * len(v)) ** config.regularization_exponent
         return np.linalg.solve(v.T @ np.diag(x) @ v + a * v.T @ v + ridge * np.eye(8), v.T @ x)
 
-    films = model.items_["film"].double().numpy()
+    films = model.bridge_.items["film"].double().numpy()
     known = model.score(["u001"], domain="film")[0]
     np.testing.assert_allclose(known, films @ factors(1, "film"), rtol=1e-3, atol=1e-4)
 
     total, count = np.zeros(8), 0
     for source in ("book", "music"):
         n = data.matrix[0, data.span(source)].nnz
-        total += n * (factors(0, source) @ model.maps_[source, "film"].double().numpy())
+        total += n * (factors(0, source) @ model.bridge_.maps[source, "film"].double().numpy())
         count += n
     new = model.score(["u000"], domain="film")[0]
     np.testing.assert_allclose(new, films @ total / count, rtol=1e-3, atol=1e-4)

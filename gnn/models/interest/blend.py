@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pydantic
@@ -10,21 +12,24 @@ import torch
 
 from graphgen.config import Config
 
-__all__ = ["GATE_FEATURES", "PATHS", "Blend", "PathScores", "gate_features"]
+__all__ = ["GATE_FEATURES", "Blend", "PathScores", "gate_features"]
 
-PATHS = ("filter", "gnn", "popularity")
 GATE_FEATURES = ("constant", "log own history", "log other history", "cold in domain")
+# Logits of the paths where nothing was validated.
+DEFAULT_LOGITS = {"filter": 0.0, "gnn": 0.5, "popularity": -2.0, "bridge": -0.5, "semantic": -1.5}
 
 
 class Blend(Config):
     """A mixture of the paths' distributions over the items of a domain.
 
     Each path is normalised over the unseen items that have interactions, so it is a probability;
-    the gate mixes the three with weights softmax(features · gate), which differ with what is known
-    of a person: P(i | u) = Σ_p g_p(u) P_p(i | u).
+    the gate mixes them with weights softmax(features · gate), which differ with what is known of a
+    person: P(i | u) = Σ_p g_p(u) P_p(i | u).
     """
 
-    gate: tuple[tuple[float, ...], ...] = ((0.0, 0.5, -2.0), *((0.0, 0.0, 0.0),) * 3)
+    paths: tuple[str, ...]
+    """Names of what is mixed."""
+    gate: tuple[tuple[float, ...], ...]
     """[gate features, paths]."""
     temperature: float = pydantic.Field(0.15, gt=0)
     """The network's path is softmax(cosine / temperature)."""
@@ -33,12 +38,21 @@ class Blend(Config):
     frontier: tuple[tuple[float, float, float], ...] = ()
     """(new_item_weight, validation metric on items with interactions, on items without)."""
 
+    @classmethod
+    def default(cls, paths: Sequence[str]) -> Self:
+        """Return the mixture of `paths` where there is nothing to choose it by."""
+        constant = tuple(DEFAULT_LOGITS[name] for name in paths)
+        rest = ((0.0,) * len(paths),) * (len(GATE_FEATURES) - 1)
+        return cls(paths=tuple(paths), gate=(constant, *rest))
+
     def weights(self, features: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, paths], rows summing to 1, for `gate_features` [n, f]."""
         return torch.softmax(features @ torch.tensor(self.gate), dim=1)
 
     def weight_at_cost(self, cost: float) -> float:
         """Return the largest weight of new items that costs known items at most a share `cost`.
+
+        Between two measured weights the cost is taken to be linear.
 
         Parameters
         ----------
@@ -47,49 +61,44 @@ class Blend(Config):
         """
         if not self.frontier:
             return self.new_item_weight
-        best = max(known for _, known, _ in self.frontier)
-        allowed = [w for w, known, _ in self.frontier if known >= (1 - cost) * best]
-        return max(allowed)
+        weights = np.array([weight for weight, _, _ in self.frontier])
+        known = np.array([metric for _, metric, _ in self.frontier])
+        floor = (1 - cost) * known.max()
+        last = int(np.flatnonzero(known >= floor)[-1])
+        if last == len(weights) - 1:
+            return float(weights[-1])
+        share = (known[last] - floor) / (known[last] - known[last + 1])
+        return float(weights[last] + share * (weights[last + 1] - weights[last]))
 
 
 @dataclass(frozen=True)
 class PathScores:
-    """Raw scores of a block of users over the items of one domain.
+    """Scores of a block of users over the items of one domain.
 
     Attributes
     ----------
-    link
-        float32 [n, items] of the filter, text-bridged to cold items, 0 where nothing links.
-    cosine
-        float32 [n, items] of the network.
-    popularity
-        float32 [items].
+    scores
+        By path, float32 [n, items] ≥ 0; that of "gnn" holds cosines.
     seen_row, seen_column
         int64 [s], cells that the user has seen: they take no part in the normalisation.
     warm
         bool [items].
     """
 
-    link: torch.Tensor
-    cosine: torch.Tensor
-    popularity: torch.Tensor
+    scores: dict[str, torch.Tensor]
     seen_row: torch.Tensor
     seen_column: torch.Tensor
     warm: torch.Tensor
 
-    def normalize(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the filter's and popularity's [n, items], summing to 1 over unseen warm items.
+    def probabilities(self, name: str, temperature: float) -> torch.Tensor:
+        """Return a path's [n, items], summing to 1 over unseen warm items.
 
-        Cold items get what the same normalisation gives them, on top. `link` is consumed.
+        Cold items get what the same normalisation gives them, on top. The scores of the path are
+        consumed, except those of the network.
         """
-        popular = self.popularity.expand(len(self.link), -1).clone()
-        return self._normalize(self.link), self._normalize(popular)
-
-    def network(self, temperature: float) -> torch.Tensor:
-        """Return the network's [n, items], normalised likewise; `cosine` is left alone."""
-        return self._normalize(torch.exp_((self.cosine - 1).div_(temperature)))
-
-    def _normalize(self, scores: torch.Tensor) -> torch.Tensor:
+        scores = self.scores[name]
+        if name == "gnn":
+            scores = torch.exp_((scores - 1).div_(temperature))
         scores[self.seen_row, self.seen_column] = 0
         total = scores @ self.warm.to(scores.dtype)
         return scores.div_(total.clamp(min=1e-12).unsqueeze(1))
@@ -97,10 +106,10 @@ class PathScores:
     def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the blended scores; seen items get the score 0."""
         weights = blend.weights(features)
-        link, popular = self.normalize()
-        mixed = link.mul_(weights[:, :1])
-        mixed.addcmul_(self.network(blend.temperature), weights[:, 1:2])
-        mixed.addcmul_(popular, weights[:, 2:3])
+        mixed = torch.zeros_like(self.scores[blend.paths[0]])
+        for place, name in enumerate(blend.paths):
+            part = self.probabilities(name, blend.temperature)
+            mixed.addcmul_(part, weights[:, place : place + 1])
         if blend.new_item_weight != 1:
             mixed[:, ~self.warm] *= blend.new_item_weight
         return mixed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.blend import GATE_FEATURES, PATHS, Blend, PathScores
+from gnn.models.interest.blend import GATE_FEATURES, Blend, PathScores
 from gnn.models.interest.validation import KINDS, RankingQuality, ValidationRows
 
 __all__ = ["learn_blend"]
@@ -20,8 +20,13 @@ MAX_USERS = 1000
 CANDIDATES = 60
 BLOCK_USERS = 256
 TEMPERATURES = (0.1, 0.15, 0.2)
-NEW_ITEM_WEIGHTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3
+# Steps tried on the constant of each path after the likelihood fit; the first all but drops it.
+SHIFTS = (-8.0, -1.5, -0.5, 0.5, 1.5)
+ROUNDS = 2
+# Paths that score items without interactions.
+REACH_NEW = {"filter", "gnn", "semantic"}
 
 Paths = Callable[[np.ndarray, str], tuple[PathScores, torch.Tensor]]
 
@@ -48,23 +53,27 @@ class _Block:
 
 def learn_blend(
     paths: Paths,
+    names: Sequence[str],
     rows: ValidationRows,
     data: TrainingData,
     *,
     generator: np.random.Generator,
     new_item_cost: float,
+    gated: bool = True,
 ) -> Blend:
     """Choose gate, temperature and the weight of new items on held-out rows.
 
-    For each temperature the gate maximises the likelihood of the held-out items under the mixture;
-    the temperature with the best NDCG@20, averaged over warm and cold users, wins; then the weight
-    of new items is the one that serves them best among those that cost known items at most
+    For each temperature the gate maximises the likelihood of the held-out items under the mixture,
+    and its constants then climb to the best NDCG@20, averaged over warm and cold users; the best
+    temperature wins; then the weight of new items is the largest that costs known items at most
     `new_item_cost` of their NDCG.
 
     Parameters
     ----------
     paths
         Gives the scores of users (rows of the training matrix) in a domain, with gate features.
+    names
+        Paths to mix.
     rows
         Held-out interactions; at least one.
     data
@@ -73,6 +82,8 @@ def learn_blend(
         Draws the users looked at: at most 1,000 a kind and domain.
     new_item_cost
         Share of NDCG on known items that new items may cost.
+    gated
+        Let the weights differ with what is known of a person; otherwise they are constants.
 
     Returns
     -------
@@ -81,19 +92,22 @@ def learn_blend(
     blocks = []
     for users in rows.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator):
         scores, features = paths(users.users, users.domain)
-        blocks.append(_block(users.domain, scores, features, users.truth.tocoo()))
+        blocks.append(_block(users.domain, names, scores, features, users.truth.tocoo()))
     best = -1.0
-    blend = Blend()
+    blend = Blend.default(names)
     for number, temperature in enumerate(TEMPERATURES):
         candidate = Blend(
-            gate=_fit_gate(blocks, number), temperature=temperature, new_item_weight=0.0
+            paths=tuple(names),
+            gate=_fit_gate(blocks, number, len(GATE_FEATURES) if gated else 1) or blend.gate,
+            temperature=temperature,
+            new_item_weight=0.0,
         )
-        known = _quality(blocks, number, candidate).known()
+        candidate, known = _climb(blocks, number, candidate)
         if known > best:
             best, blend, chosen = known, candidate, number
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
-        return blend.replace(new_item_weight=Blend().new_item_weight)
+        return blend.replace(new_item_weight=Blend.default(names).new_item_weight)
     frontier = []
     for weight in NEW_ITEM_WEIGHTS:
         quality = _quality(blocks, chosen, blend.replace(new_item_weight=weight))
@@ -102,24 +116,35 @@ def learn_blend(
     return blend.replace(new_item_weight=blend.weight_at_cost(new_item_cost))
 
 
-def _block(domain: str, scores: PathScores, features: torch.Tensor, kinds: sp.coo_matrix) -> _Block:
+def _block(
+    domain: str,
+    names: Sequence[str],
+    scores: PathScores,
+    features: torch.Tensor,
+    kinds: sp.coo_matrix,
+) -> _Block:
     """Keep the items that could reach the top: the best of each path, warm and cold apart."""
-    link, popular = scores.normalize()
-    index = _candidates([link, scores.cosine, popular], scores.warm)
+    fixed = {
+        name: scores.scores[name] if name == "gnn" else scores.probabilities(name, 1.0)
+        for name in names
+    }
+    index = _candidates(fixed, scores.warm)
     repeated = torch.zeros_like(index, dtype=torch.bool)
     repeated[:, 1:] = index[:, 1:] == index[:, :-1]
     row = torch.from_numpy(kinds.row.astype(np.int64))
     column = torch.from_numpy(kinds.col.astype(np.int64))
     kind = torch.from_numpy(kinds.data.astype(np.int8))
-    labels = torch.zeros(link.shape, dtype=torch.int8)
+    labels = torch.zeros(kinds.shape, dtype=torch.int8)
     labels[row, column] = kind
     label = labels.gather(1, index).masked_fill_(repeated, 0)
     warm = kind < 3  # The mixture is over items with interactions; it explains these.
     row, column = row[warm], column[warm]
     paths, likelihoods = [], []
     for temperature in TEMPERATURES:
-        network = scores.network(temperature)
-        parts = [link, network, popular]
+        parts = [
+            scores.probabilities(name, temperature) if name == "gnn" else fixed[name]
+            for name in names
+        ]
         paths.append([part.gather(1, index).masked_fill_(repeated, -1) for part in parts])
         likelihoods.append(torch.stack([part[row, column] for part in parts], dim=1))
     return _Block(
@@ -134,25 +159,31 @@ def _block(domain: str, scores: PathScores, features: torch.Tensor, kinds: sp.co
     )
 
 
-def _candidates(parts: list[torch.Tensor], warm: torch.Tensor) -> torch.Tensor:
+def _candidates(parts: Mapping[str, torch.Tensor], warm: torch.Tensor) -> torch.Tensor:
     """Return int64 [n, c], sorted, with repeats."""
-    lists = [part.topk(min(CANDIDATES, part.shape[1]), dim=1).indices for part in parts]
+    lists = [part.topk(min(CANDIDATES, part.shape[1]), dim=1).indices for part in parts.values()]
     where = (~warm).nonzero().squeeze(1)
     if len(where):
-        for part in parts[:2]:
-            best = part[:, where].topk(min(CANDIDATES, len(where)), dim=1).indices
+        for name in parts.keys() & REACH_NEW:
+            best = parts[name][:, where].topk(min(CANDIDATES, len(where)), dim=1).indices
             lists.append(where[best])
     return torch.cat(lists, dim=1).sort(dim=1).values
 
 
-def _fit_gate(blocks: list[_Block], number: int) -> tuple[tuple[float, ...], ...]:
-    """Maximise Σ w log Σ_p g_p P_p over the gate, with a small ridge; users count alike."""
-    gate = torch.zeros(len(GATE_FEATURES), len(PATHS), dtype=torch.float64, requires_grad=True)
+def _fit_gate(
+    blocks: list[_Block], number: int, n_features: int
+) -> tuple[tuple[float, ...], ...] | None:
+    """Maximise Σ w log Σ_p g_p P_p over the gate, with a small ridge; users count alike.
+
+    Only the first `n_features` features have a say. None if there is nothing to fit.
+    """
     likelihoods = torch.cat([block.likelihoods[number] for block in blocks]).double()
     features = torch.cat([block.features[block.owner] for block in blocks]).double()
     weights = torch.cat([1 / torch.bincount(block.owner)[block.owner].double() for block in blocks])
     if not len(likelihoods):
-        return Blend().gate
+        return None
+    gate = torch.zeros(n_features, likelihoods.shape[1], dtype=torch.float64, requires_grad=True)
+    features = features[:, :n_features]
     weights /= weights.sum()
     optimizer = torch.optim.LBFGS([gate], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -164,7 +195,28 @@ def _fit_gate(blocks: list[_Block], number: int) -> tuple[tuple[float, ...], ...
         return loss
 
     optimizer.step(closure)
-    return tuple(tuple(row) for row in gate.detach().float().tolist())
+    full = torch.zeros(len(GATE_FEATURES), likelihoods.shape[1])
+    full[:n_features] = gate.detach().float()
+    return tuple(tuple(row) for row in full.tolist())
+
+
+def _climb(blocks: list[_Block], number: int, blend: Blend) -> tuple[Blend, float]:
+    """Move the constants of the gate, one path at a time, to where known items are ranked best.
+
+    Likelihood and ranking part where a path is very sure of very few items: it explains them well
+    and pushes them before better ones. Two rounds; one evaluation a path and shift.
+    """
+    best = _quality(blocks, number, blend).known()
+    for _ in range(ROUNDS):
+        for place in range(len(blend.paths)):
+            for shift in SHIFTS:
+                gate = [list(row) for row in blend.gate]
+                gate[0][place] += shift
+                moved = blend.replace(gate=tuple(tuple(row) for row in gate))
+                known = _quality(blocks, number, moved).known()
+                if known > best:
+                    best, blend = known, moved
+    return blend, best
 
 
 def _quality(blocks: list[_Block], number: int, blend: Blend) -> RankingQuality:

@@ -22,9 +22,9 @@ TEXT_RIDGE = 30.0
 class InterestEncoder:
     """Vectors of items and people.
 
-    The base of an item is b = m·id + P·text, smoothed over semantic neighbours, b + λ S b, where m
-    is 1 for items with interactions; items without text have one learned vector in place of
-    P·text. `num_layers` rounds of propagation over the interactions of all domains give
+    The base of an item is b = m·id + P·text + T e, smoothed over semantic neighbours, b + λ S b,
+    where m is 1 for items with interactions and T e is the mean of the learned vectors of the
+    topics it is about; items without text have one learned vector in place of P·text. `num_layers` rounds of propagation over the interactions of all domains give
     i_{l+1} = Aᵀ A i_l; an item is the normalised sum of its layers, a person the normalised sum of
     A i_l, so a person is a function of a history and needs no training.
 
@@ -72,6 +72,11 @@ class InterestEncoder:
             self.parameters["projection"] = torch.nn.Parameter(projection)
             self.parameters["textless"] = torch.nn.Parameter(torch.zeros(1, dim))
         self.parameters["item"] = torch.nn.Parameter(vectors)
+        self._topics: Propagator | None = None
+        if data.topics is not None:
+            total = np.asarray(data.topics.sum(axis=1)).ravel()
+            self._topics = Propagator(sp.diags(inverse_power(total, 1.0)) @ data.topics)
+            self.parameters["topic"] = torch.nn.Parameter(torch.zeros(data.topics.shape[1], dim))
         self._semantic: Propagator | None = None
         if data.similar is not None and semantic_weight > 0:
             nearest = keep_largest(data.similar, semantic_neighbors)
@@ -86,6 +91,8 @@ class InterestEncoder:
         if self._text is not None:
             vectors = vectors + self._text @ self.parameters["projection"]
             vectors = vectors + self._textless * self.parameters["textless"]
+        if self._topics is not None:
+            vectors = vectors + self._topics @ self.parameters["topic"]
         if self._semantic is not None:
             vectors = vectors + self.semantic_weight * (self._semantic @ vectors)
         return vectors

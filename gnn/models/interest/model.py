@@ -13,15 +13,26 @@ from torch.nn.functional import normalize
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
+from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
-from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
 from gnn.models.interest.filter_choice import choose_exponents
+from gnn.models.interest.paths import (
+    PATHS,
+    BridgePath,
+    FilterPath,
+    NetworkPath,
+    Path,
+    PopularityPath,
+    SemanticPath,
+    available_paths,
+    symmetric_neighbors,
+)
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.sparse import keep_largest, pack_csr, unpack_csr
+from gnn.propagation import Propagator, normalized_adjacency
+from gnn.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
 from graphgen.config import Config
 from graphgen.errors import ConfigError
@@ -31,6 +42,8 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
+# Prefix of the bridge's tensors in the saved state.
+BRIDGE = "bridge."
 
 
 class InterestGNNConfig(Config):
@@ -63,11 +76,17 @@ class InterestGNNConfig(Config):
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
-    """Semantic neighbours of an item that are used."""
+    """Semantic neighbours of an item in that mean."""
+    bridge_neighbors: int = pydantic.Field(20, ge=1)
+    """Semantic neighbours from which the filter reaches an item without interactions."""
+    paths: tuple[str, ...] = PATHS
+    """What is mixed: filter, gnn, popularity, bridge, semantic."""
+    gated: bool = True
+    """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
     """User, item and target exponents of the linear filter; None chooses them on validation rows,
     or takes (0.6, 0.3, 0.3)."""
-    new_item_cost: float = pydantic.Field(0.02, ge=0, le=1)
+    new_item_cost: float = pydantic.Field(0.05, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
     """How the paths are mixed; None learns it on validation rows, or takes the default."""
@@ -110,18 +129,38 @@ class InterestGNN(Model):
         self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
     ) -> None:
         config = self.config
-        generator = np.random.default_rng(seed)
-        self.blend_ = config.blend or Blend()
+        paths = config.blend.paths if config.blend else available_paths(config.paths, data)
+        self.blend_ = config.blend or Blend.default(paths)
         self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
-        if rows and config.filter_exponents is None:
+        if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
-        self.similar_ = (
-            keep_largest(data.similar, 2 * config.semantic_neighbors)
-            if data.similar is not None
-            else sp.csr_matrix((data.n_items, data.n_items), dtype=np.float32)
-        )
+        self.similar_ = symmetric_neighbors(data)
+        self.bridge_ = None
+        if "bridge" in paths:
+            self.bridge_ = FactorBridge.fit(
+                data, FactorBridgeConfig(), np.random.default_rng(seed), progress=options.progress
+            )
+        self.history_vectors_ = self.item_vectors_ = torch.zeros(data.n_items, 0)
         self._prepare()
+        if "gnn" in paths:
+            self._train_network(data, seed=seed, monitor=monitor, options=options)
+        if rows and config.blend is None:
+            self.blend_ = learn_blend(
+                self._paths_of_rows,
+                paths,
+                rows,
+                data,
+                generator=np.random.default_rng(seed),
+                new_item_cost=config.new_item_cost,
+                gated=config.gated,
+            )
+
+    def _train_network(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+    ) -> None:
+        config = self.config
+        generator = np.random.default_rng(seed)
         encoder = InterestEncoder(
             data,
             dim=config.embedding_dim,
@@ -158,6 +197,7 @@ class InterestGNN(Model):
 
         def publish() -> None:
             self.history_vectors_, self.item_vectors_ = encoder.export(adjacency)
+            self._prepare_network()
 
         train_in_steps(
             self,
@@ -171,14 +211,6 @@ class InterestGNN(Model):
             monitor=monitor,
             options=options,
         )
-        if rows and config.blend is None:
-            self.blend_ = learn_blend(
-                self._paths_of_rows,
-                rows,
-                data,
-                generator=np.random.default_rng(seed),
-                new_item_cost=config.new_item_cost,
-            )
 
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""
@@ -215,59 +247,67 @@ class InterestGNN(Model):
     def _prepare(self) -> None:
         """Make what follows from training data and settings, after `fit` and after loading."""
         config, data = self.config, self.data
-        self._filter = LinearFilter(
-            data.matrix,
-            user_exponent=self.exponents_[0],
-            item_exponent=self.exponents_[1],
-            target_exponent=self.exponents_[2],
+        self._paths: dict[str, Path] = {}
+        for name in self.blend_.paths:
+            if name == "filter":
+                self._paths[name] = FilterPath(
+                    data, self.exponents_, self.similar_, config.bridge_neighbors
+                )
+            elif name == "popularity":
+                self._paths[name] = PopularityPath(data)
+            elif name == "bridge" and self.bridge_ is not None:
+                self._paths[name] = BridgePath(self.bridge_)
+            elif name == "semantic":
+                self._paths[name] = SemanticPath(data, self.similar_)
+        if "gnn" in self.blend_.paths:
+            self._prepare_network()
+
+    def _prepare_network(self) -> None:
+        self._paths["gnn"] = NetworkPath(
+            self.data, self.history_vectors_, self.item_vectors_, self.config.item_exponent
         )
-        self._item_scale = inverse_power(data.popularity, config.item_exponent)
-        self._bridges: dict[str, sp.csr_matrix] = {}
 
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
-        return self._paths(self.data.matrix[rows], domain)
+        return self._path_scores(self.data.matrix[rows], domain)
 
-    def _paths(self, history: sp.csr_matrix, domain: str) -> tuple[PathScores, torch.Tensor]:
-        data, span = self.data, self.data.span(domain)
-        if domain not in self._bridges:
-            self._bridges[domain] = cold_bridge(
-                self.similar_, data.warm, span, self.config.semantic_neighbors
-            )
-        link = self._filter.score(history, span)
-        bridge = self._bridges[domain]
-        if bridge.nnz:
-            link = link + link @ bridge
-        scaled = history @ sp.diags(self._item_scale)
-        people = normalize(torch.from_numpy(scaled @ self.history_vectors_.numpy()), dim=1)
-        own_history = history[:, span]
+    def _path_scores(self, history: sp.csr_matrix, domain: str) -> tuple[PathScores, torch.Tensor]:
+        own_history = history[:, self.data.span(domain)]
         seen = own_history.tocoo()
         own = np.diff(own_history.indptr)
         scores = PathScores(
-            link=torch.from_numpy(link.toarray()),
-            cosine=people @ self.item_vectors_[span].T,
-            popularity=torch.from_numpy(data.popularity[span]),
+            scores={name: path.score(history, domain) for name, path in self._paths.items()},
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),
-            warm=torch.from_numpy(data.warm[span]),
+            warm=torch.from_numpy(self.data.warm[self.data.span(domain)]),
         )
         return scores, gate_features(own, np.diff(history.indptr) - own)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        paths, features = self._paths(users.history, domain)
+        paths, features = self._path_scores(users.history, domain)
         mixed: np.ndarray = paths.mix(self.blend_, features).numpy()
         return mixed
 
     def _state(self) -> dict[str, torch.Tensor]:
+        bridge = self.bridge_.state(self.data.domains) if self.bridge_ is not None else {}
         return {
             "history_vectors": self.history_vectors_,
             "item_vectors": self.item_vectors_,
             **pack_csr("similar", self.similar_),
+            **{f"{BRIDGE}{name}": tensor for name, tensor in bridge.items()},
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.history_vectors_ = state["history_vectors"]
         self.item_vectors_ = state["item_vectors"]
         self.similar_ = unpack_csr("similar", state)
+        bridge = {
+            name.removeprefix(BRIDGE): tensor
+            for name, tensor in state.items()
+            if name.startswith(BRIDGE)
+        }
+        self.bridge_ = (
+            FactorBridge.from_state(bridge, self.data, FactorBridgeConfig()) if bridge else None
+        )
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()

@@ -1,0 +1,176 @@
+"""The ways in which `InterestGNN` reaches an item, each behind one method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch.nn.functional import normalize
+
+from gnn.data import TrainingData
+from gnn.factor_bridge import FactorBridge
+from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.propagation import inverse_power
+from gnn.sparse import keep_largest
+from graphgen.errors import ConfigError
+
+__all__ = [
+    "PATHS",
+    "BridgePath",
+    "FilterPath",
+    "NetworkPath",
+    "Path",
+    "PopularityPath",
+    "SemanticPath",
+    "available_paths",
+    "symmetric_neighbors",
+]
+
+PATHS = ("filter", "gnn", "popularity", "bridge", "semantic")
+
+
+def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
+    """Return those of `wanted` that the data allows: "semantic" needs semantic edges.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, or if none is left.
+    """
+    for name in wanted:
+        if name not in PATHS:
+            raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
+    found = tuple(name for name in wanted if name != "semantic" or data.similar is not None)
+    if not found:
+        raise ConfigError(
+            "The only path that was asked for, 'semantic', needs a graph with semantic edges; "
+            "build it with item texts."
+        )
+    return found
+
+
+def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
+    """Return CSR [n_items, n_items] of similarities ≥ 0, an edge in either direction is both."""
+    similar = data.similar
+    if similar is None:
+        return sp.csr_matrix((data.n_items, data.n_items), dtype=np.float32)
+    similar = similar.maximum(similar.T).tocsr()
+    similar.data = np.maximum(similar.data, 0)
+    similar.eliminate_zeros()
+    return sp.csr_matrix(similar, dtype=np.float32)
+
+
+class Path(Protocol):
+    """Scores items for histories."""
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items of the domain], at least 0 (cosines for the network)."""
+        ...
+
+
+class FilterPath:
+    """The linear filter, handed on over semantic neighbours to items without interactions."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        exponents: tuple[float, float, float],
+        similar: sp.csr_matrix,
+        neighbors: int,
+    ) -> None:
+        self._data = data
+        self._filter = LinearFilter(
+            data.matrix,
+            user_exponent=exponents[0],
+            item_exponent=exponents[1],
+            target_exponent=exponents[2],
+        )
+        self._similar = keep_largest(similar, neighbors)
+        self._neighbors = neighbors
+        self._bridges: dict[str, sp.csr_matrix] = {}
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items], 0 where nothing links."""
+        span = self._data.span(domain)
+        if domain not in self._bridges:
+            self._bridges[domain] = cold_bridge(
+                self._similar, self._data.warm, span, self._neighbors
+            )
+        link = self._filter.score(history, span)
+        bridge = self._bridges[domain]
+        if bridge.nnz:
+            link = link + link @ bridge
+        return torch.from_numpy(link.toarray().astype(np.float32, copy=False))
+
+
+class NetworkPath:
+    """Cosines between the vectors that the graph network gives to people and items."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        history_vectors: torch.Tensor,
+        item_vectors: torch.Tensor,
+        item_exponent: float,
+    ) -> None:
+        self._data = data
+        scale = inverse_power(data.popularity, item_exponent).astype(np.float32)
+        self._history_vectors = scale[:, None] * history_vectors.numpy()
+        self._item_vectors = item_vectors
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items]; O(interactions · dim + n · items · dim)."""
+        people = normalize(torch.from_numpy(history @ self._history_vectors), dim=1)
+        return people @ self._item_vectors[self._data.span(domain)].T
+
+
+class PopularityPath:
+    """Numbers of interactions, the same for everybody."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self._data = data
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items]."""
+        popularity = torch.from_numpy(self._data.popularity[self._data.span(domain)])
+        return popularity.repeat(history.shape[0], 1)
+
+
+class BridgePath:
+    """Factors of the domain by itself, reached over a linear map by people new to it.
+
+    Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
+    needs a sharper difference (chosen on validation rows of two logs).
+    """
+
+    def __init__(self, bridge: FactorBridge) -> None:
+        self.bridge = bridge
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items]."""
+        return self.bridge.score(history, domain).clamp_(min=0).square_()
+
+
+class SemanticPath:
+    """Items that are like those of the history, by the squared similarity of their texts.
+
+    Parameters
+    ----------
+    data
+        Training data.
+    similar
+        As `symmetric_neighbors` makes it.
+    """
+
+    def __init__(self, data: TrainingData, similar: sp.csr_matrix) -> None:
+        self._data = data
+        squared = similar.copy()
+        squared.data = np.square(squared.data)
+        self._columns = {domain: squared[:, data.span(domain)] for domain in data.domains}
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items], 0 where no neighbour is in the history."""
+        return torch.from_numpy((history @ self._columns[domain]).toarray())
