@@ -409,6 +409,7 @@ def main(rivals, given=None):
     """Run a rival from the command line and print its figures as one JSON line."""
     try:
         args = arguments(rivals, given)
+        sys.argv = sys.argv[:1]  # RecBole would take --name=value for settings of its own
         problem, pairs = read(args)
     except InputError as error:
         sys.exit(f"error: {error}")
