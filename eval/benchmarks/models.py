@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, ablations
 from eval.benchmarks.datasets import DataSet
-from eval.benchmarks.runs import RUN, Outcome, Run, execute, prepare_graph
+from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
+from eval.benchmarks.tables import benchmark_markdown
 from eval.comparison import Comparison, compare_results
 from eval.records import records
+from gnn.registry import model_class
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph, load_graph
 from graphgen.storage import atomic_file, provenance, write_json
@@ -72,8 +73,6 @@ class ModelBenchmark:
 
     def to_markdown(self) -> str:
         """Return the tables as Markdown."""
-        from eval.benchmarks.tables import benchmark_markdown
-
         return benchmark_markdown(self)
 
     @property
@@ -200,7 +199,7 @@ def measure_models(
         graphs[each.name] = prepare_graph(each, out, encoder=encoder)
     plans, notes, about = [], {}, {}
     for each in data:
-        graph = load_graph(graphs[each.name])
+        graph = load_graph(graphs[each.name].folder)
         about[each.name] = repr(graph).removeprefix("InterestGraph(").removesuffix(")")
         plans += [
             Run(each, model, seed=seed, settings=settings.get(model, {}))
@@ -221,7 +220,6 @@ def measure_models(
             graphs[run.data.name],
             out,
             bootstrap=bootstrap,
-            encoder=encoder,
             time_limit=time_limit,
         )
         outcomes.append(outcome)
@@ -255,26 +253,12 @@ def measure_models(
     return ModelBenchmark(parts, meta)
 
 
-def mean_cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return fit_seconds, users_per_second and peak_gigabytes of the runs that finished."""
-    costs = [outcome.cost for outcome in outcomes if outcome.cost]
-    if not costs:
-        return {}
-    return {
-        "fit_seconds": float(np.mean([cost["fit_seconds"] for cost in costs])),
-        "users_per_second": float(np.mean([cost["users_per_second"] for cost in costs])),
-        "peak_gigabytes": float(np.max([cost["peak_gigabytes"] for cost in costs])),
-    }
-
-
 def _check(
     models: Sequence[str],
     seeds: Sequence[int],
     ablation: bool,
     settings: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    from gnn.registry import model_class
-
     for what, values in (("models", models), ("seeds", seeds)):
         if not values or len(set(values)) < len(values):
             raise ConfigError(f"`{what}` must name at least one, each once; got {list(values)}.")

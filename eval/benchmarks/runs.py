@@ -9,26 +9,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 import gnn
 from eval.benchmarks.datasets import DataSet
 from eval.result import EvaluationResult
 from graphgen.errors import InterestError, StorageError
+from graphgen.graph import MANIFEST as GRAPH_MANIFEST
 from graphgen.graph import load_graph
 from graphgen.storage import atomic_file, package_version
 
-__all__ = ["REFUSED", "RUN", "Outcome", "Run", "execute", "model_sources", "prepare_graph"]
+__all__ = [
+    "REFUSED",
+    "RUN",
+    "KeptGraph",
+    "Outcome",
+    "Run",
+    "execute",
+    "loaded_sources",
+    "mean_cost",
+    "prepare_graph",
+]
 
 WORKER: Final = "eval.benchmarks.worker"
 # Exit status of a worker that says on standard output why it stopped.
 REFUSED: Final = 3
 # Key of a result's meta, and of a graph's provenance, under which a worker writes what it did.
 RUN: Final = "run"
-GNN: Final = Path(gnn.__file__).parent
+PACKAGES: Final = Path(gnn.__file__).parents[1]
+# The list of all models and the command line: what is learned or built does not depend on them.
+NOT_RECORDED: Final = {"gnn/registry.py", "gnn/cli.py", "graphgen/cli.py", "graphgen/console.py"}
 
 
 @dataclass(frozen=True)
@@ -97,13 +112,19 @@ class Outcome:
         return self.result.meta[RUN]["cost"] if self.result is not None else {}
 
 
-def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> Path:
+@dataclass(frozen=True)
+class KeptGraph:
+    """The graph of a data set: its folder, and a hash of what is in it."""
+
+    folder: Path
+    digest: str
+
+
+def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
     """Build the graph of a data set, in a process of its own, unless it is there already.
 
-    Returns
-    -------
-    pathlib.Path
-        The folder of the graph.
+    It is there if it was made of the same bytes, with the same encoder, by the same version of
+    this package and the same source of the modules of `graphgen`.
 
     Raises
     ------
@@ -117,29 +138,28 @@ def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> Path:
         "interest_version": package_version(),
     }
     try:
-        if load_graph(folder).provenance.get(RUN) == inputs:
-            return folder
+        done = load_graph(folder).provenance.get(RUN, {})
     except StorageError:
-        pass
-    job = {"graph": str(folder), "inputs": inputs, **_paths(data)}
-    reason = _work(job, None, folder.with_suffix(".log"))
-    if reason:
-        raise InterestError(f"Data set {data.name!r}: {reason}")
-    return folder
+        done = {}
+    if not _same(done, inputs):
+        job = {"graph": str(folder), "inputs": inputs, **_paths(data)}
+        reason = _work(job, None, folder.with_name(f"{folder.name}.log"))
+        if reason:
+            raise InterestError(f"Data set {data.name!r}: {reason}")
+    return KeptGraph(folder, _graph_digest(folder))
 
 
 def execute(
     run: Run,
-    graph: Path,
+    graph: KeptGraph,
     out: Path,
     *,
     bootstrap: int = 1000,
-    encoder: str,
     time_limit: float | None = None,
 ) -> Outcome:
     """Run, or take what an earlier benchmark with the same inputs has finished.
 
-    The same inputs are: the bytes of the files, encoder, settings, seed, version of this package,
+    The same inputs are: the graph, the bytes of the files, settings, seed, version of this package,
     and the source of the modules of `gnn` that the run had loaded.
 
     Parameters
@@ -147,21 +167,19 @@ def execute(
     run
         What to run.
     graph
-        Folder of the data set's graph.
+        What `prepare_graph` returned for the data set.
     out
         Folder of the benchmark.
     bootstrap
         Replicates of the intervals.
-    encoder
-        Text encoder that the graph was built with.
     time_limit
         Seconds after which the run is given up; None for no limit.
     """
     folder = out / run.folder
     inputs = _plain(
         {
-            "files": run.data.digests,
-            "encoder": encoder,
+            "graph": graph.digest,
+            "files": {p: d for p, d in run.data.digests.items() if p not in ("train", "items")},
             "model": run.model,
             "ablation": run.ablation,
             "settings": dict(run.settings),
@@ -175,35 +193,71 @@ def execute(
     if kept is not None:
         return Outcome(run, kept, kept=True)
     job = {
-        "graph": str(graph),
+        "graph": str(graph.folder),
         "out": str(folder),
         "name": run.label,
         "inputs": inputs,
         **_paths(run.data),
     }
-    reason = _work(job, time_limit, folder.with_suffix(".log"))
+    reason = _work(job, time_limit, folder.with_name(f"{folder.name}.log"))
     seconds = time.perf_counter() - started
     result = None if reason else EvaluationResult.load(folder)
     return Outcome(run, result, reason, seconds=seconds)
 
 
-def model_sources(names: set[str]) -> dict[str, str]:
-    """Return the hash of each of these files of `gnn` (paths inside the package) that is there."""
+def mean_cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return fit_seconds and users_per_second, means over the runs that finished, and the highest
+    peak_gigabytes; empty where none did.
+    """
+    costs = [outcome.cost for outcome in outcomes if outcome.cost]
+    if not costs:
+        return {}
     return {
-        name: hashlib.sha256((GNN / name).read_bytes()).hexdigest()
-        for name in sorted(names)
-        if (GNN / name).is_file()
+        "fit_seconds": float(np.mean([cost["fit_seconds"] for cost in costs])),
+        "users_per_second": float(np.mean([cost["users_per_second"] for cost in costs])),
+        "peak_gigabytes": float(np.max([cost["peak_gigabytes"] for cost in costs])),
     }
+
+
+def loaded_sources(package: str) -> dict[str, str]:
+    """Return the hash of each file of a package that this process has imported, by path."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    own = (Path(f).relative_to(PACKAGES) for f in files if f and Path(f).is_relative_to(PACKAGES))
+    names = {path.as_posix() for path in own if path.parts[0] == package}
+    return _source_digests(names - NOT_RECORDED)
+
+
+def _source_digests(names: Iterable[str]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256((PACKAGES / name).read_bytes()).hexdigest()
+        for name in sorted(names)
+        if (PACKAGES / name).is_file()
+    }
+
+
+def _graph_digest(folder: Path) -> str:
+    manifest = json.loads((folder / GRAPH_MANIFEST).read_text(encoding="utf-8"))
+    # Not the provenance: a graph that was built again is the same graph.
+    total = hashlib.sha256(json.dumps([manifest["nodes"], manifest["edges"]]).encode())
+    for path in sorted(folder.iterdir()):
+        if path.name != GRAPH_MANIFEST:
+            with path.open("rb") as file:
+                total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
 
 
 def _finished(folder: Path, inputs: dict[str, Any]) -> EvaluationResult | None:
     try:
         result = EvaluationResult.load(folder)
-        done = result.meta[RUN]
-        same = done["inputs"] == inputs and model_sources(set(done["sources"])) == done["sources"]
-    except (StorageError, KeyError, TypeError):
+    except StorageError:
         return None
-    return result if same else None
+    return result if _same(result.meta.get(RUN, {}), inputs) else None
+
+
+def _same(done: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """Whether a worker that left `done` had these inputs, and the source that is here now."""
+    sources = done.get("sources", {})
+    return done.get("inputs") == inputs and _source_digests(sources) == sources
 
 
 def _paths(data: DataSet) -> dict[str, Any]:

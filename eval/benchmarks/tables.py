@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
-from eval.benchmarks.models import mean_cost
+from eval.benchmarks.runs import mean_cost
 from eval.inputs import ALL
 from eval.reports.markdown import marked
 from eval.reports.tables import (
@@ -62,7 +62,10 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
         return [*lines, markdown_table(["system", "reason"], rows)]
     lines.append(legend(part.comparison))
     for name in _shown(part.comparison):
-        lines += [f"### {slice_title(name)}", _models_table(part, part.comparison, name)]
+        lines += [
+            f"### {_title(part.comparison, name)}",
+            _models_table(part, part.comparison, name),
+        ]
     if part.ablation is not None:
         lines += [
             f"### Ablation of {ABLATED}",
@@ -71,7 +74,7 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
         ]
         for name in _shown(part.ablation):
             table = _ablation_table(part, part.ablation, name)
-            lines += [f"#### {slice_title(name)}", table]
+            lines += [f"#### {_title(part.ablation, name)}", table]
         lines += _other_domains(part.ablation)
     partly = [
         f"{name}: {sum(not o.cost for o in outcomes)} of {len(outcomes)} seeds failed. "
@@ -87,6 +90,12 @@ def _shown(comparison: Comparison) -> list[str]:
     """List the settings, where the test rows have some, else all users and cold and warm ones."""
     settings = [name for name in comparison.slices if name.startswith(f"{SETTING}=")]
     return settings or [name for name in comparison.slices if name == ALL or "history=" in name]
+
+
+def _title(comparison: Comparison, name: str) -> str:
+    table = comparison.table
+    people = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
+    return f"{slice_title(name)} ({people:,} people)"
 
 
 def _reason(outcomes: Sequence[Outcome]) -> str:

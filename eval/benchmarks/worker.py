@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eval.benchmarks.ablations import Ablation, ablations
-from eval.benchmarks.runs import GNN, REFUSED, RUN, model_sources
+from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
 from eval.experiment import run_system, train, train_separately
 from gnn.base import Model
 from graphgen.allocation import keep_freed_memory
@@ -25,8 +25,6 @@ __all__ = ["build", "main", "measure"]
 
 K: Final = 20
 METRICS: Final = ("recall", "ndcg", "auc")
-# The list of all models: a run does not depend on what else is registered.
-NO_PART_OF_A_MODEL: Final = {"registry.py"}
 
 
 def main(path: str) -> int:
@@ -47,7 +45,7 @@ def build(job: Mapping[str, Any]) -> None:
     files, inputs = job["files"], job["inputs"]
     items = read_items(files["items"]) if "items" in files else None
     graph = build_graph(read_log(files["train"]), items, encoder=inputs["encoder"])
-    graph.provenance[RUN] = inputs
+    graph.provenance[RUN] = {"inputs": inputs, "sources": loaded_sources("graphgen")}
     graph.save(job["graph"])
 
 
@@ -82,7 +80,7 @@ def measure(job: Mapping[str, Any]) -> None:
     ranked = sum(domain["users"] for domain in run.result.meta["domains"].values())
     run.result.meta[RUN] = {
         "inputs": inputs,
-        "sources": _loaded_sources(),
+        "sources": loaded_sources("gnn"),
         "cost": {
             "fit_seconds": run.fit_seconds,
             "users_per_second": ranked / max(run.score_seconds, 1e-3),
@@ -92,12 +90,6 @@ def measure(job: Mapping[str, Any]) -> None:
         "chosen": run.model.chosen_ if isinstance(run.model, Model) else None,
     }
     run.result.save(job["out"])
-
-
-def _loaded_sources() -> dict[str, str]:
-    paths = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    own = {Path(p).relative_to(GNN).as_posix() for p in paths if p and Path(p).is_relative_to(GNN)}
-    return model_sources(own - NO_PART_OF_A_MODEL)
 
 
 if __name__ == "__main__":

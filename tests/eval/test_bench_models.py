@@ -12,7 +12,7 @@ import pytest
 from eval.benchmarks.ablations import OTHER_DOMAINS, ablations, without_text, without_topics
 from eval.benchmarks.datasets import find_data_set, find_data_sets, synthetic_data_set
 from eval.benchmarks.models import measure_models
-from eval.benchmarks.runs import REFUSED, _work
+from eval.benchmarks.runs import REFUSED, _finished, _work
 from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
@@ -203,19 +203,21 @@ def test_what_is_finished_is_kept_and_only_that(first, data, out, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_whose_model_has_changed_is_run_again(first, data, out, tmp_path):
-    copied = tmp_path / "out"
-    shutil.copytree(out, copied)
-    file = copied / "runs" / "shop" / "popularity" / "seed-0" / "metrics.json"
+def test_a_run_holds_while_inputs_and_model_are_the_same(first, out, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(out / "runs" / "shop" / "popularity" / "seed-0", folder)
+    file = folder / "metrics.json"
     content = json.loads(file.read_text())
-    sources = content["meta"]["run"]["sources"]
-    assert "baselines/popularity.py" in sources
-    assert "models/bitgcf.py" not in sources
-    sources["baselines/popularity.py"] = "as it was before"
+    inputs, sources = (content["meta"]["run"][name] for name in ("inputs", "sources"))
+    assert "gnn/baselines/popularity.py" in sources
+    assert "gnn/models/bitgcf.py" not in sources
+    assert _finished(folder, inputs) is not None
+    assert _finished(folder, {**inputs, "seed": 1}) is None
+    sources["gnn/baselines/popularity.py"] = "as it was before"
     file.write_text(json.dumps(content))
-    told = []
-    measure_models([data], ["popularity"], copied, encoder="none", bootstrap=50, on_run=told.append)
-    assert not any("(kept)" in line for line in told)
+    assert _finished(folder, inputs) is None
+    file.write_text("{")
+    assert _finished(folder, inputs) is None
 
 
 @pytest.mark.slow
