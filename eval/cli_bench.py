@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graphgen.console import SeedOption, say
+from graphgen.console import ConfigOption, OutOption, SeedOption, say
 
 __all__ = ["app"]
 
@@ -45,3 +45,73 @@ def bench_eval(
     say(speed.to_markdown())
     if out is not None:
         speed.table.to_csv(out, index=False)
+
+
+@app.command("models")
+def bench_models(
+    out: OutOption,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=DIR]...",
+            help="Folders of train and test, and perhaps valid and items, as `interest split` "
+            "writes them; without any, the embedded example.",
+            show_default=False,
+        ),
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated; default: all that `interest models` lists.", show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated; one run for each.")] = "0",
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also take interest-gnn apart, part by part.")
+    ] = False,
+    encoder: Annotated[str, typer.Option(help="Text encoder of the graphs.")] = "minilm",
+    config: ConfigOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which a run is given up.")
+    ] = None,
+) -> None:
+    r"""Measure what each model gives and costs, and what each part of interest-gnn is worth.
+
+    Every model and seed runs in a process of its own. What is finished stays in --out: an
+    interrupted benchmark goes on where it stopped, and one with another model adds that.
+
+    \b
+    interest bench models --out bench/
+    interest bench models shop=split/ --models popularity,ease,interest-gnn --seeds 0,1,2 \\
+        --ablation --out bench/
+    """
+    from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
+    from eval.benchmarks.models import measure_models
+    from eval.cli_judge import model_settings
+    from gnn.registry import MODELS
+    from graphgen.errors import ConfigError
+
+    names = [name.strip() for name in models.split(",")] if models else list(MODELS)
+    try:
+        numbers = [int(number) for number in seeds.split(",")]
+    except ValueError:
+        raise ConfigError(f"--seeds takes whole numbers, such as 0,1,2; got {seeds!r}.") from None
+    measured = measure_models(
+        find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
+        names,
+        out,
+        seeds=numbers,
+        ablation=ablation,
+        settings=model_settings(config, set_, names),
+        encoder=encoder,
+        time_limit=time_limit,
+        on_run=say,
+    )
+    measured.save(out)
+    say()
+    say(measured.to_markdown())
+    say(f"\nThe tables are in {out / 'models.md'}, all figures in models.csv and models.json.")

@@ -12,7 +12,7 @@ from graphgen.console import ColumnOption, ConfigOption, OutOption, SeedOption, 
 if TYPE_CHECKING:
     from eval.experiment import SystemRun
 
-__all__ = ["app"]
+__all__ = ["app", "model_settings"]
 
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
@@ -231,7 +231,7 @@ def compare(
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
     alone = [name.strip() for name in (single_domain or "").split(",") if name.strip()]
     trained = [*names, *(name for name in alone if name not in others)]
-    settings = _model_settings(config, set_, trained)
+    settings = model_settings(config, set_, trained)
     columns = parse_columns(column)
 
     def read(sources: list[str]) -> Any:
@@ -261,7 +261,7 @@ def compare(
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 
 
-def _model_settings(
+def model_settings(
     config: Path | None, assignments: list[str] | None, names: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Return settings by model, from TOML tables and ``MODEL.NAME=VALUE``."""

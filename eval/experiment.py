@@ -25,7 +25,7 @@ from gnn.registry import make_model
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 
-__all__ = ["Experiment", "SystemRun", "compare", "train"]
+__all__ = ["Experiment", "SystemRun", "compare", "run_system", "train", "train_separately"]
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,32 @@ def _beside(checkpoint: Path | None, stage: str) -> Path | None:
     return None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{stage}")
 
 
+def train_separately(
+    graph: InterestGraph,
+    model: str,
+    domains: Sequence[str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    valid: InteractionLog | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> SeparateModels:
+    """Fit a model in each of `domains` on that domain alone; the rest is as in `train`."""
+    return SeparateModels(
+        {
+            domain: train(
+                only_domain(graph, domain),
+                model,
+                settings=settings,
+                valid=None if valid is None else valid.where(domain=domain),
+                seed=seed,
+                progress=progress,
+            )
+            for domain in domains
+        }
+    )
+
+
 @dataclass
 class SystemRun:
     """What one system cost and gave.
@@ -124,6 +150,36 @@ class SystemRun:
     score_seconds: float = 0.0
     peak_megabytes: float = 0.0
     model: Model | None = None
+
+
+def run_system(
+    name: str, make: Callable[[], Any], test: InteractionLog, **judging: Any
+) -> SystemRun:
+    """Make one system and judge it, and measure what that costs.
+
+    Parameters
+    ----------
+    name
+        What the system is called in tables.
+    make
+        Returns what `eval.evaluate` can judge; its time is the time of the fit.
+    test
+        Rows to judge by.
+    **judging
+        Other parameters of `eval.evaluate`.
+    """
+    with PeakMemory() as peak:
+        started = time.perf_counter()
+        system = make()
+        fitted = time.perf_counter()
+        result = evaluate(system, test, name=name, **judging)
+    return SystemRun(
+        result,
+        fit_seconds=fitted - started,
+        score_seconds=result.meta["seconds"]["ranking"],
+        peak_megabytes=peak.megabytes,
+        model=system if isinstance(system, Model) else None,
+    )
 
 
 @dataclass
@@ -224,42 +280,33 @@ def compare(
     lists = dict(recommendations or {})
     runs: dict[str, SystemRun] = {}
 
-    def fit(name: str, domain: str | None = None) -> Model:
-        return train(
-            graph if domain is None else only_domain(graph, domain),
+    def fit(name: str) -> Model:
+        chosen = (settings or {}).get(name)
+        return train(graph, name, settings=chosen, valid=valid, seed=seed, progress=progress)
+
+    def fit_alone(name: str) -> SeparateModels:
+        return train_separately(
+            graph,
             name,
+            test.domains,
             settings=(settings or {}).get(name),
-            valid=valid if domain is None or valid is None else valid.where(domain=domain),
+            valid=valid,
             seed=seed,
             progress=progress,
         )
 
-    def fit_alone(name: str) -> SeparateModels:
-        return SeparateModels({domain: fit(name, domain) for domain in test.domains})
-
     def run(name: str, make: Callable[[], Any]) -> None:
-        with PeakMemory() as peak:
-            started = time.perf_counter()
-            system = make()
-            fitted = time.perf_counter()
-            result = evaluate(
-                system,
-                test,
-                k=k,
-                graph=graph,
-                by=by,
-                users=users,
-                bootstrap=bootstrap,
-                seed=seed,
-                progress=progress,
-                name=name,
-            )
-        runs[name] = SystemRun(
-            result,
-            fit_seconds=fitted - started,
-            score_seconds=result.meta["seconds"]["ranking"],
-            peak_megabytes=peak.megabytes,
-            model=system if isinstance(system, Model) else None,
+        runs[name] = run_system(
+            name,
+            make,
+            test,
+            k=k,
+            graph=graph,
+            by=by,
+            users=users,
+            bootstrap=bootstrap,
+            seed=seed,
+            progress=progress,
         )
         if on_run is not None:
             on_run(name, runs[name])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eval.comparison import Comparison
     from eval.result import EvaluationResult
 
-__all__ = ["comparison_markdown", "result_markdown"]
+__all__ = ["comparison_markdown", "marked", "result_markdown"]
 
 
 def result_markdown(result: EvaluationResult, metrics: Sequence[str] | None = None) -> str:
@@ -67,13 +67,14 @@ def comparison_markdown(
                 continue
             where = "macro over domains" if domain == MACRO else domain
             parts.append(f"## {slice_title(name).capitalize()}, {where}")
-            parts.append(markdown_table(header, [[_marked(cell) for cell in row] for row in rows]))
+            parts.append(markdown_table(header, [[marked(cell) for cell in row] for row in rows]))
     parts += map(section_markdown, comparison_sections(comparison.meta))
     notes = [n for result in comparison.results.values() for n in _notes(result, result.name)]
     return "\n\n".join([*parts, *notes]) + "\n"
 
 
-def _marked(cell: tuple[str, str, str]) -> str:
+def marked(cell: tuple[str, str, str]) -> str:
+    """Write a cell of `by_system`: bold is best, a dagger cannot be told from the best."""
     value, bounds, mark = cell
     value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
     return f"{value} {bounds}".strip()

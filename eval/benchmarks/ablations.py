@@ -1,0 +1,144 @@
+"""What is taken from `interest-gnn` to see what it is worth: one entry for each variant."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gnn.registry import model_class
+from graphgen.graph import InterestGraph
+from graphgen.schema import INTEREST, SIMILAR
+
+__all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
+
+ABLATED: Final = "interest-gnn"
+OTHER_DOMAINS: Final = "without the other domains"
+NODE_TEXT: Final = ("x", "has_text")
+
+
+def _whole(graph: InterestGraph) -> InterestGraph:
+    return graph
+
+
+def _nothing(graph: InterestGraph) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One variant.
+
+    Attributes
+    ----------
+    name
+        What tables call it.
+    graph
+        Returns the graph that the variant is trained on.
+    settings
+        Fields of the model's config that differ.
+    separately
+        Train in each domain on that domain alone.
+    lacks
+        Returns why the variant says nothing on a graph, or "".
+    """
+
+    name: str
+    graph: Callable[[InterestGraph], InterestGraph] = _whole
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    separately: bool = False
+    lacks: Callable[[InterestGraph], str] = _nothing
+
+
+def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Ablation], list[str]]:
+    """List the variants of `interest-gnn`.
+
+    Parameters
+    ----------
+    settings
+        Fields of its config that the full model has; they tell its paths.
+
+    Returns
+    -------
+    variants
+        By name, in the order of the table.
+    notes
+        Variants that this version of the model cannot have, and why.
+
+    Examples
+    --------
+    >>> list(ablations()[0])[:2]
+    ['without text', 'without semantic edges']
+    """
+    variants = [
+        Ablation("without text", without_text, lacks=_lacks_text),
+        Ablation("without semantic edges", without_semantic_edges, lacks=_lacks_semantic_edges),
+        Ablation("without topics", without_topics, lacks=_lacks_topics),
+        Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
+    ]
+    notes = []
+    fields = model_class(ABLATED).Config.model_fields
+    paths = tuple((settings or {}).get("paths") or _default(fields, "paths") or ())
+    if len(paths) > 1:
+        variants += [
+            Ablation(f"without path {p}", settings={"paths": tuple(q for q in paths if q != p)})
+            for p in paths
+        ]
+        variants += [Ablation(f"path {p} alone", settings={"paths": (p,)}) for p in paths]
+    else:
+        notes.append(f"{ABLATED} has no paths to take away: its config names fewer than two.")
+    if "gated" in fields:
+        variants.append(Ablation("without the gate", settings={"gated": False}))
+    else:
+        notes.append(f"{ABLATED} has no setting 'gated': the gate cannot be taken away.")
+    return {variant.name: variant for variant in variants}, notes
+
+
+def _default(fields: Mapping[str, Any], name: str) -> Any:
+    return fields[name].get_default(call_default_factory=True) if name in fields else None
+
+
+def without_text(graph: InterestGraph) -> InterestGraph:
+    """Return a graph without text features and what is made of them: semantic edges, topics."""
+    data = copy.copy(without_topics(without_semantic_edges(graph)).data)
+    for domain in graph.domains:
+        for name in NODE_TEXT:
+            if name in data[domain]:
+                del data[domain][name]
+    return graph.with_data(data, without="text")
+
+
+def without_semantic_edges(graph: InterestGraph) -> InterestGraph:
+    """Return a graph without ``similar`` edges."""
+    data = copy.copy(graph.data)
+    for edge_type in [t for t in data.edge_types if t[1] == SIMILAR]:
+        del data[edge_type]
+    return graph.with_data(data, without="semantic edges")
+
+
+def without_topics(graph: InterestGraph) -> InterestGraph:
+    """Return a graph without topic nodes and the edges to them."""
+    data = copy.copy(graph.data)
+    for edge_type in [t for t in data.edge_types if INTEREST in (t[0], t[2])]:
+        del data[edge_type]
+    if INTEREST in data.node_types:
+        del data[INTEREST]
+    return graph.with_data(data, without="topics")
+
+
+def _lacks_text(graph: InterestGraph) -> str:
+    return "" if graph.feature_dim else "the graph has no text"
+
+
+def _lacks_semantic_edges(graph: InterestGraph) -> str:
+    there = any(t[1] == SIMILAR for t in graph.data.edge_types)
+    return "" if there else "the graph has no semantic edges"
+
+
+def _lacks_topics(graph: InterestGraph) -> str:
+    return "" if INTEREST in graph.data.node_types else "the graph has no topics"
+
+
+def _lacks_domains(graph: InterestGraph) -> str:
+    return "" if len(graph.domains) > 1 else "the graph has one domain"

@@ -1,0 +1,327 @@
+"""Every model on every data set, and `interest-gnn` without each of its parts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from eval.benchmarks.ablations import ABLATED, ablations
+from eval.benchmarks.datasets import DataSet
+from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
+from eval.benchmarks.tables import benchmark_markdown
+from eval.comparison import Comparison, compare_results
+from eval.records import records
+from gnn.registry import model_class
+from graphgen.errors import ConfigError
+from graphgen.graph import InterestGraph, load_graph
+from graphgen.storage import atomic_file, provenance, write_json
+
+__all__ = ["DataSetBenchmark", "ModelBenchmark", "measure_models"]
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class DataSetBenchmark:
+    """What was found on one data set.
+
+    Attributes
+    ----------
+    data
+        The data set.
+    about
+        Its size, in words.
+    models, variants
+        The runs of each model and of each variant of `interest-gnn` by name, one for each seed.
+    comparison
+        The models side by side; None where none finished.
+    ablation
+        `interest-gnn` and its variants, tested against it; None where there is nothing to test.
+    notes
+        Variants that were left out, and why.
+    """
+
+    data: DataSet
+    about: str
+    models: dict[str, list[Outcome]]
+    variants: dict[str, list[Outcome]]
+    comparison: Comparison | None
+    ablation: Comparison | None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ModelBenchmark:
+    """What `measure_models` found.
+
+    Attributes
+    ----------
+    parts
+        One for each data set.
+    meta
+        Configuration and provenance.
+    """
+
+    parts: list[DataSetBenchmark]
+    meta: dict[str, Any]
+
+    def to_markdown(self) -> str:
+        """Return the tables as Markdown."""
+        return benchmark_markdown(self)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every value with its interval, test and cost.
+
+        The columns of `Comparison.table` behind data_set and table (``models`` or ``ablation``),
+        before fit_seconds, users_per_second (means over seeds) and peak_gigabytes (the most).
+        """
+        frames = []
+        for part in self.parts:
+            for kind, comparison in (("models", part.comparison), ("ablation", part.ablation)):
+                if comparison is None:
+                    continue
+                costs = pd.DataFrame(
+                    [
+                        {"system": name, **mean_cost(outcomes)}
+                        for name, outcomes in {**part.models, **part.variants}.items()
+                    ]
+                )
+                frame = comparison.table.merge(costs, on="system", how="left")
+                frame.insert(0, "data_set", part.data.name)
+                frame.insert(1, "table", kind)
+                frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def save(self, path: str | Path) -> None:
+        """Write ``models.md``, ``models.csv`` and ``models.json`` to a folder.
+
+        All three are written before the first takes its place.
+        """
+        folder = Path(path)
+        content = {
+            **self.meta,
+            "data_sets": {
+                part.data.name: {
+                    "about": part.about,
+                    "files": part.data.digests,
+                    "runs": [
+                        _run_record(outcome)
+                        for outcomes in [*part.models.values(), *part.variants.values()]
+                        for outcome in outcomes
+                    ],
+                    "notes": part.notes,
+                }
+                for part in self.parts
+            },
+            "table": records(self.table),
+        }
+        with (
+            atomic_file(folder / "models.json") as as_json,
+            atomic_file(folder / "models.csv") as as_csv,
+            atomic_file(folder / "models.md") as as_markdown,
+        ):
+            as_markdown.write_text(self.to_markdown() + "\n", encoding="utf-8")
+            self.table.to_csv(as_csv, index=False)
+            write_json(as_json, content, schema_version=SCHEMA_VERSION)
+
+
+def measure_models(
+    data: Sequence[DataSet],
+    models: Sequence[str],
+    out: str | Path,
+    *,
+    seeds: Sequence[int] = (0,),
+    ablation: bool = False,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    encoder: str = "minilm",
+    bootstrap: int = 1000,
+    time_limit: float | None = None,
+    on_run: Callable[[str], None] | None = None,
+) -> ModelBenchmark:
+    """Train and judge models on data sets, each with each seed in a process of its own.
+
+    A run that fails, refuses or is killed for memory gives its reason in the place of its figures
+    and ends nothing else. What is finished is kept in `out`, and taken from there the next time
+    (see `eval.benchmarks.runs.execute`); what failed is tried again.
+
+    Parameters
+    ----------
+    data
+        Data sets; the graph of each is built once.
+    models
+        Registered names, in the order of the table.
+    out
+        Folder for graphs and runs.
+    seeds
+        One run for each. Users' values are means over them; see `eval.result.pool_seeds`.
+    ablation
+        Also measure the variants of `interest-gnn`.
+    settings
+        Fields of the models' configs, by model.
+    encoder
+        Text encoder of the graphs.
+    bootstrap
+        Replicates of the intervals.
+    time_limit
+        Seconds after which a run is given up; None for no limit.
+    on_run
+        Called with a line on each run, as soon as it is done.
+
+    Returns
+    -------
+    ModelBenchmark
+
+    Raises
+    ------
+    ConfigError
+        For unknown models or settings, or an ablation without `interest-gnn`.
+    InterestError
+        If a graph cannot be built.
+    """
+    _check(models, seeds, ablation, settings or {})
+    out, settings = Path(out), settings or {}
+    started = time.perf_counter()
+
+    def tell(line: str) -> None:
+        if on_run is not None:
+            on_run(f"{_clock(time.perf_counter() - started)}  {line}")
+
+    graphs = {}
+    for each in data:
+        tell(f"{each.name}: graph")
+        graphs[each.name] = prepare_graph(each, out, encoder=encoder)
+    plans, notes, about = [], {}, {}
+    for each in data:
+        graph = load_graph(graphs[each.name].folder)
+        about[each.name] = repr(graph).removeprefix("InterestGraph(").removesuffix(")")
+        plans += [
+            Run(each, model, seed=seed, settings=settings.get(model, {}))
+            for model in models
+            for seed in seeds
+        ]
+        if ablation:
+            mine = settings.get(ABLATED, {})
+            names, notes[each.name] = _variants(graph, mine)
+            plans += [
+                Run(each, ABLATED, name, seed=s, settings=mine) for name in names for s in seeds
+            ]
+        del graph
+    outcomes = []
+    for number, run in enumerate(plans, start=1):
+        outcome = execute(
+            run,
+            graphs[run.data.name],
+            out,
+            bootstrap=bootstrap,
+            time_limit=time_limit,
+        )
+        outcomes.append(outcome)
+        tell(f"{number}/{len(plans)}  {_line(outcome)}")
+    parts = [
+        _summarised(
+            each,
+            about[each.name],
+            [outcome for outcome in outcomes if outcome.run.data is each],
+            notes.get(each.name, []),
+            bootstrap,
+        )
+        for each in data
+    ]
+    meta = {
+        "config": {
+            "models": list(models),
+            "seeds": list(seeds),
+            "ablation": ablation,
+            "settings": {name: dict(values) for name, values in settings.items()},
+            "encoder": encoder,
+            "bootstrap": bootstrap,
+            "time_limit": time_limit,
+        },
+        "provenance": {
+            **provenance(),
+            "cpus": os.cpu_count(),
+            "threads": os.environ.get("OMP_NUM_THREADS"),
+        },
+    }
+    return ModelBenchmark(parts, meta)
+
+
+def _check(
+    models: Sequence[str],
+    seeds: Sequence[int],
+    ablation: bool,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> None:
+    for what, values in (("models", models), ("seeds", seeds)):
+        if not values or len(set(values)) < len(values):
+            raise ConfigError(f"`{what}` must name at least one, each once; got {list(values)}.")
+    for model in models:
+        model_class(model).Config.make(settings.get(model))
+    if ablation and ABLATED not in models:
+        raise ConfigError(f"An ablation takes parts from {ABLATED}; name it among `models`.")
+
+
+def _variants(graph: InterestGraph, settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the variants that say something on a graph, and why the others do not."""
+    variants, notes = ablations(settings)
+    lacking = {name: variant.lacks(graph) for name, variant in variants.items()}
+    left_out = [f"'{name}' was left out: {why}." for name, why in lacking.items() if why]
+    return [name for name, why in lacking.items() if not why], [*notes, *left_out]
+
+
+def _summarised(
+    data: DataSet, about: str, outcomes: Sequence[Outcome], notes: list[str], bootstrap: int
+) -> DataSetBenchmark:
+    models: dict[str, list[Outcome]] = {}
+    variants: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        group = variants if outcome.run.ablation else models
+        group.setdefault(outcome.run.label, []).append(outcome)
+    results = _results(models)
+    comparison = compare_results(results, bootstrap=bootstrap) if results else None
+    parts = _results({ABLATED: models.get(ABLATED, []), **variants})
+    ablation = None
+    if ABLATED in parts and len(parts) > 1:
+        ablation = compare_results(parts, baseline=ABLATED, bootstrap=bootstrap)
+    return DataSetBenchmark(data, about, models, variants, comparison, ablation, notes)
+
+
+def _results(groups: Mapping[str, Sequence[Outcome]]) -> dict[str, list[Any]]:
+    found = {
+        name: [o.result for o in group if o.result is not None] for name, group in groups.items()
+    }
+    return {name: results for name, results in found.items() if results}
+
+
+def _run_record(outcome: Outcome) -> dict[str, Any]:
+    run = outcome.run
+    told = {"model": run.model, "ablation": run.ablation, "seed": run.seed}
+    if outcome.result is None:
+        return {**told, "reason": outcome.reason}
+    done = outcome.result.meta[RUN]
+    made = outcome.result.meta["provenance"]
+    return {**told, **{key: done[key] for key in ("cost", "config", "chosen")}, "provenance": made}
+
+
+def _line(outcome: Outcome) -> str:
+    run, cost = outcome.run, outcome.cost
+    what = f"{run.data.name}, {run.model}" + (f" {run.ablation}" if run.ablation else "")
+    if not cost:
+        return f"{what}, seed {run.seed}: failed after {outcome.seconds:,.1f} s. {outcome.reason}"
+    return (
+        f"{what}, seed {run.seed}: fitted in {cost['fit_seconds']:,.1f} s, "
+        f"{cost['users_per_second']:,.0f} users/s, {cost['peak_gigabytes']:.2f} GB"
+        + (" (kept)" if outcome.kept else f" ({outcome.seconds:,.1f} s in all)")
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:3d}:{rest:02d}"

@@ -1,0 +1,300 @@
+"""One run of a benchmark: a process of its own, a folder that keeps it, and when it still holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import gnn
+from eval.benchmarks.datasets import DataSet
+from eval.result import EvaluationResult
+from graphgen.errors import InterestError, StorageError
+from graphgen.graph import MANIFEST as GRAPH_MANIFEST
+from graphgen.graph import load_graph
+from graphgen.storage import atomic_file, package_version
+
+__all__ = [
+    "REFUSED",
+    "RUN",
+    "KeptGraph",
+    "Outcome",
+    "Run",
+    "execute",
+    "loaded_sources",
+    "mean_cost",
+    "prepare_graph",
+]
+
+WORKER: Final = "eval.benchmarks.worker"
+# Exit status of a worker that says on standard output why it stopped.
+REFUSED: Final = 3
+# Key of a result's meta, and of a graph's provenance, under which a worker writes what it did.
+RUN: Final = "run"
+PACKAGES: Final = Path(gnn.__file__).parents[1]
+# The list of all models and the command line: what is learned or built does not depend on them.
+NOT_RECORDED: Final = {"gnn/registry.py", "gnn/cli.py", "graphgen/cli.py", "graphgen/console.py"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process does.
+
+    Attributes
+    ----------
+    data
+        The data set.
+    model
+        Registered name.
+    ablation
+        Name of the variant; "" for the model as it is.
+    seed
+        Of training, ties and intervals.
+    settings
+        Fields of the model's config.
+    """
+
+    data: DataSet
+    model: str
+    ablation: str = ""
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.ablation or self.model
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is kept, below the folder of the benchmark."""
+        variant = f"{self.model} {self.ablation}".strip().replace(" ", "-")
+        return Path("runs") / self.data.name / variant / f"seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    run
+        What was run.
+    result
+        Its evaluation, with what it cost in ``meta["run"]``; None where it failed.
+    reason
+        Why it failed, in one sentence; "" where it did not.
+    kept
+        Whether an earlier benchmark had finished it.
+    seconds
+        Wall time now, with starting the process and reading files.
+    """
+
+    run: Run
+    result: EvaluationResult | None = None
+    reason: str = ""
+    kept: bool = False
+    seconds: float = 0.0
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """fit_seconds, users_per_second, peak_gigabytes; empty where the run failed."""
+        return self.result.meta[RUN]["cost"] if self.result is not None else {}
+
+
+@dataclass(frozen=True)
+class KeptGraph:
+    """The graph of a data set: its folder, and a hash of what is in it."""
+
+    folder: Path
+    digest: str
+
+
+def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
+    """Build the graph of a data set, in a process of its own, unless it is there already.
+
+    It is there if it was made of the same bytes, with the same encoder, by the same version of
+    this package and the same source of the modules of `graphgen`.
+
+    Raises
+    ------
+    InterestError
+        If it cannot be built; the message says why.
+    """
+    folder = out / "graphs" / data.name
+    inputs = {
+        "files": {part: data.digests[part] for part in ("train", "items") if part in data.digests},
+        "encoder": encoder,
+        "interest_version": package_version(),
+    }
+    try:
+        done = load_graph(folder).provenance.get(RUN, {})
+    except StorageError:
+        done = {}
+    if not _same(done, inputs):
+        job = {"graph": str(folder), "inputs": inputs, **_paths(data)}
+        reason = _work(job, None, folder.with_name(f"{folder.name}.log"))
+        if reason:
+            raise InterestError(f"Data set {data.name!r}: {reason}")
+    return KeptGraph(folder, _graph_digest(folder))
+
+
+def execute(
+    run: Run,
+    graph: KeptGraph,
+    out: Path,
+    *,
+    bootstrap: int = 1000,
+    time_limit: float | None = None,
+) -> Outcome:
+    """Run, or take what an earlier benchmark with the same inputs has finished.
+
+    The same inputs are: the graph, the bytes of the files, settings, seed, version of this package,
+    and the source of the modules of `gnn` that the run had loaded.
+
+    Parameters
+    ----------
+    run
+        What to run.
+    graph
+        What `prepare_graph` returned for the data set.
+    out
+        Folder of the benchmark.
+    bootstrap
+        Replicates of the intervals.
+    time_limit
+        Seconds after which the run is given up; None for no limit.
+    """
+    folder = out / run.folder
+    inputs = _plain(
+        {
+            "graph": graph.digest,
+            "files": {p: d for p, d in run.data.digests.items() if p not in ("train", "items")},
+            "model": run.model,
+            "ablation": run.ablation,
+            "settings": dict(run.settings),
+            "seed": run.seed,
+            "bootstrap": bootstrap,
+            "interest_version": package_version(),
+        }
+    )
+    started = time.perf_counter()
+    kept = _finished(folder, inputs)
+    if kept is not None:
+        return Outcome(run, kept, kept=True)
+    job = {
+        "graph": str(graph.folder),
+        "out": str(folder),
+        "name": run.label,
+        "inputs": inputs,
+        **_paths(run.data),
+    }
+    reason = _work(job, time_limit, folder.with_name(f"{folder.name}.log"))
+    seconds = time.perf_counter() - started
+    result = None if reason else EvaluationResult.load(folder)
+    return Outcome(run, result, reason, seconds=seconds)
+
+
+def mean_cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return fit_seconds and users_per_second, means over the runs that finished, and the highest
+    peak_gigabytes; empty where none did.
+    """
+    costs = [outcome.cost for outcome in outcomes if outcome.cost]
+    if not costs:
+        return {}
+    return {
+        "fit_seconds": float(np.mean([cost["fit_seconds"] for cost in costs])),
+        "users_per_second": float(np.mean([cost["users_per_second"] for cost in costs])),
+        "peak_gigabytes": float(np.max([cost["peak_gigabytes"] for cost in costs])),
+    }
+
+
+def loaded_sources(package: str) -> dict[str, str]:
+    """Return the hash of each file of a package that this process has imported, by path."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    own = (Path(f).relative_to(PACKAGES) for f in files if f and Path(f).is_relative_to(PACKAGES))
+    names = {path.as_posix() for path in own if path.parts[0] == package}
+    return _source_digests(names - NOT_RECORDED)
+
+
+def _source_digests(names: Iterable[str]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256((PACKAGES / name).read_bytes()).hexdigest()
+        for name in sorted(names)
+        if (PACKAGES / name).is_file()
+    }
+
+
+def _graph_digest(folder: Path) -> str:
+    manifest = json.loads((folder / GRAPH_MANIFEST).read_text(encoding="utf-8"))
+    # Not the provenance: a graph that was built again is the same graph.
+    total = hashlib.sha256(json.dumps([manifest["nodes"], manifest["edges"]]).encode())
+    for path in sorted(folder.iterdir()):
+        if path.name != GRAPH_MANIFEST:
+            with path.open("rb") as file:
+                total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _finished(folder: Path, inputs: dict[str, Any]) -> EvaluationResult | None:
+    try:
+        result = EvaluationResult.load(folder)
+    except StorageError:
+        return None
+    return result if _same(result.meta.get(RUN, {}), inputs) else None
+
+
+def _same(done: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """Whether a worker that left `done` had these inputs, and the source that is here now."""
+    sources = done.get("sources", {})
+    return done.get("inputs") == inputs and _source_digests(sources) == sources
+
+
+def _paths(data: DataSet) -> dict[str, Any]:
+    return {"files": {part: str(path) for part, path in data.files.items()}}
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(content))
+    return plain
+
+
+def _work(job: dict[str, Any], time_limit: float | None, log: Path) -> str:
+    """Run a worker; return "" or why it failed. What a crash printed goes to `log`."""
+    log.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(job, file)
+        file.flush()
+        try:
+            done = subprocess.run(
+                # -P: a folder that happens to be called `eval` here must not be imported.
+                [sys.executable, "-P", "-m", WORKER, file.name],
+                capture_output=True,
+                text=True,
+                timeout=time_limit,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"It took longer than the limit of {time_limit:g} s."
+    if not done.returncode:
+        return ""
+    if done.returncode == REFUSED:
+        return done.stdout.strip()
+    with atomic_file(log) as temporary:
+        temporary.write_text(done.stderr, encoding="utf-8")
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        memory = ", as happens where memory runs out" if name == "SIGKILL" else ""
+        return f"The process was ended by {name}{memory}."
+    last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    return f"It crashed: {last} (all of it is in {log})"

@@ -1,0 +1,189 @@
+"""The tables of a benchmark of models, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
+from eval.benchmarks.runs import mean_cost
+from eval.inputs import ALL
+from eval.reports.markdown import marked
+from eval.reports.tables import (
+    TIED,
+    by_system,
+    column_title,
+    interval,
+    legend,
+    markdown_table,
+    number,
+    slice_title,
+)
+from eval.result import MACRO, SLICE
+from graphgen.schema import DOMAIN, SETTING
+
+if TYPE_CHECKING:
+    from eval.benchmarks.models import DataSetBenchmark, ModelBenchmark
+    from eval.benchmarks.runs import Outcome
+    from eval.comparison import Comparison
+
+__all__ = ["benchmark_markdown"]
+
+COSTS: Final = ("fit s", "users/s", "peak GB")
+# What decides whether the other domains help a group of users.
+DECISIVE: Final = "ndcg@20"
+
+
+def benchmark_markdown(benchmark: ModelBenchmark) -> str:
+    """Return every table of a benchmark."""
+    seeds = benchmark.meta["config"]["seeds"]
+    made = benchmark.meta["provenance"]
+    parts = [
+        "# Models",
+        f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} ({', '.join(map(str, seeds))}). Macro "
+        "over domains, full ranking without what was seen in training. Each run has a process of "
+        "its own: fit is wall time with the choice on validation rows; users/s are test users "
+        "scored and ranked a second, once for each domain they are judged in, with the exact AUC; "
+        "peak is the most memory resident, that of Python and its libraries included. Fit and "
+        f"users/s are means over seeds. {made['cpus']} CPUs, interest {made['interest_version']}.",
+    ]
+    for part in benchmark.parts:
+        parts += _data_set(part)
+    return "\n\n".join(parts)
+
+
+def _data_set(part: DataSetBenchmark) -> list[str]:
+    lines = [f"## {part.data.name}", f"{part.about}."]
+    if part.comparison is None:
+        rows = [[name, _reason(outcomes)] for name, outcomes in part.models.items()]
+        return [*lines, markdown_table(["system", "reason"], rows)]
+    lines.append(legend(part.comparison))
+    for name in _shown(part.comparison):
+        lines += [
+            f"### {_title(part.comparison, name)}",
+            _models_table(part, part.comparison, name),
+        ]
+    if part.ablation is not None:
+        lines += [
+            f"### Ablation of {ABLATED}",
+            f"Differences to the full model on the same users, with 95 % intervals; {TIED} is not "
+            f"separable from it (Holm correction over {part.ablation.meta['n_tests']:,} tests).",
+        ]
+        for name in _shown(part.ablation):
+            table = _ablation_table(part, part.ablation, name)
+            lines += [f"#### {_title(part.ablation, name)}", table]
+        lines += _other_domains(part.ablation)
+    partly = [
+        f"{name}: {sum(not o.cost for o in outcomes)} of {len(outcomes)} seeds failed. "
+        f"{_reason(outcomes)}"
+        for name, outcomes in {**part.models, **part.variants}.items()
+        if any(o.cost for o in outcomes) and not all(o.cost for o in outcomes)
+    ]
+    notes = [*partly, *part.notes]
+    return [*lines, "\n".join(f"- {note}" for note in notes)] if notes else lines
+
+
+def _shown(comparison: Comparison) -> list[str]:
+    """List the settings, where the test rows have some, else all users and cold and warm ones."""
+    settings = [name for name in comparison.slices if name.startswith(f"{SETTING}=")]
+    return settings or [name for name in comparison.slices if name == ALL or "history=" in name]
+
+
+def _title(comparison: Comparison, name: str) -> str:
+    table = comparison.table
+    people = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
+    return f"{slice_title(name)} ({people:,} people)"
+
+
+def _reason(outcomes: Sequence[Outcome]) -> str:
+    """Return why runs failed; of several reasons the first, which the others mostly repeat."""
+    return next((" ".join(o.reason.split()) for o in outcomes if o.reason), "")
+
+
+def _cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
+    cost = mean_cost(outcomes)
+    if not cost:
+        return ["–"] * len(COSTS)
+    return [
+        f"{cost['fit_seconds']:,.1f}",
+        f"{cost['users_per_second']:,.0f}",
+        f"{cost['peak_gigabytes']:.2f}",
+    ]
+
+
+def _models_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
+    header, found = by_system(comparison, comparison.metrics, name, MACRO)
+    rows = {row[0][0]: [marked(cell) for cell in row[1:]] for row in found}
+    table = [
+        [system, *_values(rows.get(system), outcomes, len(header) - 1), *_cost_cells(outcomes)]
+        for system, outcomes in part.models.items()
+    ]
+    return markdown_table([*header, *COSTS], table)
+
+
+def _values(cells: list[str] | None, outcomes: Sequence[Outcome], width: int) -> list[str]:
+    if cells is not None:
+        return cells
+    return [f"failed: {_reason(outcomes)}", *["–"] * (width - 1)]
+
+
+def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
+    table, metrics = comparison.table, comparison.metrics
+    macro = table[(table[SLICE] == name) & (table[DOMAIN] == MACRO)]
+    cells = {(row.system, row.metric): row for row in macro.itertuples()}
+    full = [_full(cells.get((ABLATED, metric))) for metric in metrics]
+    rows = [[ABLATED, *full, *_cost_cells(part.models[ABLATED])]]
+    for variant, outcomes in part.variants.items():
+        found = None
+        if any(outcome.cost for outcome in outcomes):
+            found = [_difference(cells.get((variant, metric))) for metric in metrics]
+        rows.append([variant, *_values(found, outcomes, len(metrics)), *_cost_cells(outcomes)])
+    return markdown_table(["variant", *map(column_title, metrics), *COSTS], rows)
+
+
+def _full(row: pd.Series | None) -> str:
+    if row is None:
+        return "–"
+    return f"{number(row.value)} {interval(row.low, row.high)}".strip()
+
+
+def _difference(row: pd.Series | None) -> str:
+    if row is None or not np.isfinite(row.difference):
+        return "–"
+    mark = "" if row.separable else TIED
+    bounds = f"[{row.difference_low:+.4f}, {row.difference_high:+.4f}]"
+    return f"{row.difference:+.4f}{mark} {bounds}"
+
+
+def _other_domains(comparison: Comparison) -> list[str]:
+    """Say for each group of users, domain by domain, what the other domains bring."""
+    table = comparison.table
+    alone = table[
+        (table["system"] == OTHER_DOMAINS)
+        & (table["metric"] == DECISIVE)
+        & (table[DOMAIN] != MACRO)
+        & table[SLICE].isin(_shown(comparison))
+    ]
+    if alone.empty:
+        return []
+    cells = {(row.slice, row.domain): _gain(row) for row in alone.itertuples()}
+    names = list(dict.fromkeys(alone[SLICE]))
+    rows = [
+        [domain, *(cells.get((name, domain), "–") for name in names)]
+        for domain in comparison.domains
+    ]
+    return [
+        "#### What the other domains bring",
+        f"{column_title(DECISIVE)} of the full model minus that of one trained in each domain "
+        f"alone, with 95 % intervals; {TIED} they do not help for certain, ‡ they hurt.",
+        markdown_table(["domain", *map(slice_title, names)], rows),
+    ]
+
+
+def _gain(row: pd.Series) -> str:
+    mark = TIED if not row.separable else "‡" if row.difference > 0 else ""
+    bounds = f"[{-row.difference_high:+.4f}, {-row.difference_low:+.4f}]"
+    return f"{-row.difference:+.4f}{mark} {bounds}"

@@ -1,0 +1,96 @@
+"""The process of one run: ``python -m eval.benchmarks.worker JOB.json``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from eval.benchmarks.ablations import Ablation, ablations
+from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
+from eval.experiment import run_system, train, train_separately
+from gnn.base import Model
+from graphgen.allocation import keep_freed_memory
+from graphgen.build import build_graph
+from graphgen.errors import InterestError
+from graphgen.graph import load_graph
+from graphgen.log import read_log
+from graphgen.tables import read_items
+
+__all__ = ["build", "main", "measure"]
+
+K: Final = 20
+METRICS: Final = ("recall", "ndcg", "auc")
+
+
+def main(path: str) -> int:
+    """Do the job of a file; return the exit status."""
+    job = json.loads(Path(path).read_text(encoding="utf-8"))
+    keep_freed_memory()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        measure(job) if "out" in job else build(job)
+    except InterestError as error:
+        sys.stdout.write(f"{error}\n")
+        return REFUSED
+    return 0
+
+
+def build(job: Mapping[str, Any]) -> None:
+    """Build a graph from ``files`` and save it as ``graph``."""
+    files, inputs = job["files"], job["inputs"]
+    items = read_items(files["items"]) if "items" in files else None
+    graph = build_graph(read_log(files["train"]), items, encoder=inputs["encoder"])
+    graph.provenance[RUN] = {"inputs": inputs, "sources": loaded_sources("graphgen")}
+    graph.save(job["graph"])
+
+
+def measure(job: Mapping[str, Any]) -> None:
+    """Train and judge one model; save the result, with what it cost, as ``out``."""
+    files, inputs = job["files"], job["inputs"]
+    graph = load_graph(job["graph"])
+    test = read_log(files["test"])
+    valid = read_log(files["valid"]) if "valid" in files else None
+    variant = Ablation("")
+    if inputs["ablation"]:
+        variant = ablations(inputs["settings"])[0][inputs["ablation"]]
+    arguments = {
+        "settings": {**inputs["settings"], **variant.settings},
+        "valid": valid,
+        "seed": inputs["seed"],
+    }
+    known, model = variant.graph(graph), inputs["model"]
+    make: Any = partial(train, known, model, **arguments)
+    if variant.separately:
+        make = partial(train_separately, known, model, test.domains, **arguments)
+    run = run_system(
+        job["name"],
+        make,
+        test,
+        k=K,
+        metrics=METRICS,
+        graph=graph,
+        bootstrap=inputs["bootstrap"],
+        seed=inputs["seed"],
+    )
+    ranked = sum(domain["users"] for domain in run.result.meta["domains"].values())
+    run.result.meta[RUN] = {
+        "inputs": inputs,
+        "sources": loaded_sources("gnn"),
+        "cost": {
+            "fit_seconds": run.fit_seconds,
+            "users_per_second": ranked / max(run.score_seconds, 1e-3),
+            "peak_gigabytes": run.peak_megabytes / 1000,
+        },
+        "config": run.model.config.to_dict() if isinstance(run.model, Model) else None,
+        "chosen": run.model.chosen_ if isinstance(run.model, Model) else None,
+    }
+    run.result.save(job["out"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
