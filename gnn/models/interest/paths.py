@@ -33,7 +33,10 @@ PATHS = ("filter", "gnn", "popularity", "bridge", "semantic")
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
-    """Return those of `wanted` that the data allows: "semantic" needs semantic edges.
+    """Return those of `wanted` that the data allows.
+
+    "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
+    domain it would only repeat what the filter knows, at many times its cost.
 
     Raises
     ------
@@ -43,13 +46,22 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
     for name in wanted:
         if name not in PATHS:
             raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
-    found = tuple(name for name in wanted if name != "semantic" or data.similar is not None)
+    possible = {
+        "semantic": data.similar is not None,
+        "bridge": _has_overlap(data),
+    }
+    found = tuple(name for name in wanted if possible.get(name, True))
     if not found:
         raise ConfigError(
-            "The only path that was asked for, 'semantic', needs a graph with semantic edges; "
-            "build it with item texts."
+            f"The graph allows none of the paths {', '.join(wanted)}: 'semantic' needs semantic "
+            "edges (build it with item texts), 'bridge' people active in two domains."
         )
     return found
+
+
+def _has_overlap(data: TrainingData) -> bool:
+    active = [np.diff(data.matrix[:, data.span(domain)].indptr) > 0 for domain in data.domains]
+    return bool((np.sum(active, axis=0) > 1).any())
 
 
 def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
