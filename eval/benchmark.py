@@ -161,7 +161,7 @@ def _rival(
     arrays, chosen = problem.part(users or RIVAL_USERS.get(way))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "problem.npz"
-        np.savez(path, **arrays)
+        np.savez(path, **arrays)  # type: ignore[arg-type]
         found = _run(way, python, path)
     mine = ours.per_user.merge(chosen, on=[USER_ID, DOMAIN])
     agrees = all(abs(found["metrics"][c] - mine[c].mean()) <= AGREEMENT for c in CHECKED)
@@ -222,7 +222,7 @@ def _run(way: str, python: str, problem: Path) -> dict[str, Any]:
             check=False,
         )
     except OSError as error:
-        raise InterestError(f"The interpreter of the rival {way!r} cannot be run: {error}") from error
+        raise InterestError(f"{python}, of the rival {way!r}, cannot be run: {error}") from error
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-3:])
         raise InterestError(f"The rival {way!r} failed under {python}:\n{last}")

@@ -162,8 +162,8 @@ def lenskit(domains):
                 analysis.add_metric(kind(n=k, **usual), f"{name}@{k}")
         lists, truths = (ItemListCollection.empty(["user_id"]) for _ in range(2))
         pointer, column = domain.true
-        for start, stop, best in domain.top(max(KS)):
-            for user, items in zip(range(start, stop), best.numpy()):
+        for start, _, best in domain.top(max(KS)):
+            for user, items in enumerate(best.numpy(), start):
                 lists.add(ItemList(item_ids=items, ordered=True), user_id=user)
                 relevant = column[pointer[user] : pointer[user + 1]]
                 truths.add(ItemList(item_ids=relevant), user_id=user)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from eval import benchmark, benchmark_problem
+from eval import benchmark_problem
 from eval.benchmark import measure_evaluation
 from eval.benchmark_problem import make_problem
 from graphgen.errors import ConfigError, InterestError
