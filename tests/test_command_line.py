@@ -265,6 +265,28 @@ def test_gain_over_models_that_see_one_domain(home, data):
     assert "## Migration gain" in out
 
 
+def test_seeds_and_curves_of_a_comparison(home, data):
+    out = interest(
+        "compare", "--train", "data/train.csv", "--test", "data/test.csv", "--encoder", "none",
+        "--models", "item-knn,popularity", "--seeds", "0,1", "--curves", "--metrics",
+        "recall,hit-rate", "--out", "seeds", cwd=home,
+    )  # fmt: skip
+    assert "item-knn (seed 1): fitted" in out
+    assert "standard deviation over seeds" in out
+    assert "## Domains reached" in out
+    page = (home / "seeds" / "report.html").read_text(encoding="utf-8")
+    domains = set(pd.read_csv(home / "data" / "test.csv").domain)
+    assert len(domains) > 1
+    assert all(f"ROC curve, {domain}" in page for domain in domains)
+    metrics = set(pd.read_csv(home / "seeds" / "metrics.csv").metric)
+    assert metrics == {"recall@20", "hit-rate@20", "roc-auc", "pr-auc"}
+    wrong = interest(
+        "compare", "--train", "data/train.csv", "--test", "data/test.csv", "--seeds", "0-2",
+        "--out", "x", cwd=home, status=2,
+    )  # fmt: skip
+    assert "--seeds is written 0,1,2" in wrong
+
+
 def test_split_writes_parts_and_a_card(home, data):
     out = interest("split", "data/train.csv", "--protocol", "temporal", "--out", "parts", cwd=home)
     assert "Leak checks" in out
