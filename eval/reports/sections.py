@@ -105,8 +105,8 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
     sections = []
     text = (
         "Macro over domains, with 95 % bootstrap intervals over users. Gap is best minus worst "
-        "group, ratio worst over best. Both pick extremes, so read the interval. Domains are in "
-        "metrics.json."
+        "group, ratio worst over best. Both pick extremes, which their intervals allow for: one of "
+        "the gap that reaches 0 tells no group apart. Domains are in metrics.json."
     )
     for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
         metrics = list(dict.fromkeys(part["metric"]))
