@@ -300,6 +300,20 @@ def test_split_writes_parts_and_a_card(home, data):
     assert train.timestamp.max() <= test.timestamp.min()
 
 
+def test_cold_users_lose_the_share_asked_for(home, data):
+    out = interest(
+        "split", "data/train.csv", "--protocol", "cold-user", "--share", "50", "--merge-twins",
+        "--out", "cold", cwd=home,
+    )  # fmt: skip
+    assert "  test: 0.5" in out and "  valid: 0.05" in out
+    assert "passed       no cold user with target history" in out
+    wrong = interest(
+        "split", "data/train.csv", "--protocol", "random", "--share", "50", "--out", "x",
+        cwd=home, status=2,
+    )  # fmt: skip
+    assert "--share is for --protocol cold-user" in wrong
+
+
 def test_split_of_an_unknown_protocol_names_the_near_miss(home, data):
     out = interest(
         "split", "data/train.csv", "--protocol", "tempral", "--out", "x", cwd=home, status=2
