@@ -16,8 +16,8 @@ from .metrics.fairness import group_fairness as group_fairness
 from .metrics.fairness import provider_fairness as provider_fairness
 from .negatives import sample_negatives as sample_negatives
 from .negatives import write_negatives as write_negatives
+from .pooling import pool_seeds as pool_seeds
 from .result import EvaluationResult as EvaluationResult
-from .result import pool_seeds as pool_seeds
 from .significance import bootstrap_means as bootstrap_means
 from .significance import holm as holm
 from .significance import paired_test as paired_test

@@ -10,13 +10,24 @@ import typer
 from graphgen.console import ColumnOption, ConfigOption, OutOption, SeedOption, parse_columns, say
 
 if TYPE_CHECKING:
-    from eval.experiment import SystemRun
+    from eval.runs import SystemRun
 
-__all__ = ["app", "model_settings"]
+__all__ = ["app", "model_settings", "seed_numbers"]
 
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 app = typer.Typer()
+
+CurvesOption = Annotated[
+    bool,
+    typer.Option(
+        "--curves", help="Add ROC curves, roc-auc and pr-auc of models; takes as long again."
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
+]
 
 
 @app.command()
@@ -51,12 +62,7 @@ def evaluate(
             "for each domain.",
         ),
     ] = None,
-    curves: Annotated[
-        bool,
-        typer.Option(
-            "--curves", help="Add ROC curves, roc-auc and pr-auc of a model; takes as long again."
-        ),
-    ] = False,
+    curves: CurvesOption = False,
     providers: Annotated[
         str | None,
         typer.Option(
@@ -72,10 +78,7 @@ def evaluate(
             "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
         ),
     ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
-    ] = None,
+    metrics: MetricsOption = None,
     sampled: Annotated[
         int | None,
         typer.Option(
@@ -98,7 +101,6 @@ def evaluate(
     interest evaluate model/ --truth test.csv --valid valid.csv --curves --out report/
     """
     from eval.evaluator import evaluate as judge
-    from eval.metrics.registry import select_metrics
     from eval.negatives import sample_negatives, write_negatives
     from graphgen.graph import load_graph
     from graphgen.log import read_log
@@ -117,15 +119,12 @@ def evaluate(
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
         say(f"The negatives are in {negatives}; --negatives reads them again.")
-    chosen = metrics.split(",") if metrics else None
-    if curves:
-        chosen = [*(chosen or [m.name for m in select_metrics(None)]), "roc-auc", "pr-auc"]
     result = judge(
         system,
         rows,
         k=k or [20],
         graph=known,
-        metrics=chosen,
+        metrics=_chosen_metrics(metrics, curves),
         negatives=negatives,
         valid=read_log(*valid, columns=parse_columns(column)) if valid else None,
         providers=_providers(providers, known),
@@ -138,6 +137,16 @@ def evaluate(
     result.save(out)
     say(result.to_markdown())
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
+
+
+def _chosen_metrics(names: str | None, curves: bool) -> list[str] | None:
+    """Return what --metrics and --curves ask for; None is the default."""
+    from eval.metrics.registry import select_metrics
+
+    chosen = [name.strip() for name in names.split(",") if name.strip()] if names else None
+    if not curves:
+        return chosen
+    return [*(chosen or [m.name for m in select_metrics(None)]), "roc-auc", "pr-auc"]
 
 
 def _providers(source: str | None, graph: Any) -> Any:
@@ -197,6 +206,8 @@ def compare(
         list[str] | None,
         typer.Option("--users", help="User table with a group: groups are compared (fairness)."),
     ] = None,
+    metrics: MetricsOption = None,
+    curves: CurvesOption = False,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
     min_rating: Annotated[
         float | None, typer.Option(help="Train and judge on what is rated at least this.")
@@ -208,6 +219,13 @@ def compare(
         typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
     ] = None,
     seed: SeedOption = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: train each model once with each of these seeds and pool the "
+            "runs; --seed then decides ties and intervals only."
+        ),
+    ] = None,
 ) -> None:
     r"""Train several models on the same rows and compare them, with intervals and tests.
 
@@ -218,6 +236,7 @@ def compare(
         --recs theirs=recs.csv --models interest-gnn --out report/
     interest compare --train train.csv --test test.csv --models interest-gnn \\
         --single-domain item-knn,ease --out report/
+    interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
     """
     from eval.experiment import compare as run_comparison
     from graphgen.build import build_graph
@@ -252,13 +271,26 @@ def compare(
         baseline=baseline,
         single_domain=alone,
         users=read_users(*users) if users else None,
+        metrics=_chosen_metrics(metrics, curves),
         seed=seed,
+        seeds=seed_numbers(seeds),
         progress=True,
         on_run=_say_run,
     )
     experiment.save(out)
     say(experiment.to_markdown())
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
+
+
+def seed_numbers(text: str | None) -> list[int] | None:
+    from graphgen.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--seeds is written 0,1,2; got {text!r}.") from None
 
 
 def model_settings(
@@ -282,8 +314,9 @@ def model_settings(
     return settings
 
 
-def _say_run(name: str, run: SystemRun) -> None:
+def _say_run(name: str, run: SystemRun, system: Any) -> None:
+    seed = "" if run.seed is None else f" (seed {run.seed})"
     say(
-        f"{name}: fitted in {run.fit_seconds:,.1f} s, ranked in {run.score_seconds:,.1f} s, "
+        f"{name}{seed}: fitted in {run.fit_seconds:,.1f} s, ranked in {run.score_seconds:,.1f} s, "
         f"peak memory {run.peak_megabytes / 1000:,.2f} GB"
     )

@@ -31,6 +31,13 @@ def split(
     merge_twins: Annotated[
         bool, typer.Option("--merge-twins", help="Join two ids of the same product.")
     ] = False,
+    share: Annotated[
+        int | None,
+        typer.Option(
+            help="cold-user: percent of the overlap users that lose the target and are tested on; "
+            "EMCDR and PTUPCDR are compared at 20, 50 and 80. Of the others a tenth is chosen on.",
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the protocol, NAME=VALUE; repeatable."),
@@ -42,7 +49,8 @@ def split(
 
     \b
     interest split log.csv --protocol temporal --out split/
-    interest split log.csv --protocol cold-user --set test=0.2 --drop-twins --out split/
+    interest split log.csv --protocol cold-user --share 50 --drop-twins --out split/
+    interest split log.csv --protocol cold-user --share 20 --set target=films --out split/
     """
     from eval.splits.card import write_split
     from eval.splits.protocols import make_split
@@ -55,8 +63,13 @@ def split(
     twins: Literal["keep", "drop", "merge"] = (
         "drop" if drop_twins else "merge" if merge_twins else "keep"
     )
+    options = parse_assignments(option or [])
+    if share is not None:
+        if protocol != "cold-user" or "test" in options:
+            raise ConfigError("--share is for --protocol cold-user, in the place of --set test=….")
+        options["test"] = share / 100
     log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
-    parts = make_split(log, protocol, twins=twins, seed=seed, **parse_assignments(option or []))
+    parts = make_split(log, protocol, twins=twins, seed=seed, **options)
     write_split(parts, out)
     for card in sorted(out.rglob("card.txt")):
         say(card.read_text(encoding="utf-8"))

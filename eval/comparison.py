@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eval.metrics.registry import get_metric
+from eval.pooling import pool_seeds
 from eval.result import (
     DOMAIN,
     MACRO,
@@ -20,7 +21,6 @@ from eval.result import (
     SLICE,
     EvaluationResult,
     aligned,
-    pool_seeds,
 )
 from eval.table_tests import CELL, SYSTEM, looked_up, run_tests
 from graphgen.errors import ConfigError, InputError, StorageError

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.experiment import Experiment, SystemRun, compare
+from eval.experiment import compare
+from eval.result import EvaluationResult
+from eval.runs import Experiment, SystemRun
+from gnn.base import Model
 from graphgen.build import build_graph
 from graphgen.console import next_step, say
 from graphgen.graph import InterestGraph
@@ -23,6 +26,7 @@ COLD = "setting=cold_user"
 SHOWN = ["recall@20", "ndcg@20", "auc"]
 # How many of one person's recommendations the demo explains.
 EXPLAINED = 3
+EXPLAINED_MODEL = "interest-gnn"
 
 
 def run_demo(out: Path, *, n_users: int, encoder: str, seed: int) -> Experiment:
@@ -39,6 +43,13 @@ def run_demo(out: Path, *, n_users: int, encoder: str, seed: int) -> Experiment:
     say(f"   {graph}")
 
     say("3. Models, trained on the same rows, chosen on validation rows, judged on test rows")
+    fitted: dict[str, Model] = {}
+
+    def finished(name: str, run: SystemRun, model: Model) -> None:
+        say(f"   {name}: fitted in {run.fit_seconds:.1f} s, ranked in {run.score_seconds:.1f} s")
+        if name == EXPLAINED_MODEL:
+            fitted[name] = model
+
     experiment = compare(
         graph,
         read_log(data / "test.csv"),
@@ -46,16 +57,15 @@ def run_demo(out: Path, *, n_users: int, encoder: str, seed: int) -> Experiment:
         valid=read_log(data / "valid.csv"),
         seed=seed,
         progress=True,
-        on_run=_say_run,
+        on_run=finished,
     )
     experiment.save(out / "report")
-    model = experiment.runs["interest-gnn"].model
-    if model is not None:
-        model.save(out / "model")
+    model = fitted[EXPLAINED_MODEL]
+    model.save(out / "model")
     say("\nPeople whose whole history lies in other domains (cold users), with 95 % intervals:")
     say(experiment.comparison.to_markdown(SHOWN, slices=[COLD], domains=["macro"]))
 
-    _explain(graph, experiment, out)
+    _explain(graph, model, experiment.comparison.results[EXPLAINED_MODEL], out)
     say("\nWhat was written:")
     for path, what in (
         (data, "the log: train, valid, test, items, users"),
@@ -69,21 +79,16 @@ def run_demo(out: Path, *, n_users: int, encoder: str, seed: int) -> Experiment:
     return experiment
 
 
-def _say_run(name: str, run: SystemRun) -> None:
-    say(f"   {name}: fitted in {run.fit_seconds:.1f} s, ranked in {run.score_seconds:.1f} s")
-
-
-def _explain(graph: InterestGraph, experiment: Experiment, out: Path) -> None:
+def _explain(graph: InterestGraph, model: Model, result: EvaluationResult, out: Path) -> None:
     """Show one cold user: what is known, what is recommended in the new domain, and why."""
-    run = experiment.runs["interest-gnn"]
-    frame = run.result.per_user
+    frame = result.per_user
     cold = frame[(frame["slice"] == COLD)].sort_values(
         ["recall@20", "user_id"], ascending=[False, True]
     )
-    if cold.empty or run.model is None:
+    if cold.empty:
         return
     user, domain = str(cold.iloc[0]["user_id"]), str(cold.iloc[0]["domain"])
-    recs = run.model.recommend([user], domain=domain, k=EXPLAINED)
+    recs = model.recommend([user], domain=domain, k=EXPLAINED)
     titles = graph.item_frame(domain).set_index("item_id")["title"]
     around = neighborhood(graph, (USER, user), hops=2, limit=60)
     say(f"\nOne person, {user}, unknown in {domain!r}. Known from:")

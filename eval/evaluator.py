@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.catalogue import GraphContext, user_groups
-from eval.equity import ExposureTally, fairness_by_attribute
+from eval.equity import ExposureTally
 from eval.inputs import read_truth
 from eval.metrics.classification import AUC
 from eval.metrics.links import LinkMetric
 from eval.metrics.registry import sampled_metrics, select_metrics
 from eval.negatives import NegativeTable
+from eval.people import people_tables
 from eval.records import records
-from eval.reports.tables import headline
 from eval.result import EvaluationResult, summarise
 from eval.scorer_links import evaluate_scorer_links
 from eval.sources import ListSource, Scorer, ScorerSource, Source
@@ -35,8 +35,6 @@ __all__ = ["EvaluationResult", "Scorer", "evaluate"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_K = 20
-# What user groups are compared in.
-FAIRNESS = ("recall", "ndcg", "auc")
 
 
 def evaluate(
@@ -100,7 +98,8 @@ def evaluate(
         DataFrame or path with domain, item_id and provider: adds the exposure that each gets
         against what it merits, as ``meta["providers"]``.
     bootstrap
-        Replicates of the intervals; 0 for none, and for no comparison of groups.
+        Replicates of the intervals; 0 for none, and for no comparison of groups and no
+        ``meta["reach"]`` (in how many of their domains people are served).
     seed
         Seed of ties and of the bootstrap.
     chunk_bytes
@@ -204,9 +203,8 @@ def evaluate(
     if shown is not None:
         meta["providers"] = {"k": max(ks), "rows": records(shown.table())}
     if bootstrap:
-        compared = headline(result.metrics, FAIRNESS)
-        fairness, notes = fairness_by_attribute(result, compared, bootstrap=bootstrap, seed=seed)
-        meta["fairness"] = records(fairness)
+        tables, notes = people_tables(result, bootstrap=bootstrap, seed=seed)
+        meta.update(tables)
         meta["notes"] += notes
     if valid is not None and isinstance(recommendations, Scorer):
         meta["links"] = evaluate_scorer_links(

@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from eval.comparison import Comparison, compare_results
+from eval.comparison import compare_results
 from eval.evaluator import evaluate
 from eval.holdout import hold_out
 from eval.memory import PeakMemory
 from eval.monitoring import ValidationMonitor
+from eval.pooling import pool_seeds
 from eval.records import records
 from eval.result import EvaluationResult
+from eval.runs import Experiment, SystemRun
 from eval.single_domain import SeparateModels, migration_table, only_domain
 from gnn.base import Model
 from gnn.registry import make_model
+from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 
-__all__ = ["Experiment", "SystemRun", "compare", "run_system", "train", "train_separately"]
+__all__ = ["compare", "run_system", "train", "train_separately"]
 
 logger = logging.getLogger(__name__)
 
@@ -129,32 +129,14 @@ def train_separately(
     )
 
 
-@dataclass
-class SystemRun:
-    """What one system cost and gave.
-
-    Attributes
-    ----------
-    result
-        Its evaluation.
-    fit_seconds, score_seconds
-        Wall time of training, and of ranking and scoring the test users.
-    peak_megabytes
-        Most memory resident while it was fitted and judged.
-    model
-        The fitted model; None for a file of recommendations.
-    """
-
-    result: EvaluationResult
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
-    peak_megabytes: float = 0.0
-    model: Model | None = None
-
-
 def run_system(
-    name: str, make: Callable[[], Any], test: InteractionLog, **judging: Any
-) -> SystemRun:
+    name: str,
+    make: Callable[[], Any],
+    test: InteractionLog,
+    *,
+    made_with: int | None,
+    **judging: Any,
+) -> tuple[EvaluationResult, SystemRun, Any]:
     """Make one system and judge it, and measure what that costs.
 
     Parameters
@@ -165,61 +147,30 @@ def run_system(
         Returns what `eval.evaluate` can judge; its time is the time of the fit.
     test
         Rows to judge by.
+    made_with
+        Seed of its training; None for a file of recommendations.
     **judging
         Other parameters of `eval.evaluate`.
+
+    Returns
+    -------
+    result, run, system
     """
     with PeakMemory() as peak:
         started = time.perf_counter()
         system = make()
         fitted = time.perf_counter()
         result = evaluate(system, test, name=name, **judging)
-    return SystemRun(
-        result,
+    model = system if isinstance(system, Model) else None
+    run = SystemRun(
         fit_seconds=fitted - started,
         score_seconds=result.meta["seconds"]["ranking"],
         peak_megabytes=peak.megabytes,
-        model=system if isinstance(system, Model) else None,
+        seed=made_with,
+        config=None if model is None else model.config.to_dict(),
+        chosen=None if model is None else dict(model.chosen_),
     )
-
-
-@dataclass
-class Experiment:
-    """Every system's run, and the comparison of them."""
-
-    comparison: Comparison
-    runs: dict[str, SystemRun] = field(default_factory=dict)
-
-    @property
-    def costs(self) -> pd.DataFrame:
-        """Seconds and megabytes of each system."""
-        return pd.DataFrame(
-            {
-                "system": list(self.runs),
-                "fit_seconds": [run.fit_seconds for run in self.runs.values()],
-                "score_seconds": [run.score_seconds for run in self.runs.values()],
-                "peak_megabytes": [run.peak_megabytes for run in self.runs.values()],
-            }
-        )
-
-    def to_markdown(self) -> str:
-        """Return the comparison and the costs as Markdown."""
-        lines = ["| system | fit s | rank s | peak GB |", "|---|--:|--:|--:|"]
-        lines += [
-            f"| {name} | {run.fit_seconds:,.1f} | {run.score_seconds:,.1f} | "
-            f"{run.peak_megabytes / 1000:,.2f} |"
-            for name, run in self.runs.items()
-        ]
-        return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
-
-    def save(self, path: str | Path) -> None:
-        """Write the report; costs and resolved settings are part of its JSON."""
-        self.comparison.meta["costs"] = self.costs.to_dict("records")
-        self.comparison.meta["models"] = {
-            name: {"config": run.model.config.to_dict(), "chosen": run.model.chosen_}
-            for name, run in self.runs.items()
-            if run.model is not None
-        }
-        self.comparison.save(path)
+    return result, run, system
 
 
 def compare(
@@ -235,12 +186,16 @@ def compare(
     baseline: str | None = None,
     single_domain: Sequence[str] | None = None,
     users: Any = None,
+    metrics: Sequence[str] | None = None,
     seed: int = 0,
+    seeds: Sequence[int] | None = None,
     bootstrap: int = 1000,
     progress: bool = False,
-    on_run: Callable[[str, SystemRun], None] | None = None,
+    on_run: Callable[[str, SystemRun, Any], None] | None = None,
 ) -> Experiment:
     """Train models on one graph and judge them, and lists of other systems, on the same rows.
+
+    A fitted model is let go as soon as it is judged, so memory does not grow with their number.
 
     Parameters
     ----------
@@ -256,7 +211,7 @@ def compare(
         Lists of other systems by name: a table, or a path.
     settings
         Fields of the models' configs, by model.
-    k, by, bootstrap
+    k, by, users, metrics, bootstrap
         As in `eval.evaluate`.
     baseline
         System that the others are tested against; None tests against the best of the rest.
@@ -264,66 +219,95 @@ def compare(
         Systems that see the target domain only: models, each trained once more in every test
         domain on that domain alone (shown as ``NAME alone``), or names of `recommendations`. The
         gain of the others over the best of these is ``comparison.meta["migration"]``.
-    users
-        UserTable or DataFrame with user_id and group, as in `eval.evaluate`.
     seed
         Of training, ties and intervals.
+    seeds
+        Seeds of training: each model is trained once with each, and its runs are pooled
+        (`eval.pool_seeds`); default `seed` alone.
     progress
         Show progress bars.
     on_run
-        Called with each system's name and run as soon as it is done.
+        Called with each system's name, run, and the fitted model (or the lists), as soon as it is
+        judged.
 
     Returns
     -------
     Experiment
+
+    Raises
+    ------
+    ConfigError
+        If `seeds` is empty or holds a seed twice.
     """
+    training = [seed] if seeds is None else list(seeds)
+    if not training or len(set(training)) < len(training):
+        raise ConfigError(f"`seeds` must hold different whole numbers; got {training}.")
     lists = dict(recommendations or {})
-    runs: dict[str, SystemRun] = {}
+    runs: dict[str, list[SystemRun]] = {}
+    results: dict[str, EvaluationResult] = {}
 
-    def fit(name: str) -> Model:
-        chosen = (settings or {}).get(name)
-        return train(graph, name, settings=chosen, valid=valid, seed=seed, progress=progress)
+    def fit(name: str, training_seed: int) -> Model:
+        return train(
+            graph,
+            name,
+            settings=(settings or {}).get(name),
+            valid=valid,
+            seed=training_seed,
+            progress=progress,
+        )
 
-    def fit_alone(name: str) -> SeparateModels:
+    def fit_alone(name: str, training_seed: int) -> SeparateModels:
         return train_separately(
             graph,
             name,
             test.domains,
             settings=(settings or {}).get(name),
             valid=valid,
-            seed=seed,
+            seed=training_seed,
             progress=progress,
         )
 
-    def run(name: str, make: Callable[[], Any]) -> None:
-        runs[name] = run_system(
+    def run(
+        name: str, make: Callable[[], Any], made_with: int | None, replicates: int = bootstrap
+    ) -> EvaluationResult:
+        result, done, system = run_system(
             name,
             make,
             test,
+            made_with=made_with,
             k=k,
             graph=graph,
             by=by,
             users=users,
-            bootstrap=bootstrap,
+            metrics=metrics,
+            bootstrap=replicates,
             seed=seed,
             progress=progress,
         )
+        runs.setdefault(name, []).append(done)
         if on_run is not None:
-            on_run(name, runs[name])
+            on_run(name, done, system)
+        return result
+
+    def run_seeds(name: str, make: Callable[[int], Any]) -> None:
+        # Several are given their intervals when they are pooled.
+        replicates = bootstrap if len(training) == 1 else 0
+        found = [run(name, partial(make, each), each, replicates) for each in training]
+        results[name] = pool_seeds(found, bootstrap=bootstrap, seed=seed)
 
     for name in models:
-        run(name, partial(fit, name))
+        run_seeds(name, partial(fit, name))
     alone = []
     for name in single_domain or ():
         alone.append(name if name in lists else f"{name} {ALONE}")
         if name not in lists:
-            run(alone[-1], partial(fit_alone, name))
+            run_seeds(alone[-1], partial(fit_alone, name))
     for name, table in lists.items():
-        run(name, partial(_given, table))
-    results = {name: each.result for name, each in runs.items()}
+        results[name] = run(name, partial(_given, table), None)
     comparison = compare_results(results, baseline=baseline, seed=seed)
     if alone:
         comparison.meta["migration"] = records(migration_table(results, alone, seed=seed))
+    comparison.meta["seeds"] = training
     return Experiment(comparison, runs)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import read_json
 
-__all__ = ["MACRO", "EvaluationResult", "pool_seeds"]
+__all__ = ["MACRO", "EvaluationResult"]
 
 MACRO = "macro"
 SLICE = "slice"
@@ -46,7 +46,7 @@ class EvaluationResult:
         slice, domain (or ``macro``), metric, value, low, high, n_users. `value` is the mean over
         users; macro is the plain mean over domains. `low` and `high` bound the 95 % bootstrap
         interval over users; NaN for metrics of the whole catalogue, which have no value per user.
-        A pooled result also has ``sd_seeds`` and ``n_seeds``.
+        A pooled result (`eval.pooling`) also has ``sd_seeds`` and ``n_seeds``.
     meta
         Settings, counts, notes, what was not computed and why, seconds, provenance.
     """
@@ -269,59 +269,6 @@ def _ordered(summary: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return summary.iloc[np.lexsort((key["m"], key["d"].astype(str), key["s"]))].reset_index(
         drop=True
     )
-
-
-def pool_seeds(
-    results: list[EvaluationResult],
-    *,
-    name: str | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-) -> EvaluationResult:
-    """Pool runs of one system with different seeds.
-
-    Each user's value is the mean over runs, so intervals and tests are over users; the spread
-    over runs is reported beside them as ``sd_seeds`` (standard deviation of the runs' values,
-    with one degree of freedom taken off), and never mixed into them.
-
-    Parameters
-    ----------
-    results
-        One per seed, on the same truth.
-    name
-        Name of the pooled result; default that of the first.
-    bootstrap, seed
-        As in `evaluate`.
-
-    Raises
-    ------
-    InputError
-        If there is none, or they are not on the same users.
-    """
-    if not results:
-        raise InputError("There is no result to pool.")
-    name = name or results[0].name
-    if len(results) == 1:
-        return replace(results[0], name=name)
-    columns = metric_columns(results[0].per_user)
-    frames = [aligned(result, results[0]) for result in results]
-    per_user = results[0].per_user.copy()
-    stacked = np.stack([frame[columns].to_numpy(np.float64) for frame in frames])
-    per_user[columns] = mean_over_cells(stacked.swapaxes(1, 0))
-    keys = [SLICE, DOMAIN, "metric"]
-    all_runs = pd.concat([result.summary for result in results])
-    spread = all_runs.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"])
-    whole = results[0].summary
-    catalogue = whole[~whole["metric"].isin(columns) & (whole[DOMAIN] != MACRO)]
-    catalogue = catalogue[[*keys, "value", "n_users"]].copy()
-    where = pd.MultiIndex.from_frame(catalogue[keys])
-    catalogue["value"] = spread["mean"].reindex(where).to_numpy()
-    summary = summarise(per_user, columns, catalogue, bootstrap=bootstrap, seed=seed)
-    where = pd.MultiIndex.from_frame(summary[keys])
-    summary["sd_seeds"] = spread["std"].reindex(where).to_numpy()
-    summary["n_seeds"] = len(results)
-    meta = {**results[0].meta, "n_seeds": len(results), "runs": [r.meta for r in results]}
-    return EvaluationResult(name, per_user, summary, meta)
 
 
 def aligned(result: EvaluationResult, reference: EvaluationResult) -> pd.DataFrame:

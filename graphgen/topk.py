@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from graphgen.errors import InputError
+from graphgen.largest import largest
 
 __all__ = ["tie_noise", "top_k"]
 
@@ -113,8 +114,8 @@ def top_k(
 
     Notes
     -----
-    One ``torch.topk`` over the block; only rows with equal scores among their best are ranked
-    again, so O(rows * columns) whatever the ties.
+    One pass over the block (`graphgen.largest`); only rows with equal scores among their best are
+    ranked again, so O(rows * columns) whatever the ties.
 
     Examples
     --------
@@ -135,9 +136,8 @@ def top_k(
 
     wanted = min(k, columns)
     fetched = min(k + LOOK_AHEAD, columns)
-    best = torch.topk(block, fetched, dim=1)
-    values, indices = best.values.numpy(), best.indices.numpy()
-    not_numbers = np.isnan(values[:, 0])  # topk puts NaN above everything
+    values, indices = largest(block, fetched)
+    not_numbers = np.isnan(values[:, 0])  # NaN comes first
     if not_numbers.any():
         raise InputError(
             f"`scores` holds NaN in {int(not_numbers.sum())} of {rows} rows (first: row "

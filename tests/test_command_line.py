@@ -267,6 +267,28 @@ def test_gain_over_models_that_see_one_domain(home, data):
     assert "## Migration gain" in out
 
 
+def test_seeds_and_curves_of_a_comparison(home, data):
+    out = interest(
+        "compare", "--train", "data/train.csv", "--test", "data/test.csv", "--encoder", "none",
+        "--models", "item-knn,popularity", "--seeds", "0,1", "--curves", "--metrics",
+        "recall,hit-rate", "--out", "seeds", cwd=home,
+    )  # fmt: skip
+    assert "item-knn (seed 1): fitted" in out
+    assert "standard deviation over seeds" in out
+    assert "## Domains reached" in out
+    page = (home / "seeds" / "report.html").read_text(encoding="utf-8")
+    domains = set(pd.read_csv(home / "data" / "test.csv").domain)
+    assert len(domains) > 1
+    assert all(f"ROC curve, {domain}" in page for domain in domains)
+    metrics = set(pd.read_csv(home / "seeds" / "metrics.csv").metric)
+    assert metrics == {"recall@20", "hit-rate@20", "roc-auc", "pr-auc"}
+    wrong = interest(
+        "compare", "--train", "data/train.csv", "--test", "data/test.csv", "--seeds", "0-2",
+        "--out", "x", cwd=home, status=2,
+    )  # fmt: skip
+    assert "--seeds is written 0,1,2" in wrong
+
+
 def test_split_writes_parts_and_a_card(home, data):
     out = interest("split", "data/train.csv", "--protocol", "temporal", "--out", "parts", cwd=home)
     assert "Leak checks" in out
@@ -278,6 +300,20 @@ def test_split_writes_parts_and_a_card(home, data):
         for part in ("train", "test")
     )
     assert train.timestamp.max() <= test.timestamp.min()
+
+
+def test_cold_users_lose_the_share_asked_for(home, data):
+    out = interest(
+        "split", "data/train.csv", "--protocol", "cold-user", "--share", "50", "--merge-twins",
+        "--out", "cold", cwd=home,
+    )  # fmt: skip
+    assert "  test: 0.5" in out and "  valid: 0.05" in out
+    assert "passed       no cold user with target history" in out
+    wrong = interest(
+        "split", "data/train.csv", "--protocol", "random", "--share", "50", "--out", "x",
+        cwd=home, status=2,
+    )  # fmt: skip
+    assert "--share is for --protocol cold-user" in wrong
 
 
 def test_split_of_an_unknown_protocol_names_the_near_miss(home, data):

@@ -13,7 +13,6 @@ from typing import Any, Final
 from eval.benchmarks.ablations import Ablation, ablations
 from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
 from eval.experiment import run_system, train, train_separately
-from gnn.base import Model
 from graphgen.allocation import keep_freed_memory
 from graphgen.build import build_graph
 from graphgen.errors import InterestError
@@ -67,18 +66,19 @@ def measure(job: Mapping[str, Any]) -> None:
     make: Any = partial(train, known, model, **arguments)
     if variant.separately:
         make = partial(train_separately, known, model, test.domains, **arguments)
-    run = run_system(
+    result, run, _ = run_system(
         job["name"],
         make,
         test,
+        made_with=inputs["seed"],
         k=K,
         metrics=METRICS,
         graph=graph,
         bootstrap=inputs["bootstrap"],
         seed=inputs["seed"],
     )
-    ranked = sum(domain["users"] for domain in run.result.meta["domains"].values())
-    run.result.meta[RUN] = {
+    ranked = sum(domain["users"] for domain in result.meta["domains"].values())
+    result.meta[RUN] = {
         "inputs": inputs,
         "sources": loaded_sources("gnn"),
         "cost": {
@@ -86,10 +86,10 @@ def measure(job: Mapping[str, Any]) -> None:
             "users_per_second": ranked / max(run.score_seconds, 1e-3),
             "peak_gigabytes": run.peak_megabytes / 1000,
         },
-        "config": run.model.config.to_dict() if isinstance(run.model, Model) else None,
-        "chosen": run.model.chosen_ if isinstance(run.model, Model) else None,
+        "config": run.config,
+        "chosen": run.chosen,
     }
-    run.result.save(job["out"])
+    result.save(job["out"])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,11 @@ METRIC: Final = "metric"
 
 
 def domain_reach(
-    result: EvaluationResult, *, k: int = 20, bootstrap: int = 1000, seed: int = 0
+    result: EvaluationResult | Sequence[EvaluationResult],
+    *,
+    k: int = 20,
+    bootstrap: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Measure in how many of their domains people are served.
 
@@ -33,7 +37,8 @@ def domain_reach(
     Parameters
     ----------
     result
-        With the column ``hit-rate@k``.
+        With the column ``hit-rate@k``; or several runs of one system, on the same rows: then each
+        person's value is the mean over runs.
     k
         Length of the list.
     bootstrap
@@ -61,42 +66,47 @@ def domain_reach(
     >>> domain_reach(evaluate(recs, truth, k=1), k=1)["value"].tolist()
     [0.5, 0.0]
     """
-    column = f"hit-rate@{k}"
-    if column not in result.per_user.columns:
-        raise ConfigError(
-            f"The result has no {column!r}; it has {', '.join(result.metrics)}. "
-            "Evaluate with this k."
-        )
+    runs = list(result) if isinstance(result, Sequence) else [result]
+    served = [_served(run, f"hit-rate@{k}") for run in runs]
     parts = []
-    for name, rows in result.per_user.groupby(SLICE, observed=True, sort=False):
-        person = rows.groupby(rows[USER_ID].astype(str))[column].agg(["mean", "size", "min"])
-        person = person[person["size"] >= 2]
-        if not len(person):
-            continue
-        values = np.stack([person["mean"], person["min"]], axis=1)
+    for name, first in served[0].items():
+        values = np.mean([run[name].to_numpy() for run in served], axis=0)
         draws = bootstrap_means(
             values,
-            np.arange(len(values)),
-            np.zeros(len(values), np.int64),
+            np.arange(len(first)),
+            np.zeros(len(first), np.int64),
             1,
             replicates=bootstrap,
             seed=seed,
         )[:, 0]
         low, high = percentile_interval(draws)
+        metrics = [f"reach@{k}", f"all-served@{k}"]
+        value = values.mean(axis=0)
         parts.append(
-            pd.DataFrame(
-                {
-                    SLICE: str(name),
-                    METRIC: [f"reach@{k}", f"all-served@{k}"],
-                    "value": values.mean(axis=0),
-                    "low": low,
-                    "high": high,
-                    "n_users": len(values),
-                }
-            )
+            pd.DataFrame({SLICE: name, METRIC: metrics, "value": value, "low": low, "high": high})
         )
+        parts[-1]["n_users"] = len(first)
     columns = [SLICE, METRIC, "value", "low", "high", "n_users"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _served(result: EvaluationResult, column: str) -> dict[str, pd.DataFrame]:
+    """Return by slice the mean and the least of a column over each person's (several) domains."""
+    frame = result.per_user
+    if column not in frame.columns:
+        raise ConfigError(
+            f"The result has no {column!r}; it has {', '.join(result.metrics)}. "
+            "Evaluate with this k."
+        )
+    code = pd.factorize(frame[USER_ID], sort=True)[0]
+    served = {}
+    for name, rows in frame.groupby(SLICE, observed=True, sort=False).indices.items():
+        size = np.bincount(code[rows])
+        several = rows[size[code[rows]] >= 2]
+        if len(several):
+            values = frame[column].iloc[several].groupby(code[several])
+            served[str(name)] = values.agg(["mean", "min"])
+    return served
 
 
 def migration_gain(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eval.metrics.base import Array
+from eval.metrics.extremes import extreme_interval, gap_interval, ratio_interval
 from eval.metrics.registry import get_metric
 from eval.significance import bootstrap_means, mean_over_cells, percentile_interval
 from graphgen.errors import ConfigError, InputError
@@ -59,8 +60,10 @@ def group_fairness(
 
     Notes
     -----
-    Gap and ratio of a sample look worse than those of the population, since they pick extremes:
-    read the interval, not the number alone.
+    Worst, gap and ratio of a sample look worse than those of the population, since they pick
+    extremes: read the interval, not the number alone. Their intervals allow for the picking
+    (`eval.metrics.extremes`): where all groups are equally served, that of the gap holds 0 at the
+    nominal rate.
 
     Raises
     ------
@@ -154,43 +157,53 @@ def _compare(
     stacked: Array, groups: list[str], columns: list[str], domain: str, n_users: Array
 ) -> pd.DataFrame:
     """Turn [1 + replicates, groups, metrics] (observed first) into rows."""
+    observed, draws, everyone = stacked[0], stacked[1:], int(n_users.sum())
+    counted = np.isfinite(observed)
+    defined = counted.any(axis=0)
     lower_is_better = np.array([get_metric(c).higher_is_better is False for c in columns])
-    filled_low = np.where(np.isnan(stacked), np.inf, stacked).min(axis=1)
-    filled_high = np.where(np.isnan(stacked), -np.inf, stacked).max(axis=1)
-    defined = np.isfinite(filled_low) & np.isfinite(filled_high)
-    low = np.where(defined, filled_low, np.nan)
-    high = np.where(defined, filled_high, np.nan)
-    worst = np.where(lower_is_better, high, low)
+    low = np.where(defined, np.where(counted, observed, np.inf).min(axis=0), np.nan)
+    high = np.where(defined, np.where(counted, observed, -np.inf).max(axis=0), np.nan)
     ratio = np.divide(low, high, out=np.full(low.shape, np.nan), where=high != 0)
     ratio = np.where(defined & (high == low), 1.0, ratio)
-    merit = np.where(lower_is_better, -stacked[0], stacked[0])
+    values = {
+        "worst": np.where(lower_is_better, high, low),
+        "gap": high - low,
+        "ratio": ratio,
+    }
+    merit = np.where(lower_is_better, -observed, observed)
     least = np.where(np.isnan(merit), np.inf, merit).argmin(axis=0)
+    unknown = (np.full(observed.shape, np.nan),) * 2
+    bounds = {"group": unknown, **dict.fromkeys(values, (unknown[0][0],) * 2)}
+    if len(draws):
+        bounds = {
+            "group": percentile_interval(draws),
+            "worst": extreme_interval(observed, draws, everyone, largest=lower_is_better),
+            "gap": gap_interval(observed, draws, everyone),
+            "ratio": ratio_interval(observed, draws, everyone),
+        }
     records: list[dict[str, Any]] = []
 
-    def add(what: str, group: str, draws: Array, column: int, size: int) -> None:
-        bounds = percentile_interval(draws[1:]) if len(draws) > 1 else (np.nan, np.nan)
+    def add(what: str, group: str, value: float, place: Any, column: int, size: int) -> None:
         records.append(
             {
                 DOMAIN: domain,
                 "metric": columns[column],
                 "what": what,
                 "group": group,
-                "value": float(draws[0]),
-                "low": float(bounds[0]),
-                "high": float(bounds[1]),
+                "value": float(value),
+                "low": float(bounds[what][0][place]),
+                "high": float(bounds[what][1][place]),
                 "n_users": size,
             }
         )
 
     for column in range(len(columns)):
-        for number, group in enumerate(groups):
-            if np.isfinite(stacked[0, number, column]):
-                add("group", group, stacked[:, number, column], column, int(n_users[number]))
-        name = groups[least[column]] if defined[0, column] else ""
-        everyone = int(n_users.sum())
-        add("worst", name, worst[:, column], column, everyone)
-        add("gap", "", (high - low)[:, column], column, everyone)
-        add("ratio", "", ratio[:, column], column, everyone)
+        for number in np.flatnonzero(counted[:, column]):
+            value, size = observed[number, column], int(n_users[number])
+            add("group", groups[number], value, (number, column), column, size)
+        for what, value in values.items():
+            name = groups[least[column]] if what == "worst" and defined[column] else ""
+            add(what, name, value[column], column, column, everyone)
     return pd.DataFrame(records)
 
 

@@ -216,9 +216,9 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         )
         if inner:
             parts.append(f"<details><summary>{escape(title)}, by domain</summary>{inner}</details>")
-    parts += _sections(comparison_sections(comparison.meta))
+    parts += _sections(comparison_sections(comparison))
     for name, result in comparison.results.items():
-        more = "".join(_sections(result_sections(result.meta)))
+        more = "".join(_sections(result_sections(result.meta, compared=True)))
         if more:
             parts.append(f"<details><summary>More on {escape(name)}</summary>{more}</details>")
     header, rows = by_system(comparison, comparison.metrics, comparison.slices[0], MACRO)

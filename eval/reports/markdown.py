@@ -54,7 +54,11 @@ def comparison_markdown(
     slices: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
 ) -> str:
-    """Return the comparison in Markdown; None shows the headline metrics, or all."""
+    """Return the comparison in Markdown; None shows the headline metrics, or all.
+
+    Narrowed to some metrics, slices or domains, it has the tables alone.
+    """
+    whole = metrics is None and slices is None and domains is None
     columns = list(metrics) if metrics is not None else headline(comparison.metrics)
     if domains is None:
         several = comparison.domains if len(comparison.domains) > 1 else []
@@ -68,7 +72,8 @@ def comparison_markdown(
             where = "macro over domains" if domain == MACRO else domain
             parts.append(f"## {slice_title(name).capitalize()}, {where}")
             parts.append(markdown_table(header, [[marked(cell) for cell in row] for row in rows]))
-    parts += map(section_markdown, comparison_sections(comparison.meta))
+    if whole:
+        parts += map(section_markdown, comparison_sections(comparison))
     notes = [n for result in comparison.results.values() for n in _notes(result, result.name)]
     return "\n\n".join([*parts, *notes]) + "\n"
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["comparison_plots", "result_plots"]
 
 MAX_ROWS: Final = 16
+# Domains whose ROC curves are drawn; the others are in metrics.json.
+MAX_ROC: Final = 12
 
 
 def _rows(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
@@ -181,8 +183,7 @@ def comparison_plots(comparison: Comparison) -> list[Plot]:
         for name, result in comparison.results.items()
         if result.meta.get("curves")
     }
-    if curves:
-        domain = next(iter(next(iter(curves.values()))))
+    for domain in [d for d in comparison.domains if any(d in c for c in curves.values())][:MAX_ROC]:
         lines = {name: found[domain] for name, found in curves.items() if domain in found}
         plots.append(roc_plot(lines, f"ROC curve, {domain}"))
     return plots

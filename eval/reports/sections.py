@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from eval.reports.tables import (
     slice_title,
 )
 from eval.result import DOMAIN, MACRO
+
+if TYPE_CHECKING:
+    from eval.comparison import Comparison
 
 __all__ = ["Section", "comparison_sections", "result_sections", "section_markdown"]
 
@@ -44,14 +47,19 @@ class Section:
     rows: list[Row]
 
 
-def result_sections(meta: Mapping[str, Any]) -> list[Section]:
-    """Return what the meta of an `EvaluationResult` holds beyond the summary."""
-    return [*_links(meta), *_fairness(meta), *_providers(meta)]
+def result_sections(meta: Mapping[str, Any], *, compared: bool = False) -> list[Section]:
+    """Return what the meta of an `EvaluationResult` holds beyond the summary.
+
+    Where it is one of several compared, what `comparison_sections` shows of all is left out.
+    """
+    reach = [] if compared else _reach({"": meta.get("reach") or []})
+    return [*_links(meta), *reach, *_fairness(meta), *_providers(meta)]
 
 
-def comparison_sections(meta: Mapping[str, Any]) -> list[Section]:
-    """Return what the meta of a `Comparison` holds beyond the table."""
-    return _migration(meta)
+def comparison_sections(comparison: Comparison) -> list[Section]:
+    """Return what a `Comparison` holds beyond the table."""
+    found = {name: r.meta.get("reach") or [] for name, r in comparison.results.items()}
+    return [*_migration(comparison.meta), *_reach(found)]
 
 
 def section_markdown(section: Section) -> str:
@@ -97,8 +105,8 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
     sections = []
     text = (
         "Macro over domains, with 95 % bootstrap intervals over users. Gap is best minus worst "
-        "group, ratio worst over best. Both pick extremes, so read the interval. Domains are in "
-        "metrics.json."
+        "group, ratio worst over best. Both pick extremes, which their intervals allow for: one of "
+        "the gap that reaches 0 tells no group apart. Domains are in metrics.json."
     )
     for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
         metrics = list(dict.fromkeys(part["metric"]))
@@ -122,6 +130,29 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
         header = [str(name), "users", *map(column_title, metrics)]
         sections.append(Section(f"Fairness by {name}", text, header, rows))
     return sections
+
+
+def _reach(found: Mapping[str, list[dict[str, Any]]]) -> list[Section]:
+    """Lay out reach by system (the name is empty where there is only one)."""
+    lead = ["system"] if any(found) else []
+    columns = list(dict.fromkeys(row["metric"] for rows in found.values() for row in rows))
+    if not columns:
+        return []
+    table: list[Row] = []
+    for system, rows in found.items():
+        cells = {(row["slice"], row["metric"]): _value(row) for row in rows}
+        users = {row["slice"]: f"{row['n_users']:,}" for row in rows}
+        for name, n_users in users.items():
+            values = [cells.get((name, column), ("–", "")) for column in columns]
+            row: Row = [(slice_title(name), ""), (n_users, ""), *values]
+            table.append([(system, ""), *row] if lead else row)
+    text = (
+        "People with relevant items in two domains or more. Reach is the mean share of these "
+        "domains in which one of the first k is relevant; all-served the share of people of whom "
+        "that holds in every one. 95 % bootstrap intervals over users."
+    )
+    header = [*lead, "users", "people", *(c.capitalize() for c in columns)]
+    return [Section("Domains reached", text, header, table)]
 
 
 def _providers(meta: Mapping[str, Any]) -> list[Section]:

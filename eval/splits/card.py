@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.csv
 
 from eval.splits.parts import Split
+from eval.splits.twins import find_twins
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
 __all__ = ["LeakCheck", "leak_checks", "split_card", "write_split"]
 
-# Pairs of domains listed in card.txt; card.json has all.
+# Pairs of domains, and of twins, listed in card.txt; card.json and twins.csv have all.
 SHOWN_PAIRS = 12
 SCHEMA_VERSION: Final = 1
 CARD = "card.json"
-MAX_TWINS_SHOWN = 100
 PAIR = [USER_ID, DOMAIN, ITEM_ID]
 
 
@@ -123,7 +123,7 @@ def _no_cold_item_in_training(split: Split) -> LeakCheck:
 
 
 def _no_twins(split: Split) -> LeakCheck:
-    n = len(split.twins)
+    n = len(find_twins(_whole(split)))
     remedy = "; drop or merge them (twins='drop', --drop-twins)" if n else ""
     return LeakCheck("no twin items", n == 0, f"{n} pairs{remedy}")
 
@@ -137,19 +137,12 @@ def split_card(split: Split) -> dict[str, Any]:
         protocol, settings, cutoff, counts per part and domain, overlap between domains, settings of
         held-out rows, dropped rows, leak checks, twins, digests, provenance.
     """
-    whole = InteractionLog.concat(
-        *(
-            InteractionLog(part.frame.drop(columns=SETTING, errors="ignore"))
-            for part in split.parts.values()
-            if len(part)
-        )
-    )
     return {
         "protocol": split.protocol,
         "settings": split.settings,
         "cutoff": split.cutoff.isoformat() if split.cutoff else None,
         "parts": {name: _counts(part) for name, part in split.parts.items()},
-        "overlap": _overlap(whole),
+        "overlap": _overlap(_whole(split)),
         "held_out": {
             name: {str(k): int(v) for k, v in part.frame[SETTING].value_counts().items()}
             for name, part in split.parts.items()
@@ -157,10 +150,21 @@ def split_card(split: Split) -> dict[str, Any]:
         },
         "dropped": {reason: n for reason, n in split.dropped.items() if n},
         "checks": [check._asdict() for check in leak_checks(split)],
-        "twins": split.twins.head(MAX_TWINS_SHOWN).to_dict("records"),
+        "twins": split.twins.to_dict("records"),
         "digests": {name: part.digest() for name, part in split.parts.items() if len(part)},
         "provenance": provenance(),
     }
+
+
+def _whole(split: Split) -> InteractionLog:
+    """Put the parts together again."""
+    return InteractionLog.concat(
+        *(
+            InteractionLog(part.frame.drop(columns=SETTING, errors="ignore"))
+            for part in split.parts.values()
+            if len(part)
+        )
+    )
 
 
 def _counts(log: InteractionLog) -> dict[str, Any]:
@@ -229,11 +233,29 @@ def card_text(card: dict[str, Any]) -> str:
             lines.append(f"  and {len(shared) - SHOWN_PAIRS:,} smaller ones, in card.json")
     lines += ["", "Dropped"]
     lines += [f"  {n:,} rows: {reason}" for reason, n in card["dropped"].items()] or ["  nothing"]
+    lines += _twin_lines(card)
     lines += ["", "Leak checks"]
     for check in card["checks"]:
         verdict = {True: "passed", False: "FAILED", None: "not promised"}[check["passed"]]
         lines.append(f"  {verdict:<13}{check['name']} ({check['detail']})")
     return "\n".join(lines) + "\n"
+
+
+def _twin_lines(card: dict[str, Any]) -> list[str]:
+    twins = card["twins"]
+    if not twins:
+        return []
+    done = {"keep": "kept", "drop": "the second dropped", "merge": "merged into the first"}
+    lines = ["", f"Twin items: {len(twins):,} pairs found, {done[card['settings']['twins']]}"]
+    lines += [
+        f"  {t['domain']}/{t['item_id']} ({t['users']:,} users) and {t['twin_domain']}/"
+        f"{t['twin_item_id']} ({t['twin_users']:,}): {t['shared']:,} shared, "
+        f"Jaccard {t['jaccard']:.2f}"
+        for t in twins[:SHOWN_PAIRS]
+    ]
+    if len(twins) > SHOWN_PAIRS:
+        lines.append(f"  and {len(twins) - SHOWN_PAIRS:,} less alike, in twins.csv")
+    return lines
 
 
 def write_split(splits: Split | Sequence[Split], path: str | Path) -> Path:

@@ -39,7 +39,7 @@ class Split:
         Why rows of the log are in no part, and how many.
     twins
         Pairs of items of two domains that are probably one product (see `find_twins`), in the log
-        as it was split.
+        before any were dropped or merged.
     """
 
     protocol: str

@@ -11,6 +11,8 @@ import difflib
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
+import pandas as pd
+
 from eval.splits.parts import Split
 from eval.splits.twins import find_twins, resolve_twins
 from eval.splits.whole import cold_item_split, cold_user_split, k_fold_split
@@ -91,17 +93,12 @@ def make_split(
     if not len(log):
         raise InputError("The log has no interactions to split.")
     whole = log.deduplicate()
-    found = find_twins(whole)
-    used = whole
+    used, found = whole, find_twins(whole)
     dropped = {"repeats of a user and item": len(log) - len(whole)}
     if twins != "keep":
-        used = resolve_twins(whole, found, twins)
-        dropped[f"twin items ({'dropped' if twins == 'drop' else 'merged'})"] = len(whole) - len(
-            used
-        )
-        remaining = find_twins(used)
-    else:
-        remaining = found
+        used, found = _without_twins(whole, found, twins)
+        done = "dropped" if twins == "drop" else "merged"
+        dropped[f"twin items ({done})"] = len(whole) - len(used)
     made = function(used, seed=seed, **options)
     return [
         Split(
@@ -112,7 +109,18 @@ def make_split(
             {**split.settings, "twins": twins, "twins_found": len(found)},
             split.cutoff,
             {**dropped, **split.dropped},
-            remaining,
+            found,
         )
         for split in (made if isinstance(made, list) else [made])
     ]
+
+
+def _without_twins(
+    log: InteractionLog, found: pd.DataFrame, how: Literal["drop", "merge"]
+) -> tuple[InteractionLog, pd.DataFrame]:
+    """Resolve twins until none is left: two items that were merged may be the twin of a third."""
+    rounds = [found]
+    while len(rounds[-1]):
+        log = resolve_twins(log, rounds[-1], how)
+        rounds.append(find_twins(log))
+    return log, pd.concat(rounds[:-1] or rounds, ignore_index=True)

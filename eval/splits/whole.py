@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
@@ -22,16 +24,22 @@ from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
 __all__ = ["cold_item_split", "cold_user_split", "k_fold_split"]
 
+# Share, of the overlap users that are not tested on, to choose on.
+VALID_OF_REST: Final = 0.1
+
 
 def cold_user_split(
     log: InteractionLog,
     *,
     target: str | None = None,
     test: float = 0.2,
-    valid: float = 0.1,
+    valid: float | None = None,
     seed: int = 0,
 ) -> Split:
     """Take a target domain away from a share of the overlap users.
+
+    Overlap users are people with interactions in the target and in another domain. Those chosen
+    lose their whole history in the target, and keep all else.
 
     Parameters
     ----------
@@ -39,9 +47,11 @@ def cold_user_split(
         With at least two domains.
     target
         The domain to take away; None: for each chosen user one of their domains at random.
-    test, valid
-        Shares of the overlap users (people with interactions in the target and in another domain)
-        whose whole history in the target is held out; EMCDR and PTUPCDR use .2, .5 and .8.
+    test
+        Share of the overlap users to test on. PTUPCDR compares itself with EMCDR at .2, .5 and .8.
+    valid
+        Share of the overlap users to choose on; None: a tenth of those not tested on. Those
+        papers have none: 0 leaves all others to training, as they do.
     seed
         Seed.
 
@@ -61,6 +71,7 @@ def cold_user_split(
     >>> split.test.frame["domain"].unique().tolist(), split.test.n_users
     (['films'], 2)
     """
+    valid = round(VALID_OF_REST * (1 - test), 6) if valid is None else valid
     check_shares(valid=valid, test=test)
     frame = log.frame
     if target is not None and target not in log.domains:

@@ -17,7 +17,7 @@ from gnn.fitting import FitOptions, Monitor
 from gnn.memory import require_memory
 from graphgen.config import Config
 
-__all__ = ["Ease", "EaseConfig"]
+__all__ = ["Ease", "EaseConfig", "ease_weights"]
 
 # The Gram matrix is inverted in its place; a quarter more covers its sparse form and blocks.
 BYTES_PER_ENTRY = 5
@@ -55,25 +55,14 @@ class Ease(Model):
     def _fit(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
     ) -> None:
-        warm = np.flatnonzero(data.warm)
-        n = len(warm)
+        self.warm_ = np.flatnonzero(data.warm)
+        n = len(self.warm_)
         require_memory(
             BYTES_PER_ENTRY * n * n,
             f"EASE over {n:,} items",
             "Train 'ease-sparse', which keeps only the stronger weights.",
         )
-        x = data.matrix[:, warm]
-        gram = sp.csr_matrix(x.T @ x)
-        dense = np.empty((n, n), dtype=np.float32, order="F")
-        for low in range(0, n, BLOCK_ROWS):
-            # The matrix is symmetric: rows of the sparse form fill columns of the dense one.
-            dense[:, low : low + BLOCK_ROWS] = gram[low : low + BLOCK_ROWS].toarray().T
-        del gram
-        dense[np.diag_indices(n)] += self.config.regularization
-        inverse = _invert_in_place(dense)
-        inverse /= -np.diagonal(inverse).copy()
-        inverse[np.diag_indices(n)] = 0.0
-        self.weights_, self.warm_ = inverse, warm
+        self.weights_ = ease_weights(data.matrix[:, self.warm_], self.config.regularization)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
@@ -92,6 +81,30 @@ class Ease(Model):
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.weights_, self.warm_ = state["weights_transposed"].numpy().T, state["warm"].numpy()
+
+
+def ease_weights(matrix: sp.csr_matrix, regularization: float) -> np.ndarray:
+    """Return float32 [n, n] in Fortran order, B of the scores r B of a history r.
+
+    Parameters
+    ----------
+    matrix
+        Binary CSR [users, n], each item with an interaction. O(n³), 5 n² bytes.
+    regularization
+        λ.
+    """
+    n = matrix.shape[1]
+    gram = sp.csr_matrix(matrix.T @ matrix)
+    dense = np.empty((n, n), dtype=np.float32, order="F")
+    for low in range(0, n, BLOCK_ROWS):
+        # The matrix is symmetric: rows of the sparse form fill columns of the dense one.
+        dense[:, low : low + BLOCK_ROWS] = gram[low : low + BLOCK_ROWS].toarray().T
+    del gram
+    dense[np.diag_indices(n)] += regularization
+    inverse = _invert_in_place(dense)
+    inverse /= -np.diagonal(inverse).copy()
+    inverse[np.diag_indices(n)] = 0.0
+    return inverse
 
 
 def _invert_in_place(matrix: np.ndarray) -> np.ndarray:

@@ -71,7 +71,9 @@ def semantic_neighbors(
     )
     rows_per_block = max(1, BLOCK_SCORES // max(1, len(table)))
     share = 0.0 if words is None else word_share
-    bags = sp.vstack([words[d][index[d].numpy()] for d in domains]) if share and domains else None
+    bags = None
+    if words is not None and share and domains:
+        bags = sp.vstack([words[d][index[d].numpy()] for d in domains])
     bags_by_word = bags.T.tocsr() if bags is not None else None
     threshold = (1 - share) * min_similarity
 

@@ -24,8 +24,8 @@ def word_vectors(texts: pd.Series) -> sp.csr_matrix:
 
     Examples
     --------
-    >>> vectors = word_vectors(pd.Series(["Lego castle", "lego train", "green tea", "绿茶叶", "绿茶"]))
-    >>> (vectors @ vectors.T).toarray().round(1)[[0, 3], [1, 4]].tolist()
+    >>> vectors = word_vectors(pd.Series(["Lego castle", "lego train", "绿茶叶", "绿茶"]))
+    >>> (vectors @ vectors.T).toarray().round(1)[[0, 2], [1, 3]].tolist()
     [1.0, 1.0]
     """
     from sklearn.feature_extraction.text import TfidfVectorizer

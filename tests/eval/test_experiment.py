@@ -1,5 +1,9 @@
 """Holding out, choosing, fitting again, comparing."""
 
+import gc
+import json
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +12,7 @@ from eval.experiment import compare, train
 from eval.holdout import hold_out
 from eval.monitoring import ValidationMonitor
 from graphgen import build_graph, synthesize
+from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
 
 
@@ -119,9 +124,11 @@ def test_compare(graph, made):
         valid=InteractionLog(made.valid),
         settings={"interest-gnn": {"steps": 12, "embedding_dim": 32}},
         bootstrap=200,
-        on_run=lambda name, run: seen.append(name),
+        on_run=lambda name, run, model: seen.append((name, run.seed, weakref.ref(model))),
     )
-    assert seen == ["popularity", "interest-gnn"]
+    assert [entry[:2] for entry in seen] == [("popularity", 0), ("interest-gnn", 0)]
+    gc.collect()
+    assert [alive() for *_, alive in seen] == [None, None]  # models are let go
     table = experiment.comparison.table
     cold = table[
         (table["slice"] == "setting=cold_user")
@@ -131,3 +138,34 @@ def test_compare(graph, made):
     assert cold["interest-gnn"] > cold["popularity"]
     assert (experiment.costs.peak_megabytes > 50).all()
     assert "fit s" in experiment.to_markdown()
+
+
+def test_seeds_are_pooled_and_their_spread_is_shown(graph, made, tmp_path):
+    log = InteractionLog(made.test)
+    train_alone = {
+        "models": ["popularity", "bpr-mf"],
+        "valid": InteractionLog(made.valid),
+        "settings": {"bpr-mf": {"epochs": 2}},
+        "metrics": ["recall", "ndcg", "hit-rate"],
+        "bootstrap": 100,
+    }
+    pooled = compare(graph, log, seeds=[3, 5], **train_alone)
+    singles = [compare(graph, log, seed=each, **train_alone) for each in (3, 5)]
+    values = [e.comparison.results["bpr-mf"].value("ndcg@20") for e in singles]
+    table = pooled.comparison.table.set_index(["slice", "domain", "metric", "system"])
+    row = table.loc["all", "macro", "ndcg@20", "bpr-mf"]
+    assert values[0] != values[1]
+    assert row["value"] == pytest.approx(np.mean(values))
+    assert row["sd_seeds"] == pytest.approx(np.std(values, ddof=1))
+    assert row["low"] < row["value"] < row["high"]
+    assert table.loc["all", "macro", "ndcg@20", "popularity"]["sd_seeds"] < row["sd_seeds"]
+    assert [run.seed for run in pooled.runs["bpr-mf"]] == [3, 5]
+    assert len(pooled.costs) == 4
+    pooled.save(tmp_path / "report")
+    content = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert content["meta"]["seeds"] == [3, 5]
+    assert [m["seed"] for m in content["meta"]["models"]["bpr-mf"]] == [3, 5]
+    assert content["meta"]["models"]["bpr-mf"][0]["config"]["epochs"] == 2
+    assert "±" in (tmp_path / "report" / "report.md").read_text()
+    with pytest.raises(ConfigError, match="different whole numbers"):
+        compare(graph, log, seeds=[1, 1], **train_alone)

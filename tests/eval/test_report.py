@@ -118,9 +118,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+@pytest.mark.parametrize("kind", ["result", "comparison"])
 @pytest.mark.parametrize("width", [380, 1200])
-def test_a_browser_lays_the_page_out_within_its_width(comparison, tmp_path, width):
-    comparison.save(tmp_path / "report")
+def test_a_browser_lays_the_page_out_within_its_width(kind, request, tmp_path, width):
+    request.getfixturevalue(kind).save(tmp_path / "report")
     probe = tmp_path / "probe.html"
     # The page itself has no script; a frame of the given width around it measures it.
     probe.write_text(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.splits.card import leak_checks, split_card, write_split
+from eval.splits.card import card_text, leak_checks, split_card, write_split
 from eval.splits.protocols import PROTOCOLS, make_split
 from eval.splits.twins import find_twins, resolve_twins
 from eval.splits.whole import cold_item_split, cold_user_split, k_fold_split
@@ -137,6 +137,27 @@ def test_cold_users_lose_the_target_and_keep_the_rest():
         assert split.valid.n_users == round(0.1 * n)
 
 
+@pytest.mark.parametrize(("share", "valid"), [(0.2, 0.08), (0.5, 0.05), (0.8, 0.02)])
+def test_cold_user_shares_are_those_of_the_literature(share, valid):
+    frame = make_log(n=6000, time=False).frame
+    log = InteractionLog(frame[frame["domain"] != "c"].reset_index(drop=True))
+    split = cold_user_split(log, target="b", test=share)
+    known = {d: set(log.frame.loc[log.frame["domain"] == d, "user_id"]) for d in "ab"}
+    overlap = known["a"] & known["b"]
+    tested, chosen_on = (set(p.frame["user_id"]) for p in (split.test, split.valid))
+    assert len(tested) == round(share * len(overlap))
+    assert len(chosen_on) == round(valid * len(overlap))
+    assert tested | chosen_on <= overlap and not tested & chosen_on
+    # The rest bridges the domains: it is trained on in both, as are people of one domain.
+    trained = split.train.frame.groupby("user_id")["domain"].agg(set)
+    bridging = {user for user, domains in trained.items() if domains == {"a", "b"}}
+    assert bridging == overlap - tested - chosen_on
+    assert set(trained.index) == known["a"] | known["b"]
+    papers = cold_user_split(log, target="b", test=share, valid=0)
+    assert not len(papers.valid)
+    assert set(papers.test.frame["user_id"]) == tested
+
+
 def test_cold_items_are_nowhere_in_training():
     split = cold_item_split(make_log(), test=0.1, valid=0.05)
     trained = set(split.train.frame[["domain", "item_id"]].itertuples(index=False, name=None))
@@ -238,7 +259,13 @@ def test_after_dropping_or_merging_no_twin_is_left(twinned, how):
     assert clean.n_users == people
     [split] = make_split(twinned, "random", twins=how)
     assert all(check.passed is not False for check in leak_checks(split))
-    assert split.settings["twins_found"] == len(twins)
+    assert split.settings["twins_found"] >= len(twins)
+    first = [(t.item_id, t.twin_item_id) for t in twins.itertuples()]
+    card = split_card(split)
+    assert [(t["item_id"], t["twin_item_id"]) for t in card["twins"]][: len(first)] == first
+    text = card_text(card)
+    assert f"Twin items: {len(card['twins'])} pairs found" in text
+    assert "passed       no twin items" in text
     [kept] = make_split(twinned, "random")
     assert {c.name: c.passed for c in leak_checks(kept)}["no twin items"] is False
 
@@ -251,6 +278,18 @@ def test_three_ids_of_one_product_become_one():
     merged = resolve_twins(log, find_twins(log), "merge")
     assert set(merged.frame["item_id"]) == {"b!"}
     assert len(merged) == 5
+
+
+def test_twins_that_appear_by_merging_are_merged_too():
+    # Each of the first two shares 10 people of 13 with the third; joined they share 11.
+    x, y, z = [*range(9), 9], [*range(9), 10], range(13)
+    rows = [(f"v{n}", d, d) for d, people in zip("abc", (x, y, z), strict=True) for n in people]
+    log = InteractionLog(pd.DataFrame(rows, columns=PAIR))
+    assert find_twins(log)["item_id"].tolist() == ["a"]
+    log = InteractionLog.concat(log, make_log(n=400, time=False))
+    [split] = make_split(log, "random", twins="merge")
+    assert {c.name: c.passed for c in leak_checks(split)}["no twin items"]
+    assert split.twins[["item_id", "twin_item_id"]].to_numpy().tolist() == [["a", "b"], ["c", "a"]]
 
 
 def test_a_written_split_reads_back(tmp_path):

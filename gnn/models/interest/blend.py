@@ -16,7 +16,14 @@ __all__ = ["GATE_FEATURES", "Blend", "PathScores", "gate_features"]
 
 GATE_FEATURES = ("constant", "log own history", "log other history", "cold in domain")
 # Logits of the paths where nothing was validated.
-DEFAULT_LOGITS = {"filter": 0.0, "gnn": 0.5, "popularity": -2.0, "bridge": -0.5, "semantic": -1.5}
+DEFAULT_LOGITS = {
+    "filter": 0.0,
+    "gnn": 0.5,
+    "popularity": -2.0,
+    "bridge": -0.5,
+    "semantic": -1.5,
+    "ridge": 0.5,
+}
 
 
 class Blend(Config):

@@ -64,9 +64,9 @@ def learn_blend(
     """Choose gate, temperature and the weight of new items on held-out rows.
 
     For each temperature the gate maximises the likelihood of the held-out items under the mixture,
-    and its constants climb to the best NDCG@20, averaged over warm and cold users; that of the
-    network's path for each temperature, and those of all paths for the best one. Then the weight of new items is the largest that costs known items at most
-    `new_item_cost` of their NDCG.
+    and its constants climb to the best NDCG@20, averaged over warm and cold users: that of the
+    network's path for each temperature, those of all paths for the best one. Then the weight of
+    new items is the largest that costs known items at most `new_item_cost` of their NDCG.
 
     Parameters
     ----------

@@ -24,9 +24,10 @@ class InterestEncoder:
 
     The base of an item is b = m·id + P·text + T e, smoothed over semantic neighbours, b + λ S b,
     where m is 1 for items with interactions and T e is the mean of the learned vectors of the
-    topics it is about; items without text have one learned vector in place of P·text. `num_layers` rounds of propagation over the interactions of all domains give
-    i_{l+1} = Aᵀ A i_l; an item is the normalised sum of its layers, a person the normalised sum of
-    A i_l, so a person is a function of a history and needs no training.
+    topics it is about; items without text have one learned vector in place of P·text. `num_layers`
+    rounds of propagation over the interactions of all domains give i_{l+1} = Aᵀ A i_l; an item is
+    the normalised sum of its layers, a person the normalised sum of A i_l, so a person is a
+    function of a history and needs no training.
 
     Parameters
     ----------

@@ -9,9 +9,9 @@ import numpy as np
 import pydantic
 import scipy.sparse as sp
 import torch
-from torch.nn.functional import normalize
 
 from gnn.base import Model
+from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
@@ -26,6 +26,7 @@ from gnn.models.interest.paths import (
     NetworkPath,
     Path,
     PopularityPath,
+    RidgePath,
     SemanticPath,
     available_paths,
     symmetric_neighbors,
@@ -80,12 +81,15 @@ class InterestGNNConfig(Config):
     bridge_neighbors: int = pydantic.Field(20, ge=1)
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
-    """What is mixed: filter, gnn, popularity, bridge, semantic."""
+    """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
+    in two domains), semantic (items with text), ridge (at most 6,000 items)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
     """User, item and target exponents of the linear filter; None chooses them on validation rows,
     or takes (0.6, 0.3, 0.3)."""
+    ridge_share: float = pydantic.Field(0.05, gt=0)
+    """λ of the ridge path, as a share of the number of people."""
     new_item_cost: float = pydantic.Field(0.05, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -130,21 +134,27 @@ class InterestGNN(Model):
     ) -> None:
         config = self.config
         paths = config.blend.paths if config.blend else available_paths(config.paths, data)
-        self.blend_ = config.blend or Blend.default(paths)
-        self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
+        self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
         if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         self.similar_ = symmetric_neighbors(data)
-        self.bridge_ = None
+        self.history_vectors_ = self.item_vectors_ = torch.zeros(data.n_items, 0)
+        self.bridge_, self.ridge_ = None, None
+        self._paths: dict[str, Path] = {}
+        if "gnn" in paths:
+            # On its own, so that it stops where the network is best, and nothing else is scored.
+            self.blend_ = Blend.default(["gnn"])
+            self._train_network(data, seed=seed, monitor=monitor, options=options)
         if "bridge" in paths:
             self.bridge_ = FactorBridge.fit(
                 data, FactorBridgeConfig(), np.random.default_rng(seed), progress=options.progress
             )
-        self.history_vectors_ = self.item_vectors_ = torch.zeros(data.n_items, 0)
+        if "ridge" in paths:
+            warm = data.matrix[:, np.flatnonzero(data.warm)]
+            self.ridge_ = ease_weights(warm, config.ridge_share * warm.shape[0])
+        self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
-        if "gnn" in paths:
-            self._train_network(data, seed=seed, monitor=monitor, options=options)
         if rows and config.blend is None:
             self.blend_ = learn_blend(
                 self._paths_of_rows,
@@ -247,7 +257,7 @@ class InterestGNN(Model):
     def _prepare(self) -> None:
         """Make what follows from training data and settings, after `fit` and after loading."""
         config, data = self.config, self.data
-        self._paths: dict[str, Path] = {}
+        self._paths = {}
         for name in self.blend_.paths:
             if name == "filter":
                 self._paths[name] = FilterPath(
@@ -259,6 +269,8 @@ class InterestGNN(Model):
                 self._paths[name] = BridgePath(self.bridge_)
             elif name == "semantic":
                 self._paths[name] = SemanticPath(data, self.similar_)
+            elif name == "ridge" and self.ridge_ is not None:
+                self._paths[name] = RidgePath(data, self.ridge_)
         if "gnn" in self.blend_.paths:
             self._prepare_network()
 
@@ -289,9 +301,12 @@ class InterestGNN(Model):
 
     def _state(self) -> dict[str, torch.Tensor]:
         bridge = self.bridge_.state(self.data.domains) if self.bridge_ is not None else {}
+        # Transposed, the columns that LAPACK left behind are rows without a copy.
+        ridge = {} if self.ridge_ is None else {"ridge": torch.from_numpy(self.ridge_.T)}
         return {
             "history_vectors": self.history_vectors_,
             "item_vectors": self.item_vectors_,
+            **ridge,
             **pack_csr("similar", self.similar_),
             **{f"{BRIDGE}{name}": tensor for name, tensor in bridge.items()},
         }
@@ -308,6 +323,7 @@ class InterestGNN(Model):
         self.bridge_ = (
             FactorBridge.from_state(bridge, self.data, FactorBridgeConfig()) if bridge else None
         )
+        self.ridge_ = state["ridge"].numpy().T if "ridge" in state else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()

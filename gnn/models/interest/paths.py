@@ -24,19 +24,23 @@ __all__ = [
     "NetworkPath",
     "Path",
     "PopularityPath",
+    "RidgePath",
     "SemanticPath",
     "available_paths",
     "symmetric_neighbors",
 ]
 
-PATHS = ("filter", "gnn", "popularity", "bridge", "semantic")
+PATHS = ("filter", "gnn", "popularity", "bridge", "semantic", "ridge")
+# The inverse behind the ridge path takes seconds up to so many items.
+RIDGE_ITEMS = 6_000
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
     """Return those of `wanted` that the data allows.
 
     "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
-    domain it would only repeat what the filter knows, at many times its cost.
+    domain it would only repeat what the filter knows, at many times its cost. "ridge" is for
+    catalogues of at most 6,000 items in all.
 
     Raises
     ------
@@ -49,12 +53,14 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
     possible = {
         "semantic": data.similar is not None,
         "bridge": _has_overlap(data),
+        "ridge": 1 < data.warm.sum() <= RIDGE_ITEMS,
     }
     found = tuple(name for name in wanted if possible.get(name, True))
     if not found:
         raise ConfigError(
             f"The graph allows none of the paths {', '.join(wanted)}: 'semantic' needs semantic "
-            "edges (build it with item texts), 'bridge' people active in two domains."
+            "edges (build it with item texts), 'bridge' people active in two domains, 'ridge' at "
+            f"most {RIDGE_ITEMS:,} items with interactions."
         )
     return found
 
@@ -186,3 +192,29 @@ class SemanticPath:
     def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where no neighbour is in the history."""
         return torch.from_numpy((history @ self._columns[domain]).toarray())
+
+
+class RidgePath:
+    """A ridge regression of each item on all others (EASE), for catalogues small enough.
+
+    Parameters
+    ----------
+    data
+        Training data.
+    weights
+        float32 [w, w] of `ease_weights` over the w items with interactions.
+    """
+
+    def __init__(self, data: TrainingData, weights: np.ndarray) -> None:
+        self._data = data
+        self._weights = weights
+        self._warm = np.flatnonzero(data.warm)
+
+    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+        """Return float32 [n, items]; negative scores are 0."""
+        span = self._data.span(domain)
+        low, high = np.searchsorted(self._warm, (span.start, span.stop))
+        scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
+        own = history[:, self._warm] @ self._weights[:, low:high]
+        scores[:, self._warm[low:high] - span.start] = np.maximum(own, 0)
+        return torch.from_numpy(scores)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval import evaluate
+from eval import compare_results, evaluate
 from eval.metrics.cross_domain import domain_reach, migration_gain
 from graphgen.errors import ConfigError, InputError
 
@@ -29,6 +29,33 @@ def test_reach_counts_domains_per_person():
     assert table.loc["reach@1", "low"] < 0.5 < table.loc["reach@1", "high"]
     with pytest.raises(ConfigError, match="no 'hit-rate@9'"):
         domain_reach(found, k=9)
+
+
+def test_reach_of_several_runs_is_the_mean_of_theirs():
+    runs = [result([0.5, 0.5], seed)[0] for seed in (0, 1, 2)]
+    pooled = domain_reach(runs, k=1)
+    each = [domain_reach(run, k=1)["value"] for run in runs]
+    np.testing.assert_allclose(pooled["value"], np.mean(each, axis=0))
+    width = (pooled["high"] - pooled["low"]).iloc[0]
+    alone = domain_reach(runs[0], k=1)
+    assert width < (alone["high"] - alone["low"]).iloc[0]  # independent runs average out
+
+
+def test_reach_is_part_of_every_report(tmp_path):
+    found, _ = result([0.5, 0.5], 0)
+    page = (found.save(tmp_path / "one") / "report.html").read_text()
+    assert "Domains reached" in page and "Reach@1" in page
+    assert found.meta["reach"][0]["metric"] == "reach@1"
+    both = compare_results({"one": found, "two": result([0.9, 0.1], 1)[0]})
+    text = both.to_markdown()
+    assert text.count("## Domains reached") == 1
+    section = text.split("## Domains reached")[1]
+    assert "| one | all users | 200 |" in section and "| two | all users | 200 |" in section
+    alone = found.per_user[found.per_user["domain"] == "a"]
+    truth = alone[["user_id", "domain"]].assign(item_id="x")
+    single = evaluate(truth.assign(rank=1), truth, k=1)
+    assert single.meta["reach"] == []  # nobody is in two domains
+    assert "Domains reached" not in single.to_markdown()
 
 
 def test_gain_is_over_the_best_single_domain_system_of_each_domain():
