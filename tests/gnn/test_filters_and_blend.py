@@ -1,14 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn import linear_filter
+from gnn import linear_filter, make_model
+from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData
 from gnn.initial import spectral_vectors
 from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.models.interest.paths import (
+    PATHS,
+    RidgePath,
+    SemanticPath,
+    available_paths,
+    symmetric_neighbors,
+)
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
+from graphgen.errors import ConfigError
 
 
 @pytest.fixture
@@ -71,37 +82,89 @@ def test_spectral_vectors_meet_the_exact_decomposition():
 
 def path_scores(warm=(True, True, True, False)):
     return PathScores(
-        link=torch.tensor([[0.0, 3.0, 1.0, 2.0]]),
-        cosine=torch.tensor([[0.9, 0.1, 0.2, 0.8]]),
-        popularity=torch.tensor([5.0, 3.0, 2.0, 0.0]),
+        scores={
+            "filter": torch.tensor([[0.0, 3.0, 1.0, 2.0]]),
+            "gnn": torch.tensor([[0.9, 0.1, 0.2, 0.8]]),
+            "popularity": torch.tensor([[5.0, 3.0, 2.0, 0.0]]),
+        },
         seen_row=torch.tensor([0]),
         seen_column=torch.tensor([0]),
         warm=torch.tensor(warm),
     )
 
 
-def test_every_path_is_a_probability_over_unseen_warm_items():
-    scores = path_scores()
-    network = scores.network(0.15)
-    link, popular = scores.normalize()
-    for part in (link, network, popular):
-        assert float(part[0, 1:3].sum()) == pytest.approx(1.0, abs=1e-6)
-        assert float(part[0, 0]) == 0.0  # Seen.
-    assert link[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.5])
+def only(name, **settings):
+    blend = Blend.default(("filter", "gnn", "popularity"))
+    constant = tuple(50.0 if path == name else 0.0 for path in blend.paths)
+    return blend.replace(gate=(constant, *blend.gate[1:]), **settings)
+
+
+@pytest.mark.parametrize("name", ["filter", "gnn", "popularity"])
+def test_every_path_is_a_probability_over_unseen_warm_items(name):
+    part = path_scores().probabilities(name, 0.15)
+    assert float(part[0, 1:3].sum()) == pytest.approx(1.0, abs=1e-6)
+    assert float(part[0, 0]) == 0.0  # Seen.
+    if name == "filter":
+        assert part[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.5])
 
 
 def test_mix_follows_the_gate_and_the_weight_of_new_items():
     features = gate_features(np.array([3]), np.array([0]))
-    only_filter = Blend(gate=((50.0, 0.0, 0.0), *((0.0,) * 3,) * 3), new_item_weight=0.5)
-    mixed = path_scores().mix(only_filter, features)
+    mixed = path_scores().mix(only("filter", new_item_weight=0.5), features)
     assert mixed[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.25])
 
 
+def test_mix_is_the_weighted_sum_of_the_probabilities():
+    features = gate_features(np.array([3]), np.array([1]))
+    blend = Blend.default(("filter", "gnn", "popularity"))
+    weights = blend.weights(features)[0]
+    parts = [path_scores().probabilities(name, blend.temperature) for name in blend.paths]
+    want = sum(float(w) * part for w, part in zip(weights, parts, strict=True))
+    torch.testing.assert_close(path_scores().mix(blend, features), want)
+
+
 def test_weight_at_cost_moves_along_the_frontier():
-    blend = Blend(frontier=((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06)))
+    blend = only("gnn", frontier=((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06)))
     assert blend.weight_at_cost(0.0) == 0.0
-    assert blend.weight_at_cost(0.02) == 1.0
+    assert blend.weight_at_cost(0.02) == pytest.approx(1.0)
+    assert blend.weight_at_cost(0.06) == pytest.approx(1.5)  # Half way between two measured ones.
     assert blend.weight_at_cost(1.0) == 2.0
+
+
+def test_new_items_that_nobody_finds_weigh_nothing():
+    blend = only("gnn", frontier=((0.0, 0.10, 0.0), (1.0, 0.10, 0.0), (2.0, 0.05, 0.1)))
+    assert blend.weight_at_cost(0.05) == 0.0
+    assert blend.weight_at_cost(0.5) == 2.0
+
+
+def test_paths_follow_the_data(graph):
+    """Semantic edges and overlap users make a path; a long catalogue takes one away."""
+    data = TrainingData.from_graph(graph)
+    assert available_paths(PATHS, data) == PATHS
+    bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
+    assert "semantic" not in available_paths(PATHS, bare)
+    assert "ridge" not in available_paths(PATHS, bare)
+    with pytest.raises(ConfigError, match="no path 'filters'"):
+        available_paths(("filters",), data)
+
+
+def test_semantic_path_adds_up_squared_similarities(graph):
+    data = TrainingData.from_graph(graph)
+    similar = symmetric_neighbors(data)
+    scores = SemanticPath(data, similar).score(data.matrix[:5], "film").numpy()
+    want = data.matrix[:5].toarray() @ np.square(similar.toarray())
+    np.testing.assert_allclose(scores, want[:, data.span("film")], rtol=1e-5, atol=1e-6)
+    assert (similar != similar.T).nnz == 0
+
+
+def test_ridge_path_equals_ease(graph):
+    data = TrainingData.from_graph(graph)
+    warm = np.flatnonzero(data.warm)
+    weights = ease_weights(data.matrix[:, warm], 5.0)
+    ours = RidgePath(data, weights).score(data.matrix[:4], "film").numpy()
+    ease = make_model("ease", regularization=5.0).fit(graph)
+    want = ease.score(graph.vocabularies["user"].ids[:4].tolist(), domain="film")
+    np.testing.assert_allclose(ours, np.maximum(want, 0), rtol=1e-5, atol=1e-6)
 
 
 def test_joint_index_of_the_training_data(graph):

@@ -59,7 +59,8 @@ class Blend(Config):
     def weight_at_cost(self, cost: float) -> float:
         """Return the largest weight of new items that costs known items at most a share `cost`.
 
-        Between two measured weights the cost is taken to be linear.
+        Between two measured weights the cost is taken to be linear. Where no weight within the cost
+        finds new items at all, it is 0: they would only stand in the way.
 
         Parameters
         ----------
@@ -71,6 +72,9 @@ class Blend(Config):
         weights = np.array([weight for weight, _, _ in self.frontier])
         known = np.array([metric for _, metric, _ in self.frontier])
         floor = (1 - cost) * known.max()
+        found = np.array([metric for _, _, metric in self.frontier])
+        if not (found[known >= floor] > 0).any():
+            return 0.0
         last = int(np.flatnonzero(known >= floor)[-1])
         if last == len(weights) - 1:
             return float(weights[-1])

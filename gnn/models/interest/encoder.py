@@ -17,6 +17,8 @@ __all__ = ["EncoderTrainer", "InterestEncoder"]
 
 # Ridge of the map from text to spectral vectors that the projection starts from.
 TEXT_RIDGE = 30.0
+# Interactions above which an item leans less on its semantic neighbours.
+SPARSE_ITEM = 20.0
 
 
 class InterestEncoder:
@@ -56,7 +58,6 @@ class InterestEncoder:
         generator: np.random.Generator,
     ) -> None:
         self.num_layers = num_layers
-        self.semantic_weight = semantic_weight
         self._warm = torch.from_numpy(data.warm).float().unsqueeze(1)
         vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
         self.parameters: dict[str, torch.nn.Parameter] = {}
@@ -83,7 +84,9 @@ class InterestEncoder:
             nearest = keep_largest(data.similar, semantic_neighbors)
             nearest.data = np.square(np.maximum(nearest.data, 0))
             total = np.asarray(nearest.sum(axis=1)).ravel()
-            self._semantic = Propagator(sp.diags(inverse_power(total, 1.0)) @ nearest)
+            # What many people say of an item needs no help from its text.
+            need = semantic_weight * np.minimum(1.0, SPARSE_ITEM / np.maximum(data.popularity, 1))
+            self._semantic = Propagator(sp.diags(need * inverse_power(total, 1.0)) @ nearest)
 
     def base(self, dropped: torch.Tensor | None = None) -> torch.Tensor:
         """Return float32 [n_items, dim]; ids of `dropped` items (bool [n_items]) are left out."""
@@ -95,7 +98,7 @@ class InterestEncoder:
         if self._topics is not None:
             vectors = vectors + self._topics @ self.parameters["topic"]
         if self._semantic is not None:
-            vectors = vectors + self.semantic_weight * (self._semantic @ vectors)
+            vectors = vectors + self._semantic @ vectors
         return vectors
 
     def layers(self, adjacency: Propagator, base: torch.Tensor) -> list[torch.Tensor]:

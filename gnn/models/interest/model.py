@@ -43,6 +43,12 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
+# Where the log is dense, popular items would drown the others in a propagation at 0.3.
+ITEM_EXPONENT, DENSE_ITEM_EXPONENT, DENSE = 0.3, 0.5, 50.0
+# Negatives a chunk, at least; and scores a step that more of them may take.
+NEGATIVES, STEP_SCORES = 1024, 100_000_000
+# Half the passes of the baseline: validation rows do not tell them apart.
+BRIDGE_CONFIG = FactorBridgeConfig(epochs=8)
 # Prefix of the bridge's tensors in the saved state.
 BRIDGE = "bridge."
 
@@ -62,8 +68,9 @@ class InterestGNNConfig(Config):
     """Learning rate of the text projection, as a share of `learning_rate`."""
     temperature: float = pydantic.Field(0.1, gt=0)
     """Of the training softmax over cosines."""
-    num_negatives: int = pydantic.Field(1024, ge=1)
-    """Negatives a chunk of users shares; a domain with fewer items uses all of them."""
+    num_negatives: int | None = pydantic.Field(None, ge=1)
+    """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
+    1024, or as many more as 100 million scores a step allow."""
     chunk_users: int = pydantic.Field(1024, ge=1)
     """Users a chunk."""
     hold_out: float = pydantic.Field(0.3, gt=0, lt=1)
@@ -72,8 +79,9 @@ class InterestGNNConfig(Config):
     """Share of the items that must do without their id vector in a step."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
-    item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
-    """Exponent of the items' degrees in the propagation."""
+    item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
+    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 where items have
+    50 interactions or more on average."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
@@ -143,12 +151,13 @@ class InterestGNN(Model):
         self.bridge_, self.ridge_ = None, None
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
-            # On its own, so that it stops where the network is best, and nothing else is scored.
-            self.blend_ = Blend.default(["gnn"])
+            # On its own and on known items, so that it stops where the network is best, and
+            # nothing else is scored; what new items weigh is learned afterwards.
+            self.blend_ = Blend.default(["gnn"]).replace(new_item_weight=0.0)
             self._train_network(data, seed=seed, monitor=monitor, options=options)
         if "bridge" in paths:
             self.bridge_ = FactorBridge.fit(
-                data, FactorBridgeConfig(), np.random.default_rng(seed), progress=options.progress
+                data, BRIDGE_CONFIG, np.random.default_rng(seed), progress=options.progress
             )
         if "ridge" in paths:
             warm = data.matrix[:, np.flatnonzero(data.warm)]
@@ -195,14 +204,14 @@ class InterestGNN(Model):
             hold_out=config.hold_out,
             id_dropout=config.id_dropout,
             temperature=config.temperature,
-            num_negatives=config.num_negatives,
+            num_negatives=config.num_negatives or max(NEGATIVES, STEP_SCORES // data.n_users),
             chunk_users=config.chunk_users,
             user_exponent=config.user_exponent,
-            item_exponent=config.item_exponent,
+            item_exponent=self._item_exponent,
             generator=generator,
         )
         adjacency = Propagator(
-            normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+            normalized_adjacency(data.matrix, config.user_exponent, self._item_exponent)
         )
 
         def publish() -> None:
@@ -274,9 +283,17 @@ class InterestGNN(Model):
         if "gnn" in self.blend_.paths:
             self._prepare_network()
 
+    @property
+    def _item_exponent(self) -> float:
+        if self.config.item_exponent is not None:
+            return float(self.config.item_exponent)
+        data = self.data
+        dense = data.matrix.nnz >= DENSE * max(1, data.warm.sum())
+        return DENSE_ITEM_EXPONENT if dense else ITEM_EXPONENT
+
     def _prepare_network(self) -> None:
         self._paths["gnn"] = NetworkPath(
-            self.data, self.history_vectors_, self.item_vectors_, self.config.item_exponent
+            self.data, self.history_vectors_, self.item_vectors_, self._item_exponent
         )
 
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
@@ -320,9 +337,7 @@ class InterestGNN(Model):
             for name, tensor in state.items()
             if name.startswith(BRIDGE)
         }
-        self.bridge_ = (
-            FactorBridge.from_state(bridge, self.data, FactorBridgeConfig()) if bridge else None
-        )
+        self.bridge_ = FactorBridge.from_state(bridge, self.data, BRIDGE_CONFIG) if bridge else None
         self.ridge_ = state["ridge"].numpy().T if "ridge" in state else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
