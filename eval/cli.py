@@ -83,7 +83,7 @@ def train(
     set_: SetOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Train a model on a graph. An interrupted run goes on where it stopped.
+    """Train a model on a graph. An interrupted run goes on where it stopped.
 
     \b
     interest train graph/ --out model/
@@ -124,7 +124,7 @@ def demo(
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
     seed: SeedOption = 0,
 ) -> None:
-    r"""Go the whole way on an embedded example: log, graph, training, comparison, a picture.
+    """Go the whole way on an embedded example: log, graph, training, comparison, a picture.
 
     \b
     interest demo

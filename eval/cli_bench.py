@@ -11,12 +11,15 @@ from graphgen.console import ConfigOption, OutOption, SeedOption, say
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure speed, side by side with other libraries.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure accuracy, cost and speed, side by side with other libraries.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()
 def bench() -> None:
-    """Measure; timings are printed, never asserted."""
+    """Measure accuracy, cost and speed, side by side with other libraries."""
 
 
 @app.command("eval")
@@ -38,7 +41,7 @@ def bench_eval(
     out: Annotated[Path | None, typer.Option("--out", help="Also write the table as CSV.")] = None,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Time full ranking with every ranking metric at k = 10, 20, 50 on four catalogues.
+    """Time full ranking with every ranking metric at k = 10, 20, 50 on four catalogues.
 
     Scoring counts, and so do masking and ranking; making the problem does not. Other libraries
     are given the same factors; the exit code is 1 if their figures differ from ours.
@@ -100,7 +103,7 @@ def bench_models(
         float | None, typer.Option(help="Seconds after which a run is given up.")
     ] = None,
 ) -> None:
-    r"""Measure what each model gives and costs, and what each part of interest-gnn is worth.
+    """Measure what each model gives and costs, and what each part of interest-gnn is worth.
 
     Every model and seed runs in a process of its own. What is finished stays in --out: an
     interrupted benchmark goes on where it stopped, and one with another model adds that.

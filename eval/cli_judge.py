@@ -92,7 +92,7 @@ def evaluate(
     column: ColumnOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Score recommendations by what users really did.
+    """Score recommendations by what users really did.
 
     \b
     interest evaluate recs.csv --truth test.csv -k 20 --graph graph/ --out report/
@@ -227,7 +227,7 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    r"""Train several models on the same rows and compare them, with intervals and tests.
+    """Train several models on the same rows and compare them, with intervals and tests.
 
     \b
     interest compare --train train.csv --valid valid.csv --test test.csv --items items.csv \\

@@ -45,7 +45,7 @@ def split(
     column: ColumnOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Split a log into train, valid and test, with a card of what was checked.
+    """Split a log into train, valid and test, with a card of what was checked.
 
     \b
     interest split log.csv --protocol temporal --out split/
@@ -103,7 +103,7 @@ def abtest(
     out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
     column: ColumnOption = None,
 ) -> None:
-    r"""Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
+    """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
 
     \b
     interest abtest log.csv --conversion purchase --start 2026-03-01
@@ -142,7 +142,7 @@ def power(
     alpha: Annotated[float, typer.Option(help="Level.")] = 0.05,
     wanted: Annotated[float, typer.Option("--power", help="Power to reach.")] = 0.8,
 ) -> None:
-    r"""Say how many users a test needs, or what power so many users give.
+    """Say how many users a test needs, or what power so many users give.
 
     \b
     interest power --baseline 0.05 --effect 0.005

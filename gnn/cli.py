@@ -53,7 +53,7 @@ def recommend(
     column: ColumnOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Recommend items to users, known or new.
+    """Recommend items to users, known or new.
 
     \b
     interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
@@ -90,7 +90,7 @@ def recommend(
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the settings of one model.")] = None,
 ) -> None:
-    r"""List the models, or the settings of one.
+    """List the models, or the settings of one.
 
     \b
     interest models

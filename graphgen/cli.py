@@ -80,7 +80,7 @@ def build(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    r"""Build an interest graph from interaction logs.
+    """Build an interest graph from interaction logs.
 
     \b
     interest build train.csv --items items.csv --out graph/
@@ -129,7 +129,7 @@ def describe(
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    r"""Show nodes, edges, the overlap between domains, features and provenance.
+    """Show nodes, edges, the overlap between domains, features and provenance.
 
     \b
     interest describe graph/
@@ -224,7 +224,7 @@ def explore(
     hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
     limit: Annotated[int, typer.Option(help="Nodes at the most.")] = 60,
 ) -> None:
-    r"""Write a neighbourhood as one interactive page that works offline.
+    """Write a neighbourhood as one interactive page that works offline.
 
     \b
     interest explore graph/ --user ann --out ann.html
@@ -256,7 +256,7 @@ def synth(
     users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
     seed: SeedOption = 0,
 ) -> None:
-    r"""Write a synthetic multi-domain log: books, films, music, games.
+    """Write a synthetic multi-domain log: books, films, music, games.
 
     \b
     interest synth --out data/
