@@ -161,7 +161,7 @@ class BridgePath:
     """Factors of the domain by itself, reached over a linear map by people new to it.
 
     Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
-    needs a sharper difference (chosen on validation rows of two logs).
+    needs a sharper difference (chosen on the validation rows of a log of four domains).
     """
 
     def __init__(self, bridge: FactorBridge) -> None:
