@@ -40,9 +40,10 @@ def hold_out(
 
     The rows imitate what a model will meet:
 
-    - ``warm``: one contiguous block of each history of at least 4 in a domain, `share` of its
-      length; the latest where the graph has times, else at a random place. (A random scatter
-      misleads where a history's neighbours resemble each other.)
+    - ``warm``: of each history of at least 4 in a domain, `share` of its length. Where the graph
+      has times, the latest; else a contiguous block at a random place for half of the histories,
+      and a random scatter for the others: each misleads by itself where neighbours in the log
+      resemble each other, and nobody knows which of them the future resembles.
     - ``cold_user``: of the people active in several domains, `cold_share` lose one domain.
     - ``cold_item``: where a domain has items with text and without interactions, as many others
       with text lose theirs, at most `cold_share` of them.
@@ -117,6 +118,14 @@ def _blocks(
         draw = draw[np.arange(len(edges.user)) - edges.place]
         first = (draw * (first + 1)).astype(np.int64)
     inside = (edges.place >= first) & (edges.place < first + size)
+    if not latest:
+        # A scatter of the same size: the interactions with the least draws of a history.
+        start = np.arange(len(edges.user)) - edges.place
+        order = np.lexsort((generator.random(len(edges.user)), start))
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order)) - start[order]
+        scattered = (generator.random(len(edges.user)) < 0.5)[start]
+        inside = np.where(scattered, rank < size, inside)
     return inside & (edges.length >= MIN_HISTORY)
 
 

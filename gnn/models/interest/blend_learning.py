@@ -15,8 +15,9 @@ from gnn.models.interest.validation import KINDS, RankingQuality, ValidationRows
 
 __all__ = ["learn_blend"]
 
-# Users of a kind in a domain that are looked at, and items kept of each path's ranking.
-MAX_USERS = 1000
+# Users of a kind that are looked at over all domains (in each at least a thousand, if there are as
+# many), and items kept of each path's ranking.
+MAX_USERS, MIN_DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 BLOCK_USERS = 256
 TEMPERATURES = (0.09, 0.12, 0.15, 0.2)
@@ -25,6 +26,8 @@ RIDGE = 1e-3
 # Steps tried on the constant of each path after the likelihood fit; the first all but drops it.
 SHIFTS = (-8.0, -2.0, -1.0, -0.4, 0.4, 1.0)
 ROUNDS = 2
+# Share by which a step must raise the ranking: less is noise, which differs from seed to seed.
+LEAST_GAIN = 0.005
 # Paths that score items without interactions.
 REACH_NEW = {"filter", "gnn", "semantic"}
 
@@ -79,7 +82,7 @@ def learn_blend(
     data
         What was trained on.
     generator
-        Draws the users looked at: at most 1,000 a kind and domain.
+        Draws the users looked at: of each kind at most 4,000, or 1,000 a domain.
     new_item_cost
         Share of NDCG on known items that new items may cost.
     gated
@@ -90,7 +93,8 @@ def learn_blend(
     Blend
     """
     blocks = []
-    for users in rows.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator):
+    max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
+    for users in rows.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator):
         scores, features = paths(users.users, users.domain)
         blocks.append(_block(users.domain, names, scores, features, users.truth.tocoo()))
     best, chosen = -1.0, 0
@@ -226,7 +230,7 @@ def _climb(
             gate[0][place] += shift
             moved = start.replace(gate=tuple(tuple(row) for row in gate))
             known = _quality(blocks, number, moved).known()
-            if known > best:
+            if known > best * (1 + LEAST_GAIN):
                 best, blend = known, moved
     return blend, best
 
