@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from eval.cli_bench import app as bench_app
-from eval.cli_judge import app as judge_app
+from eval.cli_compare import app as compare_app
+from eval.cli_evaluate import app as evaluate_app
 from eval.cli_logs import app as logs_app
 from gnn.cli import app as gnn_app
 from graphgen.cli import app as graphgen_app
@@ -36,7 +37,8 @@ app = typer.Typer(
 )
 app.add_typer(graphgen_app)
 app.add_typer(gnn_app)
-app.add_typer(judge_app)
+app.add_typer(evaluate_app)
+app.add_typer(compare_app)
 app.add_typer(logs_app)
 app.add_typer(bench_app, name="bench")
 

@@ -115,7 +115,7 @@ def bench_models(
     """
     from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
     from eval.benchmarks.models import measure_models
-    from eval.cli_judge import model_settings, seed_numbers
+    from eval.cli_compare import model_settings, seed_numbers
     from gnn.registry import MODELS
 
     names = [name.strip() for name in models.split(",")] if models else list(MODELS)
