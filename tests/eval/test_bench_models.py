@@ -17,7 +17,8 @@ from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
 
-SETTINGS = {"interest-gnn": {"steps": 2, "embedding_dim": 8}}
+# One path: two variants remain, one without the other domains and one without the gate.
+SETTINGS = {"interest-gnn": {"steps": 2, "paths": ["filter"]}}
 MODELS = ["popularity", "text-knn", "interest-gnn"]
 
 
@@ -133,7 +134,7 @@ def test_paths_and_gate_are_taken_away_where_the_model_has_them():
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 5  # the graph, three models, one variant
+    assert len(told) == 6  # the graph, three models, two variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
@@ -172,7 +173,7 @@ def test_what_is_finished_is_not_run_again(first, data, out):
     before = written()
     again, told = measure(data, out)
     assert written() == before
-    assert sum("(kept)" in line for line in told) == 3
+    assert sum("(kept)" in line for line in told) == 4
     assert "text-knn, seed 0: failed" in "\n".join(told)
     assert again.to_markdown() == first[0].to_markdown()
 
@@ -190,8 +191,8 @@ def test_a_run_holds_while_inputs_and_model_are_the_same(first, data, out, tmp_p
     assert _finished(folder, {**inputs, "seed": 1}) is None
     other = tmp_path / "other"
     shutil.copytree(data.files["train"].parent, other)
-    with (other / "test.csv").open("a") as file:
-        file.write("someone,film,f00001,2023-12-31T00:00:00Z,warm\n")
+    with (other / "test.csv").open("a") as rows:
+        rows.write("someone,film,f00001,2023-12-31T00:00:00Z,warm\n")
     digests = find_data_set(f"shop={other}").digests
     assert inputs["files"]["valid"] == digests["valid"]
     assert inputs["files"]["test"] != digests["test"]
@@ -212,7 +213,7 @@ def test_the_files_agree(first, tmp_path):
     assert content["config"]["settings"] == SETTINGS
     assert content["provenance"]["packages"]["torch"]
     runs = content["data_sets"]["shop"]["runs"]
-    assert [bool(run.get("reason")) for run in runs] == [False, True, False, False]
+    assert [bool(run.get("reason")) for run in runs] == [False, True, False, False, False]
     table = pd.read_csv(tmp_path / "models.csv")
     assert len(table) == len(content["table"]) == len(measured.table)
     assert table["value"].to_numpy() == pytest.approx(measured.table["value"].to_numpy())
@@ -262,4 +263,4 @@ def test_the_command_goes_on_where_it_stopped(first, data, out):
     assert (out / "models.md").read_text().strip() in done.stdout
     refused = bench(f"shop={folder}", "--seeds", "one", "--out", out)
     assert refused.returncode == 2
-    assert "--seeds takes whole numbers" in refused.stderr
+    assert "--seeds is written 0,1,2" in refused.stderr
