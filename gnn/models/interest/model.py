@@ -36,7 +36,7 @@ from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
 from graphgen.config import Config
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, StorageError
 
 __all__ = ["InterestGNN", "InterestGNNConfig"]
 
@@ -109,11 +109,12 @@ class InterestGNNConfig(Config):
 
 
 class InterestGNN(Model):
-    """A graph network over all domains, a linear filter and popularity, mixed by a learned gate.
+    """A graph network over all domains and closed-form paths, mixed by a learned gate.
 
-    One joint graph of people and the items of every domain, with text features and semantic edges
-    (`InterestEncoder`), trained by a softmax over held-out interactions. The linear filter
-    (`LinearFilter`) is a path of its own, bridged to new items over semantic neighbours. Each path
+    One joint graph of people and the items of every domain, with text features, topics and semantic
+    edges (`InterestEncoder`), trained by a softmax over held-out interactions. Beside it stand the
+    linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge between
+    domains, semantic neighbours, and in small catalogues a ridge regression (`paths.py`). Each path
     gives a probability over a domain's items; a gate mixes them by what is known of a person, and
     is learned on validation rows (`learn_blend`).
 
@@ -329,6 +330,11 @@ class InterestGNN(Model):
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        if "paths" not in self.chosen_.get("blend", {}):
+            raise StorageError(
+                "This interest-gnn model was saved by a version that mixed other paths; train it "
+                "again with `interest train`."
+            )
         self.history_vectors_ = state["history_vectors"]
         self.item_vectors_ = state["item_vectors"]
         self.similar_ = unpack_csr("similar", state)
