@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
-from graphgen.schema import ABOUT, DOMAIN, INTERACTS, ITEM_ID, SIMILAR, USER, USER_ID
+from graphgen.schema import ABOUT, DOMAIN, INTERACTS, INTEREST, ITEM_ID, SIMILAR, USER, USER_ID
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["TrainingData", "UserBatch", "history_matrix"]
@@ -32,7 +32,7 @@ class TrainingData:
     features
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
-        float32 CSR [n_items, n_items], cosine of semantic neighbours; None without any.
+        float32 CSR [n_items, n_items], similarity of semantic neighbours; None without any.
     topics
         float32 CSR [n_items, n_topics], how much an item is about each topic of the graph; None
         without any.
@@ -68,27 +68,8 @@ class TrainingData:
                     x = graph.data[domain].x.numpy()
                     features[start : start + len(x)] = x
 
-        similar = None
-        links = [t for t in graph.data.edge_types if t[1] == SIMILAR]
-        if links:
-            index = [graph.data[t].edge_index.numpy() for t in links]
-            similar = _csr(
-                [i[0] + starts[t[0]] for i, t in zip(index, links, strict=True)],
-                [i[1] + starts[t[2]] for i, t in zip(index, links, strict=True)],
-                [graph.data[t].weight.numpy() for t in links],
-                (n_items, n_items),
-            )
-
-        topics = None
-        about = [t for t in graph.data.edge_types if t[1] == ABOUT]
-        if about:
-            index = [graph.data[t].edge_index.numpy() for t in about]
-            topics = _csr(
-                [i[0] + starts[t[0]] for i, t in zip(index, about, strict=True)],
-                [i[1] for i in index],
-                [graph.data[t].weight.numpy() for t in about],
-                (n_items, graph.n_topics),
-            )
+        similar = _weights(graph, SIMILAR, starts, (n_items, n_items))
+        topics = _weights(graph, ABOUT, {**starts, INTEREST: 0}, (n_items, graph.n_topics))
         return cls(graph.vocabularies[USER], items, matrix, features, similar, topics)
 
     @property
@@ -176,6 +157,25 @@ def history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog)
     )
     matrix.data[:] = 1.0
     return matrix
+
+
+def _weights(
+    graph: InterestGraph, relation: str, starts: dict[str, int], shape: tuple[int, int]
+) -> sp.csr_matrix | None:
+    """Return the weights of all edges of a relation, node i of a type at starts[type] + i.
+
+    None where the graph has no such edges.
+    """
+    types = [t for t in graph.data.edge_types if t[1] == relation]
+    if not types:
+        return None
+    index = [graph.data[t].edge_index.numpy() for t in types]
+    return _csr(
+        [i[0] + starts[t[0]] for i, t in zip(index, types, strict=True)],
+        [i[1] + starts[t[2]] for i, t in zip(index, types, strict=True)],
+        [graph.data[t].weight.numpy() for t in types],
+        shape,
+    )
 
 
 def _csr(

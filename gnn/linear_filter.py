@@ -78,12 +78,12 @@ def cold_bridge(
     """Return CSR [span, span] that hands scores of items with interactions to similar ones without.
 
     Column j of a cold item holds the weights, summing to 1, of its nearest warm items; the weight
-    is the squared cosine. Columns of warm items are empty.
+    is the squared similarity. Columns of warm items are empty.
 
     Parameters
     ----------
     similar
-        CSR [n_items, n_items] of cosines, row i holding the neighbours of item i.
+        CSR [n_items, n_items] of similarities, row i holding the neighbours of item i.
     warm
         bool [n_items].
     span

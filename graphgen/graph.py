@@ -53,7 +53,7 @@ class InterestGraph:
         bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
         sorted by user, then time (without times, in the order of the log), ``weight`` float32
         ``[E]`` and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since 1970 UTC.
-        ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the cosine;
+        ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
         for a category and a cosine for a topic of texts.
     vocabularies

@@ -64,7 +64,7 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
     variants
         By name, in the order of the table.
     notes
-        Variants that this version of the model cannot have, and why.
+        Variants that a model with these settings cannot have, and why.
 
     Examples
     --------
@@ -78,8 +78,8 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
         Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
     ]
     notes = []
-    fields = model_class(ABLATED).Config.model_fields
-    paths = tuple((settings or {}).get("paths") or _default(fields, "paths") or ())
+    config: Any = model_class(ABLATED).Config.make(settings)
+    paths = config.paths
     if len(paths) > 1:
         variants += [
             Ablation(f"without path {p}", settings={"paths": tuple(q for q in paths if q != p)})
@@ -88,15 +88,8 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
         variants += [Ablation(f"path {p} alone", settings={"paths": (p,)}) for p in paths]
     else:
         notes.append(f"{ABLATED} has no paths to take away: its config names fewer than two.")
-    if "gated" in fields:
-        variants.append(Ablation("without the gate", settings={"gated": False}))
-    else:
-        notes.append(f"{ABLATED} has no setting 'gated': the gate cannot be taken away.")
+    variants.append(Ablation("without the gate", settings={"gated": False}))
     return {variant.name: variant for variant in variants}, notes
-
-
-def _default(fields: Mapping[str, Any], name: str) -> Any:
-    return fields[name].get_default(call_default_factory=True) if name in fields else None
 
 
 def without_text(graph: InterestGraph) -> InterestGraph:

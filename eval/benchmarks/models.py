@@ -160,7 +160,7 @@ def measure_models(
     out
         Folder for graphs and runs.
     seeds
-        One run for each. Users' values are means over them; see `eval.result.pool_seeds`.
+        One run for each. Users' values are means over them; see `eval.pooling.pool_seeds`.
     ablation
         Also measure the variants of `interest-gnn`.
     settings

@@ -15,7 +15,7 @@ import numpy as np
 from eval.metrics.base import Array
 from eval.significance import CONFIDENCE
 
-__all__ = ["extreme_interval", "gap_interval", "ratio_interval"]
+__all__ = ["extreme_interval", "gap_interval", "ratio_interval", "smallest_and_largest"]
 
 # Where a logarithm of a mean is taken, a mean of 0 counts as this.
 SMALLEST_MEAN: Final = 1e-12
@@ -74,10 +74,9 @@ def gap_interval(
         axis=1
     )
     half = np.quantile(np.maximum(top, bottom), confidence, axis=0)
-    counted = np.isfinite(observed)
-    gap = np.where(counted, observed, -np.inf).max(axis=0)
-    gap = gap - np.where(counted, observed, np.inf).min(axis=0)
-    several = counted.sum(axis=0) > 1
+    low, high = smallest_and_largest(observed)
+    gap = high - low
+    several = np.isfinite(observed).sum(axis=0) > 1
     low, high = np.maximum(gap - half, 0.0), gap + half
     return np.where(several, low, np.nan), np.where(several, high, np.nan)
 
@@ -136,14 +135,23 @@ def extreme_interval(
         _candidates(observed, errors, n_users, largest=False),
     )
     half = np.quantile(np.where(candidates, np.abs(errors), 0.0).max(axis=1), confidence, axis=0)
-    counted = np.isfinite(observed)
-    value = np.where(
-        largest,
-        np.where(counted, observed, -np.inf).max(axis=0),
-        np.where(counted, observed, np.inf).min(axis=0),
-    )
-    value = np.where(counted.any(axis=0), value, np.nan)
+    low, high = smallest_and_largest(observed)
+    value = np.where(largest, high, low)
     return value - half, value + half
+
+
+def smallest_and_largest(observed: Array) -> tuple[Array, Array]:
+    """Return float64 [metrics] twice, over the groups that count; NaN where none does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = smallest_and_largest(np.array([[0.2, np.nan], [0.4, np.nan]]))
+    >>> low.tolist(), high.tolist()
+    ([0.2, nan], [0.4, nan])
+    """
+    counted = np.where(np.isfinite(observed), observed, np.nan)
+    return np.fmin.reduce(counted, axis=0), np.fmax.reduce(counted, axis=0)
 
 
 def _errors(observed: Array, draws: Array) -> Array:

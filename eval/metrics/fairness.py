@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from eval.metrics.base import Array
-from eval.metrics.extremes import extreme_interval, gap_interval, ratio_interval
+from eval.metrics.extremes import (
+    extreme_interval,
+    gap_interval,
+    ratio_interval,
+    smallest_and_largest,
+)
 from eval.metrics.registry import get_metric
 from eval.significance import bootstrap_means, mean_over_cells, percentile_interval
 from graphgen.errors import ConfigError, InputError
@@ -161,8 +166,7 @@ def _compare(
     counted = np.isfinite(observed)
     defined = counted.any(axis=0)
     lower_is_better = np.array([get_metric(c).higher_is_better is False for c in columns])
-    low = np.where(defined, np.where(counted, observed, np.inf).min(axis=0), np.nan)
-    high = np.where(defined, np.where(counted, observed, -np.inf).max(axis=0), np.nan)
+    low, high = smallest_and_largest(observed)
     ratio = np.divide(low, high, out=np.full(low.shape, np.nan), where=high != 0)
     ratio = np.where(defined & (high == low), 1.0, ratio)
     values = {

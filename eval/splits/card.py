@@ -123,7 +123,7 @@ def _no_cold_item_in_training(split: Split) -> LeakCheck:
 
 
 def _no_twins(split: Split) -> LeakCheck:
-    n = len(find_twins(_whole(split)))
+    n = len(find_twins(split.whole))
     remedy = "; drop or merge them (twins='drop', --drop-twins)" if n else ""
     return LeakCheck("no twin items", n == 0, f"{n} pairs{remedy}")
 
@@ -142,7 +142,7 @@ def split_card(split: Split) -> dict[str, Any]:
         "settings": split.settings,
         "cutoff": split.cutoff.isoformat() if split.cutoff else None,
         "parts": {name: _counts(part) for name, part in split.parts.items()},
-        "overlap": _overlap(_whole(split)),
+        "overlap": _overlap(split.whole),
         "held_out": {
             name: {str(k): int(v) for k, v in part.frame[SETTING].value_counts().items()}
             for name, part in split.parts.items()
@@ -154,17 +154,6 @@ def split_card(split: Split) -> dict[str, Any]:
         "digests": {name: part.digest() for name, part in split.parts.items() if len(part)},
         "provenance": provenance(),
     }
-
-
-def _whole(split: Split) -> InteractionLog:
-    """Put the parts together again."""
-    return InteractionLog.concat(
-        *(
-            InteractionLog(part.frame.drop(columns=SETTING, errors="ignore"))
-            for part in split.parts.values()
-            if len(part)
-        )
-    )
 
 
 def _counts(log: InteractionLog) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -55,6 +56,17 @@ class Split:
     def parts(self) -> dict[str, InteractionLog]:
         """Train, valid and test by name."""
         return dict(zip(PARTS, (self.train, self.valid, self.test), strict=True))
+
+    @cached_property
+    def whole(self) -> InteractionLog:
+        """The parts together, without the column ``setting``."""
+        return InteractionLog.concat(
+            *(
+                InteractionLog(part.frame.drop(columns=SETTING, errors="ignore"))
+                for part in self.parts.values()
+                if len(part)
+            )
+        )
 
 
 def check_shares(**shares: float) -> None:

@@ -17,7 +17,7 @@ from gnn.fitting import FitOptions, Monitor
 from gnn.memory import require_memory
 from graphgen.config import Config
 
-__all__ = ["Ease", "EaseConfig", "ease_weights"]
+__all__ = ["Ease", "EaseConfig", "ease_scores", "ease_weights"]
 
 # The Gram matrix is inverted in its place; a quarter more covers its sparse form and blocks.
 BYTES_PER_ENTRY = 5
@@ -65,12 +65,7 @@ class Ease(Model):
         self.weights_ = ease_weights(data.matrix[:, self.warm_], self.config.regularization)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        span = self.data.span(domain)
-        low, high = np.searchsorted(self.warm_, (span.start, span.stop))
-        scores = np.zeros((len(users), span.stop - span.start), dtype=np.float32)
-        history = users.history[:, self.warm_]
-        scores[:, self.warm_[low:high] - span.start] = history @ self.weights_[:, low:high]
-        return scores
+        return ease_scores(users.history, self.weights_, self.warm_, self.data.span(domain))
 
     def _state(self) -> dict[str, torch.Tensor]:
         # Transposed, the columns that LAPACK left behind are rows without a copy.
@@ -105,6 +100,28 @@ def ease_weights(matrix: sp.csr_matrix, regularization: float) -> np.ndarray:
     inverse /= -np.diagonal(inverse).copy()
     inverse[np.diag_indices(n)] = 0.0
     return inverse
+
+
+def ease_scores(
+    history: sp.csr_matrix, weights: np.ndarray, warm: np.ndarray, span: slice
+) -> np.ndarray:
+    """Return float32 [n, items of the span], 0 for items without interactions.
+
+    Parameters
+    ----------
+    history
+        CSR [n, n_items].
+    weights
+        What `ease_weights` gave for the columns `warm`.
+    warm
+        int64, rising: the items with interactions.
+    span
+        Items of one domain.
+    """
+    low, high = np.searchsorted(warm, (span.start, span.stop))
+    scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
+    scores[:, warm[low:high] - span.start] = history[:, warm] @ weights[:, low:high]
+    return scores
 
 
 def _invert_in_place(matrix: np.ndarray) -> np.ndarray:

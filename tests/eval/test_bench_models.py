@@ -116,16 +116,14 @@ def test_topics_can_be_taken_away(tmp_path):
     assert without_topics(without_topics(graph)).n_items == graph.n_items
 
 
-def test_paths_and_gate_are_taken_away_where_the_model_has_them():
-    fields = model_class("interest-gnn").Config.model_fields
+def test_paths_and_gate_are_taken_away():
     variants, notes = ablations()
-    if "paths" in fields:
-        paths = ablations({"paths": ("filter", "gnn")})[0]
-        assert paths["without path gnn"].settings == {"paths": ("filter",)}
-        assert paths["path gnn alone"].settings == {"paths": ("gnn",)}
-    else:
-        assert any("paths" in note for note in notes)
-    assert ("without the gate" in variants) == ("gated" in fields)
+    paths = ablations({"paths": ("filter", "gnn")})[0]
+    assert paths["without path gnn"].settings == {"paths": ("filter",)}
+    assert paths["path gnn alone"].settings == {"paths": ("gnn",)}
+    assert not notes
+    assert any("paths" in note for note in ablations({"paths": ("filter",)})[1])
+    assert "without the gate" in variants
     for variant in variants.values():
         model_class("interest-gnn").Config.make(variant.settings)
 

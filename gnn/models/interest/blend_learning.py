@@ -99,6 +99,7 @@ def learn_blend(
         blocks.append(_block(users.domain, names, scores, features, users.truth.tocoo()))
     best, chosen = -1.0, 0
     blend = Blend.default(names)
+    network = [place for place, name in enumerate(names) if name == "gnn"]
     for number, temperature in enumerate(TEMPERATURES):
         candidate = Blend(
             paths=tuple(names),
@@ -107,14 +108,13 @@ def learn_blend(
             new_item_weight=0.0,
         )
         # A sharp softmax explains little and yet ranks well, once it is given less weight.
-        network = [place for place, name in enumerate(names) if name == "gnn"]
         candidate, known = _climb(blocks, number, candidate, network, SHIFTS[1:])
         if known > best:
             best, blend, chosen = known, candidate, number
         if not network:
             break
     for _ in range(ROUNDS):
-        blend, best = _climb(blocks, chosen, blend, range(len(names)), SHIFTS)
+        blend, _ = _climb(blocks, chosen, blend, range(len(names)), SHIFTS)
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
         return blend.replace(new_item_weight=Blend.default(names).new_item_weight)
@@ -149,14 +149,17 @@ def _block(
     label = labels.gather(1, index).masked_fill_(repeated, 0)
     warm = kind < 3  # The mixture is over items with interactions; it explains these.
     row, column = row[warm], column[warm]
+
+    def looked_up(part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return part.gather(1, index).masked_fill_(repeated, -1), part[row, column]
+
+    known = {name: looked_up(part) for name, part in fixed.items() if name != "gnn"}
     paths, likelihoods = [], []
     for temperature in TEMPERATURES:
-        parts = [
-            scores.probabilities(name, temperature) if name == "gnn" else fixed[name]
-            for name in names
-        ]
-        paths.append([part.gather(1, index).masked_fill_(repeated, -1) for part in parts])
-        likelihoods.append(torch.stack([part[row, column] for part in parts], dim=1))
+        if "gnn" in fixed:
+            known["gnn"] = looked_up(scores.probabilities("gnn", temperature))
+        paths.append([known[name][0] for name in names])
+        likelihoods.append(torch.stack([known[name][1] for name in names], dim=1))
     return _Block(
         domain=domain,
         features=features,

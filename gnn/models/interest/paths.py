@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn.functional import normalize
 
+from gnn.baselines.linear import ease_scores
 from gnn.data import TrainingData
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import LinearFilter, cold_bridge
@@ -212,9 +213,5 @@ class RidgePath:
 
     def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
         """Return float32 [n, items]; negative scores are 0."""
-        span = self._data.span(domain)
-        low, high = np.searchsorted(self._warm, (span.start, span.stop))
-        scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
-        own = history[:, self._warm] @ self._weights[:, low:high]
-        scores[:, self._warm[low:high] - span.start] = np.maximum(own, 0)
-        return torch.from_numpy(scores)
+        scores = ease_scores(history, self._weights, self._warm, self._data.span(domain))
+        return torch.from_numpy(scores).clamp_(min=0)
