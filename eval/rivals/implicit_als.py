@@ -1,7 +1,8 @@
 """implicit's ALS on the joint matrix of all domains, ranked by the library; see README.md."""
 
 import numpy as np
-from common import Rival, main, padded
+from common import Rival, main
+from problem import padded
 
 
 def als(problem, setting, seed):

@@ -6,7 +6,8 @@ ranked here from its weights.
 
 import numpy as np
 import pandas as pd
-from common import Rival, inverted, inverted_note, listed, main, scorer
+from common import Rival, main
+from problem import inverted, inverted_note, listed, scorer
 
 VALID_USERS = 2000  # a domain
 

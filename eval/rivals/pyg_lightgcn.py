@@ -1,7 +1,8 @@
 """PyG's LightGCN on the joint graph of all domains, after its own example; see README.md."""
 
 import numpy as np
-from common import Rival, factors, main
+from common import Rival, main
+from problem import factors
 
 BATCHES_A_LOOK = 40
 MOST_LOOKS = 500

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import Rival, factors, main
+from common import Rival, main
+from problem import factors
 
 ROUNDS = 150
 

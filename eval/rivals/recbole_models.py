@@ -7,7 +7,8 @@ import os
 import tempfile
 
 import numpy as np
-from common import Rival, factors, inverted, inverted_note, main, scorer
+from common import Rival, main
+from problem import factors, inverted, inverted_note, scorer
 
 os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
 EPOCHS_A_LOOK = 2

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from common import Rival, factors, inverted, inverted_note, listed, main
+from common import Rival, main
+from problem import factors, inverted, inverted_note, listed
 
 EPOCHS_A_LOOK = 2
 MOST_EPOCHS = 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -15,17 +15,24 @@ from eval import evaluate
 from eval.benchmark import SCRIPT
 
 FOLDER = SCRIPT.parent
-SCRIPTS = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "common.py", SCRIPT})
+SCRIPTS = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "common.py", FOLDER / "problem.py", SCRIPT})
+
+
+def module(name):
+    """Import what the scripts import from the folder that they lie in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        return importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")
 def common():
-    spec = importlib.util.spec_from_file_location("rivals_common", FOLDER / "common.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    return module("common")
+
+
+@pytest.fixture(scope="module")
+def problems():
+    return module("problem")
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +53,12 @@ def rows():
     return train[~cold], pairs[held]
 
 
-def test_ndcg_is_that_of_the_evaluator(common, rows, tmp_path):
+def test_ndcg_is_that_of_the_evaluator(common, problems, rows, tmp_path):
     train, valid = rows
-    problem = common.Problem(train, valid)
+    problem = problems.Problem(train, valid)
     draw = np.random.default_rng(1)
     users = draw.normal(size=(problem.n_users, 8))
-    ranker = common.factors(problem, users, draw.normal(size=(problem.n_items, 8)))
+    ranker = problems.factors(problem, users, draw.normal(size=(problem.n_items, 8)))
     ours = problem.ndcg(ranker, list(problem.valid))
 
     pairs = valid[["user_id", "domain"]].drop_duplicates()
@@ -67,16 +74,16 @@ def test_ndcg_is_that_of_the_evaluator(common, rows, tmp_path):
     assert both.empty and len(lists.query("user_id == 'u1'")) >= 20
 
 
-def test_one_model_a_domain_serves_people_new_to_it_with_what_is_popular(common, rows):
+def test_one_model_a_domain_serves_people_new_to_it_with_what_is_popular(problems, rows):
     train, valid = rows
-    problem = common.Problem(train, valid)
+    problem = problems.Problem(train, valid)
     draw = np.random.default_rng(1)
 
     def fit(part):
         factors = draw.normal(size=(part.n_users, 4)), draw.normal(size=(part.n_items, 4))
-        return common.factors(part, *factors)
+        return problems.factors(part, *factors)
 
-    ranker = common.one_a_domain(problem, fit)
+    ranker = problems.one_a_domain(problem, fit)
     items, _ = ranker(problem.user_codes(["u3", "u5"]), "films", 5)
     films = problem.part["films"]
     count = problem.popularity[films]
@@ -84,9 +91,9 @@ def test_one_model_a_domain_serves_people_new_to_it_with_what_is_popular(common,
     assert ((items >= films.start) & (items < films.stop)).all()
 
 
-def test_tuning_keeps_the_best_look_and_ends_a_trial_that_no_longer_gains(common, rows):
+def test_tuning_keeps_the_best_look_and_ends_a_trial_that_no_longer_gains(common, problems, rows):
     train, valid = rows
-    problem = common.Problem(train, valid)
+    problem = problems.Problem(train, valid)
     truth = problem.valid["books"]
     perfect = np.zeros((problem.n_users, problem.n_items), np.float32)
     known = (truth.item >= 0) & (truth.users[truth.row] >= 0)
@@ -97,7 +104,9 @@ def test_tuning_keeps_the_best_look_and_ends_a_trial_that_no_longer_gains(common
         for share in setting["shares"]:
             noise = draw.random(perfect.shape)
             scores = share * perfect + (1 - share) * noise
-            yield common.scorer(problem, lambda users, part, scores=scores: scores[users][:, part])
+            yield problems.scorer(
+                problem, lambda users, part, scores=scores: scores[users][:, part]
+            )
 
     shares = [[0.1, 0.3, 0.0, 0.0, 1.0], [0.2, 0.9, 0.0, 0.0]]
     rival = common.Rival(fit, [{"shares": these} for these in shares])
