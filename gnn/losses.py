@@ -2,88 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-__all__ = ["SoftmaxGradients", "bpr_loss", "sampled_softmax"]
+from gnn.propagation import Propagator
 
+__all__ = ["bpr_loss", "softmax_pull", "softmax_push"]
 
-@dataclass(frozen=True)
-class SoftmaxGradients:
-    """Loss and gradients of one chunk of users.
-
-    Attributes
-    ----------
-    loss
-        Sum over the chunk's users.
-    users, positives, negatives
-        Gradients with respect to the user vectors [n, d], the vectors of the positives [p, d] and
-        those of the negatives [s, d].
-    """
-
-    loss: float
-    users: torch.Tensor
-    positives: torch.Tensor
-    negatives: torch.Tensor
+# The softmax loss of a user with n positives is n^-½ Σ_pos(−s/τ) + n^½ log Σ_neg exp(s/τ − log q):
+# its mean over positives weighted by √n, so that neither the many people with one item nor the few
+# with hundreds decide alone. The first term is linear in the scores, so it is one sparse product
+# over all positives at once (`softmax_pull`); the second runs over chunks of users who share their
+# negatives (`softmax_push`). Gradients are written out because the caller propagates once and
+# accumulates over chunks.
 
 
 @torch.no_grad()
-def sampled_softmax(
-    users: torch.Tensor,
-    positives: torch.Tensor,
-    negatives: torch.Tensor,
-    owner: torch.Tensor,
-    *,
-    temperature: float,
-    log_q: torch.Tensor | None = None,
-) -> SoftmaxGradients:
-    """Softmax cross-entropy of held-out items against negatives that a chunk of users shares.
-
-    The loss of a user with n positives is n^-½ Σ_pos(−s) + n^½ log Σ_neg exp(s − log q): its mean
-    over positives weighted by √n, so that neither the many people with one item nor the few with
-    hundreds decide alone. With every candidate among the negatives it is the full softmax; with a
-    sample, `log_q` makes the denominator an unbiased estimate of the full one up to a constant
-    (Bengio and Senécal, 2008; Yi et al., RecSys 2019).
-
-    Gradients are written out because the caller propagates once and accumulates over chunks.
-    O(n · s · d).
+def softmax_pull(
+    users: torch.Tensor, items: torch.Tensor, positives: Propagator, *, temperature: float
+) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """Return the first term and its gradients with respect to users and items; O(positives · d).
 
     Parameters
     ----------
-    users
-        float32 [n, d].
+    users, items
+        float32 [n, d] and [m, d].
     positives
-        float32 [p, d], the held-out items of the chunk, grouped by user.
-    negatives
-        float32 [s, d].
-    owner
-        int64 [p], which user each positive belongs to; every user has at least one.
+        Sparse [n, m], n_u^-½ at the positives of each user.
     temperature
-        Scores are dot products divided by it.
+        τ.
+    """
+    toward = (positives @ items).div_(-temperature)
+    loss = float((users * toward).sum())
+    return loss, toward, (positives.T @ users).div_(-temperature)
+
+
+@torch.no_grad()
+def softmax_push(
+    users: torch.Tensor,
+    negatives: torch.Tensor,
+    weight: torch.Tensor,
+    *,
+    temperature: float,
+    log_q: torch.Tensor | None = None,
+) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """Return the second term and its gradients with respect to users and negatives; O(n · s · d).
+
+    With every candidate among the negatives it is the full softmax; with a sample, `log_q` makes
+    the denominator an unbiased estimate of the full one up to a constant (Bengio and Senécal, 2008;
+    Yi et al., RecSys 2019).
+
+    Parameters
+    ----------
+    users, negatives
+        float32 [n, d] and [s, d].
+    weight
+        float32 [n], n_u^½.
+    temperature
+        τ.
     log_q
         float32 [s], log of the probability with which each negative was drawn, up to a constant;
         None for a uniform draw or all candidates.
     """
-    count = torch.bincount(owner, minlength=len(users)).to(users.dtype)
     logits = (users @ negatives.T).div_(temperature)
     if log_q is not None:
         logits -= log_q
     denominator = torch.logsumexp(logits, dim=1)
-    owned = users[owner]
-    pull = count.rsqrt()[owner] / temperature
-    agreement = (owned * positives).sum(1)
-    loss = (count.sqrt() * denominator).sum() - (pull * agreement).sum()
+    loss = float(weight @ denominator)
     # d loss / d logits, in place of the logits.
-    logits.sub_(denominator.unsqueeze(1)).exp_().mul_((count.sqrt() / temperature).unsqueeze(1))
-    user_gradient = logits @ negatives
-    user_gradient.index_add_(0, owner, positives * pull.unsqueeze(1), alpha=-1)
-    return SoftmaxGradients(
-        loss=float(loss),
-        users=user_gradient,
-        positives=owned.mul_(-pull.unsqueeze(1)),
-        negatives=logits.T @ users,
-    )
+    logits.sub_(denominator.unsqueeze(1)).exp_().mul_((weight / temperature).unsqueeze(1))
+    return loss, logits @ negatives, logits.T @ users
 
 
 def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

@@ -137,7 +137,7 @@ def folder(rows, tmp_path):
         ({"valid": "short.csv"}, "short.csv has no column item_id"),
         ({"test": "other.csv"}, "other.csv has domain 'music'"),
         ({"train": "hole.csv"}, "hole.csv, line 3: a value"),
-        ({"budget": "0"}, "--budget must be above 0 seconds; got 0."),
+        ({"budget": "0"}, "--budget must be above 0 CPU seconds; got 0."),
         ({"k": "0"}, "--k must be at least 1; got 0."),
         ({"out": "nowhere/recs.csv"}, "the folder of nowhere/recs.csv does not exist"),
     ],

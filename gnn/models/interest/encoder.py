@@ -1,6 +1,8 @@
-"""The network inside `InterestGNN`: items from ids, text and graph; users from their items."""
+"""The network inside `InterestGNN`: items from ids, text and graph, people from ids and items."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,16 +11,41 @@ from torch.nn.functional import normalize
 
 from gnn.data import TrainingData
 from gnn.initial import spectral_vectors
-from gnn.losses import sampled_softmax
+from gnn.losses import softmax_pull, softmax_push
 from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest
 
-__all__ = ["EncoderTrainer", "InterestEncoder"]
+__all__ = ["EncoderTrainer", "InterestEncoder", "NetworkVectors"]
 
 # Ridge of the map from text to spectral vectors that the projection starts from.
 TEXT_RIDGE = 30.0
+# Ridge of the map from histories to people's own vectors, as a share of the mean squared feature.
+OWN_RIDGE = 0.003
 # Interactions above which an item leans less on its semantic neighbours.
 SPARSE_ITEM = 20.0
+
+
+@dataclass(frozen=True)
+class NetworkVectors:
+    """What serving needs: a score is a cosine of normalize(w · own + history @ layers) with `items`.
+
+    Attributes
+    ----------
+    items
+        float32 [n_items, dim], normalised.
+    history
+        float32 [n_items, dim], what a history, scaled as in the propagation, adds up.
+    users
+        float32 [n_users, dim], own vectors of the people trained on.
+    estimate
+        float32 [n_items, dim], what a history adds up to the own vector of somebody else: a ridge
+        regression over the people trained on.
+    """
+
+    items: torch.Tensor
+    history: torch.Tensor
+    users: torch.Tensor
+    estimate: torch.Tensor
 
 
 class InterestEncoder:
@@ -26,10 +53,10 @@ class InterestEncoder:
 
     The base of an item is b = m·id + P·text + T e, smoothed over semantic neighbours, b + λ S b,
     where m is 1 for items with interactions and T e is the mean of the learned vectors of the
-    topics it is about; items without text have one learned vector in place of P·text. `num_layers`
-    rounds of propagation over the interactions of all domains give i_{l+1} = Aᵀ A i_l; an item is
-    the normalised sum of its layers, a person the normalised sum of A i_l, so a person is a
-    function of a history and needs no training.
+    topics it is about; items without text have one learned vector in place of P·text. The base of a
+    person is a vector of their own. `num_layers` rounds of propagation over the interactions of all
+    domains give u_{l+1} = A i_l and i_{l+1} = Aᵀ u_l; a person and an item are the normalised sums
+    of their layers.
 
     Parameters
     ----------
@@ -59,7 +86,7 @@ class InterestEncoder:
     ) -> None:
         self.num_layers = num_layers
         self._warm = torch.from_numpy(data.warm).float().unsqueeze(1)
-        vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
+        spectral = vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
         self.parameters: dict[str, torch.nn.Parameter] = {}
         self._text: torch.Tensor | None = None
         if data.features is not None:
@@ -74,6 +101,10 @@ class InterestEncoder:
             self.parameters["projection"] = torch.nn.Parameter(projection)
             self.parameters["textless"] = torch.nn.Parameter(torch.zeros(1, dim))
         self.parameters["item"] = torch.nn.Parameter(vectors)
+        users = Propagator(normalized_adjacency(data.matrix)) @ spectral
+        active = users.norm(dim=1) > 0
+        users = users / users[active].norm(dim=1).mean().clamp(min=1e-12)
+        self.parameters["user"] = torch.nn.Parameter(users)
         self._topics: Propagator | None = None
         if data.topics is not None:
             total = np.asarray(data.topics.sum(axis=1)).ravel()
@@ -101,129 +132,143 @@ class InterestEncoder:
             vectors = vectors + self._semantic @ vectors
         return vectors
 
-    def layers(self, adjacency: Propagator, base: torch.Tensor) -> list[torch.Tensor]:
-        """Return num_layers + 1 item tensors; O(num_layers · nnz · dim)."""
-        layers = [base]
+    def layers(
+        self, adjacency: Propagator, base: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return num_layers + 1 tensors of people and of items; O(num_layers · nnz · dim)."""
+        users, items = [self.parameters["user"]], [base]
         for _ in range(self.num_layers):
-            layers.append(adjacency.T @ (adjacency @ layers[-1]))
-        return layers
+            users, items = [*users, adjacency @ items[-1]], [*items, adjacency.T @ users[-1]]
+        return users, items
 
     @torch.no_grad()
-    def export(self, adjacency: Propagator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what serving needs: [n_items, dim] that histories add up, and item vectors.
-
-        A person is normalize(Σ over the history of rows of the first); a score is its dot product
-        with a row of the second.
-        """
-        layers = self.layers(adjacency, self.base())
-        return sum(layers[:-1], torch.zeros_like(layers[0])), normalize(
-            sum(layers[1:], layers[0]), dim=1
+    def export(self, adjacency: Propagator) -> NetworkVectors:
+        """Return what serving needs; O(num_layers · nnz · dim + users · (num_layers · dim)²)."""
+        users, items = self.layers(adjacency, self.base())
+        # What a person's layers are made of, each a feature of the history.
+        features = torch.cat(users[1:], dim=1)
+        gram = features.T @ features
+        gram.diagonal().add_(OWN_RIDGE * gram.diagonal().mean() + 1e-6)
+        regression = torch.linalg.solve(gram, features.T @ users[0])
+        return NetworkVectors(
+            items=normalize(sum(items[1:], items[0]), dim=1),
+            history=sum(items[1:-1], items[0]),
+            users=users[0].detach().clone(),
+            estimate=torch.cat(items[:-1], dim=1) @ regression,
         )
 
 
 class EncoderTrainer:
-    """One gradient step: hide a part of the interactions, propagate over the rest, predict it.
+    """One gradient step of the softmax over each domain's items.
 
-    No hidden interaction takes part in the propagation that predicts it. Every step propagates
-    once over the whole graph; the loss runs over chunks of users and accumulates the gradients at
-    the final vectors, which then flow back through the propagation once. A step costs
-    O(4 · num_layers · nnz · dim + 6 · users · negatives · dim).
+    Every step propagates once over the whole training graph; the loss runs over chunks of users and
+    accumulates the gradients at the final vectors, which then flow back through the propagation
+    once. A share of the items plays new in a step: their ids and their layers are left out, so that
+    what remains of them, their text and topics, learns to stand alone. As in LightGCN, training
+    interactions both propagate and are predicted; nothing that is held out does either.
+
+    A step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim).
     """
 
     def __init__(
         self,
         data: TrainingData,
         encoder: InterestEncoder,
+        adjacency: Propagator,
         optimizer: torch.optim.Optimizer,
         *,
-        hold_out: float,
         id_dropout: float,
         temperature: float,
         num_negatives: int,
         chunk_users: int,
-        user_exponent: float,
-        item_exponent: float,
         generator: np.random.Generator,
     ) -> None:
         self.encoder = encoder
         self.optimizer = optimizer
-        self.hold_out = hold_out
         self.id_dropout = id_dropout
         self.temperature = temperature
         self.num_negatives = num_negatives
         self.chunk_users = chunk_users
-        self.exponents = (user_exponent, item_exponent)
         self.generator = generator
-        edges = data.matrix.tocoo()
-        self._row, self._column = edges.row, edges.col
-        self._shape = data.matrix.shape
-        self._edge_domain = data.item_domain[edges.col]
-        warm = np.flatnonzero(data.warm)
-        self._warm = [warm[data.item_domain[warm] == number] for number in range(len(data.domains))]
+        self._adjacency = adjacency
+        self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
+        self._targets = [_Target.of(data, domain) for domain in data.domains]
 
     def step(self) -> float:
-        """Do one step and return the loss per held-out interaction."""
-        generator = self.generator
-        hidden = generator.random(len(self._row)) < self.hold_out
-        visible = self._csr(~hidden)
-        adjacency = Propagator(normalized_adjacency(visible, *self.exponents))
-        dropped = torch.from_numpy(generator.random(self._shape[1]) < self.id_dropout)
-        layers = self.encoder.layers(adjacency, self.encoder.base(dropped))
-        items = normalize(sum(layers[1:], layers[0]), dim=1)
-        users = normalize(adjacency @ sum(layers[1:-1], layers[0]), dim=1)
+        """Do one step and return the loss per interaction."""
+        new = torch.from_numpy(self.generator.random(self._n_items) < self.id_dropout)
+        people, layers = self.encoder.layers(self._adjacency, self.encoder.base(new))
+        users = normalize(sum(people[1:], people[0]), dim=1)
+        known = (~new).float().unsqueeze(1)
+        items = normalize(layers[0] + known * sum(layers[2:], layers[1]), dim=1)
         gradients = torch.zeros_like(users), torch.zeros_like(items)
-        reachable = np.diff(visible.indptr) > 0
-        total = 0.0
-        for number, candidates in enumerate(self._warm):
-            rows = hidden & (self._edge_domain == number) & reachable[self._row]
-            if rows.any():
-                total += self._domain(rows, candidates, users.detach(), items.detach(), *gradients)
-        scale = 1.0 / max(1, int(hidden.sum()))
-        self.optimizer.zero_grad()
-        torch.autograd.backward([users, items], [gradient * scale for gradient in gradients])
-        self.optimizer.step()
-        return total * scale
-
-    def _csr(self, chosen: np.ndarray) -> sp.csr_matrix:
-        return sp.csr_matrix(
-            (np.ones(int(chosen.sum()), np.float32), (self._row[chosen], self._column[chosen])),
-            shape=self._shape,
+        total = sum(
+            self._domain(target, users.detach(), items.detach(), *gradients)
+            for target in self._targets
         )
+        self.optimizer.zero_grad()
+        torch.autograd.backward([users, items], [part / self._total for part in gradients])
+        self.optimizer.step()
+        return total / self._total
 
     def _domain(
         self,
-        chosen: np.ndarray,
-        candidates: np.ndarray,
+        target: _Target,
         users: torch.Tensor,
         items: torch.Tensor,
         user_gradient: torch.Tensor,
         item_gradient: torch.Tensor,
     ) -> float:
-        """Add the gradients of one domain's held-out interactions, in place; return the loss."""
-        truth = self._csr(chosen)
-        people = self.generator.permutation(np.flatnonzero(np.diff(truth.indptr)))
-        total = 0.0
-        for low in range(0, len(people), self.chunk_users):
-            rows = people[low : low + self.chunk_users]
-            part = truth[rows]
-            owner = torch.from_numpy(np.repeat(np.arange(len(rows)), np.diff(part.indptr)))
-            positive = torch.from_numpy(part.indices.astype(np.int64))
-            negative = torch.from_numpy(self._negatives(candidates))
-            person = torch.from_numpy(rows)
-            chunk = sampled_softmax(
-                users[person],
-                items[positive],
-                items[negative],
-                owner,
-                temperature=self.temperature,
+        """Add the gradients of one domain's interactions, in place; return the loss."""
+        span, people = target.span, target.people
+        total, pull_users, pull_items = softmax_pull(
+            users[people], items[span], target.positives, temperature=self.temperature
+        )
+        user_gradient.index_add_(0, people, pull_users)
+        item_gradient[span] += pull_items
+        order = torch.from_numpy(self.generator.permutation(len(people)))
+        for chosen in order.split(self.chunk_users):
+            person = people[chosen]
+            negative = torch.from_numpy(self._negatives(target.warm))
+            loss, push_users, push_items = softmax_push(
+                users[person], items[negative], target.weight[chosen], temperature=self.temperature
             )
-            user_gradient[person] += chunk.users
-            item_gradient.index_add_(0, positive, chunk.positives)
-            item_gradient.index_add_(0, negative, chunk.negatives)
-            total += chunk.loss
+            user_gradient.index_add_(0, person, push_users)
+            item_gradient.index_add_(0, negative, push_items)
+            total += loss
         return total
 
     def _negatives(self, candidates: np.ndarray) -> np.ndarray:
         if len(candidates) <= self.num_negatives:
             return candidates  # The full softmax costs no more.
         return candidates[self.generator.integers(0, len(candidates), self.num_negatives)]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is predicted in one domain."""
+
+    span: slice
+    people: torch.Tensor
+    """int64 [p], those with an interaction in the domain."""
+    positives: Propagator
+    """[p, items of the domain], n_u^-½ at each interaction."""
+    weight: torch.Tensor
+    """float32 [p], n_u^½."""
+    warm: np.ndarray
+    """Columns of the domain's items with interactions."""
+
+    @classmethod
+    def of(cls, data: TrainingData, domain: str) -> _Target:
+        span = data.span(domain)
+        block = data.matrix[:, span]
+        people = np.flatnonzero(np.diff(block.indptr))
+        block = sp.csr_matrix(block[people] > 0, dtype=np.float32)
+        count = np.diff(block.indptr).astype(np.float32)
+        return cls(
+            span=span,
+            people=torch.from_numpy(people),
+            positives=Propagator(sp.diags(1 / np.sqrt(count)) @ block),
+            weight=torch.from_numpy(np.sqrt(count)),
+            warm=np.flatnonzero(data.warm[span]) + span.start,
+        )

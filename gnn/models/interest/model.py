@@ -17,7 +17,7 @@ from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
-from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
+from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_exponents
 from gnn.models.interest.paths import (
     PATHS,
@@ -49,8 +49,10 @@ ITEM_EXPONENT, DENSE_ITEM_EXPONENT, DENSE = 0.3, 0.5, 50.0
 NEGATIVES, STEP_SCORES = 1024, 100_000_000
 # Half the passes of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(epochs=8)
-# Prefix of the bridge's tensors in the saved state.
-BRIDGE = "bridge."
+# Prefixes of the network's and the bridge's tensors in the saved state.
+NETWORK, BRIDGE = "network.", "bridge."
+# Tried for `own_weight`.
+OWN_WEIGHTS = (1.0, 0.5, 0.0)
 
 
 class InterestGNNConfig(Config):
@@ -73,15 +75,16 @@ class InterestGNNConfig(Config):
     1024, or as many more as 100 million scores a step allow."""
     chunk_users: int = pydantic.Field(1024, ge=1)
     """Users a chunk."""
-    hold_out: float = pydantic.Field(0.3, gt=0, lt=1)
-    """Share of the interactions that a step hides and predicts."""
     id_dropout: float = pydantic.Field(0.2, ge=0, lt=1)
-    """Share of the items that must do without their id vector in a step."""
+    """Share of the items that play new in a step."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
     """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 where items have
     50 interactions or more on average."""
+    own_weight: float | None = pydantic.Field(None, ge=0)
+    """How much the own vectors of people count beside their histories when they are scored; None
+    chooses 0, 0.5 or 1 on validation rows, or takes 1."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
@@ -148,7 +151,8 @@ class InterestGNN(Model):
         if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         self.similar_ = symmetric_neighbors(data)
-        self.history_vectors_ = self.item_vectors_ = torch.zeros(data.n_items, 0)
+        self.vectors_: NetworkVectors | None = None
+        self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
         self.bridge_, self.ridge_ = None, None
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
@@ -156,6 +160,8 @@ class InterestGNN(Model):
             # nothing else is scored; what new items weigh is learned afterwards.
             self.blend_ = Blend.default(["gnn"]).replace(new_item_weight=0.0)
             self._train_network(data, seed=seed, monitor=monitor, options=options)
+            if monitor is not None and config.own_weight is None:
+                self._choose_own_weight(monitor)
         if "bridge" in paths:
             self.bridge_ = FactorBridge.fit(
                 data, BRIDGE_CONFIG, np.random.default_rng(seed), progress=options.progress
@@ -198,25 +204,21 @@ class InterestGNN(Model):
                 for name, parameter in encoder.parameters.items()
             ]
         )
+        adjacency = Propagator(normalized_adjacency(data.matrix, *self._exponents))
         trainer = EncoderTrainer(
             data,
             encoder,
+            adjacency,
             optimizer,
-            hold_out=config.hold_out,
             id_dropout=config.id_dropout,
             temperature=config.temperature,
             num_negatives=config.num_negatives or max(NEGATIVES, STEP_SCORES // data.n_users),
             chunk_users=config.chunk_users,
-            user_exponent=config.user_exponent,
-            item_exponent=self._item_exponent,
             generator=generator,
-        )
-        adjacency = Propagator(
-            normalized_adjacency(data.matrix, config.user_exponent, self._item_exponent)
         )
 
         def publish() -> None:
-            self.history_vectors_, self.item_vectors_ = encoder.export(adjacency)
+            self.vectors_ = encoder.export(adjacency)
             self._prepare_network()
 
         train_in_steps(
@@ -232,10 +234,23 @@ class InterestGNN(Model):
             options=options,
         )
 
+    def _choose_own_weight(self, monitor: Monitor) -> None:
+        best = -1.0
+        for weight in OWN_WEIGHTS:
+            self.own_weight_, last = weight, self.own_weight_
+            self._prepare_network()
+            metric = monitor(self)
+            if metric > best:
+                best = metric
+            else:
+                self.own_weight_ = last
+        self._prepare_network()
+
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""
         return {
             **self.best_unit("step", "steps"),
+            "own_weight": self.own_weight_,
             "filter_exponents": list(self.exponents_),
             "blend": self.blend_.to_dict(),
         }
@@ -285,27 +300,29 @@ class InterestGNN(Model):
             self._prepare_network()
 
     @property
-    def _item_exponent(self) -> float:
-        if self.config.item_exponent is not None:
-            return float(self.config.item_exponent)
-        data = self.data
-        dense = data.matrix.nnz >= DENSE * max(1, data.warm.sum())
-        return DENSE_ITEM_EXPONENT if dense else ITEM_EXPONENT
+    def _exponents(self) -> tuple[float, float]:
+        """Exponents of the users' and the items' degrees in the propagation."""
+        data, item = self.data, self.config.item_exponent
+        if item is None:
+            dense = data.matrix.nnz >= DENSE * max(1, data.warm.sum())
+            item = DENSE_ITEM_EXPONENT if dense else ITEM_EXPONENT
+        return float(self.config.user_exponent), float(item)
 
     def _prepare_network(self) -> None:
         self._paths["gnn"] = NetworkPath(
-            self.data, self.history_vectors_, self.item_vectors_, self._item_exponent
+            self.data, self.vectors_, self._exponents, self.own_weight_
         )
 
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
-        return self._path_scores(self.data.matrix[rows], domain)
+        return self._path_scores(UserBatch(rows, self.data.matrix[rows], rows), domain)
 
-    def _path_scores(self, history: sp.csr_matrix, domain: str) -> tuple[PathScores, torch.Tensor]:
+    def _path_scores(self, users: UserBatch, domain: str) -> tuple[PathScores, torch.Tensor]:
+        history = users.history
         own_history = history[:, self.data.span(domain)]
         seen = own_history.tocoo()
         own = np.diff(own_history.indptr)
         scores = PathScores(
-            scores={name: path.score(history, domain) for name, path in self._paths.items()},
+            scores={name: path.score(users, domain) for name, path in self._paths.items()},
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),
             warm=torch.from_numpy(self.data.warm[self.data.span(domain)]),
@@ -313,38 +330,43 @@ class InterestGNN(Model):
         return scores, gate_features(own, np.diff(history.indptr) - own)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        paths, features = self._path_scores(users.history, domain)
+        paths, features = self._path_scores(users, domain)
         mixed: np.ndarray = paths.mix(self.blend_, features).numpy()
         return mixed
 
     def _state(self) -> dict[str, torch.Tensor]:
         bridge = self.bridge_.state(self.data.domains) if self.bridge_ is not None else {}
+        network = {} if self.vectors_ is None else vars(self.vectors_)
         # Transposed, the columns that LAPACK left behind are rows without a copy.
         ridge = {} if self.ridge_ is None else {"ridge": torch.from_numpy(self.ridge_.T)}
         return {
-            "history_vectors": self.history_vectors_,
-            "item_vectors": self.item_vectors_,
+            **{f"{NETWORK}{name}": tensor for name, tensor in network.items()},
             **ridge,
             **pack_csr("similar", self.similar_),
             **{f"{BRIDGE}{name}": tensor for name, tensor in bridge.items()},
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        if "paths" not in self.chosen_.get("blend", {}):
+        if "own_weight" not in self.chosen_:
             raise StorageError(
-                "This interest-gnn model was saved by a version that mixed other paths; train it "
+                "This interest-gnn model was saved by an earlier version; train it "
                 "again with `interest train`."
             )
-        self.history_vectors_ = state["history_vectors"]
-        self.item_vectors_ = state["item_vectors"]
+        network = _with_prefix(state, NETWORK)
+        self.vectors_ = NetworkVectors(**network) if network else None
+        self.own_weight_ = self.chosen_["own_weight"]
         self.similar_ = unpack_csr("similar", state)
-        bridge = {
-            name.removeprefix(BRIDGE): tensor
-            for name, tensor in state.items()
-            if name.startswith(BRIDGE)
-        }
+        bridge = _with_prefix(state, BRIDGE)
         self.bridge_ = FactorBridge.from_state(bridge, self.data, BRIDGE_CONFIG) if bridge else None
         self.ridge_ = state["ridge"].numpy().T if "ridge" in state else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()
+
+
+def _with_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }

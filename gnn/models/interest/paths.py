@@ -11,9 +11,10 @@ import torch
 from torch.nn.functional import normalize
 
 from gnn.baselines.linear import ease_scores
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.models.interest.encoder import NetworkVectors
 from gnn.propagation import inverse_power
 from gnn.sparse import keep_largest
 from graphgen.errors import ConfigError
@@ -83,9 +84,9 @@ def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
 
 
 class Path(Protocol):
-    """Scores items for histories."""
+    """Scores items for people."""
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items of the domain], at least 0 (cosines for the network)."""
         ...
 
@@ -111,14 +112,14 @@ class FilterPath:
         self._neighbors = neighbors
         self._bridges: dict[str, sp.csr_matrix] = {}
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where nothing links."""
         span = self._data.span(domain)
         if domain not in self._bridges:
             self._bridges[domain] = cold_bridge(
                 self._similar, self._data.warm, span, self._neighbors
             )
-        link = self._filter.score(history, span)
+        link = self._filter.score(users.history, span)
         bridge = self._bridges[domain]
         if bridge.nnz:
             link = link + link @ bridge
@@ -126,24 +127,49 @@ class FilterPath:
 
 
 class NetworkPath:
-    """Cosines between the vectors that the graph network gives to people and items."""
+    """Cosines between the vectors that the graph network gives to people and items.
+
+    Parameters
+    ----------
+    data
+        Training data.
+    vectors
+        Of the network.
+    exponents
+        Of the users' and the items' degrees in the propagation.
+    own_weight
+        How much the own vectors of people count.
+    """
 
     def __init__(
         self,
         data: TrainingData,
-        history_vectors: torch.Tensor,
-        item_vectors: torch.Tensor,
-        item_exponent: float,
+        vectors: NetworkVectors,
+        exponents: tuple[float, float],
+        own_weight: float,
     ) -> None:
         self._data = data
-        scale = inverse_power(data.popularity, item_exponent).astype(np.float32)
-        self._history_vectors = scale[:, None] * history_vectors.numpy()
-        self._item_vectors = item_vectors
+        self._items = vectors.items
+        self._user_exponent = exponents[0]
+        scale = inverse_power(data.popularity, exponents[1])[:, None]
+        self._history = scale * vectors.history.numpy()
+        self._own = own_weight * vectors.users.numpy() if own_weight else None
+        self._trained = np.diff(data.matrix.indptr) > 0
+        self._estimated = self._history + own_weight * scale * vectors.estimate.numpy()
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]; O(interactions · dim + n · items · dim)."""
-        people = normalize(torch.from_numpy(history @ self._history_vectors), dim=1)
-        return people @ self._item_vectors[self._data.span(domain)].T
+        scale = inverse_power(np.diff(users.history.indptr), self._user_exponent)[:, None]
+        if self._own is None:
+            people = scale * (users.history @ self._history)
+        else:
+            known = (users.index >= 0) & self._trained[users.index]
+            people = np.empty((len(users), self._items.shape[1]), dtype=np.float32)
+            people[known] = self._own[users.index[known]]
+            people[known] += scale[known] * (users.history[known] @ self._history)
+            people[~known] = scale[~known] * (users.history[~known] @ self._estimated)
+        vectors = normalize(torch.from_numpy(people), dim=1)
+        return vectors @ self._items[self._data.span(domain)].T
 
 
 class PopularityPath:
@@ -152,10 +178,10 @@ class PopularityPath:
     def __init__(self, data: TrainingData) -> None:
         self._data = data
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]."""
         popularity = torch.from_numpy(self._data.popularity[self._data.span(domain)])
-        return popularity.repeat(history.shape[0], 1)
+        return popularity.repeat(len(users), 1)
 
 
 class BridgePath:
@@ -168,9 +194,9 @@ class BridgePath:
     def __init__(self, bridge: FactorBridge) -> None:
         self.bridge = bridge
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]."""
-        return self.bridge.score(history, domain).clamp_(min=0).square_()
+        return self.bridge.score(users.history, domain).clamp_(min=0).square_()
 
 
 class SemanticPath:
@@ -190,9 +216,9 @@ class SemanticPath:
         squared.data = np.square(squared.data)
         self._columns = {domain: squared[:, data.span(domain)] for domain in data.domains}
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where no neighbour is in the history."""
-        return torch.from_numpy((history @ self._columns[domain]).toarray())
+        return torch.from_numpy((users.history @ self._columns[domain]).toarray())
 
 
 class RidgePath:
@@ -211,7 +237,7 @@ class RidgePath:
         self._weights = weights
         self._warm = np.flatnonzero(data.warm)
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]; negative scores are 0."""
-        scores = ease_scores(history, self._weights, self._warm, self._data.span(domain))
+        scores = ease_scores(users.history, self._weights, self._warm, self._data.span(domain))
         return torch.from_numpy(scores).clamp_(min=0)
