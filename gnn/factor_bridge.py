@@ -10,7 +10,7 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.baselines.ials import IALSConfig, alternate, fold_in
+from gnn.baselines.ials import IALSConfig, alternate, row_solver
 from gnn.data import TrainingData
 
 __all__ = ["FactorBridge", "FactorBridgeConfig", "ridge_map"]
@@ -56,6 +56,7 @@ class FactorBridge:
         self.maps = maps
         self.config = config
         self._spans = spans
+        self._solvers = {domain: row_solver(part, config) for domain, part in items.items()}
 
     @classmethod
     def fit(
@@ -66,12 +67,12 @@ class FactorBridge:
         *,
         progress: bool = False,
     ) -> Self:
-        """Factorise each domain and solve for each map; the half-steps of `solve_rows` rule."""
+        """Factorise each domain and solve for each map; the half-steps of `RowSolver` rule."""
         users, items, present = {}, {}, {}
         for domain in data.domains:
             own = data.matrix[:, data.span(domain)]
             items[domain] = alternate(own, config, generator, progress=progress)
-            users[domain] = fold_in(own, items[domain], config)
+            users[domain] = row_solver(items[domain], config).solve(own)
             present[domain] = np.diff(own.indptr) > 0
         maps = {}
         for source in data.domains:
@@ -90,7 +91,7 @@ class FactorBridge:
         their mapped factors, weighted by the interactions in each source domain.
         """
         own = history[:, self._spans[domain]]
-        vectors = fold_in(own, self.items[domain], self.config)
+        vectors = self._solvers[domain].solve(own)
         new = np.flatnonzero(np.diff(own.indptr) == 0)
         if len(new):
             vectors[torch.from_numpy(new)] = self._mapped(history[new], domain)
@@ -105,7 +106,7 @@ class FactorBridge:
                 continue
             part = history[:, self._spans[source]]
             count = torch.from_numpy(np.diff(part.indptr).astype(np.float32)).unsqueeze(1)
-            vectors = fold_in(part, self.items[source], self.config)
+            vectors = self._solvers[source].solve(part)
             total += count * (vectors @ self.maps[source, target])
             weight += count
         return total / weight.clamp(min=1.0)

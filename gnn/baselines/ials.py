@@ -11,13 +11,13 @@ import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
-from gnn.baselines.least_squares import solve_rows
+from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 
-__all__ = ["IALS", "IALSConfig", "alternate", "fold_in"]
+__all__ = ["IALS", "IALSConfig", "alternate", "row_solver"]
 
 
 class IALSConfig(Config):
@@ -44,7 +44,7 @@ class IALS(Model):
     with the loss of Rendle et al., "Revisiting the performance of iALS on item recommendation
     benchmarks", RecSys 2022: Σ_observed (w·h − 1)² + α₀ Σ_all (w·h)² + λ Σ_rows (n + α₀ m)^ν ‖·‖²,
     all domains in one matrix. A user's factors are solved for from the history, so people who
-    arrive after training are scored like all others. A half-step costs what `solve_rows` says.
+    arrive after training are scored like all others. A half-step costs what `RowSolver` says.
 
     Examples
     --------
@@ -65,9 +65,10 @@ class IALS(Model):
         self.item_vectors_ = alternate(
             data.matrix, self.config, np.random.default_rng(seed), progress=options.progress
         )
+        self._solver = row_solver(self.item_vectors_, self.config)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        vectors = fold_in(users.history, self.item_vectors_, self.config)
+        vectors = self._solver.solve(users.history)
         scores: np.ndarray = (vectors @ self.item_vectors_[self.data.span(domain)].T).numpy()
         return scores
 
@@ -76,6 +77,7 @@ class IALS(Model):
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.item_vectors_ = state["item_vectors"]
+        self._solver = row_solver(self.item_vectors_, self.config)
 
 
 def alternate(
@@ -104,15 +106,15 @@ def alternate(
     columns = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32) * scale)
     with progress_bar("Alternating", config.epochs, enabled=progress) as advance:
         for _ in range(config.epochs):
-            columns = fold_in(transposed, fold_in(matrix, columns, config), config)
+            rows = row_solver(columns, config).solve(matrix)
+            columns = row_solver(rows, config).solve(transposed)
             advance(1)
     return columns
 
 
-def fold_in(matrix: sp.csr_matrix, factors: torch.Tensor, config: IALSConfig) -> torch.Tensor:
-    """Return float32 [n, d], the best row factors for given column factors [m, d]."""
-    return solve_rows(
-        matrix,
+def row_solver(factors: torch.Tensor, config: IALSConfig) -> RowSolver:
+    """Return what finds the best row factors for given column factors [m, d]."""
+    return RowSolver(
         factors,
         unobserved_weight=config.unobserved_weight,
         regularization=config.regularization,

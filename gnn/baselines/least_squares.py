@@ -8,67 +8,72 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-__all__ = ["solve_rows"]
+__all__ = ["RowSolver"]
 
 # Floats of a batch of gathered vectors or of systems: 2^23 are 32 MB.
 BATCH_FLOATS = 1 << 23
 
 
-@torch.no_grad()
-def solve_rows(
-    matrix: sp.csr_matrix,
-    factors: torch.Tensor,
-    *,
-    unobserved_weight: float,
-    regularization: float,
-    exponent: float,
-) -> torch.Tensor:
-    """Return the factors of the rows that are best for given factors of the columns.
+class RowSolver:
+    """Solves for the factors of rows that are best for given factors of the columns.
 
     Row u solves (Σ_i∈u v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u v_i with λ_u = λ (n_u + α
-    m)^ν, n_u its entries and m the number of columns.
-
-    Rows are batched by length. With G = α VᵀV = Q Λ Qᵀ, a row with fewer entries than dimensions
-    is solved in the space of its entries, exactly: w = M V_uᵀ (I + V_u M V_uᵀ)^-1 1 with M = Q (Λ +
-    λ_u)^-1 Qᵀ. So a row costs O(n_u² d + n_u³) or O(n_u d² + d³), whichever is less.
+    m)^ν, n_u its entries and m the number of columns. What all rows share is made once,
+    O(m d² + d³).
 
     Parameters
     ----------
-    matrix
-        Binary CSR [n, m].
     factors
         float32 [m, d].
     unobserved_weight, regularization, exponent
         α, λ and ν.
-
-    Returns
-    -------
-    torch.Tensor
-        float32 [n, d]; zeros for empty rows.
     """
-    m, dim = factors.shape
-    values, basis = torch.linalg.eigh((unobserved_weight * (factors.T @ factors)).double())
-    rotated = factors @ basis.float()
-    lengths = np.diff(matrix.indptr)
-    result = torch.zeros(len(lengths), dim)
-    padded = torch.cat([rotated, torch.zeros(1, dim)])
-    diagonal = values.clamp(min=0.0).float()
-    for rows, places in _batches(matrix, lengths, dim):
-        entries = padded[places]  # [b, l, d]; padding is a vector of zeros.
-        ridge = regularization * (lengths[rows] + unobserved_weight * m) ** exponent
-        inner = diagonal + torch.from_numpy(ridge.astype(np.float32)).unsqueeze(1)  # [b, d]
-        if places.shape[1] < dim:
-            shrunk = entries / inner.unsqueeze(1)
-            system = entries @ shrunk.transpose(1, 2)
-            system.diagonal(dim1=1, dim2=2).add_(1.0)
-            weights = _solve(system, torch.ones(*places.shape, 1))
-            solution = (shrunk * weights).sum(1)
-        else:
-            system = entries.transpose(1, 2) @ entries
-            system.diagonal(dim1=1, dim2=2).add_(inner)
-            solution = _solve(system, entries.sum(1).unsqueeze(2)).squeeze(2)
-        result[torch.from_numpy(rows)] = solution
-    return result @ basis.float().T
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        factors: torch.Tensor,
+        *,
+        unobserved_weight: float,
+        regularization: float,
+        exponent: float,
+    ) -> None:
+        values, basis = torch.linalg.eigh((unobserved_weight * (factors.T @ factors)).double())
+        self._basis = basis.float()
+        self._diagonal = values.clamp(min=0.0).float()
+        # Rows are padded with the number of a last column, whose factors are zeros.
+        self._rotated = torch.cat([factors @ self._basis, torch.zeros(1, factors.shape[1])])
+        self._regularization, self._exponent = regularization, exponent
+        self._offset = unobserved_weight * len(factors)
+
+    @torch.no_grad()
+    def solve(self, matrix: sp.csr_matrix) -> torch.Tensor:
+        """Return float32 [n, d] for the rows of binary CSR [n, m]; zeros for empty rows.
+
+        Rows are batched by length. With G = α VᵀV = Q Λ Qᵀ, a row with fewer entries than
+        dimensions is solved in the space of its entries, exactly: w = M V_uᵀ (I + V_u M V_uᵀ)^-1 1
+        with M = Q (Λ + λ_u)^-1 Qᵀ. So a row costs O(n_u² d + n_u³) or O(n_u d² + d³), whichever is
+        less.
+        """
+        dim = len(self._diagonal)
+        lengths = np.diff(matrix.indptr)
+        result = torch.zeros(len(lengths), dim)
+        for rows, places in _batches(matrix, lengths, dim):
+            entries = self._rotated[places]  # [b, l, d]
+            ridge = self._regularization * (lengths[rows] + self._offset) ** self._exponent
+            inner = self._diagonal + torch.from_numpy(ridge.astype(np.float32)).unsqueeze(1)
+            if places.shape[1] < dim:
+                shrunk = entries / inner.unsqueeze(1)
+                system = entries @ shrunk.transpose(1, 2)
+                system.diagonal(dim1=1, dim2=2).add_(1.0)
+                weights = _solve(system, torch.ones(*places.shape, 1))
+                solution = (shrunk * weights).sum(1)
+            else:
+                system = entries.transpose(1, 2) @ entries
+                system.diagonal(dim1=1, dim2=2).add_(inner)
+                solution = _solve(system, entries.sum(1).unsqueeze(2)).squeeze(2)
+            result[torch.from_numpy(rows)] = solution
+        return result @ self._basis.T
 
 
 def _solve(system: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,8 @@ import torch
 
 from gnn import make_model
 from gnn.baselines import least_squares
-from gnn.baselines.ials import IALSConfig, alternate, fold_in
-from gnn.baselines.least_squares import solve_rows
+from gnn.baselines.ials import IALSConfig, alternate, row_solver
+from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData
 from gnn.sampling import NegativeSampler
 
@@ -26,7 +26,7 @@ def test_rows_equal_direct_solves(ragged, monkeypatch, budget):
     monkeypatch.setattr(least_squares, "BATCH_FLOATS", budget)
     v = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
     alpha, lam, nu = 0.2, 0.05, 0.7
-    ours = solve_rows(ragged, v, unobserved_weight=alpha, regularization=lam, exponent=nu)
+    ours = RowSolver(v, unobserved_weight=alpha, regularization=lam, exponent=nu).solve(ragged)
     dense, columns = ragged.toarray().astype(np.float64), v.double().numpy()
     for row, x in enumerate(dense):
         system = columns.T @ np.diag(x) @ columns + alpha * columns.T @ columns
@@ -50,7 +50,7 @@ def test_every_half_step_lowers_the_loss(ragged):
     for epochs in range(1, 6):
         config = IALSConfig(embedding_dim=6, epochs=epochs)
         items = alternate(ragged, config, np.random.default_rng(0))
-        users = fold_in(ragged, items, config)
+        users = row_solver(items, config).solve(ragged)
         losses.append(loss(ragged, users.double().numpy(), items.double().numpy(), config))
     assert np.all(np.diff(losses) < 1e-6)
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,17 +8,20 @@ import torch
 
 from gnn import linear_filter, make_model
 from gnn.baselines.linear import ease_weights
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.paths import (
     PATHS,
+    NetworkPath,
     RidgePath,
     SemanticPath,
     available_paths,
     symmetric_neighbors,
 )
+from gnn.propagation import normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
 
@@ -78,6 +82,11 @@ def test_spectral_vectors_meet_the_exact_decomposition():
     want = vt[:8].T * np.sqrt(s[:8])
     want = want / np.linalg.norm(want, axis=1).mean()
     np.testing.assert_allclose(vectors @ vectors.T, want @ want.T, atol=2e-2)
+
+
+def people(data, n):
+    """The first people of the training data."""
+    return UserBatch(np.arange(n), data.matrix[:n], np.arange(n))
 
 
 def path_scores(warm=(True, True, True, False)):
@@ -151,7 +160,7 @@ def test_paths_follow_the_data(graph):
 def test_semantic_path_adds_up_squared_similarities(graph):
     data = TrainingData.from_graph(graph)
     similar = symmetric_neighbors(data)
-    scores = SemanticPath(data, similar).score(data.matrix[:5], "film").numpy()
+    scores = SemanticPath(data, similar).score(people(data, 5), "film").numpy()
     want = data.matrix[:5].toarray() @ np.square(similar.toarray())
     np.testing.assert_allclose(scores, want[:, data.span("film")], rtol=1e-5, atol=1e-6)
     assert (similar != similar.T).nnz == 0
@@ -161,7 +170,7 @@ def test_ridge_path_equals_ease(graph):
     data = TrainingData.from_graph(graph)
     warm = np.flatnonzero(data.warm)
     weights = ease_weights(data.matrix[:, warm], 5.0)
-    ours = RidgePath(data, weights).score(data.matrix[:4], "film").numpy()
+    ours = RidgePath(data, weights).score(people(data, 4), "film").numpy()
     ease = make_model("ease", regularization=5.0).fit(graph)
     want = ease.score(graph.vocabularies["user"].ids[:4].tolist(), domain="film")
     np.testing.assert_allclose(ours, np.maximum(want, 0), rtol=1e-5, atol=1e-6)
@@ -176,3 +185,35 @@ def test_joint_index_of_the_training_data(graph):
     assert data.matrix[user, data.span("film").start + item] == 1.0
     assert data.features.shape == (graph.n_items, graph.feature_dim)
     assert not data.warm[data.span("book")][24:].any()
+
+
+def test_the_network_serves_known_people_by_their_vector_and_others_by_an_estimate(graph):
+    data = TrainingData.from_graph(graph)
+    generator = torch.Generator().manual_seed(0)
+    draw = partial(torch.randn, generator=generator)
+    vectors = NetworkVectors(
+        items=draw(data.n_items, 3),
+        history=draw(data.n_items, 3),
+        users=draw(data.n_users, 3),
+        estimate=draw(data.n_items, 3),
+    )
+    known = people(data, 4)
+    new = UserBatch(np.full(4, -1), known.history, known.keys)
+    adjacency = normalized_adjacency(data.matrix, 0.5, 0.3)[:4]
+    span = data.span("film")
+    for batch, own in (
+        (known, vectors.users[:4].numpy()),
+        (new, adjacency @ vectors.estimate.numpy()),
+    ):
+        person = 0.5 * own + adjacency @ vectors.history.numpy()
+        person /= np.linalg.norm(person, axis=1, keepdims=True)
+        scores = NetworkPath(data, vectors, (0.5, 0.3), 0.5).score(batch, "film")
+        np.testing.assert_allclose(
+            scores, person @ vectors.items[span].numpy().T, rtol=1e-4, atol=1e-5
+        )
+    without = NetworkPath(data, vectors, (0.5, 0.3), 0.0)
+    torch.testing.assert_close(without.score(known, "film"), without.score(new, "film"))
+
+
+def test_candidates_of_the_network_leave_out_what_was_seen():
+    assert path_scores().unseen("gnn")[0].argmax() == 3

@@ -1,19 +1,20 @@
 import pytest
+import scipy.sparse as sp
 import torch
 
-from gnn.losses import bpr_loss, sampled_softmax
+from gnn.losses import bpr_loss, softmax_pull, softmax_push
+from gnn.propagation import Propagator
 
 
-def direct(users, positives, negatives, owner, temperature, log_q=None):
-    """The loss as its docstring has it, one user at a time."""
+def direct(users, items, positives, negatives, temperature, log_q=None):
+    """The loss as `gnn.losses` has it, one user at a time."""
     total = 0.0
-    for user in range(len(users)):
-        own = positives[owner == user]
+    for user, own in enumerate(positives):
         n = len(own)
-        logits = users[user] @ negatives.T / temperature
+        logits = users[user] @ items[negatives].T / temperature
         if log_q is not None:
             logits = logits - log_q
-        total = total - (own @ users[user]).sum() / temperature / n**0.5
+        total = total - (items[own] @ users[user]).sum() / temperature / n**0.5
         total = total + n**0.5 * torch.logsumexp(logits, 0)
     return total
 
@@ -21,21 +22,25 @@ def direct(users, positives, negatives, owner, temperature, log_q=None):
 @pytest.mark.parametrize("with_q", [False, True])
 def test_loss_and_gradients_equal_autograd(with_q):
     generator = torch.Generator().manual_seed(0)
-    users, positives, negatives = (
-        torch.randn(n, 6, generator=generator, dtype=torch.float64).requires_grad_()
-        for n in (4, 7, 9)
-    )
-    owner = torch.tensor([0, 0, 1, 2, 2, 2, 3])
-    log_q = torch.randn(9, generator=generator, dtype=torch.float64) if with_q else None
-    loss = direct(users, positives, negatives, owner, 0.3, log_q)
+    users, items = (torch.randn(n, 6, generator=generator).requires_grad_() for n in (4, 12))
+    positives = [[0, 3], [1], [0, 2, 11], [5]]
+    negatives = torch.tensor([0, 4, 4, 7, 10])
+    log_q = torch.randn(5, generator=generator) if with_q else None
+    loss = direct(users, items, positives, negatives, 0.3, log_q)
     loss.backward()
-    ours = sampled_softmax(
-        users.detach(), positives.detach(), negatives.detach(), owner, temperature=0.3, log_q=log_q
+    count = torch.tensor([float(len(own)) for own in positives])
+    rows = [user for user, own in enumerate(positives) for _ in own]
+    columns = [item for own in positives for item in own]
+    weights = sp.csr_matrix((count.rsqrt()[rows].numpy(), (rows, columns)), shape=(4, 12))
+    pull, pull_users, pull_items = softmax_pull(
+        users.detach(), items.detach(), Propagator(weights), temperature=0.3
     )
-    assert ours.loss == pytest.approx(float(loss.detach()))
-    torch.testing.assert_close(ours.users, users.grad)
-    torch.testing.assert_close(ours.positives, positives.grad)
-    torch.testing.assert_close(ours.negatives, negatives.grad)
+    push, push_users, push_negatives = softmax_push(
+        users.detach(), items.detach()[negatives], count.sqrt(), temperature=0.3, log_q=log_q
+    )
+    assert pull + push == pytest.approx(float(loss.detach()), rel=1e-5)
+    torch.testing.assert_close(pull_users + push_users, users.grad)
+    torch.testing.assert_close(pull_items.index_add(0, negatives, push_negatives), items.grad)
 
 
 def test_log_q_makes_a_biased_draw_unbiased():

@@ -9,6 +9,9 @@ import torch
 
 from eval.monitoring import ValidationMonitor
 from gnn import make_model
+from gnn.data import TrainingData
+from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
+from gnn.propagation import Propagator, normalized_adjacency
 from gnn.training import TrainingLoop
 from graphgen.build import build_graph
 from graphgen.log import InteractionLog
@@ -114,25 +117,47 @@ def test_the_best_state_is_kept_and_patience_ends_the_run():
     assert [entry["step"] for entry in history] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_no_hidden_interaction_takes_part_in_the_propagation(graph, monkeypatch):
-    """Every step splits the interactions into what propagates and what is predicted."""
-    from gnn.models.interest import encoder
+def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
+    """Accumulated over chunks and domains, gradients meet those of autograd through everything."""
+    data = TrainingData.from_graph(graph)
+    settings = {"dim": 6, "num_layers": 2, "semantic_weight": 1.0, "semantic_neighbors": 5}
+    network = InterestEncoder(data, **settings, generator=np.random.default_rng(0))
+    adjacency = Propagator(normalized_adjacency(data.matrix, 0.5, 0.3))
+    trainer = EncoderTrainer(
+        data,
+        network,
+        adjacency,
+        torch.optim.SGD(network.parameters.values(), lr=0.0),
+        id_dropout=0.3,
+        temperature=0.2,
+        num_negatives=10**6,
+        chunk_users=7,
+        generator=np.random.default_rng(1),
+    )
+    loss = trainer.step()
+    ours = {name: parameter.grad.clone() for name, parameter in network.parameters.items()}
 
-    made = []
-    original = encoder.EncoderTrainer._csr
-
-    def spy(self, chosen):
-        matrix = original(self, chosen)
-        made.append(matrix)
-        return matrix
-
-    monkeypatch.setattr(encoder.EncoderTrainer, "_csr", spy)
-    make_model("interest-gnn", embedding_dim=4, steps=1).fit(graph)
-    visible, *predicted = made
-    assert visible.nnz
-    for truth in predicted:
-        assert truth.nnz
-        assert visible.multiply(truth).nnz == 0
+    new = torch.from_numpy(np.random.default_rng(1).random(data.n_items) < 0.3)
+    people, layers = network.layers(adjacency, network.base(new))
+    users = torch.nn.functional.normalize(sum(people), dim=1)
+    stays = (~new).float()[:, None]
+    items = torch.nn.functional.normalize(layers[0] + stays * (layers[1] + layers[2]), dim=1)
+    total = 0.0
+    for domain in data.domains:
+        span = data.span(domain)
+        block = torch.from_numpy(data.matrix[:, span].toarray()).sign()
+        count = block.sum(1)
+        logits = users @ items[span].T / 0.2
+        pull = (block * logits).sum(1) / count.clamp(min=1).sqrt()
+        candidates = torch.from_numpy(data.warm[span])
+        push = count.sqrt() * torch.logsumexp(logits[:, candidates], 1)
+        total = total + (push - pull).sum()
+    total = total / data.matrix.nnz
+    network_parameters = list(network.parameters.values())
+    expected = torch.autograd.grad(total, network_parameters)
+    assert loss == pytest.approx(float(total.detach()), rel=1e-4)
+    for name, gradient in zip(network.parameters, expected, strict=True):
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-6)
 
 
 def test_monitor_rows_never_enter_training(graph, log):

@@ -26,6 +26,10 @@ DEFAULT_LOGITS = {
 }
 
 
+# Below every cosine.
+SEEN_FLOOR = -2.0
+
+
 class Blend(Config):
     """A mixture of the paths' distributions over the items of a domain.
 
@@ -113,6 +117,12 @@ class PathScores:
         scores[self.seen_row, self.seen_column] = 0
         total = scores @ self.warm.to(scores.dtype)
         return scores.div_(total.clamp(min=1e-12).unsqueeze(1))
+
+    def unseen(self, name: str) -> torch.Tensor:
+        """Return a path's scores, below all others where the user has seen the item."""
+        scores = self.scores[name].clone()
+        scores[self.seen_row, self.seen_column] = SEEN_FLOOR
+        return scores
 
     def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the blended scores; seen items get the score 0."""

@@ -135,7 +135,7 @@ def _block(
 ) -> _Block:
     """Keep the items that could reach the top: the best of each path, warm and cold apart."""
     fixed = {
-        name: scores.scores[name] if name == "gnn" else scores.probabilities(name, 1.0)
+        name: scores.unseen(name) if name == "gnn" else scores.probabilities(name, 1.0)
         for name in names
     }
     index = _candidates(fixed, scores.warm)

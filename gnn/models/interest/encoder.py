@@ -27,7 +27,7 @@ SPARSE_ITEM = 20.0
 
 @dataclass(frozen=True)
 class NetworkVectors:
-    """What serving needs: a score is a cosine of normalize(w · own + history @ layers) with `items`.
+    """What serving needs: a score is the cosine of w · own + history, and an item.
 
     Attributes
     ----------
@@ -136,7 +136,8 @@ class InterestEncoder:
         self, adjacency: Propagator, base: torch.Tensor
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Return num_layers + 1 tensors of people and of items; O(num_layers · nnz · dim)."""
-        users, items = [self.parameters["user"]], [base]
+        users: list[torch.Tensor] = [self.parameters["user"]]
+        items = [base]
         for _ in range(self.num_layers):
             users, items = [*users, adjacency @ items[-1]], [*items, adjacency.T @ users[-1]]
         return users, items
@@ -207,7 +208,7 @@ class EncoderTrainer:
             for target in self._targets
         )
         self.optimizer.zero_grad()
-        torch.autograd.backward([users, items], [part / self._total for part in gradients])
+        torch.autograd.backward([users, items], [part.div_(self._total) for part in gradients])
         self.optimizer.step()
         return total / self._total
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
-import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
@@ -43,45 +42,52 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
-# Where the log is dense, popular items would drown the others in a propagation at 0.3.
-ITEM_EXPONENT, DENSE_ITEM_EXPONENT, DENSE = 0.3, 0.5, 50.0
+# Nodes times steps that about a minute is enough for, and the steps it is worth.
+NODE_STEPS, MIN_STEPS, MAX_STEPS = 2_200_000, 20, 80
+# Interactions an item from which a log is dense. There popular items would drown the others in a
+# propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
+DENSE = 50.0
+SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
+DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "item_exponent": 0.5}
 # Negatives a chunk, at least; and scores a step that more of them may take.
 NEGATIVES, STEP_SCORES = 1024, 100_000_000
 # Half the passes of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(epochs=8)
 # Prefixes of the network's and the bridge's tensors in the saved state.
 NETWORK, BRIDGE = "network.", "bridge."
-# Tried for `own_weight`.
-OWN_WEIGHTS = (1.0, 0.5, 0.0)
+# Tried for `own_weight`, which is 1 in training.
+OWN_WEIGHTS = (0.5, 0.0)
+# Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
+IDS = {"item", "user"}
 
 
 class InterestGNNConfig(Config):
     """Settings of `InterestGNN`."""
 
-    embedding_dim: int = pydantic.Field(192, ge=1)
+    embedding_dim: int = pydantic.Field(160, ge=1)
     """Width of the vectors."""
     num_layers: int = pydantic.Field(2, ge=1)
     """Rounds of propagation."""
-    steps: int = pydantic.Field(24, ge=1)
-    """Full-batch gradient steps at the most."""
-    learning_rate: float = pydantic.Field(0.03, gt=0)
+    steps: int | None = pydantic.Field(None, ge=1)
+    """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
+    20: as many as take about a minute on two cores."""
+    learning_rate: float = pydantic.Field(0.05, gt=0)
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
     """Learning rate of the text projection, as a share of `learning_rate`."""
-    temperature: float = pydantic.Field(0.1, gt=0)
-    """Of the training softmax over cosines."""
+    temperature: float | None = pydantic.Field(None, gt=0)
+    """Of the training softmax over cosines; None takes 0.1, or 0.2 on dense logs."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
     1024, or as many more as 100 million scores a step allow."""
     chunk_users: int = pydantic.Field(1024, ge=1)
     """Users a chunk."""
-    id_dropout: float = pydantic.Field(0.2, ge=0, lt=1)
-    """Share of the items that play new in a step."""
+    id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
+    """Share of the items that play new in a step; None takes 0.2, or 0.05 on dense logs."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
-    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 where items have
-    50 interactions or more on average."""
+    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 on dense logs."""
     own_weight: float | None = pydantic.Field(None, ge=0)
     """How much the own vectors of people count beside their histories when they are scored; None
     chooses 0, 0.5 or 1 on validation rows, or takes 1."""
@@ -115,14 +121,15 @@ class InterestGNN(Model):
     """A graph network over all domains and closed-form paths, mixed by a learned gate.
 
     One joint graph of people and the items of every domain, with text features, topics and semantic
-    edges (`InterestEncoder`), trained by a softmax over held-out interactions. Beside it stand the
+    edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand the
     linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge between
     domains, semantic neighbours, and in small catalogues a ridge regression (`paths.py`). Each path
     gives a probability over a domain's items; a gate mixes them by what is known of a person, and
     is learned on validation rows (`learn_blend`).
 
-    People are functions of their interactions, so those who arrive after training are scored
-    without training. Items without interactions are scored by their text. People without any
+    The network gives people a vector of their own beside their histories, as far as validation
+    finds that it helps; for those who arrive after training a ridge regression on the history takes
+    its place, so they are scored without training. Items without interactions are scored by their text. People without any
     interaction get the popularity answer.
 
     Training costs, a step, O(4 · num_layers · nnz · dim + 6 · users · negatives · dim); scoring a
@@ -199,10 +206,10 @@ class InterestGNN(Model):
             [
                 {
                     "params": [parameter],
-                    "lr": config.learning_rate * (1.0 if name == "item" else config.text_rate),
+                    "lr": config.learning_rate * (1.0 if name in IDS else config.text_rate),
                 }
                 for name, parameter in encoder.parameters.items()
-            ]
+            ],
         )
         adjacency = Propagator(normalized_adjacency(data.matrix, *self._exponents))
         trainer = EncoderTrainer(
@@ -210,14 +217,16 @@ class InterestGNN(Model):
             encoder,
             adjacency,
             optimizer,
-            id_dropout=config.id_dropout,
-            temperature=config.temperature,
+            id_dropout=self._setting("id_dropout"),
+            temperature=self._setting("temperature"),
             num_negatives=config.num_negatives or max(NEGATIVES, STEP_SCORES // data.n_users),
             chunk_users=config.chunk_users,
             generator=generator,
         )
 
         def publish() -> None:
+            # The last vectors go first: there is room for one set beside the optimizer's state.
+            self.vectors_, self._paths = None, {}
             self.vectors_ = encoder.export(adjacency)
             self._prepare_network()
 
@@ -228,14 +237,14 @@ class InterestGNN(Model):
             parameters=encoder.parameters,
             optimizer=optimizer,
             generator=generator,
-            steps=config.steps,
+            steps=config.steps or _steps(data),
             seed=seed,
             monitor=monitor,
             options=options,
         )
 
     def _choose_own_weight(self, monitor: Monitor) -> None:
-        best = -1.0
+        best = max(entry["metric"] for entry in self.history_)
         for weight in OWN_WEIGHTS:
             self.own_weight_, last = weight, self.own_weight_
             self._prepare_network()
@@ -296,19 +305,24 @@ class InterestGNN(Model):
                 self._paths[name] = SemanticPath(data, self.similar_)
             elif name == "ridge" and self.ridge_ is not None:
                 self._paths[name] = RidgePath(data, self.ridge_)
-        if "gnn" in self.blend_.paths:
-            self._prepare_network()
+        self._prepare_network()
+
+    def _setting(self, name: str) -> Any:
+        """Return a setting, or what the density of the log suggests for it."""
+        given = getattr(self.config, name)
+        if given is not None:
+            return given
+        dense = self.data.matrix.nnz >= DENSE * max(1, self.data.warm.sum())
+        return (DENSE_SETTINGS if dense else SPARSE_SETTINGS)[name]
 
     @property
     def _exponents(self) -> tuple[float, float]:
         """Exponents of the users' and the items' degrees in the propagation."""
-        data, item = self.data, self.config.item_exponent
-        if item is None:
-            dense = data.matrix.nnz >= DENSE * max(1, data.warm.sum())
-            item = DENSE_ITEM_EXPONENT if dense else ITEM_EXPONENT
-        return float(self.config.user_exponent), float(item)
+        return float(self.config.user_exponent), float(self._setting("item_exponent"))
 
     def _prepare_network(self) -> None:
+        if self.vectors_ is None:
+            return
         self._paths["gnn"] = NetworkPath(
             self.data, self.vectors_, self._exponents, self.own_weight_
         )
@@ -362,6 +376,10 @@ class InterestGNN(Model):
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()
+
+
+def _steps(data: TrainingData) -> int:
+    return max(MIN_STEPS, min(MAX_STEPS, NODE_STEPS // max(1, data.n_users + data.n_items)))
 
 
 def _with_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
