@@ -111,12 +111,17 @@ class PathScores:
         Cold items get what the same normalisation gives them, on top. The scores of the path are
         consumed, except those of the network.
         """
+        scores, total = self._masses(name, temperature)
+        return scores.div_(total)
+
+    def _masses(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a path's unnormalised [n, items], and what to divide it by, [n, 1]."""
         scores = self.scores[name]
         if name == "gnn":
             scores = torch.exp_((scores - 1).div_(temperature))
         scores[self.seen_row, self.seen_column] = 0
         total = scores @ self.warm.to(scores.dtype)
-        return scores.div_(total.clamp(min=1e-12).unsqueeze(1))
+        return scores, total.clamp(min=1e-12).unsqueeze(1)
 
     def unseen(self, name: str) -> torch.Tensor:
         """Return a path's scores, below all others where the user has seen the item."""
@@ -129,8 +134,8 @@ class PathScores:
         weights = blend.weights(features)
         mixed = torch.zeros_like(self.scores[blend.paths[0]])
         for place, name in enumerate(blend.paths):
-            part = self.probabilities(name, blend.temperature)
-            mixed.addcmul_(part, weights[:, place : place + 1])
+            part, total = self._masses(name, blend.temperature)
+            mixed.addcmul_(part, weights[:, place : place + 1] / total)
         if blend.new_item_weight != 1:
             mixed[:, ~self.warm] *= blend.new_item_weight
         return mixed

@@ -43,7 +43,7 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Nodes times steps that about a minute is enough for, and the steps it is worth.
-NODE_STEPS, MIN_STEPS, MAX_STEPS = 2_200_000, 20, 80
+NODE_STEPS, MIN_STEPS, MAX_STEPS = 2_200_000, 18, 80
 # Interactions an item from which a log is dense. There popular items would drown the others in a
 # propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
 DENSE = 50.0
@@ -70,7 +70,7 @@ class InterestGNNConfig(Config):
     """Rounds of propagation."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
-    20: as many as take about a minute on two cores."""
+    18: as many as take about a minute on two cores."""
     learning_rate: float = pydantic.Field(0.05, gt=0)
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
@@ -107,11 +107,11 @@ class InterestGNNConfig(Config):
     or takes (0.6, 0.3, 0.3)."""
     ridge_share: float = pydantic.Field(0.05, gt=0)
     """λ of the ridge path, as a share of the number of people."""
-    new_item_cost: float = pydantic.Field(0.05, ge=0, le=1)
+    new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
     """How the paths are mixed; None learns it on validation rows, or takes the default."""
-    validate_every: int = pydantic.Field(4, ge=1)
+    validate_every: int = pydantic.Field(6, ge=1)
     """Steps between two validations."""
     patience: int = pydantic.Field(3, ge=1)
     """Validations without improvement after which training stops."""
@@ -121,16 +121,16 @@ class InterestGNN(Model):
     """A graph network over all domains and closed-form paths, mixed by a learned gate.
 
     One joint graph of people and the items of every domain, with text features, topics and semantic
-    edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand the
-    linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge between
-    domains, semantic neighbours, and in small catalogues a ridge regression (`paths.py`). Each path
-    gives a probability over a domain's items; a gate mixes them by what is known of a person, and
-    is learned on validation rows (`learn_blend`).
+    edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand
+    the linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge
+    between domains, semantic neighbours, and in small catalogues a ridge regression (`paths.py`).
+    Each path gives a probability over a domain's items; a gate mixes them by what is known of a
+    person, and is learned on validation rows (`learn_blend`).
 
     The network gives people a vector of their own beside their histories, as far as validation
     finds that it helps; for those who arrive after training a ridge regression on the history takes
-    its place, so they are scored without training. Items without interactions are scored by their text. People without any
-    interaction get the popularity answer.
+    its place, so they are scored without training. Items without interactions are scored by their
+    text. People without any interaction get the popularity answer.
 
     Training costs, a step, O(4 · num_layers · nnz · dim + 6 · users · negatives · dim); scoring a
     person O(history · dim + items · dim).
@@ -155,8 +155,6 @@ class InterestGNN(Model):
         paths = config.blend.paths if config.blend else available_paths(config.paths, data)
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
         self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
-        if rows and "filter" in paths and config.filter_exponents is None:
-            self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
         self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
@@ -169,6 +167,9 @@ class InterestGNN(Model):
             self._train_network(data, seed=seed, monitor=monitor, options=options)
             if monitor is not None and config.own_weight is None:
                 self._choose_own_weight(monitor)
+        # After the network, in the memory that it has let go.
+        if rows and "filter" in paths and config.filter_exponents is None:
+            self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         if "bridge" in paths:
             self.bridge_ = FactorBridge.fit(
                 data, BRIDGE_CONFIG, np.random.default_rng(seed), progress=options.progress
