@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
+from graphgen.pieces import map_pieces
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
@@ -253,11 +255,17 @@ class Model(ABC):
         parts = []
         with progress_bar("Recommending", len(ids) * len(domains), enabled=progress) as advance:
             for number, target in enumerate(domains):
-                for low, batch in self._blocks(everybody, target):
-                    parts.append(
-                        self._recommend_batch(batch, low, number, target, k, exclude_seen, seed)
-                    )
-                    advance(len(batch))
+                work = partial(
+                    self._recommend_batch,
+                    number=number,
+                    domain=target,
+                    k=k,
+                    exclude_seen=exclude_seen,
+                    seed=seed,
+                )
+                for size, part in map_pieces(work, self._blocks(everybody, target)):
+                    parts.append(part)
+                    advance(size)
         user, place, item, score, rank = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -357,21 +365,23 @@ class Model(ABC):
 
     def _recommend_batch(
         self,
-        users: UserBatch,
-        first: int,
+        block: tuple[int, UserBatch],
+        *,
         number: int,
         domain: str,
         k: int,
         exclude_seen: bool,
         seed: int,
-    ) -> tuple[np.ndarray, ...]:
+    ) -> tuple[int, tuple[np.ndarray, ...]]:
+        """Return the size of a block and its rows: user, domain, item, score, rank."""
+        first, users = block
         scores = self._score_batch(users, domain)
         if exclude_seen:
             seen = users.history[:, self.data.span(domain)].tocoo()
             scores[seen.row, seen.col] = -np.inf
         indices, values = top_k(scores, k, keys=users.keys, seed=seed)
         row, column = np.nonzero(indices >= 0)
-        return (
+        return len(users), (
             row + first,
             np.full(len(row), number),
             indices[row, column],
