@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Two processes of one thread each: threads of both would wait for each other.
-TESTS  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test fast lint notebooks clean help
 
@@ -15,11 +13,11 @@ demo: $(VENV)/.installed-text ## the main job on the embedded example
 	$(BIN)/interest demo
 
 test: $(VENV)/.installed-dev lint ## everything that CI checks: style, types, contracts, tests, notebooks
-	$(TESTS)
+	$(BIN)/python -m pytest
 	$(MAKE) --no-print-directory notebooks
 
 fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
-	$(TESTS) -m "not slow" tests
+	$(BIN)/python -m pytest -m "not slow" tests
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
