@@ -254,7 +254,6 @@ class InterestGNN(Model):
                 best = metric
             else:
                 self.own_weight_ = last
-        self._prepare_network()
 
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""

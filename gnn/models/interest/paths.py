@@ -153,21 +153,20 @@ class NetworkPath:
         self._user_exponent = exponents[0]
         scale = inverse_power(data.popularity, exponents[1])[:, None]
         self._history = scale * vectors.history.numpy()
-        self._own = own_weight * vectors.users.numpy() if own_weight else None
-        self._trained = np.diff(data.matrix.indptr) > 0
-        self._estimated = self._history + own_weight * scale * vectors.estimate.numpy()
+        self._own_weight = own_weight
+        if own_weight:
+            self._own = own_weight * vectors.users.numpy()
+            self._estimate = own_weight * scale * vectors.estimate.numpy()
+            self._trained = np.diff(data.matrix.indptr) > 0
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]; O(interactions · dim + n · items · dim)."""
         scale = inverse_power(np.diff(users.history.indptr), self._user_exponent)[:, None]
-        if self._own is None:
-            people = scale * (users.history @ self._history)
-        else:
+        people = scale * (users.history @ self._history)
+        if self._own_weight:
             known = (users.index >= 0) & self._trained[users.index]
-            people = np.empty((len(users), self._items.shape[1]), dtype=np.float32)
-            people[known] = self._own[users.index[known]]
-            people[known] += scale[known] * (users.history[known] @ self._history)
-            people[~known] = scale[~known] * (users.history[~known] @ self._estimated)
+            people[known] += self._own[users.index[known]]
+            people[~known] += scale[~known] * (users.history[~known] @ self._estimate)
         vectors = normalize(torch.from_numpy(people), dim=1)
         return vectors @ self._items[self._data.span(domain)].T
 
