@@ -13,11 +13,11 @@ demo: $(VENV)/.installed-text ## the main job on the embedded example
 	$(BIN)/interest demo
 
 test: $(VENV)/.installed-dev lint ## everything that CI checks: style, types, contracts, tests, notebooks
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal # a process for each of two cores
 	$(MAKE) --no-print-directory notebooks
 
 fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -41,6 +41,34 @@ class Propagator:
         self.shape: tuple[int, int] = csr.shape
         self._forward = _to_torch(csr)
         self._backward = _to_torch(sp.csr_matrix(csr.T))
+        self._order: torch.Tensor | None = None
+
+    def masked(self, kept: np.ndarray) -> Propagator:
+        """Return A without some of its entries, sharing the pattern with A; O(nnz).
+
+        Parameters
+        ----------
+        kept
+            bool [nnz], in the order of the rows.
+        """
+        if self._order is None:
+            # Where each entry of the transpose stands in A.
+            pattern = self._forward
+            places = sp.csr_matrix(
+                (
+                    np.arange(len(kept), dtype=np.int32),
+                    pattern.col_indices().numpy(),
+                    pattern.crow_indices().numpy(),
+                ),
+                shape=self.shape,
+            )
+            self._order = torch.from_numpy(places.T.tocsr().data)
+        mask = torch.from_numpy(kept)
+        other = object.__new__(Propagator)
+        other.shape, other._order = self.shape, self._order
+        other._forward = _with_values(self._forward, self._forward.values() * mask)
+        other._backward = _with_values(self._backward, self._backward.values() * mask[self._order])
+        return other
 
     @property
     def T(self) -> Propagator:
@@ -48,6 +76,7 @@ class Propagator:
         other = object.__new__(Propagator)
         other.shape = (self.shape[1], self.shape[0])
         other._forward, other._backward = self._backward, self._forward
+        other._order = None
         return other
 
     def __matmul__(self, dense: torch.Tensor) -> torch.Tensor:
@@ -76,6 +105,12 @@ def _to_torch(csr: sp.csr_matrix) -> torch.Tensor:
         torch.from_numpy(csr.data.astype(np.float32)),
         size=csr.shape,
         check_invariants=False,  # SciPy has just made it; saying so also keeps PyTorch quiet.
+    )
+
+
+def _with_values(csr: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    return torch.sparse_csr_tensor(
+        csr.crow_indices(), csr.col_indices(), values, size=csr.shape, check_invariants=False
     )
 
 

@@ -11,6 +11,7 @@ from eval.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
+from gnn.models.interest.hiding import Hiding
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.training import TrainingLoop
 from graphgen.build import build_graph
@@ -129,6 +130,8 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
         adjacency,
         torch.optim.SGD(network.parameters.values(), lr=0.0),
         id_dropout=0.3,
+        edge_dropout=0.25,
+        domain_dropout=0.5,
         temperature=0.2,
         num_negatives=10**6,
         chunk_users=7,
@@ -137,9 +140,16 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
     loss = trainer.step()
     ours = {name: parameter.grad.clone() for name, parameter in network.parameters.items()}
 
-    new = torch.from_numpy(np.random.default_rng(1).random(data.n_items) < 0.3)
-    people, layers = network.layers(adjacency, network.base(new))
-    users = torch.nn.functional.normalize(sum(people), dim=1)
+    generator = np.random.default_rng(1)
+    new = torch.from_numpy(generator.random(data.n_items) < 0.3)
+    kept, cold = Hiding(data, edge_dropout=0.25, domain_dropout=0.5, generator=generator).draw()
+    assert 0 < cold.sum() < len(cold)
+    # The degrees stay those of the whole graph: a hidden edge is absent, nothing else changes.
+    visible = normalized_adjacency(data.matrix, 0.5, 0.3)
+    visible.data *= kept
+    people, layers = network.layers(Propagator(visible), network.base(new))
+    own = torch.from_numpy(~cold).float()[:, None]
+    users = torch.nn.functional.normalize(own * people[0] + people[1] + people[2], dim=1)
     stays = (~new).float()[:, None]
     items = torch.nn.functional.normalize(layers[0] + stays * (layers[1] + layers[2]), dim=1)
     total = 0.0
@@ -158,6 +168,27 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
     assert loss == pytest.approx(float(total.detach()), rel=1e-4)
     for name, gradient in zip(network.parameters, expected, strict=True):
         torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_people_who_play_cold_lose_one_domain_and_keep_another(graph):
+    data = TrainingData.from_graph(graph)
+    hiding = Hiding(data, edge_dropout=0.0, domain_dropout=0.4, generator=np.random.default_rng(0))
+    shares = []
+    for _ in range(20):
+        kept, cold = hiding.draw()
+        visible = data.matrix.copy()
+        visible.data *= kept
+        before, after = (
+            np.asarray(np.column_stack([matrix[:, data.span(d)].sum(1) for d in data.domains]))
+            for matrix in (data.matrix, visible)
+        )
+        lost = (before > 0) & (after == 0)
+        assert (lost.sum(1) == cold).all()
+        assert (after[~lost] == before[~lost]).all()
+        several = (before > 0).sum(1) > 1
+        assert not cold[~several].any()
+        shares.append(cold[several].mean())
+    assert np.mean(shares) == pytest.approx(0.4, abs=0.05)
 
 
 def test_monitor_rows_never_enter_training(graph, log):

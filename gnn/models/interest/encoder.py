@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from gnn.data import TrainingData
 from gnn.initial import spectral_vectors
 from gnn.losses import softmax_pull, softmax_push
+from gnn.models.interest.hiding import Hiding
 from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest
 
@@ -165,8 +166,10 @@ class EncoderTrainer:
     Every step propagates once over the whole training graph; the loss runs over chunks of users and
     accumulates the gradients at the final vectors, which then flow back through the propagation
     once. A share of the items plays new in a step: their ids and their layers are left out, so that
-    what remains of them, their text and topics, learns to stand alone. As in LightGCN, training
-    interactions both propagate and are predicted; nothing that is held out does either.
+    what remains of them, their text and topics, learns to stand alone. A share of the edges does
+    not propagate, and a share of the people plays cold in one domain (`Hiding`): they do without
+    their own vectors. Training interactions both propagate, where not hidden, and are predicted;
+    nothing that is held out for validation does either.
 
     A step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim).
     """
@@ -179,6 +182,8 @@ class EncoderTrainer:
         optimizer: torch.optim.Optimizer,
         *,
         id_dropout: float,
+        edge_dropout: float,
+        domain_dropout: float,
         temperature: float,
         num_negatives: int,
         chunk_users: int,
@@ -192,14 +197,21 @@ class EncoderTrainer:
         self.chunk_users = chunk_users
         self.generator = generator
         self._adjacency = adjacency
+        self._hiding = Hiding(
+            data, edge_dropout=edge_dropout, domain_dropout=domain_dropout, generator=generator
+        )
         self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
         self._targets = [_Target.of(data, domain) for domain in data.domains]
 
     def step(self) -> float:
         """Do one step and return the loss per interaction."""
         new = torch.from_numpy(self.generator.random(self._n_items) < self.id_dropout)
-        people, layers = self.encoder.layers(self._adjacency, self.encoder.base(new))
-        users = normalize(sum(people[1:], people[0]), dim=1)
+        adjacency, own = self._adjacency, torch.ones(1)
+        if self._hiding.hides:
+            kept, cold = self._hiding.draw()
+            adjacency, own = adjacency.masked(kept), torch.from_numpy(~cold).float().unsqueeze(1)
+        people, layers = self.encoder.layers(adjacency, self.encoder.base(new))
+        users = normalize(own * people[0] + sum(people[2:], people[1]), dim=1)
         known = (~new).float().unsqueeze(1)
         items = normalize(layers[0] + known * sum(layers[2:], layers[1]), dim=1)
         gradients = torch.zeros_like(users), torch.zeros_like(items)

@@ -47,8 +47,10 @@ NODE_STEPS, MIN_STEPS, MAX_STEPS = 2_200_000, 18, 80
 # Interactions an item from which a log is dense. There popular items would drown the others in a
 # propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
 DENSE = 50.0
-SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
-DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "item_exponent": 0.5}
+SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "edge_dropout": 0.3, "item_exponent": 0.3}
+DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "item_exponent": 0.5}
+# Items a domain, in the mean, up to which the softmax is as flat as on dense logs.
+SMALL_CATALOGUE = 2000
 # Negatives a chunk, at least; and scores a step that more of them may take.
 NEGATIVES, STEP_SCORES = 1024, 100_000_000
 # Half the passes of the baseline: validation rows do not tell them apart.
@@ -76,7 +78,8 @@ class InterestGNNConfig(Config):
     text_rate: float = pydantic.Field(0.2, gt=0)
     """Learning rate of the text projection, as a share of `learning_rate`."""
     temperature: float | None = pydantic.Field(None, gt=0)
-    """Of the training softmax over cosines; None takes 0.1, or 0.2 on dense logs."""
+    """Of the training softmax over cosines; None takes 0.1, or 0.2 on dense logs and in catalogues
+    of up to 2,000 items a domain."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
     1024, or as many more as 100 million scores a step allow."""
@@ -84,6 +87,11 @@ class InterestGNNConfig(Config):
     """Users a chunk."""
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that play new in a step; None takes 0.2, or 0.05 on dense logs."""
+    edge_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
+    """Share of the interactions that do not propagate in a step; None takes 0.3, or 0 on dense
+    logs."""
+    domain_dropout: float = pydantic.Field(0.3, ge=0, lt=1)
+    """Share of the people active in several domains who play cold in one of them in a step."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
@@ -219,6 +227,8 @@ class InterestGNN(Model):
             adjacency,
             optimizer,
             id_dropout=self._setting("id_dropout"),
+            edge_dropout=self._setting("edge_dropout"),
+            domain_dropout=config.domain_dropout,
             temperature=self._setting("temperature"),
             num_negatives=config.num_negatives or max(NEGATIVES, STEP_SCORES // data.n_users),
             chunk_users=config.chunk_users,
@@ -312,8 +322,10 @@ class InterestGNN(Model):
         given = getattr(self.config, name)
         if given is not None:
             return given
-        dense = self.data.matrix.nnz >= DENSE * max(1, self.data.warm.sum())
-        return (DENSE_SETTINGS if dense else SPARSE_SETTINGS)[name]
+        warm = max(1, self.data.warm.sum())
+        dense = self.data.matrix.nnz >= DENSE * warm
+        small = name == "temperature" and warm <= SMALL_CATALOGUE * len(self.data.domains)
+        return (DENSE_SETTINGS if dense or small else SPARSE_SETTINGS)[name]
 
     @property
     def _exponents(self) -> tuple[float, float]:
