@@ -44,7 +44,7 @@ class Propagator:
         self._order: torch.Tensor | None = None
 
     def masked(self, kept: np.ndarray) -> Propagator:
-        """Return A without some of its entries, sharing the pattern with A; O(nnz).
+        """Return A without some of its entries; O(nnz).
 
         Parameters
         ----------
@@ -65,9 +65,9 @@ class Propagator:
             self._order = torch.from_numpy(places.T.tocsr().data)
         mask = torch.from_numpy(kept)
         other = object.__new__(Propagator)
-        other.shape, other._order = self.shape, self._order
-        other._forward = _with_values(self._forward, self._forward.values() * mask)
-        other._backward = _with_values(self._backward, self._backward.values() * mask[self._order])
+        other.shape, other._order = self.shape, None
+        other._forward = _only(self._forward, mask)
+        other._backward = _only(self._backward, mask[self._order])
         return other
 
     @property
@@ -108,9 +108,15 @@ def _to_torch(csr: sp.csr_matrix) -> torch.Tensor:
     )
 
 
-def _with_values(csr: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def _only(csr: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    before = torch.zeros(len(kept) + 1, dtype=torch.int64)
+    torch.cumsum(kept, 0, out=before[1:])
     return torch.sparse_csr_tensor(
-        csr.crow_indices(), csr.col_indices(), values, size=csr.shape, check_invariants=False
+        before[csr.crow_indices()],
+        csr.col_indices()[kept],
+        csr.values()[kept],
+        size=csr.shape,
+        check_invariants=False,
     )
 
 
