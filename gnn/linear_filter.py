@@ -61,14 +61,17 @@ class LinearFilter:
             return (history @ product).tocsr()
         return ((history @ self._left) @ self._right[:, span]).tocsr()
 
+    def product(self, span: slice) -> sp.csr_matrix | None:
+        """Return CSR [n_items, span], what a history is multiplied by; None if it is too large."""
+        right = self._right[:, span].tocsr()
+        if float(self._activity @ np.diff(right.indptr)) > self._limit:
+            return None
+        return (self._left @ right).tocsr().astype(np.float32)
+
     def _product(self, span: slice) -> sp.csr_matrix | None:
         key = (span.start, span.stop)
         if key not in self._columns:
-            right = self._right[:, span].tocsr()
-            bound = float(self._activity @ np.diff(right.indptr))
-            self._columns[key] = (
-                (self._left @ right).tocsr().astype(np.float32) if bound <= self._limit else None
-            )
+            self._columns[key] = self.product(span)
         return self._columns[key]
 
 

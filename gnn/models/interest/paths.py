@@ -111,19 +111,28 @@ class FilterPath:
         self._similar = keep_largest(similar, neighbors)
         self._neighbors = neighbors
         self._bridges: dict[str, sp.csr_matrix] = {}
+        # What a history is multiplied by, the bridge included, where it fits into memory.
+        self._products: dict[str, sp.csr_matrix | None] = {}
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where nothing links."""
         span = self._data.span(domain)
-        if domain not in self._bridges:
+        if domain not in self._products:
             self._bridges[domain] = cold_bridge(
                 self._similar, self._data.warm, span, self._neighbors
             )
-        link = self._filter.score(users.history, span)
-        bridge = self._bridges[domain]
-        if bridge.nnz:
-            link = link + link @ bridge
+            product = self._filter.product(span)
+            self._products[domain] = None if product is None else self._bridged(product, domain)
+        product = self._products[domain]
+        if product is not None:
+            link = users.history @ product
+        else:
+            link = self._bridged(self._filter.score(users.history, span), domain)
         return torch.from_numpy(link.toarray().astype(np.float32, copy=False))
+
+    def _bridged(self, link: sp.csr_matrix, domain: str) -> sp.csr_matrix:
+        bridge = self._bridges[domain]
+        return link + link @ bridge if bridge.nnz else link
 
 
 class NetworkPath:
