@@ -12,6 +12,7 @@ import torch
 
 from gnn.baselines.ials import IALSConfig, alternate, row_solver
 from gnn.data import TrainingData
+from gnn.scoring import inner_products
 
 __all__ = ["FactorBridge", "FactorBridgeConfig", "ridge_map"]
 
@@ -95,7 +96,7 @@ class FactorBridge:
         new = np.flatnonzero(np.diff(own.indptr) == 0)
         if len(new):
             vectors[torch.from_numpy(new)] = self._mapped(history[new], domain)
-        return vectors @ self.items[domain].T
+        return inner_products(vectors, self.items[domain])
 
     def _mapped(self, history: sp.csr_matrix, target: str) -> torch.Tensor:
         """Return float32 [n, d] of people without history in the target domain."""

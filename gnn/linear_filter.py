@@ -47,26 +47,33 @@ class LinearFilter:
         popularity = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
         left = sp.diags(inverse_power(popularity, item_exponent)) @ matrix.T
         self._left = (left @ sp.diags(inverse_power(activity, user_exponent))).tocsr()
-        self._right = (
+        self._right = sp.csr_matrix(
             matrix @ sp.diags(inverse_power(popularity, item_exponent - target_exponent))
-        ).tocsc()
+        )
         self._activity = activity
         self._limit = MAX_ENTRIES if keep else 0
         self._columns: dict[tuple[int, int], sp.csr_matrix | None] = {}
+        self._targets: dict[tuple[int, int], sp.csr_matrix] = {}
 
     def score(self, history: sp.csr_matrix, span: slice) -> sp.csr_matrix:
         """Return CSR [n, span] of scores; costs the two-hop neighbourhoods of the histories."""
         product = self._product(span)
         if product is not None:
             return (history @ product).tocsr()
-        return ((history @ self._left) @ self._right[:, span]).tocsr()
+        return ((history @ self._left) @ self._target(span)).tocsr()
 
     def product(self, span: slice) -> sp.csr_matrix | None:
         """Return CSR [n_items, span], what a history is multiplied by; None if it is too large."""
-        right = self._right[:, span].tocsr()
+        right = self._right[:, span]
         if float(self._activity @ np.diff(right.indptr)) > self._limit:
             return None
         return (self._left @ right).tocsr().astype(np.float32)
+
+    def _target(self, span: slice) -> sp.csr_matrix:
+        key = (span.start, span.stop)
+        if key not in self._targets:
+            self._targets[key] = self._right[:, span]
+        return self._targets[key]
 
     def _product(self, span: slice) -> sp.csr_matrix | None:
         key = (span.start, span.stop)

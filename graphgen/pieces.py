@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 __all__ = ["map_pieces", "over_rows"]
 
@@ -61,7 +62,10 @@ def map_pieces(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
         yield from map(work, rest)
         return
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with (
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ):
             yield from pool.map(work, rest)
     finally:
         torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
 from gnn.losses import bpr_loss
 from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last
+from gnn.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -129,7 +129,7 @@ class BPRMF(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
         vectors = self.user_vectors_[torch.from_numpy(np.maximum(users.index, 0))]
-        scores: np.ndarray = (vectors @ self.item_vectors_[span].T + self.item_bias_[span]).numpy()
+        scores: np.ndarray = inner_products(vectors, self.item_vectors_[span]).add_(self.item_bias_[span]).numpy()
         return cold_last(scores, self.data.warm[span])
 
     def _state(self) -> dict[str, torch.Tensor]:

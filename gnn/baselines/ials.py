@@ -13,6 +13,7 @@ import torch
 from gnn.base import Model
 from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData, UserBatch
+from gnn.scoring import inner_products
 from gnn.fitting import FitOptions, Monitor
 from graphgen.config import Config
 from graphgen.progress import progress_bar
@@ -69,7 +70,7 @@ class IALS(Model):
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         vectors = self._solver.solve(users.history)
-        scores: np.ndarray = (vectors @ self.item_vectors_[self.data.span(domain)].T).numpy()
+        scores: np.ndarray = inner_products(vectors, self.item_vectors_[self.data.span(domain)]).numpy()
         return scores
 
     def _state(self) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from gnn.fitting import FitOptions, Monitor
 from gnn.models.bitgcf_network import BiTGCFNetwork
 from gnn.requirements import DOMAINS
 from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last
+from gnn.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -143,7 +143,7 @@ class BiTGCF(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         number = self.data.domains.index(domain)
         vectors = self.user_vectors_[number, torch.from_numpy(np.maximum(users.index, 0))]
-        scores: np.ndarray = (vectors @ self.item_vectors_[self.data.span(domain)].T).numpy()
+        scores: np.ndarray = inner_products(vectors, self.item_vectors_[self.data.span(domain)]).numpy()
         return cold_last(scores, self.data.warm[self.data.span(domain)])
 
     def _state(self) -> dict[str, torch.Tensor]:

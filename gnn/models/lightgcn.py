@@ -16,7 +16,7 @@ from gnn.fitting import FitOptions, Monitor
 from gnn.losses import bpr_loss
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last
+from gnn.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -137,7 +137,7 @@ class LightGCN(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         chosen = torch.from_numpy(np.maximum(users.index, 0))
         span = self.data.span(domain)
-        scores: np.ndarray = (self.user_vectors_[chosen] @ self.item_vectors_[span].T).numpy()
+        scores: np.ndarray = inner_products(self.user_vectors_[chosen], self.item_vectors_[span]).numpy()
         return cold_last(scores, self.data.warm[span])
 
     def _state(self) -> dict[str, torch.Tensor]:

@@ -98,7 +98,7 @@ def path_scores(warm=(True, True, True, False)):
         },
         seen_row=torch.tensor([0]),
         seen_column=torch.tensor([0]),
-        warm=torch.tensor(warm),
+        warm=torch.tensor(warm).float(),
     )
 
 

@@ -28,6 +28,8 @@ DEFAULT_LOGITS = {
 
 # Below every cosine.
 SEEN_FLOOR = -2.0
+# Scores of a piece of a block: 1 MB, so that what is done to it stays in the cache.
+PIECE_SCORES = 1 << 18
 
 
 class Blend(Config):
@@ -95,9 +97,9 @@ class PathScores:
     scores
         By path, float32 [n, items] ≥ 0; that of "gnn" holds cosines.
     seen_row, seen_column
-        int64 [s], cells that the user has seen: they take no part in the normalisation.
+        int64 [s], cells that the user has seen, by rows: they take no part in the normalisation.
     warm
-        bool [items].
+        float32 [items], 1 for items with interactions, else 0.
     """
 
     scores: dict[str, torch.Tensor]
@@ -118,9 +120,11 @@ class PathScores:
         """Return a path's unnormalised [n, items], and what to divide it by, [n, 1]."""
         scores = self.scores[name]
         if name == "gnn":
-            scores = torch.exp_((scores - 1).div_(temperature))
+            scores = (scores - 1).div_(temperature).exp_()
+        elif name == "popularity":
+            scores = scores.clone()  # All rows are one, and not this block's.
         scores[self.seen_row, self.seen_column] = 0
-        total = scores @ self.warm.to(scores.dtype)
+        total = scores @ self.warm
         return scores, total.clamp(min=1e-12).unsqueeze(1)
 
     def unseen(self, name: str) -> torch.Tensor:
@@ -130,15 +134,32 @@ class PathScores:
         return scores
 
     def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
-        """Return float32 [n, items], the blended scores; seen items get the score 0."""
+        """Return float32 [n, items], the blended scores; seen items get the score 0.
+
+        O(paths · n · items), some rows at a time: what is done to them stays in the cache, which
+        halves the time. The scores of the paths are consumed.
+        """
         weights = blend.weights(features)
-        mixed = torch.zeros_like(self.scores[blend.paths[0]])
-        for place, name in enumerate(blend.paths):
-            part, total = self._masses(name, blend.temperature)
-            mixed.addcmul_(part, weights[:, place : place + 1] / total)
-        if blend.new_item_weight != 1:
-            mixed[:, ~self.warm] *= blend.new_item_weight
+        rows, items = self.scores[blend.paths[0]].shape
+        mixed = torch.zeros(rows, items)
+        new = torch.where(self.warm > 0, 1.0, blend.new_item_weight)
+        step = max(1, PIECE_SCORES // max(1, items))
+        for low in range(0, rows, step):
+            piece, part = self._rows(low, low + step), mixed[low : low + step]
+            for place, name in enumerate(blend.paths):
+                mass, total = piece._masses(name, blend.temperature)
+                part.addcmul_(mass, weights[low : low + step, place : place + 1] / total)
+            part.mul_(new)
         return mixed
+
+    def _rows(self, low: int, high: int) -> PathScores:
+        first, last = torch.searchsorted(self.seen_row, torch.tensor([low, high])).tolist()
+        return PathScores(
+            scores={name: part[low:high] for name, part in self.scores.items()},
+            seen_row=self.seen_row[first:last] - low,
+            seen_column=self.seen_column[first:last],
+            warm=self.warm,
+        )
 
 
 def gate_features(own: np.ndarray, other: np.ndarray) -> torch.Tensor:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
 from gnn.models.interest.blend import GATE_FEATURES, Blend, PathScores
-from gnn.models.interest.validation import KINDS, RankingQuality, ValidationRows
+from gnn.models.interest.validation import (
+    KINDS,
+    RankingQuality,
+    ValidationBlock,
+    ValidationRows,
+    best_labels,
+)
+from graphgen.pieces import map_pieces
 
 __all__ = ["learn_blend"]
 
@@ -44,12 +53,14 @@ class _Block:
     domain: str
     features: torch.Tensor
     paths: list[list[torch.Tensor]]
-    """By temperature: [n, c] of each path at the candidates; -1 at repeated ones."""
+    """By temperature: [n, c] of each path at the candidates; -1 in all of them at repeated ones,
+    and so in every mixture."""
     likelihoods: list[torch.Tensor]
     """By temperature: [p, paths] at the held-out items that have interactions."""
     owner: torch.Tensor
     """int64 [p]."""
     cold: torch.Tensor
+    """float32 [n, c], 1 for items without interactions."""
     label: torch.Tensor
     relevant: list[torch.Tensor]
 
@@ -92,11 +103,12 @@ def learn_blend(
     -------
     Blend
     """
-    blocks = []
+    blocks: list[_Block] = []
     max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
-    for users in rows.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator):
-        scores, features = paths(users.users, users.domain)
-        blocks.append(_block(users.domain, names, scores, features, users.truth.tocoo()))
+    parts = rows.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator)
+    # Domain by domain: what a path makes at its first use there, it makes once.
+    for _, same in groupby(parts, key=attrgetter("domain")):
+        blocks.extend(map_pieces(partial(_block, names, paths), same))
     best, chosen = -1.0, 0
     blend = Blend.default(names)
     network = [place for place, name in enumerate(names) if name == "gnn"]
@@ -126,14 +138,10 @@ def learn_blend(
     return blend.replace(new_item_weight=blend.weight_at_cost(new_item_cost))
 
 
-def _block(
-    domain: str,
-    names: Sequence[str],
-    scores: PathScores,
-    features: torch.Tensor,
-    kinds: sp.coo_matrix,
-) -> _Block:
+def _block(names: Sequence[str], paths_of: Paths, users: ValidationBlock) -> _Block:
     """Keep the items that could reach the top: the best of each path, warm and cold apart."""
+    scores, features = paths_of(users.users, users.domain)
+    kinds = users.truth.tocoo()
     fixed = {
         name: scores.unseen(name) if name == "gnn" else scores.probabilities(name, 1.0)
         for name in names
@@ -161,12 +169,12 @@ def _block(
         paths.append([known[name][0] for name in names])
         likelihoods.append(torch.stack([known[name][1] for name in names], dim=1))
     return _Block(
-        domain=domain,
+        domain=users.domain,
         features=features,
         paths=paths,
         likelihoods=likelihoods,
         owner=row,
-        cold=~scores.warm[index],
+        cold=1 - scores.warm[index],
         label=label,
         relevant=[(labels == number + 1).sum(1) for number in range(len(KINDS))],
     )
@@ -175,7 +183,7 @@ def _block(
 def _candidates(parts: Mapping[str, torch.Tensor], warm: torch.Tensor) -> torch.Tensor:
     """Return int64 [n, c], sorted, with repeats."""
     lists = [part.topk(min(CANDIDATES, part.shape[1]), dim=1).indices for part in parts.values()]
-    where = (~warm).nonzero().squeeze(1)
+    where = (warm == 0).nonzero().squeeze(1)
     if len(where):
         for name in parts.keys() & REACH_NEW:
             best = parts[name][:, where].topk(min(CANDIDATES, len(where)), dim=1).indices
@@ -243,8 +251,9 @@ def _quality(blocks: list[_Block], number: int, blend: Blend) -> RankingQuality:
     for block in blocks:
         weights = blend.weights(block.features)
         parts = block.paths[number]
-        mixed = sum(part * weights[:, p : p + 1] for p, part in enumerate(parts))
-        mixed = torch.where(block.cold, mixed * blend.new_item_weight, mixed)
-        mixed = mixed.masked_fill(parts[0] < 0, -1)
-        quality.add(block.domain, mixed, block.label, block.relevant)
+        mixed = parts[0] * weights[:, :1]
+        for place, part in enumerate(parts[1:], start=1):
+            mixed.addcmul_(part, weights[:, place : place + 1])
+        mixed.addcmul_(mixed, block.cold, value=blend.new_item_weight - 1)
+        quality.add(block.domain, best_labels(mixed, block.label), block.relevant)
     return quality

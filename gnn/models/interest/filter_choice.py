@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import torch
 
 from gnn.data import TrainingData
 from gnn.linear_filter import LinearFilter
-from gnn.models.interest.validation import KINDS, RankingQuality, ValidationRows
+from gnn.models.interest.validation import (
+    KINDS,
+    RankingQuality,
+    ValidationBlock,
+    ValidationRows,
+    best_labels,
+)
+from graphgen.pieces import map_pieces
 
 __all__ = ["Exponents", "choose_exponents"]
 
@@ -30,7 +38,8 @@ def choose_exponents(
     Twelve combinations on at most 500 users a kind and domain; each costs the two-hop
     neighbourhoods of these users, a second or so on a million interactions.
     """
-    blocks = list(rows.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
+    known = rows.of_known_items()
+    blocks = list(known.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
     best, chosen = -1.0, (0.6, 0.3, 0.3)
     for user, item in itertools.product(USER_EXPONENTS, ITEM_EXPONENTS):
         # The target exponent only rescales columns: one product serves all of its values.
@@ -38,18 +47,27 @@ def choose_exponents(
         link = LinearFilter(
             data.matrix, user_exponent=user, item_exponent=item, target_exponent=0.0, keep=False
         )
-        for block in blocks:
-            span = data.span(block.domain)
-            history = data.matrix[block.users]
-            scores = torch.from_numpy(link.score(history, span).toarray())
-            seen = history[:, span].tocoo()
-            scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
-            label = torch.from_numpy(block.truth.toarray())
-            relevant = [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
-            popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
+        for domain, found, relevant in map_pieces(partial(_look, data, link), blocks):
             for target, sums in quality.items():
-                sums.add(block.domain, scores * popularity**target, label, relevant)
+                sums.add(domain, found[target], relevant)
         for target, sums in quality.items():
             if sums.known() > best:
                 best, chosen = sums.known(), (user, item, target)
     return chosen
+
+
+def _look(
+    data: TrainingData, link: LinearFilter, block: ValidationBlock
+) -> tuple[str, dict[float, torch.Tensor], list[torch.Tensor]]:
+    """Return the domain, what is found for each target exponent, and how much there was to find."""
+    span = data.span(block.domain)
+    history = data.matrix[block.users]
+    scores = torch.from_numpy(link.score(history, span).toarray())
+    seen = history[:, span].tocoo()
+    scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
+    label = torch.from_numpy(block.truth.toarray())
+    popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
+    found = {
+        target: best_labels(scores * popularity**target, label) for target in TARGET_EXPONENTS
+    }
+    return block.domain, found, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]

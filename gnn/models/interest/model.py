@@ -53,8 +53,8 @@ DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "
 SMALL_CATALOGUE = 2000
 # Negatives a chunk, at least; and scores a step that more of them may take.
 NEGATIVES, STEP_SCORES = 1024, 100_000_000
-# Half the passes of the baseline: validation rows do not tell them apart.
-BRIDGE_CONFIG = FactorBridgeConfig(epochs=8)
+# Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
+BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
 # Prefixes of the network's and the bridge's tensors in the saved state.
 NETWORK, BRIDGE = "network.", "bridge."
 # Tried for `own_weight`, which is 1 in training.
@@ -351,7 +351,7 @@ class InterestGNN(Model):
             scores={name: path.score(users, domain) for name, path in self._paths.items()},
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),
-            warm=torch.from_numpy(self.data.warm[self.data.span(domain)]),
+            warm=torch.from_numpy(self.data.warm[self.data.span(domain)].astype(np.float32)),
         )
         return scores, gate_features(own, np.diff(history.indptr) - own)
 

@@ -16,6 +16,7 @@ from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.propagation import inverse_power
+from gnn.scoring import inner_products
 from gnn.sparse import keep_largest
 from graphgen.errors import ConfigError
 
@@ -177,7 +178,7 @@ class NetworkPath:
             people[known] += self._own[users.index[known]]
             people[~known] += scale[~known] * (users.history[~known] @ self._estimate)
         vectors = normalize(torch.from_numpy(people), dim=1)
-        return vectors @ self._items[self._data.span(domain)].T
+        return inner_products(vectors, self._items[self._data.span(domain)])
 
 
 class PopularityPath:
@@ -187,9 +188,9 @@ class PopularityPath:
         self._data = data
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items]."""
+        """Return float32 [n, items], one row seen n times: read only."""
         popularity = torch.from_numpy(self._data.popularity[self._data.span(domain)])
-        return popularity.repeat(len(users), 1)
+        return popularity.expand(len(users), -1)
 
 
 class BridgePath:

@@ -13,7 +13,7 @@ from gnn.data import TrainingData
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
-__all__ = ["KINDS", "RankingQuality", "ValidationBlock", "ValidationRows"]
+__all__ = ["KINDS", "RankingQuality", "ValidationBlock", "ValidationRows", "best_labels"]
 
 KINDS = ("warm", "cold_user", "cold_item")
 TOP = 20
@@ -84,6 +84,13 @@ class ValidationRows:
     def __len__(self) -> int:
         return len(self.user)
 
+    def of_known_items(self) -> ValidationRows:
+        """Return the rows of items with training interactions."""
+        kept = self.kind < 2
+        return ValidationRows(
+            self.user[kept], self.item[kept], self.domain[kept], self.kind[kept]
+        )
+
     def has_cold_items(self) -> bool:
         """Whether any row is of an item without training interaction."""
         return bool((self.kind == 2).any())
@@ -116,6 +123,11 @@ class ValidationRows:
                 yield ValidationBlock(name, users[low : low + size], truth[low : low + size])
 
 
+def best_labels(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Return the labels [n, 20] (or fewer) of the best scores in each row of [n, c], best first."""
+    return label.gather(1, scores.topk(min(TOP, scores.shape[1]), dim=1).indices)
+
+
 class RankingQuality:
     """NDCG@20 by kind, the plain mean over domains with enough users.
 
@@ -123,7 +135,7 @@ class RankingQuality:
     --------
     >>> quality = RankingQuality()
     >>> label = torch.tensor([[0, 1, 0]])  # The second item is a held-out one of kind 0.
-    >>> quality.add("book", torch.tensor([[0.1, 0.9, 0.3]]), label, [torch.tensor([1])] * 1)
+    >>> quality.add("book", best_labels(torch.tensor([[0.1, 0.9, 0.3]]), label), [torch.tensor([1])])
     >>> quality.by_kind()
     {'warm': 1.0}
     """
@@ -133,36 +145,29 @@ class RankingQuality:
         self._ideal = self._discount.cumsum(0)
         self._sums: dict[tuple[int, str], list[float]] = {}
 
-    def add(
-        self,
-        domain: str,
-        scores: torch.Tensor,
-        label: torch.Tensor,
-        relevant: list[torch.Tensor],
-    ) -> None:
+    def add(self, domain: str, found: torch.Tensor, relevant: list[torch.Tensor]) -> None:
         """Add a block.
 
         Parameters
         ----------
         domain
             Its domain.
-        scores, label
-            [n, c]: scores of candidates, and 1 + the kind of those that were held out, else 0.
+        found
+            As `best_labels` gives it: 1 + the kind of what was held out, else 0.
         relevant
             By kind, int64 [n]: how many items of the kind each user has, among the candidates or
             not.
         """
-        best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices
-        found = label.gather(1, best)
         for kind, counts in enumerate(relevant):
-            users = counts > 0
-            if not users.any():
+            users = int((counts > 0).sum())
+            if not users:
                 continue
-            gained = (found[users] == kind + 1).float() @ self._discount[: best.shape[1]]
-            ndcg = gained / self._ideal[counts[users].clamp(max=TOP) - 1]
+            gained = (found == kind + 1).float() @ self._discount[: found.shape[1]]
+            # Those without any gain 0, whatever it is divided by.
+            ndcg = gained / self._ideal[counts.clamp(1, TOP) - 1]
             entry = self._sums.setdefault((kind, domain), [0.0, 0.0])
             entry[0] += float(ndcg.sum())
-            entry[1] += float(users.sum())
+            entry[1] += users
 
     def by_kind(self) -> dict[str, float]:
         """Return the mean by kind; kinds that nobody has are left out."""
