@@ -1,11 +1,11 @@
-"""Keeping freed memory for the next block of scores."""
+"""Freed memory: kept for the next block of scores, or given back."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["keep_freed_memory", "release_freed_memory"]
 
 # mallopt parameters of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -25,10 +25,25 @@ def keep_freed_memory() -> bool:
     >>> keep_freed_memory() in (True, False)
     True
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
+    libc = _glibc()
     return bool(
-        libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
+        libc
+        and libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
         and libc.mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES)
     )
+
+
+def release_freed_memory() -> bool:
+    """Give what is free back to the system, between two parts of long work; returns whether it did.
+
+    Examples
+    --------
+    >>> release_freed_memory() in (True, False)
+    True
+    """
+    libc = _glibc()
+    return bool(libc and libc.malloc_trim(0))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

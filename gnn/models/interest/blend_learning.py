@@ -28,7 +28,7 @@ __all__ = ["learn_blend"]
 # many), and items kept of each path's ranking.
 MAX_USERS, MIN_DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
-BLOCK_USERS = 256
+BLOCK_USERS = 128
 TEMPERATURES = (0.09, 0.12, 0.15, 0.2)
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from gnn.data import TrainingData
 from gnn.initial import spectral_vectors
 from gnn.losses import softmax_pull, softmax_push
+from gnn.models.interest.aggregation import aggregate
 from gnn.models.interest.hiding import Hiding
 from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest
@@ -210,10 +211,14 @@ class EncoderTrainer:
         if self._hiding.hides:
             kept, cold = self._hiding.draw()
             adjacency, own = adjacency.masked(kept), torch.from_numpy(~cold).float().unsqueeze(1)
-        people, layers = self.encoder.layers(adjacency, self.encoder.base(new))
-        users = normalize(own * people[0] + sum(people[2:], people[1]), dim=1)
-        known = (~new).float().unsqueeze(1)
-        items = normalize(layers[0] + known * sum(layers[2:], layers[1]), dim=1)
+        users, items = aggregate(
+            self.encoder.parameters["user"],
+            self.encoder.base(new),
+            adjacency,
+            num_layers=self.encoder.num_layers,
+            own=own,
+            known=(~new).float().unsqueeze(1),
+        )
         gradients = torch.zeros_like(users), torch.zeros_like(items)
         total = sum(
             self._domain(target, users.detach(), items.detach(), *gradients)

@@ -34,6 +34,7 @@ from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
+from graphgen.allocation import release_freed_memory
 from graphgen.config import Config
 from graphgen.errors import ConfigError, StorageError
 
@@ -43,7 +44,7 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Nodes times steps that about a minute is enough for, and the steps it is worth.
-NODE_STEPS, MIN_STEPS, MAX_STEPS = 2_200_000, 18, 80
+NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_700_000, 18, 80
 # Interactions an item from which a log is dense. There popular items would drown the others in a
 # propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
 DENSE = 50.0
@@ -52,7 +53,7 @@ DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "
 # Items a domain, in the mean, up to which the softmax is as flat as on dense logs.
 SMALL_CATALOGUE = 2000
 # Negatives a chunk, at least; and scores a step that more of them may take.
-NEGATIVES, STEP_SCORES = 1024, 100_000_000
+NEGATIVES, STEP_SCORES = 512, 45_000_000
 # Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
 # Prefixes of the network's and the bridge's tensors in the saved state.
@@ -77,14 +78,14 @@ class InterestGNNConfig(Config):
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
     """Learning rate of the text projection, as a share of `learning_rate`."""
-    temperature: float | None = pydantic.Field(None, gt=0)
+    temperature: float | None = pydantic.Field(None, ge=0.02)
     """Of the training softmax over cosines; None takes 0.1, or 0.2 on dense logs and in catalogues
     of up to 2,000 items a domain."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
-    1024, or as many more as 100 million scores a step allow."""
-    chunk_users: int = pydantic.Field(1024, ge=1)
-    """Users a chunk."""
+    512, or as many more as 45 million scores a step allow."""
+    chunk_users: int = pydantic.Field(512, ge=1)
+    """Users a chunk: smaller chunks with fewer negatives see as many different ones, for less."""
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that play new in a step; None takes 0.2, or 0.05 on dense logs."""
     edge_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
@@ -176,6 +177,7 @@ class InterestGNN(Model):
             if monitor is not None and config.own_weight is None:
                 self._choose_own_weight(monitor)
         # After the network, in the memory that it has let go.
+        release_freed_memory()
         if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         if "bridge" in paths:
