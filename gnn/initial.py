@@ -23,8 +23,8 @@ def spectral_vectors(
 ) -> torch.Tensor:
     """Return the right singular vectors of D_u^-½ X D_i^-½ times the roots of their values.
 
-    O(nnz · dim + n_items · dim²) a round of subspace iteration. Where the matrix has less rank than `dim`, the other columns
-    are small noise, so that every direction can be learned.
+    O(nnz · dim + n_items · dim²) a round of subspace iteration. Where the matrix has less rank than
+    `dim`, the other columns are small noise, so that every direction can be learned.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ __all__ = ["keep_largest", "pack_csr", "unpack_csr"]
 def keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
     """Keep the `k` largest entries of each row.
 
-    O(nnz log nnz) in the entries of rows longer than k, no loop over rows. Ties are broken by column, the lower first.
+    O(nnz log nnz) in the entries of rows longer than k, no loop over rows. Ties are broken by
+    column, the lower first.
 
     Examples
     --------

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from gnn.data import TrainingData
+from gnn.models.interest.paths import path_lacks
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
 from graphgen.schema import INTEREST, SIMILAR
@@ -82,10 +85,17 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
     paths = config.paths
     if len(paths) > 1:
         variants += [
-            Ablation(f"without path {p}", settings={"paths": tuple(q for q in paths if q != p)})
+            Ablation(
+                f"without path {p}",
+                settings={"paths": tuple(q for q in paths if q != p)},
+                lacks=partial(_lacks_path, p),
+            )
             for p in paths
         ]
-        variants += [Ablation(f"path {p} alone", settings={"paths": (p,)}) for p in paths]
+        variants += [
+            Ablation(f"path {p} alone", settings={"paths": (p,)}, lacks=partial(_lacks_path, p))
+            for p in paths
+        ]
     else:
         notes.append(f"{ABLATED} has no paths to take away: its config names fewer than two.")
     variants.append(Ablation("without the gate", settings={"gated": False}))
@@ -135,3 +145,7 @@ def _lacks_topics(graph: InterestGraph) -> str:
 
 def _lacks_domains(graph: InterestGraph) -> str:
     return "" if len(graph.domains) > 1 else "the graph has one domain"
+
+
+def _lacks_path(name: str, graph: InterestGraph) -> str:
+    return path_lacks(name, TrainingData.from_graph(graph))

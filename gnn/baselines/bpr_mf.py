@@ -129,7 +129,8 @@ class BPRMF(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
         vectors = self.user_vectors_[torch.from_numpy(np.maximum(users.index, 0))]
-        scores: np.ndarray = inner_products(vectors, self.item_vectors_[span]).add_(self.item_bias_[span]).numpy()
+        scores: np.ndarray = inner_products(vectors, self.item_vectors_[span]).numpy()
+        scores += self.item_bias_[span].numpy()
         return cold_last(scores, self.data.warm[span])
 
     def _state(self) -> dict[str, torch.Tensor]:

@@ -13,8 +13,8 @@ import torch
 from gnn.base import Model
 from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData, UserBatch
-from gnn.scoring import inner_products
 from gnn.fitting import FitOptions, Monitor
+from gnn.scoring import inner_products
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 
@@ -70,7 +70,9 @@ class IALS(Model):
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         vectors = self._solver.solve(users.history)
-        scores: np.ndarray = inner_products(vectors, self.item_vectors_[self.data.span(domain)]).numpy()
+        scores: np.ndarray = inner_products(
+            vectors, self.item_vectors_[self.data.span(domain)]
+        ).numpy()
         return scores
 
     def _state(self) -> dict[str, torch.Tensor]:

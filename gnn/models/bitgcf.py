@@ -143,7 +143,9 @@ class BiTGCF(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         number = self.data.domains.index(domain)
         vectors = self.user_vectors_[number, torch.from_numpy(np.maximum(users.index, 0))]
-        scores: np.ndarray = inner_products(vectors, self.item_vectors_[self.data.span(domain)]).numpy()
+        scores: np.ndarray = inner_products(
+            vectors, self.item_vectors_[self.data.span(domain)]
+        ).numpy()
         return cold_last(scores, self.data.warm[self.data.span(domain)])
 
     def _state(self) -> dict[str, torch.Tensor]:

@@ -137,7 +137,9 @@ class LightGCN(Model):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         chosen = torch.from_numpy(np.maximum(users.index, 0))
         span = self.data.span(domain)
-        scores: np.ndarray = inner_products(self.user_vectors_[chosen], self.item_vectors_[span]).numpy()
+        scores: np.ndarray = inner_products(
+            self.user_vectors_[chosen], self.item_vectors_[span]
+        ).numpy()
         return cold_last(scores, self.data.warm[span])
 
     def _state(self) -> dict[str, torch.Tensor]:

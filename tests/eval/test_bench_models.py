@@ -92,6 +92,16 @@ def test_variants_lack_what_their_name_says(tmp_path):
     assert [v.lacks(graph) for v in ablations()[0].values()].count("") >= 3
 
 
+def test_paths_that_a_graph_does_not_allow_are_left_out():
+    made = synthesize(n_users=100, n_items=400, seed=1)
+    graph = build_graph(made.train, encoder="none")
+    variants = ablations()[0]
+    for name in ("without path semantic", "path semantic alone"):
+        assert "no semantic edges" in variants[name].lacks(graph)
+    for name in ("without path bridge", "path ridge alone"):
+        assert not variants[name].lacks(graph)
+
+
 def test_topics_can_be_taken_away(tmp_path):
     import torch
 

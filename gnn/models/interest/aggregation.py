@@ -1,4 +1,4 @@
-"""People and items as the unit vectors of their summed layers, with nothing kept for the way back."""
+"""People and items as unit vectors of their summed layers; no layer is kept for the way back."""
 
 from __future__ import annotations
 
@@ -101,9 +101,7 @@ def _to_unit(vectors: torch.Tensor) -> torch.Tensor:
     return length
 
 
-def _through_unit(
-    gradient: torch.Tensor, unit: torch.Tensor, length: torch.Tensor
-) -> torch.Tensor:
+def _through_unit(gradient: torch.Tensor, unit: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
     """Return (g − (g·x̂) x̂) / |x|."""
     along = (gradient * unit).sum(1, keepdim=True)
     return torch.addcmul(gradient, along, unit, value=-1).div_(length)

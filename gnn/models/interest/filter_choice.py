@@ -67,7 +67,5 @@ def _look(
     scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
     label = torch.from_numpy(block.truth.toarray())
     popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
-    found = {
-        target: best_labels(scores * popularity**target, label) for target in TARGET_EXPONENTS
-    }
+    found = {target: best_labels(scores * popularity**target, label) for target in TARGET_EXPONENTS}
     return block.domain, found, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]

@@ -30,6 +30,7 @@ __all__ = [
     "RidgePath",
     "SemanticPath",
     "available_paths",
+    "path_lacks",
     "symmetric_neighbors",
 ]
 
@@ -53,19 +54,24 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
     for name in wanted:
         if name not in PATHS:
             raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
-    possible = {
-        "semantic": data.similar is not None,
-        "bridge": _has_overlap(data),
-        "ridge": 1 < data.warm.sum() <= RIDGE_ITEMS,
-    }
-    found = tuple(name for name in wanted if possible.get(name, True))
+    lacks = {name: path_lacks(name, data) for name in wanted}
+    found = tuple(name for name in wanted if not lacks[name])
     if not found:
-        raise ConfigError(
-            f"The graph allows none of the paths {', '.join(wanted)}: 'semantic' needs semantic "
-            "edges (build it with item texts), 'bridge' people active in two domains, 'ridge' at "
-            f"most {RIDGE_ITEMS:,} items with interactions."
-        )
+        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in lacks.items())
+        raise ConfigError(f"The graph allows none of the paths that are wanted. {reasons}.")
     return found
+
+
+def path_lacks(name: str, data: TrainingData) -> str:
+    """Return why the data does not allow a path, or ""."""
+    warm = int(data.warm.sum())
+    if name == "semantic" and data.similar is None:
+        return "the graph has no semantic edges (build it with item texts)"
+    if name == "bridge" and not _has_overlap(data):
+        return "nobody is active in two domains"
+    if name == "ridge" and not 1 < warm <= RIDGE_ITEMS:
+        return f"it is for 2 to {RIDGE_ITEMS:,} items with interactions, and there are {warm:,}"
+    return ""
 
 
 def _has_overlap(data: TrainingData) -> bool:

@@ -87,9 +87,7 @@ class ValidationRows:
     def of_known_items(self) -> ValidationRows:
         """Return the rows of items with training interactions."""
         kept = self.kind < 2
-        return ValidationRows(
-            self.user[kept], self.item[kept], self.domain[kept], self.kind[kept]
-        )
+        return ValidationRows(self.user[kept], self.item[kept], self.domain[kept], self.kind[kept])
 
     def has_cold_items(self) -> bool:
         """Whether any row is of an item without training interaction."""
@@ -135,7 +133,8 @@ class RankingQuality:
     --------
     >>> quality = RankingQuality()
     >>> label = torch.tensor([[0, 1, 0]])  # The second item is a held-out one of kind 0.
-    >>> quality.add("book", best_labels(torch.tensor([[0.1, 0.9, 0.3]]), label), [torch.tensor([1])])
+    >>> found = best_labels(torch.tensor([[0.1, 0.9, 0.3]]), label)
+    >>> quality.add("book", found, [torch.tensor([1])])
     >>> quality.by_kind()
     {'warm': 1.0}
     """
