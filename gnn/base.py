@@ -418,7 +418,8 @@ class Model(ABC):
 
 def _constant(scores: np.ndarray) -> np.ndarray:
     """Return bool [n], whether a row holds one number only; most rows tell by their first few."""
-    rows = np.flatnonzero(np.ptp(scores[:, :FEW_SCORES], axis=1) == 0)
-    result = np.zeros(len(scores), dtype=bool)
-    result[rows] = np.ptp(scores[rows], axis=1) == 0
+    few = scores[:, :FEW_SCORES]
+    result: np.ndarray = few.min(axis=1) == few.max(axis=1)
+    rest = scores[result]
+    result[result] = rest.min(axis=1) == rest.max(axis=1)
     return result

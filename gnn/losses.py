@@ -61,7 +61,7 @@ def softmax_push(
     """
     masses = ((users / temperature) @ negatives.T).exp_()
     total = masses.sum(dim=1)
-    # Of users and negatives alike: the masses are multiplied, and not the matrix scaled first.
+    # What every mass of a row is multiplied by goes on the thin sides of the two products.
     scale = (weight / (temperature * total)).unsqueeze(1)
     return float(weight @ total.log()), (masses @ negatives).mul_(scale), masses.T @ (users * scale)
 

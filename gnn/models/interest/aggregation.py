@@ -37,7 +37,7 @@ def aggregate(
     adjacency
         A, [n, m].
     num_layers
-        Rounds of propagation.
+        Rounds of propagation, at least 1.
     own, known
         float32 [n, 1] and [m, 1] (or one number): how much u_0 counts, and the layers of an item.
 
@@ -89,8 +89,6 @@ class _Aggregate(torch.autograd.Function):
             users, items = adjacency @ items, adjacency.T @ users
             users += to_people if round_ else own * to_people
             items += layer if round_ else to_things
-        if not ctx.num_layers:
-            users, items = own * to_people, to_things
         return users, items, None, None, None, None
 
 

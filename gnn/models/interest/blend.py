@@ -111,7 +111,7 @@ class PathScores:
         """Return a path's [n, items], summing to 1 over unseen warm items.
 
         Cold items get what the same normalisation gives them, on top. The scores of the path are
-        consumed, except those of the network.
+        consumed, except those of the network and of popularity.
         """
         scores, total = self._masses(name, temperature)
         return scores.div_(total)

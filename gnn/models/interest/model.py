@@ -79,8 +79,8 @@ class InterestGNNConfig(Config):
     text_rate: float = pydantic.Field(0.2, gt=0)
     """Learning rate of the text projection, as a share of `learning_rate`."""
     temperature: float | None = pydantic.Field(None, ge=0.02)
-    """Of the training softmax over cosines; None takes 0.1, or 0.2 on dense logs and in catalogues
-    of up to 2,000 items a domain."""
+    """Of the training softmax over cosines, whose exponentials stay finite from 0.02 on; None takes
+    0.1, or 0.2 on dense logs and in catalogues of up to 2,000 items a domain."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
     512, or as many more as 45 million scores a step allow."""
