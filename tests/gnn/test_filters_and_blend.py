@@ -11,16 +11,18 @@ from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.models.interest import ridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.paths import (
     PATHS,
     NetworkPath,
-    RidgePath,
     SemanticPath,
     available_paths,
+    path_lacks,
     symmetric_neighbors,
 )
+from gnn.models.interest.ridge import RidgePath
 from gnn.propagation import normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
@@ -174,6 +176,20 @@ def test_ridge_path_equals_ease(graph):
     ease = make_model("ease", regularization=5.0).fit(graph)
     want = ease.score(graph.vocabularies["user"].ids[:4].tolist(), domain="film")
     np.testing.assert_allclose(ours, np.maximum(want, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_large_catalogues_have_a_sparse_ridge_if_they_are_dense(graph, monkeypatch):
+    monkeypatch.setattr(ridge, "DENSE_ITEMS", 10)
+    data = TrainingData.from_graph(graph)
+    path = RidgePath.fit(data, 0.05)
+    ease = make_model("ease-sparse").fit(graph)
+    want = ease.score(graph.vocabularies["user"].ids[:4].tolist(), domain="film")
+    for same in (path, RidgePath.from_state(path.state(), data)):
+        ours = same.score(people(data, 4), "film").numpy()
+        np.testing.assert_allclose(ours, np.maximum(want, 0), rtol=1e-5, atol=1e-6)
+    assert not path_lacks("ridge", data)
+    few = replace(data, matrix=data.matrix[:10])
+    assert "interactions it is for those with 15 each" in path_lacks("ridge", few)
 
 
 def test_joint_index_of_the_training_data(graph):

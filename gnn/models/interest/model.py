@@ -10,7 +10,6 @@ import pydantic
 import torch
 
 from gnn.base import Model
-from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
@@ -25,11 +24,12 @@ from gnn.models.interest.paths import (
     NetworkPath,
     Path,
     PopularityPath,
-    RidgePath,
     SemanticPath,
     available_paths,
     symmetric_neighbors,
 )
+from gnn.models.interest.ridge import RidgePath
+from gnn.models.interest.shape import suggested, suggested_negatives, suggested_steps
 from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
@@ -43,21 +43,10 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
-# Nodes times steps that about a minute is enough for, and the steps it is worth.
-NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_700_000, 18, 80
-# Interactions an item from which a log is dense. There popular items would drown the others in a
-# propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
-DENSE = 50.0
-SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "edge_dropout": 0.3, "item_exponent": 0.3}
-DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "item_exponent": 0.5}
-# Items a domain, in the mean, up to which the softmax is as flat as on dense logs.
-SMALL_CATALOGUE = 2000
-# Negatives a chunk, at least; and scores a step that more of them may take.
-NEGATIVES, STEP_SCORES = 512, 45_000_000
 # Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
-# Prefixes of the network's and the bridge's tensors in the saved state.
-NETWORK, BRIDGE = "network.", "bridge."
+# Prefixes of the tensors of the parts in the saved state.
+NETWORK, BRIDGE, RIDGE = "network.", "bridge.", "ridge."
 # Tried for `own_weight`, which is 1 in training.
 OWN_WEIGHTS = (0.5, 0.0)
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
@@ -108,14 +97,14 @@ class InterestGNNConfig(Config):
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (at most 6,000 items)."""
+    in two domains), semantic (items with text), ridge (small or dense catalogues)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
     """User, item and target exponents of the linear filter; None chooses them on validation rows,
     or takes (0.6, 0.3, 0.3)."""
     ridge_share: float = pydantic.Field(0.05, gt=0)
-    """λ of the ridge path, as a share of the number of people."""
+    """λ of the ridge path where it is dense, as a share of the number of people."""
     new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -132,7 +121,7 @@ class InterestGNN(Model):
     One joint graph of people and the items of every domain, with text features, topics and semantic
     edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand
     the linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge
-    between domains, semantic neighbours, and in small catalogues a ridge regression (`paths.py`).
+    between domains, semantic neighbours, and in small or dense catalogues a ridge regression.
     Each path gives a probability over a domain's items; a gate mixes them by what is known of a
     person, and is learned on validation rows (`learn_blend`).
 
@@ -167,7 +156,8 @@ class InterestGNN(Model):
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
         self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
-        self.bridge_, self.ridge_ = None, None
+        self.bridge_: FactorBridge | None = None
+        self.ridge_: RidgePath | None = None
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
             # On its own and on known items, so that it stops where the network is best, and
@@ -185,8 +175,7 @@ class InterestGNN(Model):
                 data, BRIDGE_CONFIG, np.random.default_rng(seed), progress=options.progress
             )
         if "ridge" in paths:
-            warm = data.matrix[:, np.flatnonzero(data.warm)]
-            self.ridge_ = ease_weights(warm, config.ridge_share * warm.shape[0])
+            self.ridge_ = RidgePath.fit(data, config.ridge_share)
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
         if rows and config.blend is None:
@@ -232,7 +221,7 @@ class InterestGNN(Model):
             edge_dropout=self._setting("edge_dropout"),
             domain_dropout=config.domain_dropout,
             temperature=self._setting("temperature"),
-            num_negatives=config.num_negatives or max(NEGATIVES, STEP_SCORES // data.n_users),
+            num_negatives=config.num_negatives or suggested_negatives(data),
             chunk_users=config.chunk_users,
             generator=generator,
         )
@@ -250,7 +239,7 @@ class InterestGNN(Model):
             parameters=encoder.parameters,
             optimizer=optimizer,
             generator=generator,
-            steps=config.steps or _steps(data),
+            steps=config.steps or suggested_steps(data),
             seed=seed,
             monitor=monitor,
             options=options,
@@ -316,18 +305,13 @@ class InterestGNN(Model):
             elif name == "semantic":
                 self._paths[name] = SemanticPath(data, self.similar_)
             elif name == "ridge" and self.ridge_ is not None:
-                self._paths[name] = RidgePath(data, self.ridge_)
+                self._paths[name] = self.ridge_
         self._prepare_network()
 
     def _setting(self, name: str) -> Any:
         """Return a setting, or what the density of the log suggests for it."""
         given = getattr(self.config, name)
-        if given is not None:
-            return given
-        warm = max(1, self.data.warm.sum())
-        dense = self.data.matrix.nnz >= DENSE * warm
-        small = name == "temperature" and warm <= SMALL_CATALOGUE * len(self.data.domains)
-        return (DENSE_SETTINGS if dense or small else SPARSE_SETTINGS)[name]
+        return suggested(name, self.data) if given is None else given
 
     @property
     def _exponents(self) -> tuple[float, float]:
@@ -364,14 +348,13 @@ class InterestGNN(Model):
 
     def _state(self) -> dict[str, torch.Tensor]:
         bridge = self.bridge_.state(self.data.domains) if self.bridge_ is not None else {}
+        ridge = self.ridge_.state() if self.ridge_ is not None else {}
         network = {} if self.vectors_ is None else vars(self.vectors_)
-        # Transposed, the columns that LAPACK left behind are rows without a copy.
-        ridge = {} if self.ridge_ is None else {"ridge": torch.from_numpy(self.ridge_.T)}
         return {
             **{f"{NETWORK}{name}": tensor for name, tensor in network.items()},
-            **ridge,
             **pack_csr("similar", self.similar_),
             **{f"{BRIDGE}{name}": tensor for name, tensor in bridge.items()},
+            **{f"{RIDGE}{name}": tensor for name, tensor in ridge.items()},
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -386,14 +369,11 @@ class InterestGNN(Model):
         self.similar_ = unpack_csr("similar", state)
         bridge = _with_prefix(state, BRIDGE)
         self.bridge_ = FactorBridge.from_state(bridge, self.data, BRIDGE_CONFIG) if bridge else None
-        self.ridge_ = state["ridge"].numpy().T if "ridge" in state else None
+        ridge = _with_prefix(state, RIDGE)
+        self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self._prepare()
-
-
-def _steps(data: TrainingData) -> int:
-    return max(MIN_STEPS, min(MAX_STEPS, NODE_STEPS // max(1, data.n_users + data.n_items)))
 
 
 def _with_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -10,11 +10,11 @@ import scipy.sparse as sp
 import torch
 from torch.nn.functional import normalize
 
-from gnn.baselines.linear import ease_scores
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.ridge import ridge_lacks
 from gnn.propagation import inverse_power
 from gnn.scoring import inner_products
 from gnn.sparse import keep_largest
@@ -27,7 +27,6 @@ __all__ = [
     "NetworkPath",
     "Path",
     "PopularityPath",
-    "RidgePath",
     "SemanticPath",
     "available_paths",
     "path_lacks",
@@ -35,8 +34,6 @@ __all__ = [
 ]
 
 PATHS = ("filter", "gnn", "popularity", "bridge", "semantic", "ridge")
-# The inverse behind the ridge path takes seconds up to so many items.
-RIDGE_ITEMS = 6_000
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
@@ -44,7 +41,7 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
 
     "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
     domain it would only repeat what the filter knows, at many times its cost. "ridge" is for
-    catalogues of at most 6,000 items in all.
+    small or dense catalogues (`ridge_lacks`).
 
     Raises
     ------
@@ -64,14 +61,11 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
 
 def path_lacks(name: str, data: TrainingData) -> str:
     """Return why the data does not allow a path, or ""."""
-    warm = int(data.warm.sum())
     if name == "semantic" and data.similar is None:
         return "the graph has no semantic edges (build it with item texts)"
     if name == "bridge" and not _has_overlap(data):
         return "nobody is active in two domains"
-    if name == "ridge" and not 1 < warm <= RIDGE_ITEMS:
-        return f"it is for 2 to {RIDGE_ITEMS:,} items with interactions, and there are {warm:,}"
-    return ""
+    return ridge_lacks(data) if name == "ridge" else ""
 
 
 def _has_overlap(data: TrainingData) -> bool:
@@ -234,25 +228,3 @@ class SemanticPath:
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where no neighbour is in the history."""
         return torch.from_numpy((users.history @ self._columns[domain]).toarray())
-
-
-class RidgePath:
-    """A ridge regression of each item on all others (EASE), for catalogues small enough.
-
-    Parameters
-    ----------
-    data
-        Training data.
-    weights
-        float32 [w, w] of `ease_weights` over the w items with interactions.
-    """
-
-    def __init__(self, data: TrainingData, weights: np.ndarray) -> None:
-        self._data = data
-        self._weights = weights
-        self._warm = np.flatnonzero(data.warm)
-
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items]; negative scores are 0."""
-        scores = ease_scores(users.history, self._weights, self._warm, self._data.span(domain))
-        return torch.from_numpy(scores).clamp_(min=0)

@@ -1,0 +1,39 @@
+"""What the size and the density of a log suggest for settings that a user leaves open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gnn.data import TrainingData
+
+__all__ = ["suggested", "suggested_negatives", "suggested_steps"]
+
+# Interactions an item from which a log is dense. There popular items would drown the others in a
+# propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
+DENSE = 50.0
+SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "edge_dropout": 0.3, "item_exponent": 0.3}
+DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "item_exponent": 0.5}
+# Items a domain, in the mean, up to which the softmax is as flat as on dense logs.
+SMALL_CATALOGUE = 2000
+# Nodes times steps that about a minute is enough for, and the steps it is worth.
+NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_700_000, 18, 80
+# Negatives a chunk, at least; and scores a step that more of them may take.
+NEGATIVES, STEP_SCORES = 512, 45_000_000
+
+
+def suggested(name: str, data: TrainingData) -> Any:
+    """Return what a setting of `SPARSE_SETTINGS` should be for a log."""
+    warm = max(1, data.warm.sum())
+    dense = data.matrix.nnz >= DENSE * warm
+    small = name == "temperature" and warm <= SMALL_CATALOGUE * len(data.domains)
+    return (DENSE_SETTINGS if dense or small else SPARSE_SETTINGS)[name]
+
+
+def suggested_steps(data: TrainingData) -> int:
+    """Return how many full-batch steps to train at the most."""
+    return max(MIN_STEPS, min(MAX_STEPS, NODE_STEPS // max(1, data.n_users + data.n_items)))
+
+
+def suggested_negatives(data: TrainingData) -> int:
+    """Return how many negatives the users of a chunk share."""
+    return max(NEGATIVES, STEP_SCORES // max(1, data.n_users))
