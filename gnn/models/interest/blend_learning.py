@@ -13,6 +13,7 @@ import torch
 
 from gnn.data import TrainingData
 from gnn.models.interest.blend import GATE_FEATURES, Blend, PathScores
+from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
 from gnn.models.interest.validation import (
     KINDS,
     RankingQuality,
@@ -29,14 +30,13 @@ __all__ = ["learn_blend"]
 MAX_USERS, MIN_DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 BLOCK_USERS = 128
-TEMPERATURES = (0.09, 0.12, 0.15, 0.2)
+TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3
-# Steps tried on the constant of each path after the likelihood fit; the first all but drops it.
-SHIFTS = (-8.0, -2.0, -1.0, -0.4, 0.4, 1.0)
-ROUNDS = 2
-# Share by which a step must raise the ranking: less is noise, which differs from seed to seed.
-LEAST_GAIN = 0.005
+# Steps of the gate for each temperature, and for the best one at last.
+STEPS, LAST_STEPS = 15, 30
+# Of the kinds of held-out rows the first so many are of known items.
+KNOWN_KINDS = 2
 # Paths that score items without interactions.
 REACH_NEW = {"filter", "gnn", "semantic"}
 
@@ -64,6 +64,14 @@ class _Block:
     label: torch.Tensor
     relevant: list[torch.Tensor]
 
+    def known_candidates(self) -> tuple[RankedBlock, torch.Tensor]:
+        """Return the block with known items only, and int64 [n, k], where they stand."""
+        valid = (self.cold == 0) & (self.paths[0][0] >= 0)
+        width = int(valid.sum(dim=1).max())
+        kept = valid.int().argsort(dim=1, descending=True, stable=True)[:, :width]
+        label = self.label.masked_fill(~valid, -1).gather(1, kept)
+        return RankedBlock(self.domain, self.features, label, self.relevant[:KNOWN_KINDS]), kept
+
 
 def learn_blend(
     paths: Paths,
@@ -77,10 +85,10 @@ def learn_blend(
 ) -> Blend:
     """Choose gate, temperature and the weight of new items on held-out rows.
 
-    For each temperature the gate maximises the likelihood of the held-out items under the mixture,
-    and its constants climb to the best NDCG@20, averaged over warm and cold users: that of the
-    network's path for each temperature, those of all paths for the best one. Then the weight of
-    new items is the largest that costs known items at most `new_item_cost` of their NDCG.
+    The gate starts where the likelihood of the held-out items under the mixture is largest, and
+    climbs to the best NDCG@20, averaged over warm and cold users (`SmoothRanking`), for each
+    temperature in turn. Then the weight of new items is the largest that costs known items at most
+    `new_item_cost` of their NDCG.
 
     Parameters
     ----------
@@ -109,24 +117,7 @@ def learn_blend(
     # Domain by domain: what a path makes at its first use there, it makes once.
     for _, same in groupby(parts, key=attrgetter("domain")):
         blocks.extend(map_pieces(partial(_block, names, paths), same))
-    best, chosen = -1.0, 0
-    blend = Blend.default(names)
-    network = [place for place, name in enumerate(names) if name == "gnn"]
-    for number, temperature in enumerate(TEMPERATURES):
-        candidate = Blend(
-            paths=tuple(names),
-            gate=_fit_gate(blocks, number, len(GATE_FEATURES) if gated else 1) or blend.gate,
-            temperature=temperature,
-            new_item_weight=0.0,
-        )
-        # A sharp softmax explains little and yet ranks well, once it is given less weight.
-        candidate, known = _climb(blocks, number, candidate, network, SHIFTS[1:])
-        if known > best:
-            best, blend, chosen = known, candidate, number
-        if not network:
-            break
-    for _ in range(ROUNDS):
-        blend, _ = _climb(blocks, chosen, blend, range(len(names)), SHIFTS)
+    blend, chosen = _learn_gate(blocks, names, len(GATE_FEATURES) if gated else 1)
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
         return blend.replace(new_item_weight=Blend.default(names).new_item_weight)
@@ -191,9 +182,44 @@ def _candidates(parts: Mapping[str, torch.Tensor], warm: torch.Tensor) -> torch.
     return torch.cat(lists, dim=1).sort(dim=1).values
 
 
-def _fit_gate(
-    blocks: list[_Block], number: int, n_features: int
-) -> tuple[tuple[float, ...], ...] | None:
+def _learn_gate(blocks: list[_Block], names: Sequence[str], n_features: int) -> tuple[Blend, int]:
+    """Return the blend that ranks known items best, and the number of its temperature.
+
+    Likelihood and ranking part where a path is very sure of very few items: it explains them well
+    and pushes them before better ones. So the likelihood only gives the start.
+    """
+    known = [block.known_candidates() for block in blocks]
+    ranking = SmoothRanking([block for block, _ in known])
+    best, chosen = -1.0, 0
+    blend = Blend.default(names).replace(new_item_weight=0.0)
+    start = None
+
+    def tried(number: int, gate: torch.Tensor, steps: int) -> tuple[torch.Tensor, Blend, float]:
+        parts = [
+            torch.stack([part.gather(1, kept) for part in block.paths[number]]).clamp_(min=0)
+            for block, (_, kept) in zip(blocks, known, strict=True)
+        ]
+        gate = ranking.climb(gate, parts, steps)
+        full = torch.zeros(len(GATE_FEATURES), len(names))
+        full[:n_features] = gate
+        candidate = blend.replace(
+            gate=tuple(tuple(row) for row in full.tolist()), temperature=TEMPERATURES[number]
+        )
+        return gate, candidate, _quality(blocks, number, candidate).known()
+
+    for number in range(len(TEMPERATURES) if "gnn" in names else 1):
+        # One temperature is a good start for the next.
+        start = _fit_gate(blocks, number, n_features) if start is None else start
+        if start is None:
+            return blend, chosen
+        start, candidate, quality = tried(number, start, STEPS)
+        if quality > best:
+            best, blend, chosen, reached = quality, candidate, number, start
+    _, candidate, quality = tried(chosen, reached, LAST_STEPS)
+    return (candidate if quality > best else blend), chosen
+
+
+def _fit_gate(blocks: list[_Block], number: int, n_features: int) -> torch.Tensor | None:
     """Maximise Σ w log Σ_p g_p P_p over the gate, with a small ridge; users count alike.
 
     Only the first `n_features` features have a say. None if there is nothing to fit.
@@ -216,34 +242,7 @@ def _fit_gate(
         return loss
 
     optimizer.step(closure)
-    full = torch.zeros(len(GATE_FEATURES), likelihoods.shape[1])
-    full[:n_features] = gate.detach().float()
-    return tuple(tuple(row) for row in full.tolist())
-
-
-def _climb(
-    blocks: list[_Block],
-    number: int,
-    blend: Blend,
-    places: Sequence[int],
-    shifts: Sequence[float],
-) -> tuple[Blend, float]:
-    """Move the constants of the gate, one path at a time, to where known items are ranked best.
-
-    Likelihood and ranking part where a path is very sure of very few items: it explains them well
-    and pushes them before better ones. One evaluation a path and shift.
-    """
-    best = _quality(blocks, number, blend).known()
-    for place in places:
-        start = blend
-        for shift in shifts:
-            gate = [list(row) for row in start.gate]
-            gate[0][place] += shift
-            moved = start.replace(gate=tuple(tuple(row) for row in gate))
-            known = _quality(blocks, number, moved).known()
-            if known > best * (1 + LEAST_GAIN):
-                best, blend = known, moved
-    return blend, best
+    return gate.detach().float()
 
 
 def _quality(blocks: list[_Block], number: int, blend: Blend) -> RankingQuality:
