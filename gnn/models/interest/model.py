@@ -69,7 +69,7 @@ class InterestGNNConfig(Config):
     """Learning rate of the text projection, as a share of `learning_rate`."""
     temperature: float | None = pydantic.Field(None, ge=0.02)
     """Of the training softmax over cosines, whose exponentials stay finite from 0.02 on; None takes
-    0.1, or 0.2 on dense logs and in catalogues of up to 2,000 items a domain."""
+    0.1, or 0.15 on dense logs, or 0.2 in catalogues of up to 2,000 items a domain."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
     512, or as many more as 45 million scores a step allow."""

@@ -12,9 +12,14 @@ __all__ = ["suggested", "suggested_negatives", "suggested_steps"]
 # propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
 DENSE = 50.0
 SPARSE_SETTINGS = {"temperature": 0.1, "id_dropout": 0.2, "edge_dropout": 0.3, "item_exponent": 0.3}
-DENSE_SETTINGS = {"temperature": 0.2, "id_dropout": 0.05, "edge_dropout": 0.0, "item_exponent": 0.5}
-# Items a domain, in the mean, up to which the softmax is as flat as on dense logs.
-SMALL_CATALOGUE = 2000
+DENSE_SETTINGS = {
+    "temperature": 0.15,
+    "id_dropout": 0.05,
+    "edge_dropout": 0.0,
+    "item_exponent": 0.5,
+}
+# Items a domain, in the mean, up to which a softmax over few candidates is to be flatter still.
+SMALL_CATALOGUE, SMALL_TEMPERATURE = 2000, 0.2
 # Nodes times steps that about a minute is enough for, and the steps it is worth.
 NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_700_000, 18, 80
 # Negatives a chunk, at least; and scores a step that more of them may take.
@@ -24,9 +29,9 @@ NEGATIVES, STEP_SCORES = 512, 45_000_000
 def suggested(name: str, data: TrainingData) -> Any:
     """Return what a setting of `SPARSE_SETTINGS` should be for a log."""
     warm = max(1, data.warm.sum())
-    dense = data.matrix.nnz >= DENSE * warm
-    small = name == "temperature" and warm <= SMALL_CATALOGUE * len(data.domains)
-    return (DENSE_SETTINGS if dense or small else SPARSE_SETTINGS)[name]
+    if name == "temperature" and warm <= SMALL_CATALOGUE * len(data.domains):
+        return SMALL_TEMPERATURE
+    return (DENSE_SETTINGS if data.matrix.nnz >= DENSE * warm else SPARSE_SETTINGS)[name]
 
 
 def suggested_steps(data: TrainingData) -> int:
