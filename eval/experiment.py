@@ -21,7 +21,7 @@ from eval.runs import Experiment, SystemRun
 from eval.single_domain import SeparateModels, migration_table, only_domain
 from gnn.base import Model
 from gnn.registry import make_model
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 
@@ -155,7 +155,20 @@ def run_system(
     Returns
     -------
     result, run, system
+
+    Raises
+    ------
+    UnknownIdError
+        If a model is to be judged in a domain that the graph in `judging` does not have: said
+        before an hour of training, not after it.
     """
+    graph = None if made_with is None else judging.get("graph")
+    strange = [d for d in test.domains if graph is not None and d not in graph.domains]
+    if strange:
+        raise UnknownIdError(
+            f"The graph does not have {', '.join(map(repr, strange))}, of which there are rows to "
+            "judge by. Name such items in a file of items, or leave these rows out."
+        )
     with PeakMemory() as peak:
         started = time.perf_counter()
         system = make()

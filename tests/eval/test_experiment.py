@@ -12,7 +12,7 @@ from eval.experiment import compare, train
 from eval.holdout import hold_out
 from eval.monitoring import ValidationMonitor
 from graphgen import build_graph, synthesize
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.log import InteractionLog
 
 
@@ -144,6 +144,14 @@ def test_compare(graph, made):
     assert cold["interest-gnn"] > cold["popularity"]
     assert (experiment.costs.peak_megabytes > 50).all()
     assert "fit s" in experiment.to_markdown()
+
+
+def test_a_domain_that_nobody_can_know_is_named_before_training(graph, made):
+    strange = InteractionLog(
+        pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "domain": ["opera"]})
+    )
+    with pytest.raises(UnknownIdError, match="does not have 'opera'"):
+        compare(graph, strange, ["interest-gnn"])
 
 
 def test_seeds_are_pooled_and_their_spread_is_shown(graph, made, tmp_path):

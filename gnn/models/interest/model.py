@@ -97,14 +97,14 @@ class InterestGNNConfig(Config):
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (small or dense catalogues)."""
+    in two domains), semantic (items with text), ridge (at most 6,000 items)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
     """User, item and target exponents of the linear filter; None chooses them on validation rows,
     or takes (0.6, 0.3, 0.3)."""
     ridge_share: float = pydantic.Field(0.05, gt=0)
-    """λ of the ridge path where it is dense, as a share of the number of people."""
+    """λ of the ridge path, as a share of the number of people."""
     new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -121,7 +121,7 @@ class InterestGNN(Model):
     One joint graph of people and the items of every domain, with text features, topics and semantic
     edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand
     the linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge
-    between domains, semantic neighbours, and in small or dense catalogues a ridge regression.
+    between domains, semantic neighbours, and in small catalogues a ridge regression.
     Each path gives a probability over a domain's items; a gate mixes them by what is known of a
     person, and is learned on validation rows (`learn_blend`).
 

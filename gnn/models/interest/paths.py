@@ -41,7 +41,7 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
 
     "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
     domain it would only repeat what the filter knows, at many times its cost. "ridge" is for
-    small or dense catalogues (`ridge_lacks`).
+    catalogues of at most 6,000 items in all.
 
     Raises
     ------
