@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch, history_matrix
+from gnn.data import TrainingData, UserBatch, history_matrices
 from gnn.fitting import FitOptions, Monitor
 from gnn.requirements import check_requirements
 from graphgen.config import Config as Settings
@@ -347,15 +347,15 @@ class Model(ABC):
         data = self.data
         ids = np.asarray(user_ids, dtype=object)
         index = data.users.encode(ids, missing="mark")
-        rows = data.matrix[np.maximum(index, 0)]
-        if (index < 0).any():
-            rows = sp.diags((index >= 0).astype(np.float32)) @ rows
+        known = index >= 0
+        everybody = data.batch(np.maximum(index, 0))
+        rows, times = (_only(known, part) for part in (everybody.history, everybody.times))
         if history is not None and len(history):
-            rows = rows.maximum(history_matrix(data, ids, history))
-        rows = sp.csr_matrix(rows, dtype=np.float32)
-        rows.eliminate_zeros()
+            later, when = history_matrices(data, ids, history)
+            rows = rows.maximum(later)
+            times = None if times is None else times.maximum(when)
         keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
-        return UserBatch(index, rows, keys)
+        return UserBatch(index, rows, keys, times)
 
     def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
@@ -414,6 +414,15 @@ class Model(ABC):
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
         return f"{type(self).__name__}({state})"
+
+
+def _only(known: np.ndarray, matrix: sp.csr_matrix | None) -> sp.csr_matrix | None:
+    """Return the matrix with the rows of people who are not known emptied."""
+    if matrix is None or known.all():
+        return matrix
+    kept = np.repeat(known, np.diff(matrix.indptr))
+    indptr = np.concatenate([[0], np.cumsum(np.diff(matrix.indptr) * known)])
+    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 
 def _constant(scores: np.ndarray) -> np.ndarray:

@@ -11,10 +11,20 @@ import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
-from graphgen.schema import ABOUT, DOMAIN, INTERACTS, INTEREST, ITEM_ID, SIMILAR, USER, USER_ID
+from graphgen.schema import (
+    ABOUT,
+    DOMAIN,
+    INTERACTS,
+    INTEREST,
+    ITEM_ID,
+    SIMILAR,
+    TIMESTAMP,
+    USER,
+    USER_ID,
+)
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["TrainingData", "UserBatch", "history_matrix"]
+__all__ = ["TrainingData", "UserBatch", "history_matrices"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class TrainingData:
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
     topics: sp.csr_matrix | None = None
+    times: sp.csr_matrix | None = None
+    origin: int = 0
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -53,12 +65,18 @@ class TrainingData:
         starts = dict(zip(items, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
         n_items = sum(sizes)
 
-        rows, columns = [], []
-        for domain in graph.domains:
-            index = graph.data[USER, INTERACTS, domain].edge_index.numpy()
-            rows.append(index[0])
-            columns.append(index[1] + starts[domain])
+        stores = [graph.data[USER, INTERACTS, domain] for domain in graph.domains]
+        rows = [store.edge_index[0].numpy() for store in stores]
+        columns = [
+            store.edge_index[1].numpy() + start
+            for store, start in zip(stores, starts.values(), strict=True)
+        ]
         matrix = _csr(rows, columns, None, (graph.n_users, n_items))
+        times, origin = None, 0
+        if all("time" in store for store in stores) and matrix.nnz:
+            time = [store.time.numpy() for store in stores]
+            origin = min(int(part.min()) for part in time if len(part))
+            times = _csr(rows, columns, [1 + part - origin for part in time], matrix.shape)
 
         features = None
         if graph.feature_dim:
@@ -70,7 +88,8 @@ class TrainingData:
 
         similar = _weights(graph, SIMILAR, starts, (n_items, n_items))
         topics = _weights(graph, ABOUT, {**starts, INTEREST: 0}, (n_items, graph.n_topics))
-        return cls(graph.vocabularies[USER], items, matrix, features, similar, topics)
+        users = graph.vocabularies[USER]
+        return cls(users, items, matrix, features, similar, topics, times, origin)
 
     @property
     def domains(self) -> list[str]:
@@ -112,6 +131,11 @@ class TrainingData:
         """Bool [n_items], whether the item has any interaction."""
         return self.popularity > 0
 
+    def batch(self, rows: np.ndarray) -> UserBatch:
+        """Return people by their rows of the matrix, int64 [n]."""
+        times = None if self.times is None else self.times[rows]
+        return UserBatch(rows, self.matrix[rows], rows, times)
+
 
 @dataclass(frozen=True)
 class UserBatch:
@@ -125,11 +149,14 @@ class UserBatch:
         float32 CSR [n, n_items], what each has interacted with, before and after training.
     keys
         int64 [n], hash of the external id: breaks ties the same way in every chunk.
+    times
+        int64 CSR of the pattern of `history`, as `TrainingData.times`; None without times.
     """
 
     index: np.ndarray
     history: sp.csr_matrix
     keys: np.ndarray
+    times: sp.csr_matrix | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -137,26 +164,52 @@ class UserBatch:
     def rows(self, low: int, high: int) -> UserBatch:
         """Return the people from `low` up to `high`."""
         part = slice(low, high)
-        return UserBatch(self.index[part], self.history[part], self.keys[part])
+        times = None if self.times is None else self.times[part]
+        return UserBatch(self.index[part], self.history[part], self.keys[part], times)
 
 
-def history_matrix(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> sp.csr_matrix:
-    """Return CSR [len(ids), n_items] of the rows of `history`, those of unknown items left out."""
+def history_matrices(
+    data: TrainingData, ids: np.ndarray, history: InteractionLog
+) -> tuple[sp.csr_matrix, sp.csr_matrix | None]:
+    """Return CSR [len(ids), n_items] of the rows of `history`: which, and when.
+
+    Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
+    history without times counts as later than all that was trained on, and one from before it as
+    the first interaction of the log.
+    """
     frame = history.frame
     place = pd.Index(ids).get_indexer(frame[USER_ID])
-    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    rows, columns, times = ([np.empty(0, np.int64)] for _ in range(3))
     for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
         if domain not in data.items:
             continue
         item = data.items[domain].encode(part[ITEM_ID], missing="mark")
-        rows.append(part["place"].to_numpy()[item >= 0])
-        columns.append(item[item >= 0] + data.span(domain).start)
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    matrix = sp.csr_matrix(
-        (np.ones(len(row), np.float32), (row, column)), shape=(len(ids), data.n_items)
-    )
+        known = item >= 0
+        rows.append(part["place"].to_numpy()[known])
+        columns.append(item[known] + data.span(domain).start)
+        if data.times is not None:
+            times.append(_log_times(part[known], data))
+    shape = (len(ids), data.n_items)
+    matrix = _csr(rows, columns, None, shape)
     matrix.data[:] = 1.0
-    return matrix
+    if data.times is None:
+        return matrix, None
+    # Of rows that say the same the last one stands: a sum would say a time that never was.
+    row, column, time = (np.concatenate(part) for part in (rows, columns, times))
+    order = np.lexsort((time, column, row))
+    row, column, time = row[order], column[order], time[order]
+    last = np.ones(len(row), dtype=bool)
+    last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+    return matrix, _csr([row[last]], [column[last]], [time[last]], shape)
+
+
+def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
+    """Return int64 [len(rows)] on the clock of `TrainingData.times`."""
+    if TIMESTAMP not in rows:
+        return np.full(len(rows), 1 + int(data.times.data.max()), dtype=np.int64)
+    milliseconds = rows[TIMESTAMP].dt.tz_convert("UTC").dt.tz_localize(None)
+    time = milliseconds.to_numpy("datetime64[ms]").astype(np.int64)
+    return np.maximum(1, 1 + time - data.origin)
 
 
 def _weights(
@@ -186,6 +239,6 @@ def _csr(
 ) -> sp.csr_matrix:
     row, column = np.concatenate(rows), np.concatenate(columns)
     value = np.ones(len(row), np.float32) if values is None else np.concatenate(values)
-    matrix = sp.csr_matrix((value, (row, column)), shape=shape, dtype=np.float32)
+    matrix = sp.csr_matrix((value, (row, column)), shape=shape)
     matrix.sort_indices()
     return matrix

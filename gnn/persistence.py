@@ -21,6 +21,7 @@ __all__ = ["load_model", "save_model"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "model.json"
+TIMES = "times.npy"
 
 
 def save_model(model: Model, path: str | Path) -> None:
@@ -40,6 +41,8 @@ def save_model(model: Model, path: str | Path) -> None:
             vocabulary.save(folder / f"items{number}.arrow")
         np.save(folder / "indptr.npy", data.matrix.indptr)
         np.save(folder / "indices.npy", data.matrix.indices)
+        if data.times is not None:
+            np.save(folder / TIMES, data.times.data)
         save_file(
             {name: tensor.contiguous() for name, tensor in model._state().items()},
             folder / "state.safetensors",
@@ -49,6 +52,7 @@ def save_model(model: Model, path: str | Path) -> None:
             "config": model.config.to_dict(),
             "chosen": model.chosen_,
             "domains": data.domains,
+            "origin": data.origin,
             "training": model.history_,
             "provenance": {**provenance(), **model.provenance_},
         }
@@ -97,10 +101,16 @@ def load_model(path: str | Path) -> Model:
             (np.ones(len(indices), np.float32), indices, indptr),
             shape=(len(users), sum(map(len, items.values()))),
         )
+        times = None
+        if (folder / TIMES).exists():
+            time = np.load(folder / TIMES, allow_pickle=False)
+            times = sp.csr_matrix((time, indices, indptr), shape=matrix.shape)
         state = load_file(folder / "state.safetensors")
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
-    model._data = TrainingData(users, items, matrix)
+    # Folders of models from before times were kept say no origin.
+    origin = manifest.get("origin", 0)
+    model._data = TrainingData(users, items, matrix, times=times, origin=origin)
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
     model._load_state(state)

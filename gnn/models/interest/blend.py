@@ -23,7 +23,12 @@ DEFAULT_LOGITS = {
     "bridge": -0.5,
     "semantic": -1.5,
     "ridge": 0.5,
+    "sequence": -0.5,
+    "trend": -1.5,
 }
+# Paths whose rows may be one row seen many times: they are copied before anything is done to them.
+SHARED = {"popularity", "trend"}
+
 
 
 # Below every cosine.
@@ -111,7 +116,7 @@ class PathScores:
         """Return a path's [n, items], summing to 1 over unseen warm items.
 
         Cold items get what the same normalisation gives them, on top. The scores of the path are
-        consumed, except those of the network and of popularity.
+        consumed, except those of the network and of `SHARED`.
         """
         scores, total = self._masses(name, temperature)
         return scores.div_(total)
@@ -121,8 +126,8 @@ class PathScores:
         scores = self.scores[name]
         if name == "gnn":
             scores = (scores - 1).div_(temperature).exp_()
-        elif name == "popularity":
-            scores = scores.clone()  # All rows are one, and not this block's.
+        elif name in SHARED:
+            scores = scores.clone()
         scores[self.seen_row, self.seen_column] = 0
         total = scores @ self.warm
         return scores, total.clamp(min=1e-12).unsqueeze(1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pydantic
@@ -17,6 +18,7 @@ from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_exponents
+from gnn.models.interest.path_choice import best_variant
 from gnn.models.interest.paths import (
     PATHS,
     BridgePath,
@@ -30,6 +32,7 @@ from gnn.models.interest.paths import (
 )
 from gnn.models.interest.ridge import RidgePath
 from gnn.models.interest.shape import suggested, suggested_negatives, suggested_steps
+from gnn.models.interest.temporal import Moment, SequencePath, TrendPath
 from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
@@ -45,6 +48,11 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
+# Half-life of a history in visits, and of what is in vogue in days, with the moment it is counted
+# from: what is tried on validation rows, and what is taken without any.
+SEQUENCE_HALF_LIVES, SEQUENCE_DEFAULT = (0.5, 1.0, 2.0, 4.0, 16.0), 1.0
+TREND_HALF_LIVES = (4.0, 15.0, 60.0, 240.0)
+TREND_DEFAULT: tuple[float, Moment] = (60.0, "end of log")
 # Prefixes of the tensors of the parts in the saved state.
 NETWORK, BRIDGE, RIDGE = "network.", "bridge.", "ridge."
 # Tried for `own_weight`, which is 1 in training.
@@ -97,7 +105,8 @@ class InterestGNNConfig(Config):
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (at most 6,000 items)."""
+    in two domains), semantic (items with text), ridge (at most 6,000 items), sequence and trend
+    (logs with times)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
@@ -105,6 +114,13 @@ class InterestGNNConfig(Config):
     or takes (0.6, 0.3, 0.3)."""
     ridge_share: float = pydantic.Field(0.05, gt=0)
     """λ of the ridge path, as a share of the number of people."""
+    sequence_half_life: float | None = pydantic.Field(None, gt=0)
+    """Visits after which an interaction counts half in the sequence path; None chooses it on
+    validation rows, or takes 1."""
+    trend: tuple[pydantic.PositiveFloat, Moment] | None = None
+    """Days after which an interaction counts half in the trend path, and from which moment: each
+    person's "last visit" or the "end of log". None chooses both on validation rows, or takes 60
+    days from the end of the log."""
     new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -158,6 +174,8 @@ class InterestGNN(Model):
         self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
         self.bridge_: FactorBridge | None = None
         self.ridge_: RidgePath | None = None
+        self.sequence_half_life_ = config.sequence_half_life or SEQUENCE_DEFAULT
+        self.trend_: tuple[float, Moment] = config.trend or TREND_DEFAULT
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
             # On its own and on known items, so that it stops where the network is best, and
@@ -176,6 +194,8 @@ class InterestGNN(Model):
             )
         if "ridge" in paths:
             self.ridge_ = RidgePath.fit(data, config.ridge_share)
+        if rows:
+            self._choose_times(paths, data, rows, np.random.default_rng(seed))
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
         if rows and config.blend is None:
@@ -256,12 +276,32 @@ class InterestGNN(Model):
             else:
                 self.own_weight_ = last
 
+    def _choose_times(
+        self,
+        paths: Sequence[str],
+        data: TrainingData,
+        rows: ValidationRows,
+        generator: np.random.Generator,
+    ) -> None:
+        if "sequence" in paths and self.config.sequence_half_life is None:
+            links = SequencePath.linked(data)
+            variants = [SequencePath(data, h, links) for h in SEQUENCE_HALF_LIVES]
+            best = best_variant(variants, data, rows, generator)
+            self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
+        if "trend" in paths and self.config.trend is None:
+            moments = get_args(Moment)
+            choices = list(itertools.product(TREND_HALF_LIVES, moments))
+            trends = [TrendPath(data, *choice) for choice in choices]
+            self.trend_ = choices[best_variant(trends, data, rows, generator)]
+
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""
         return {
             **self.best_unit("step", "steps"),
             "own_weight": self.own_weight_,
             "filter_exponents": list(self.exponents_),
+            "sequence_half_life": self.sequence_half_life_,
+            "trend": list(self.trend_),
             "blend": self.blend_.to_dict(),
         }
 
@@ -306,6 +346,10 @@ class InterestGNN(Model):
                 self._paths[name] = SemanticPath(data, self.similar_)
             elif name == "ridge" and self.ridge_ is not None:
                 self._paths[name] = self.ridge_
+            elif name == "sequence":
+                self._paths[name] = SequencePath(data, self.sequence_half_life_)
+            elif name == "trend":
+                self._paths[name] = TrendPath(data, *self.trend_)
         self._prepare_network()
 
     def _setting(self, name: str) -> Any:
@@ -326,7 +370,7 @@ class InterestGNN(Model):
         )
 
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
-        return self._path_scores(UserBatch(rows, self.data.matrix[rows], rows), domain)
+        return self._path_scores(self.data.batch(rows), domain)
 
     def _path_scores(self, users: UserBatch, domain: str) -> tuple[PathScores, torch.Tensor]:
         history = users.history
@@ -373,6 +417,8 @@ class InterestGNN(Model):
         self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
+        self.sequence_half_life_ = self.chosen_.get("sequence_half_life", SEQUENCE_DEFAULT)
+        self.trend_ = tuple(self.chosen_.get("trend", TREND_DEFAULT))
         self._prepare()
 
 
