@@ -353,7 +353,8 @@ class Model(ABC):
         if history is not None and len(history):
             later, when = history_matrices(data, ids, history)
             rows = rows.maximum(later)
-            times = None if times is None else times.maximum(when)
+            if times is not None and when is not None:
+                times = times.maximum(when)
         keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
         return UserBatch(index, rows, keys, times)
 

@@ -205,6 +205,7 @@ def history_matrices(
 
 def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
     """Return int64 [len(rows)] on the clock of `TrainingData.times`."""
+    assert data.times is not None
     if TIMESTAMP not in rows:
         return np.full(len(rows), 1 + int(data.times.data.max()), dtype=np.int64)
     milliseconds = rows[TIMESTAMP].dt.tz_convert("UTC").dt.tz_localize(None)

@@ -24,11 +24,7 @@ DEFAULT_LOGITS = {
     "semantic": -1.5,
     "ridge": 0.5,
     "sequence": -0.5,
-    "trend": -1.5,
 }
-# Paths whose rows may be one row seen many times: they are copied before anything is done to them.
-SHARED = {"popularity", "trend"}
-
 
 
 # Below every cosine.
@@ -105,18 +101,21 @@ class PathScores:
         int64 [s], cells that the user has seen, by rows: they take no part in the normalisation.
     warm
         float32 [items], 1 for items with interactions, else 0.
+    trend
+        float32 [n, items] > 0 that scales every path before it is normalised; None for none.
     """
 
     scores: dict[str, torch.Tensor]
     seen_row: torch.Tensor
     seen_column: torch.Tensor
     warm: torch.Tensor
+    trend: torch.Tensor | None = None
 
     def probabilities(self, name: str, temperature: float) -> torch.Tensor:
         """Return a path's [n, items], summing to 1 over unseen warm items.
 
         Cold items get what the same normalisation gives them, on top. The scores of the path are
-        consumed, except those of the network and of `SHARED`.
+        consumed, except those of the network and of popularity.
         """
         scores, total = self._masses(name, temperature)
         return scores.div_(total)
@@ -126,8 +125,10 @@ class PathScores:
         scores = self.scores[name]
         if name == "gnn":
             scores = (scores - 1).div_(temperature).exp_()
-        elif name in SHARED:
-            scores = scores.clone()
+        elif name == "popularity":
+            scores = scores.clone()  # All rows are one, and not this block's.
+        if self.trend is not None:
+            scores.mul_(self.trend)
         scores[self.seen_row, self.seen_column] = 0
         total = scores @ self.warm
         return scores, total.clamp(min=1e-12).unsqueeze(1)
@@ -164,6 +165,7 @@ class PathScores:
             seen_row=self.seen_row[first:last] - low,
             seen_column=self.seen_column[first:last],
             warm=self.warm,
+            trend=None if self.trend is None else self.trend[low:high],
         )
 
 

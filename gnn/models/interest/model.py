@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -31,8 +30,10 @@ from gnn.models.interest.paths import (
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
+from gnn.models.interest.sequence import SequencePath
 from gnn.models.interest.shape import suggested, suggested_negatives, suggested_steps
-from gnn.models.interest.temporal import Moment, SequencePath, TrendPath
+from gnn.models.interest.trend import Trend, TrendConfig
+from gnn.models.interest.trend_choice import choose_trend
 from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
@@ -48,11 +49,8 @@ __all__ = ["InterestGNN", "InterestGNNConfig"]
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
 BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
-# Half-life of a history in visits, and of what is in vogue in days, with the moment it is counted
-# from: what is tried on validation rows, and what is taken without any.
+# Half-life of a history in visits: what is tried on validation rows, and what is taken without any.
 SEQUENCE_HALF_LIVES, SEQUENCE_DEFAULT = (0.5, 1.0, 2.0, 4.0, 16.0), 1.0
-TREND_HALF_LIVES = (4.0, 15.0, 60.0, 240.0)
-TREND_DEFAULT: tuple[float, Moment] = (60.0, "end of log")
 # Prefixes of the tensors of the parts in the saved state.
 NETWORK, BRIDGE, RIDGE = "network.", "bridge.", "ridge."
 # Tried for `own_weight`, which is 1 in training.
@@ -105,8 +103,8 @@ class InterestGNNConfig(Config):
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (at most 6,000 items), sequence and trend
-    (logs with times)."""
+    in two domains), semantic (items with text), ridge (at most 6,000 items), sequence (logs with
+    times)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
@@ -117,10 +115,9 @@ class InterestGNNConfig(Config):
     sequence_half_life: float | None = pydantic.Field(None, gt=0)
     """Visits after which an interaction counts half in the sequence path; None chooses it on
     validation rows, or takes 1."""
-    trend: tuple[pydantic.PositiveFloat, Moment] | None = None
-    """Days after which an interaction counts half in the trend path, and from which moment: each
-    person's "last visit" or the "end of log". None chooses both on validation rows, or takes 60
-    days from the end of the log."""
+    trend: TrendConfig | Literal[False] | None = None
+    """What is in vogue, which scales all paths; False leaves it out, None chooses it on validation
+    rows where the log has times."""
     new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
     """Share of the ranking quality on known items that new items may cost."""
     blend: Blend | None = None
@@ -175,7 +172,7 @@ class InterestGNN(Model):
         self.bridge_: FactorBridge | None = None
         self.ridge_: RidgePath | None = None
         self.sequence_half_life_ = config.sequence_half_life or SEQUENCE_DEFAULT
-        self.trend_: tuple[float, Moment] = config.trend or TREND_DEFAULT
+        self.trend_: Trend | None = None
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
             # On its own and on known items, so that it stops where the network is best, and
@@ -194,10 +191,16 @@ class InterestGNN(Model):
             )
         if "ridge" in paths:
             self.ridge_ = RidgePath.fit(data, config.ridge_share)
-        if rows:
-            self._choose_times(paths, data, rows, np.random.default_rng(seed))
+        if rows and "sequence" in paths and config.sequence_half_life is None:
+            self._choose_half_life(rows, np.random.default_rng(seed))
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
+        if data.times is not None and config.trend is not False:
+            chosen = config.trend
+            if rows and chosen is None:
+                generator = np.random.default_rng(seed)
+                chosen = choose_trend(self._mixed_rows, data, rows, generator)
+            self.trend_ = Trend(data, chosen) if chosen else None
         if rows and config.blend is None:
             self.blend_ = learn_blend(
                 self._paths_of_rows,
@@ -276,23 +279,11 @@ class InterestGNN(Model):
             else:
                 self.own_weight_ = last
 
-    def _choose_times(
-        self,
-        paths: Sequence[str],
-        data: TrainingData,
-        rows: ValidationRows,
-        generator: np.random.Generator,
-    ) -> None:
-        if "sequence" in paths and self.config.sequence_half_life is None:
-            links = SequencePath.linked(data)
-            variants = [SequencePath(data, h, links) for h in SEQUENCE_HALF_LIVES]
-            best = best_variant(variants, data, rows, generator)
-            self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
-        if "trend" in paths and self.config.trend is None:
-            moments = get_args(Moment)
-            choices = list(itertools.product(TREND_HALF_LIVES, moments))
-            trends = [TrendPath(data, *choice) for choice in choices]
-            self.trend_ = choices[best_variant(trends, data, rows, generator)]
+    def _choose_half_life(self, rows: ValidationRows, generator: np.random.Generator) -> None:
+        links = SequencePath.linked(self.data)
+        variants = [SequencePath(self.data, h, links) for h in SEQUENCE_HALF_LIVES]
+        best = best_variant(variants, self.data, rows, generator)
+        self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
 
     def _chosen(self) -> dict[str, Any]:
         """Return the number of steps and the blend that validation chose."""
@@ -301,7 +292,7 @@ class InterestGNN(Model):
             "own_weight": self.own_weight_,
             "filter_exponents": list(self.exponents_),
             "sequence_half_life": self.sequence_half_life_,
-            "trend": list(self.trend_),
+            "trend": self.trend_.config.to_dict() if self.trend_ else False,
             "blend": self.blend_.to_dict(),
         }
 
@@ -348,8 +339,6 @@ class InterestGNN(Model):
                 self._paths[name] = self.ridge_
             elif name == "sequence":
                 self._paths[name] = SequencePath(data, self.sequence_half_life_)
-            elif name == "trend":
-                self._paths[name] = TrendPath(data, *self.trend_)
         self._prepare_network()
 
     def _setting(self, name: str) -> Any:
@@ -372,6 +361,10 @@ class InterestGNN(Model):
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
         return self._path_scores(self.data.batch(rows), domain)
 
+    def _mixed_rows(self, rows: np.ndarray, domain: str) -> torch.Tensor:
+        paths, features = self._paths_of_rows(rows, domain)
+        return paths.mix(self.blend_, features)
+
     def _path_scores(self, users: UserBatch, domain: str) -> tuple[PathScores, torch.Tensor]:
         history = users.history
         own_history = history[:, self.data.span(domain)]
@@ -382,6 +375,7 @@ class InterestGNN(Model):
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),
             warm=torch.from_numpy(self.data.warm[self.data.span(domain)].astype(np.float32)),
+            trend=None if self.trend_ is None else self.trend_.factor(users, domain),
         )
         return scores, gate_features(own, np.diff(history.indptr) - own)
 
@@ -418,7 +412,8 @@ class InterestGNN(Model):
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self.sequence_half_life_ = self.chosen_.get("sequence_half_life", SEQUENCE_DEFAULT)
-        self.trend_ = tuple(self.chosen_.get("trend", TREND_DEFAULT))
+        trend = self.chosen_.get("trend", False)
+        self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None
         self._prepare()
 
 

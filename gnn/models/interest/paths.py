@@ -33,9 +33,7 @@ __all__ = [
     "symmetric_neighbors",
 ]
 
-PATHS = ("filter", "gnn", "popularity", "bridge", "semantic", "ridge", "sequence", "trend")
-# Paths that need times.
-TEMPORAL = {"sequence", "trend"}
+PATHS = ("filter", "gnn", "popularity", "bridge", "semantic", "ridge", "sequence")
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
@@ -43,7 +41,7 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
 
     "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
     domain it would only repeat what the filter knows, at many times its cost. "ridge" is for
-    catalogues of at most 6,000 items in all; "sequence" and "trend" need times.
+    catalogues of at most 6,000 items in all; "sequence" needs times.
 
     Raises
     ------
@@ -67,7 +65,7 @@ def path_lacks(name: str, data: TrainingData) -> str:
         return "the graph has no semantic edges (build it with item texts)"
     if name == "bridge" and not _has_overlap(data):
         return "nobody is active in two domains"
-    if name in TEMPORAL and data.times is None:
+    if name == "sequence" and data.times is None:
         return "the log has no timestamps"
     return ridge_lacks(data) if name == "ridge" else ""
 
