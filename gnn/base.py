@@ -93,6 +93,11 @@ class Model(ABC):
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take back what `_state` gave."""
 
+    def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
+        """Return [len(users) or 1, items of domain], the answer where nothing else is known."""
+        popularity: np.ndarray = self.data.popularity[self.data.span(domain)]
+        return popularity[None]
+
     def _chosen(self) -> dict[str, Any]:
         """Return settings that were chosen on validation rows, to fit again on all rows."""
         return {}
@@ -349,7 +354,8 @@ class Model(ABC):
         index = data.users.encode(ids, missing="mark")
         known = index >= 0
         everybody = data.batch(np.maximum(index, 0))
-        rows, times = (_only(known, part) for part in (everybody.history, everybody.times))
+        rows = _only(known, everybody.history)
+        times = None if everybody.times is None else _only(known, everybody.times)
         if history is not None and len(history):
             later, when = history_matrices(data, ids, history)
             rows = rows.maximum(later)
@@ -373,7 +379,7 @@ class Model(ABC):
         # A row without any difference holds no opinion: popularity answers for it.
         silent = ~self._knows(users) | _constant(scores)
         if silent.any():
-            scores[silent] = self.data.popularity[self.data.span(domain)]
+            scores[silent] = self._popular(users.rows_of(silent), domain)
         return scores
 
     def _recommend_batch(
@@ -417,9 +423,9 @@ class Model(ABC):
         return f"{type(self).__name__}({state})"
 
 
-def _only(known: np.ndarray, matrix: sp.csr_matrix | None) -> sp.csr_matrix | None:
+def _only(known: np.ndarray, matrix: sp.csr_matrix) -> sp.csr_matrix:
     """Return the matrix with the rows of people who are not known emptied."""
-    if matrix is None or known.all():
+    if known.all():
         return matrix
     kept = np.repeat(known, np.diff(matrix.indptr))
     indptr = np.concatenate([[0], np.cumsum(np.diff(matrix.indptr) * known)])

@@ -163,7 +163,10 @@ class UserBatch:
 
     def rows(self, low: int, high: int) -> UserBatch:
         """Return the people from `low` up to `high`."""
-        part = slice(low, high)
+        return self.rows_of(slice(low, high))
+
+    def rows_of(self, part: slice | np.ndarray) -> UserBatch:
+        """Return some of the people, by a slice or a mask."""
         times = None if self.times is None else self.times[part]
         return UserBatch(self.index[part], self.history[part], self.keys[part], times)
 

@@ -379,6 +379,13 @@ class InterestGNN(Model):
         )
         return scores, gate_features(own, np.diff(history.indptr) - own)
 
+    def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
+        popularity = super()._popular(users, domain)
+        if self.trend_ is None:
+            return popularity
+        scaled: np.ndarray = popularity * self.trend_.factor(users, domain).numpy()
+        return scaled
+
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         paths, features = self._path_scores(users, domain)
         mixed: np.ndarray = paths.mix(self.blend_, features).numpy()

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pydantic
+import scipy.sparse as sp
 import torch
-from scipy.signal import lfilter
 
 from gnn.data import TrainingData, UserBatch
 from gnn.models.interest.recency import last_times
@@ -20,8 +20,8 @@ DAY = 86_400_000
 SLOWER, SLOW_SHARE = 8.0, 0.1
 # What items that nobody chose around the moment have, in interactions.
 FLOOR = 0.01
-# Numbers in the table of a domain, 4 bytes each.
-MAX_TABLE = 1 << 25
+# Numbers in the tables of all domains, 4 bytes each.
+MAX_TABLE = 1 << 26
 
 
 class TrendConfig(Config):
@@ -61,8 +61,7 @@ class Trend:
         self.config = config
         self._end = int(data.times.data.max())
         # Half a half-life is fine enough; wider where the table would be too large.
-        largest = max(len(items) for items in data.items.values())
-        buckets = max(2, MAX_TABLE // max(1, largest))
+        buckets = max(2, MAX_TABLE // max(1, data.n_items))
         self._width = max(config.half_life * DAY / 2, self._end / (buckets - 1))
         self._tables: dict[str, torch.Tensor] = {}
 
@@ -79,19 +78,14 @@ class Trend:
         return table[torch.from_numpy(self._bucket(np.minimum(last, self._end)))]
 
     def _bucket(self, time: Any) -> Any:
-        return (time / self._width).astype(np.int64)
+        return np.asarray(time / self._width).astype(np.int64)
 
     def _table(self, domain: str) -> np.ndarray:
         """Return float32 [buckets, items], the last one alone if no other counts."""
-        assert self._data.times is not None
         span = self._data.span(domain)
-        times = self._data.times[:, span]
-        buckets = int(self._end / self._width) + 1
-        counts = np.zeros((buckets, times.shape[1]), dtype=np.float32)
-        np.add.at(counts, (self._bucket(times.data), times.indices), 1.0)
         half_life = self.config.half_life * DAY
-        trend = self._smoothed(counts, half_life)
-        trend += SLOW_SHARE * self._smoothed(counts, SLOWER * half_life)
+        trend = self._around(span, half_life)
+        trend += SLOW_SHARE * self._around(span, SLOWER * half_life)
         factor = (trend + FLOOR) ** self.config.power
         popularity = self._data.popularity[span]
         factor /= np.maximum(factor @ popularity / max(1.0, popularity.sum()), 1e-9)[:, None]
@@ -100,14 +94,22 @@ class Trend:
         result: np.ndarray = factor.astype(np.float32)
         return result
 
-    def _smoothed(self, counts: np.ndarray, half_life: float) -> np.ndarray:
-        """Return what counts around each bucket; O(buckets · items)."""
-        decay = 2.0 ** (-self._width / half_life)
-        one, back = np.ones(1, np.float32), np.array([1, -decay], np.float32)
-        before = lfilter(one, back, counts, axis=0)
+    def _around(self, span: slice, half_life: float) -> np.ndarray:
+        """Return float32 [buckets, items], what counts around each; O(buckets · items)."""
+        assert self._data.times is not None
+        times = self._data.times[:, span]
+        shape = (int(self._bucket(self._end)) + 1, times.shape[1])
         if self.config.moment == "end of log":
-            last: np.ndarray = before[-1:]
-            return last.copy()
-        around: np.ndarray = before - counts
-        around += lfilter(one, back, counts[::-1], axis=0)[::-1]
-        return around
+            weight = np.exp2((times.data - self._end) / half_life)
+            last = np.bincount(times.indices, weights=weight, minlength=shape[1])
+            return last.astype(np.float32)[None]
+        one = np.ones(times.nnz, dtype=np.float32)
+        counts = sp.csr_matrix((one, (self._bucket(times.data), times.indices)), shape=shape)
+        decay = np.float32(2.0 ** (-self._width / half_life))
+        before, after = counts.toarray(), counts.toarray()
+        # A recurrence in time: each step is one operation on all items.
+        for now in range(1, shape[0]):
+            before[now] += decay * before[now - 1]
+            after[-1 - now] += decay * after[-now]
+        before[:-1] += decay * after[1:]
+        return before
