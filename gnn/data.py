@@ -55,7 +55,6 @@ class TrainingData:
     similar: sp.csr_matrix | None = None
     topics: sp.csr_matrix | None = None
     times: sp.csr_matrix | None = None
-    origin: int = 0
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -72,11 +71,10 @@ class TrainingData:
             for store, start in zip(stores, starts.values(), strict=True)
         ]
         matrix = _csr(rows, columns, None, (graph.n_users, n_items))
-        times, origin = None, 0
+        times = None
         if all("time" in store for store in stores) and matrix.nnz:
             time = [store.time.numpy() for store in stores]
-            origin = min(int(part.min()) for part in time if len(part))
-            times = _csr(rows, columns, [1 + part - origin for part in time], matrix.shape)
+            times = _csr(rows, columns, [np.maximum(part, 1) for part in time], matrix.shape)
 
         features = None
         if graph.feature_dim:
@@ -89,7 +87,7 @@ class TrainingData:
         similar = _weights(graph, SIMILAR, starts, (n_items, n_items))
         topics = _weights(graph, ABOUT, {**starts, INTEREST: 0}, (n_items, graph.n_topics))
         users = graph.vocabularies[USER]
-        return cls(users, items, matrix, features, similar, topics, times, origin)
+        return cls(users, items, matrix, features, similar, topics, times)
 
     @property
     def domains(self) -> list[str]:
@@ -177,8 +175,7 @@ def history_matrices(
     """Return CSR [len(ids), n_items] of the rows of `history`: which, and when.
 
     Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
-    history without times counts as later than all that was trained on, and one from before it as
-    the first interaction of the log.
+    history without times counts as later than all that was trained on.
     """
     frame = history.frame
     place = pd.Index(ids).get_indexer(frame[USER_ID])
@@ -207,13 +204,13 @@ def history_matrices(
 
 
 def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
-    """Return int64 [len(rows)] on the clock of `TrainingData.times`."""
+    """Return int64 [len(rows)], as `TrainingData.times`."""
     assert data.times is not None
     if TIMESTAMP not in rows:
         return np.full(len(rows), 1 + int(data.times.data.max()), dtype=np.int64)
     milliseconds = rows[TIMESTAMP].dt.tz_convert("UTC").dt.tz_localize(None)
     time = milliseconds.to_numpy("datetime64[ms]").astype(np.int64)
-    return np.maximum(1, 1 + time - data.origin)
+    return np.maximum(time, 1)
 
 
 def _weights(

@@ -52,7 +52,6 @@ def save_model(model: Model, path: str | Path) -> None:
             "config": model.config.to_dict(),
             "chosen": model.chosen_,
             "domains": data.domains,
-            "origin": data.origin,
             "training": model.history_,
             "provenance": {**provenance(), **model.provenance_},
         }
@@ -108,9 +107,7 @@ def load_model(path: str | Path) -> Model:
         state = load_file(folder / "state.safetensors")
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
-    # Folders of models from before times were kept say no origin.
-    origin = manifest.get("origin", 0)
-    model._data = TrainingData(users, items, matrix, times=times, origin=origin)
+    model._data = TrainingData(users, items, matrix, times=times)
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
     model._load_state(state)

@@ -12,7 +12,7 @@ from gnn.data import TrainingData
 from gnn.models.interest.paths import path_lacks
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTEREST, SIMILAR
+from graphgen.schema import INTERACTS, INTEREST, SIMILAR, USER
 
 __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 
@@ -78,6 +78,8 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
         Ablation("without text", without_text, lacks=_lacks_text),
         Ablation("without semantic edges", without_semantic_edges, lacks=_lacks_semantic_edges),
         Ablation("without topics", without_topics, lacks=_lacks_topics),
+        Ablation("without times", without_times, lacks=_lacks_times),
+        Ablation("without the trend", settings={"trend": False}, lacks=_lacks_times),
         Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
     ]
     notes = []
@@ -130,6 +132,15 @@ def without_topics(graph: InterestGraph) -> InterestGraph:
     return graph.with_data(data, without="topics")
 
 
+def without_times(graph: InterestGraph) -> InterestGraph:
+    """Return a graph that does not say when its interactions happened."""
+    data = copy.copy(graph.data)
+    for domain in graph.domains:
+        if "time" in data[USER, INTERACTS, domain]:
+            del data[USER, INTERACTS, domain].time
+    return graph.with_data(data, without="times")
+
+
 def _lacks_text(graph: InterestGraph) -> str:
     return "" if graph.feature_dim else "the graph has no text"
 
@@ -141,6 +152,11 @@ def _lacks_semantic_edges(graph: InterestGraph) -> str:
 
 def _lacks_topics(graph: InterestGraph) -> str:
     return "" if INTEREST in graph.data.node_types else "the graph has no topics"
+
+
+def _lacks_times(graph: InterestGraph) -> str:
+    there = all("time" in graph.data[USER, INTERACTS, domain] for domain in graph.domains)
+    return "" if there else "the log has no timestamps"
 
 
 def _lacks_domains(graph: InterestGraph) -> str:

@@ -59,10 +59,10 @@ class Trend:
         assert data.times is not None
         self._data = data
         self.config = config
-        self._end = int(data.times.data.max())
+        self._start, self._end = int(data.times.data.min()), int(data.times.data.max())
         # Half a half-life is fine enough; wider where the table would be too large.
         buckets = max(2, MAX_TABLE // max(1, data.n_items))
-        self._width = max(config.half_life * DAY / 2, self._end / (buckets - 1))
+        self._width = max(config.half_life * DAY / 2, (self._end - self._start) / (buckets - 1))
         self._tables: dict[str, torch.Tensor] = {}
 
     def factor(self, users: UserBatch, domain: str) -> torch.Tensor:
@@ -75,10 +75,10 @@ class Trend:
         assert users.times is not None
         last = last_times(users.times)
         last[last == 0] = self._end
-        return table[torch.from_numpy(self._bucket(np.minimum(last, self._end)))]
+        return table[torch.from_numpy(self._bucket(np.clip(last, self._start, self._end)))]
 
     def _bucket(self, time: Any) -> Any:
-        return np.asarray(time / self._width).astype(np.int64)
+        return np.asarray((time - self._start) / self._width).astype(np.int64)
 
     def _table(self, domain: str) -> np.ndarray:
         """Return float32 [buckets, items], the last one alone if no other counts."""

@@ -30,8 +30,9 @@ HALF_LIVES = (4.0, 8.0, 15.0, 60.0, 240.0)
 MOMENTS = ("last visit", "end of log")
 # The first is tried with each half-life and moment, the others with the best of these.
 POWERS = (0.5, 0.25, 1.0)
-# By how much of its NDCG a trend must be better than none: it was chosen among a dozen.
-MIN_GAIN = 0.01
+# A trend must raise NDCG by this share over the root of the number of people looked at: it is the
+# best of a dozen, and on a log whose times say nothing the best of them gains half of that.
+MIN_GAIN = 1.0
 
 Mixed = Callable[[np.ndarray, str], torch.Tensor]
 
@@ -66,7 +67,8 @@ def choose_trend(
     for config, metric in zip(others, _metrics(blocks, mixed, data, others), strict=True):
         if metric > gained:
             best, gained = config, metric
-    return best if gained > (1 + MIN_GAIN) * none else None
+    people = sum(len(block.users) for block in blocks)
+    return best if gained > (1 + MIN_GAIN / max(1, people) ** 0.5) * none else None
 
 
 def _metrics(
