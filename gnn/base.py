@@ -14,9 +14,10 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch, history_matrices
+from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
 from gnn.requirements import check_requirements
+from gnn.users import user_batch
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
 from graphgen.graph import InterestGraph
@@ -349,20 +350,7 @@ class Model(ABC):
     def _batch(
         self, user_ids: Sequence[str] | np.ndarray, history: InteractionLog | None
     ) -> UserBatch:
-        data = self.data
-        ids = np.asarray(user_ids, dtype=object)
-        index = data.users.encode(ids, missing="mark")
-        known = index >= 0
-        everybody = data.batch(np.maximum(index, 0))
-        rows = _only(known, everybody.history)
-        times = None if everybody.times is None else _only(known, everybody.times)
-        if history is not None and len(history):
-            later, when = history_matrices(data, ids, history)
-            rows = rows.maximum(later)
-            if times is not None and when is not None:
-                times = times.maximum(when)
-        keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
-        return UserBatch(index, rows, keys, times)
+        return user_batch(self.data, np.asarray(user_ids, dtype=object), history)
 
     def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
@@ -421,15 +409,6 @@ class Model(ABC):
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
         return f"{type(self).__name__}({state})"
-
-
-def _only(known: np.ndarray, matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Return the matrix with the rows of people who are not known emptied."""
-    if known.all():
-        return matrix
-    kept = np.repeat(known, np.diff(matrix.indptr))
-    indptr = np.concatenate([[0], np.cumsum(np.diff(matrix.indptr) * known)])
-    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 
 def _constant(scores: np.ndarray) -> np.ndarray:

@@ -6,25 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from graphgen.graph import InterestGraph
-from graphgen.log import InteractionLog
 from graphgen.schema import (
     ABOUT,
-    DOMAIN,
     INTERACTS,
     INTEREST,
-    ITEM_ID,
     SIMILAR,
-    TIMESTAMP,
     USER,
-    USER_ID,
 )
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["TrainingData", "UserBatch", "history_matrices"]
+__all__ = ["TrainingData", "UserBatch", "joint_matrix"]
 
 
 @dataclass(frozen=True)
@@ -70,11 +64,13 @@ class TrainingData:
             store.edge_index[1].numpy() + start
             for store, start in zip(stores, starts.values(), strict=True)
         ]
-        matrix = _csr(rows, columns, None, (graph.n_users, n_items))
+        matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         times = None
         if all("time" in store for store in stores) and matrix.nnz:
             time = [store.time.numpy() for store in stores]
-            times = _csr(rows, columns, [np.maximum(part, 1) for part in time], matrix.shape)
+            times = joint_matrix(
+                rows, columns, [np.maximum(part, 1) for part in time], matrix.shape
+            )
 
         features = None
         if graph.feature_dim:
@@ -169,50 +165,6 @@ class UserBatch:
         return UserBatch(self.index[part], self.history[part], self.keys[part], times)
 
 
-def history_matrices(
-    data: TrainingData, ids: np.ndarray, history: InteractionLog
-) -> tuple[sp.csr_matrix, sp.csr_matrix | None]:
-    """Return CSR [len(ids), n_items] of the rows of `history`: which, and when.
-
-    Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
-    history without times counts as later than all that was trained on.
-    """
-    frame = history.frame
-    place = pd.Index(ids).get_indexer(frame[USER_ID])
-    rows, columns, times = ([np.empty(0, np.int64)] for _ in range(3))
-    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
-        if domain not in data.items:
-            continue
-        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
-        known = item >= 0
-        rows.append(part["place"].to_numpy()[known])
-        columns.append(item[known] + data.span(domain).start)
-        if data.times is not None:
-            times.append(_log_times(part[known], data))
-    shape = (len(ids), data.n_items)
-    matrix = _csr(rows, columns, None, shape)
-    matrix.data[:] = 1.0
-    if data.times is None:
-        return matrix, None
-    # Of rows that say the same the last one stands: a sum would say a time that never was.
-    row, column, time = (np.concatenate(part) for part in (rows, columns, times))
-    order = np.lexsort((time, column, row))
-    row, column, time = row[order], column[order], time[order]
-    last = np.ones(len(row), dtype=bool)
-    last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-    return matrix, _csr([row[last]], [column[last]], [time[last]], shape)
-
-
-def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
-    """Return int64 [len(rows)], as `TrainingData.times`."""
-    assert data.times is not None
-    if TIMESTAMP not in rows:
-        return np.full(len(rows), 1 + int(data.times.data.max()), dtype=np.int64)
-    milliseconds = rows[TIMESTAMP].dt.tz_convert("UTC").dt.tz_localize(None)
-    time = milliseconds.to_numpy("datetime64[ms]").astype(np.int64)
-    return np.maximum(time, 1)
-
-
 def _weights(
     graph: InterestGraph, relation: str, starts: dict[str, int], shape: tuple[int, int]
 ) -> sp.csr_matrix | None:
@@ -224,7 +176,7 @@ def _weights(
     if not types:
         return None
     index = [graph.data[t].edge_index.numpy() for t in types]
-    return _csr(
+    return joint_matrix(
         [i[0] + starts[t[0]] for i, t in zip(index, types, strict=True)],
         [i[1] + starts[t[2]] for i, t in zip(index, types, strict=True)],
         [graph.data[t].weight.numpy() for t in types],
@@ -232,12 +184,13 @@ def _weights(
     )
 
 
-def _csr(
+def joint_matrix(
     rows: list[np.ndarray],
     columns: list[np.ndarray],
     values: list[np.ndarray] | None,
     shape: tuple[int, int],
 ) -> sp.csr_matrix:
+    """Return CSR of parts that lie one after the other; values add up, and are 1 if not given."""
     row, column = np.concatenate(rows), np.concatenate(columns)
     value = np.ones(len(row), np.float32) if values is None else np.concatenate(values)
     matrix = sp.csr_matrix((value, (row, column)), shape=shape)
