@@ -149,9 +149,10 @@ def test_new_items_that_nobody_finds_weigh_nothing():
 
 
 def test_paths_follow_the_data(graph):
-    """Semantic edges and overlap users make a path; a long catalogue takes one away."""
+    """Semantic edges, overlap users and times make a path; a long catalogue takes one away."""
     data = TrainingData.from_graph(graph)
-    assert available_paths(PATHS, data) == PATHS
+    assert available_paths(PATHS, data) == tuple(p for p in PATHS if p != "sequence")
+    assert available_paths(PATHS, replace(data, times=data.matrix)) == PATHS
     bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
     assert "semantic" not in available_paths(PATHS, bare)
     assert "ridge" not in available_paths(PATHS, bare)
