@@ -195,7 +195,8 @@ class Model(ABC):
         -------
         numpy.ndarray
             float32 [len(user_ids), len(items(domain))], higher is better. Where the model knows
-            nothing of a person, the row holds the items' popularity.
+            nothing of a person, the row holds the items' popularity (that of the moment, where the
+            model follows a trend).
 
         Raises
         ------

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.schema import (
     ABOUT,
@@ -18,7 +19,12 @@ from graphgen.schema import (
 )
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["TrainingData", "UserBatch", "joint_matrix"]
+__all__ = ["TrainingData", "UserBatch", "joint_matrix", "known_times", "latest_times"]
+
+NO_TIMES = (
+    "This needs to know when interactions happened, and the log has no column `timestamp`; leave "
+    "it out or build the graph from a log that has one."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class TrainingData:
     topics
         float32 CSR [n_items, n_topics], how much an item is about each topic of the graph; None
         without any.
+    times
+        int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
+        interactions, 1 for all before 1970; None unless the log has times.
     """
 
     users: Vocabulary
@@ -65,12 +74,11 @@ class TrainingData:
             for store, start in zip(stores, starts.values(), strict=True)
         ]
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
+        matrix.data[:] = 1.0
         times = None
         if all("time" in store for store in stores) and matrix.nnz:
             time = [store.time.numpy() for store in stores]
-            times = joint_matrix(
-                rows, columns, [np.maximum(part, 1) for part in time], matrix.shape
-            )
+            times = latest_times(rows, columns, time, matrix.shape)
 
         features = None
         if graph.feature_dim:
@@ -165,6 +173,19 @@ class UserBatch:
         return UserBatch(self.index[part], self.history[part], self.keys[part], times)
 
 
+def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
+    """Return the times.
+
+    Raises
+    ------
+    ConfigError
+        If the log has none.
+    """
+    if of.times is None:
+        raise ConfigError(NO_TIMES)
+    return of.times
+
+
 def _weights(
     graph: InterestGraph, relation: str, starts: dict[str, int], shape: tuple[int, int]
 ) -> sp.csr_matrix | None:
@@ -196,3 +217,21 @@ def joint_matrix(
     matrix = sp.csr_matrix((value, (row, column)), shape=shape)
     matrix.sort_indices()
     return matrix
+
+
+def latest_times(
+    rows: list[np.ndarray],
+    columns: list[np.ndarray],
+    times: list[np.ndarray],
+    shape: tuple[int, int],
+) -> sp.csr_matrix:
+    """Return int64 CSR of the latest time of each cell, at least 1; O(nnz log nnz).
+
+    A sum, as sparse matrices make it of equal cells, would say a time that never was.
+    """
+    row, column, time = (np.concatenate(part) for part in (rows, columns, times))
+    order = np.lexsort((time, column, row))
+    row, column, time = row[order], column[order], np.maximum(time[order], 1)
+    last = np.ones(len(row), dtype=bool)
+    last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+    return joint_matrix([row[last]], [column[last]], [time[last]], shape)

@@ -19,7 +19,7 @@ from graphgen.vocabulary import Vocabulary
 
 __all__ = ["load_model", "save_model"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "model.json"
 TIMES = "times.npy"
 
@@ -52,6 +52,7 @@ def save_model(model: Model, path: str | Path) -> None:
             "config": model.config.to_dict(),
             "chosen": model.chosen_,
             "domains": data.domains,
+            "times": data.times is not None,
             "training": model.history_,
             "provenance": {**provenance(), **model.provenance_},
         }
@@ -101,7 +102,7 @@ def load_model(path: str | Path) -> Model:
             shape=(len(users), sum(map(len, items.values()))),
         )
         times = None
-        if (folder / TIMES).exists():
+        if manifest.get("times"):  # Version 1 does not say, and has none.
             time = np.load(folder / TIMES, allow_pickle=False)
             times = sp.csr_matrix((time, indices, indptr), shape=matrix.shape)
         state = load_file(folder / "state.safetensors")

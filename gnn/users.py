@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from gnn.data import TrainingData, UserBatch, joint_matrix
+from gnn.data import TrainingData, UserBatch, joint_matrix, known_times, latest_times
+from graphgen.builders.interactions import milliseconds
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 
@@ -27,9 +28,9 @@ def user_batch(data: TrainingData, ids: np.ndarray, history: InteractionLog | No
     """
     index = data.users.encode(ids, missing="mark")
     known = index >= 0
-    everybody = data.batch(np.maximum(index, 0))
-    rows = _only(known, everybody.history)
-    times = None if everybody.times is None else _only(known, everybody.times)
+    found = data.batch(index[known])
+    rows = _spread(found.history, known)
+    times = None if found.times is None else _spread(found.times, known)
     if history is not None and len(history):
         later, when = _history_matrices(data, ids, history)
         rows = rows.maximum(later)
@@ -39,13 +40,12 @@ def user_batch(data: TrainingData, ids: np.ndarray, history: InteractionLog | No
     return UserBatch(index, rows, keys, times)
 
 
-def _only(known: np.ndarray, matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Return the matrix with the rows of people who are not known emptied."""
-    if known.all():
-        return matrix
-    kept = np.repeat(known, np.diff(matrix.indptr))
-    indptr = np.concatenate([[0], np.cumsum(np.diff(matrix.indptr) * known)])
-    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
+    """Return CSR [len(known), columns]: the rows of those who are known, in order, others empty."""
+    lengths = np.zeros(len(known), dtype=np.int64)
+    lengths[known] = np.diff(matrix.indptr)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape=(len(known), matrix.shape[1]))
 
 
 def _history_matrices(
@@ -73,20 +73,11 @@ def _history_matrices(
     matrix.data[:] = 1.0
     if data.times is None:
         return matrix, None
-    # Of rows that say the same the last one stands: a sum would say a time that never was.
-    row, column, time = (np.concatenate(part) for part in (rows, columns, times))
-    order = np.lexsort((time, column, row))
-    row, column, time = row[order], column[order], time[order]
-    last = np.ones(len(row), dtype=bool)
-    last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-    return matrix, joint_matrix([row[last]], [column[last]], [time[last]], shape)
+    return matrix, latest_times(rows, columns, times, shape)
 
 
 def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
     """Return int64 [len(rows)], as `TrainingData.times`."""
-    assert data.times is not None
-    if TIMESTAMP not in rows:
-        return np.full(len(rows), 1 + int(data.times.data.max()), dtype=np.int64)
-    milliseconds = rows[TIMESTAMP].dt.tz_convert("UTC").dt.tz_localize(None)
-    time = milliseconds.to_numpy("datetime64[ms]").astype(np.int64)
-    return np.maximum(time, 1)
+    if TIMESTAMP in rows:
+        return milliseconds(rows[TIMESTAMP])
+    return np.full(len(rows), 1 + int(known_times(data).data.max()), dtype=np.int64)

@@ -12,7 +12,7 @@ from gnn.data import TrainingData
 from gnn.models.interest.paths import path_lacks
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTERACTS, INTEREST, SIMILAR, USER
+from graphgen.schema import INTERACTS, INTEREST, REV_INTERACTS, SIMILAR, USER
 
 __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 
@@ -135,9 +135,9 @@ def without_topics(graph: InterestGraph) -> InterestGraph:
 def without_times(graph: InterestGraph) -> InterestGraph:
     """Return a graph that does not say when its interactions happened."""
     data = copy.copy(graph.data)
-    for domain in graph.domains:
-        if "time" in data[USER, INTERACTS, domain]:
-            del data[USER, INTERACTS, domain].time
+    for edge_type in data.edge_types:
+        if edge_type[1] in {INTERACTS, REV_INTERACTS} and "time" in data[edge_type]:
+            del data[edge_type].time
     return graph.with_data(data, without="times")
 
 

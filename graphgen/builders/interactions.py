@@ -13,7 +13,7 @@ from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, TIMESTAMP, USER, USER_ID, WEIGHT
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["add_interactions"]
+__all__ = ["add_interactions", "milliseconds"]
 
 
 def add_interactions(
@@ -42,7 +42,7 @@ def add_interactions(
         if WEIGHT in log.frame
         else np.ones(len(log), dtype=np.float32)
     )
-    time = _milliseconds(log.frame[TIMESTAMP]) if TIMESTAMP in log.frame else None
+    time = milliseconds(log.frame[TIMESTAMP]) if TIMESTAMP in log.frame else None
     for domain, vocabulary in vocabularies.items():
         if domain == USER:
             continue
@@ -59,7 +59,8 @@ def add_interactions(
             store.time = torch.from_numpy(time[rows])
 
 
-def _milliseconds(timestamps: pd.Series) -> np.ndarray:
+def milliseconds(timestamps: pd.Series) -> np.ndarray:
+    """Return int64 [n], milliseconds since 1970 UTC of a log's timestamps."""
     return (
         timestamps.dt.tz_convert("UTC")
         .dt.tz_localize(None)

@@ -98,6 +98,8 @@ def test_paths_that_a_graph_does_not_allow_are_left_out():
     variants = ablations()[0]
     for name in ("without path semantic", "path semantic alone"):
         assert "no semantic edges" in variants[name].lacks(graph)
+    for name in ("without times", "without the trend", "path sequence alone"):
+        assert variants[name].lacks(graph) == "the log has no timestamps"
     for name in ("without path bridge", "path ridge alone"):
         assert not variants[name].lacks(graph)
 

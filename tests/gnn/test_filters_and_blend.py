@@ -230,4 +230,4 @@ def test_the_network_serves_known_people_by_their_vector_and_others_by_an_estima
 
 
 def test_candidates_of_the_network_leave_out_what_was_seen():
-    assert path_scores().unseen("gnn")[0].argmax() == 3
+    assert path_scores().unseen(0.15)[0].argmax() == 3

@@ -12,12 +12,14 @@ import graphgen
 from eval.monitoring import ValidationMonitor
 from gnn import load_model, make_model
 from gnn.data import TrainingData
+from gnn.models.interest.blend import Blend
 from gnn.models.interest.paths import path_lacks
 from gnn.models.interest.recency import following, last_times, recent_history, visits_ago
 from gnn.models.interest.sequence import SequencePath
 from gnn.models.interest.trend import DAY, FLOOR, SLOW_SHARE, SLOWER, Trend, TrendConfig
 from gnn.models.interest.trend_choice import choose_trend
-from gnn.models.interest.validation import ValidationRows
+from gnn.models.interest.validation import RankingQuality, ValidationRows
+from graphgen.errors import ConfigError, StorageError
 from graphgen.log import InteractionLog
 
 N_ITEMS, N_USERS, LENGTH = 20, 200, 6
@@ -123,6 +125,39 @@ def test_following_counts_pairs_as_a_loop_does(chain_data):
     np.testing.assert_allclose(ours, want, rtol=1e-5)
 
 
+def test_in_a_large_visit_no_pair_is_cut_by_its_place_in_the_catalogue():
+    """Of thirty items of one visit each follows others; which is chance, not the order of ids."""
+    times = np.ones((200, 31), dtype=np.int64)
+    times[:, 30] = 2  # One more item a visit later.
+    linked = following(sp.csr_matrix(times), half_life=2.0, user_exponent=0.0, item_exponent=0.0)
+    last = linked[:, 30].toarray().ravel()[:30]
+    assert last.min() > 0.5 * last.mean() > 0
+    assert linked[30].nnz == 0
+
+
+def test_of_equal_interactions_the_latest_counts():
+    frame = chains()
+    again = frame.head(1).assign(timestamp=frame.timestamp.iloc[0] + pd.Timedelta(days=2))
+    data = TrainingData.from_graph(built(pd.concat([frame, again], ignore_index=True)))
+    once = TrainingData.from_graph(built(frame))
+    assert data.matrix.data.tolist() == once.matrix.data.tolist()
+    changed = (data.times - once.times).data
+    assert changed[changed != 0].tolist() == [2 * DAY]
+
+
+def test_times_that_are_needed_and_missing_are_a_clear_error(tmp_path):
+    graph = built(chains().drop(columns="timestamp"))
+    trend = TrendConfig(half_life=8, moment="end of log", power=1.0)
+    blend = Blend.default(("filter", "sequence"))
+    for settings in ({"trend": trend}, {"blend": blend}):
+        with pytest.raises(ConfigError, match="no column `timestamp`"):
+            make_model("interest-gnn", **settings).fit(graph)
+    make_model("interest-gnn", paths=("sequence",)).fit(built(chains())).save(tmp_path / "model")
+    (tmp_path / "model" / "times.npy").unlink()
+    with pytest.raises(StorageError, match="damaged"):
+        load_model(tmp_path / "model")
+
+
 def test_following_of_single_interactions_is_empty():
     times = sp.csr_matrix(np.eye(3, dtype=np.int64))
     assert following(times, half_life=1.0, user_exponent=0.3, item_exponent=0.3).nnz == 0
@@ -189,6 +224,21 @@ def test_a_trend_is_chosen_where_there_is_one():
     shuffled = fashions()
     shuffled["timestamp"] = shuffled.timestamp.sample(frac=1, random_state=0).to_numpy()
     assert choice_of(shuffled) is None
+
+
+def test_a_gain_comes_with_its_standard_error():
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = RankingQuality(), RankingQuality()
+    counts = [torch.ones(400, dtype=torch.int64)]
+    gains = {}
+    for quality, share in ((ours, 0.6), (theirs, 0.4)):
+        hit = torch.rand(400, generator=generator) < share
+        quality.add("book", hit[:, None].long(), counts)
+        gains[share] = hit.double()
+    gain, error = ours.gain_over(theirs)
+    difference = gains[0.6] - gains[0.4]
+    assert gain == pytest.approx(float(difference.mean()))
+    assert error == pytest.approx(float(difference.std()) / 20)
 
 
 def test_interest_gnn_follows_the_order_of_events(tmp_path):

@@ -27,8 +27,8 @@ DEFAULT_LOGITS = {
 }
 
 
-# Below every cosine.
-SEEN_FLOOR = -2.0
+# Below every cosine, even where a trend lowers it.
+SEEN_FLOOR = -100.0
 # Scores of a piece of a block: 1 MB, so that what is done to it stays in the cache.
 PIECE_SCORES = 1 << 18
 
@@ -133,9 +133,11 @@ class PathScores:
         total = scores @ self.warm
         return scores, total.clamp(min=1e-12).unsqueeze(1)
 
-    def unseen(self, name: str) -> torch.Tensor:
-        """Return a path's scores, below all others where the user has seen the item."""
-        scores = self.scores[name].clone()
+    def unseen(self, temperature: float) -> torch.Tensor:
+        """Return [n, items] that rank as the network's path, and stay finite where it is tiny."""
+        scores = self.scores["gnn"].clone()
+        if self.trend is not None:
+            scores.add_(self.trend.log(), alpha=temperature)
         scores[self.seen_row, self.seen_column] = SEEN_FLOOR
         return scores
 

@@ -31,6 +31,7 @@ MAX_USERS, MIN_DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 BLOCK_USERS = 128
 TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
+MIDDLE = 0.15
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3
 # Steps of the gate for each temperature, and for the best one at last.
@@ -134,7 +135,7 @@ def _block(names: Sequence[str], paths_of: Paths, users: ValidationBlock) -> _Bl
     scores, features = paths_of(users.users, users.domain)
     kinds = users.truth.tocoo()
     fixed = {
-        name: scores.unseen(name) if name == "gnn" else scores.probabilities(name, 1.0)
+        name: scores.unseen(MIDDLE) if name == "gnn" else scores.probabilities(name, 1.0)
         for name in names
     }
     index = _candidates(fixed, scores.warm)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-import pydantic
+import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
-from gnn.data import TrainingData, UserBatch
+from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
+from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_exponents
 from gnn.models.interest.path_choice import best_variant
 from gnn.models.interest.paths import (
-    PATHS,
     BridgePath,
     FilterPath,
     NetworkPath,
@@ -39,10 +39,9 @@ from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
 from graphgen.allocation import release_freed_memory
-from graphgen.config import Config
 from graphgen.errors import ConfigError, StorageError
 
-__all__ = ["InterestGNN", "InterestGNNConfig"]
+__all__ = ["InterestGNN"]
 
 
 # User, item and target exponents of the linear filter where nothing was validated.
@@ -59,89 +58,23 @@ OWN_WEIGHTS = (0.5, 0.0)
 IDS = {"item", "user"}
 
 
-class InterestGNNConfig(Config):
-    """Settings of `InterestGNN`."""
-
-    embedding_dim: int = pydantic.Field(160, ge=1)
-    """Width of the vectors."""
-    num_layers: int = pydantic.Field(2, ge=1)
-    """Rounds of propagation."""
-    steps: int | None = pydantic.Field(None, ge=1)
-    """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
-    18: as many as take about a minute on two cores."""
-    learning_rate: float = pydantic.Field(0.05, gt=0)
-    """Of Adam."""
-    text_rate: float = pydantic.Field(0.2, gt=0)
-    """Learning rate of the text projection, as a share of `learning_rate`."""
-    temperature: float | None = pydantic.Field(None, ge=0.02)
-    """Of the training softmax over cosines, whose exponentials stay finite from 0.02 on; None takes
-    0.1, or 0.15 on dense logs, or 0.2 in catalogues of up to 2,000 items a domain."""
-    num_negatives: int | None = pydantic.Field(None, ge=1)
-    """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
-    512, or as many more as 45 million scores a step allow."""
-    chunk_users: int = pydantic.Field(512, ge=1)
-    """Users a chunk: smaller chunks with fewer negatives see as many different ones, for less."""
-    id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
-    """Share of the items that play new in a step; None takes 0.2, or 0.05 on dense logs."""
-    edge_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
-    """Share of the interactions that do not propagate in a step; None takes 0.3, or 0 on dense
-    logs."""
-    domain_dropout: float = pydantic.Field(0.3, ge=0, lt=1)
-    """Share of the people active in several domains who play cold in one of them in a step."""
-    user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
-    """Exponent of the users' degrees in the propagation."""
-    item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
-    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 on dense logs."""
-    own_weight: float | None = pydantic.Field(None, ge=0)
-    """How much the own vectors of people count beside their histories when they are scored; None
-    chooses 0, 0.5 or 1 on validation rows, or takes 1."""
-    semantic_weight: float = pydantic.Field(1.0, ge=0)
-    """Weight of the mean over semantic neighbours in an item's base."""
-    semantic_neighbors: int = pydantic.Field(10, ge=1)
-    """Semantic neighbours of an item in that mean."""
-    bridge_neighbors: int = pydantic.Field(20, ge=1)
-    """Semantic neighbours from which the filter reaches an item without interactions."""
-    paths: tuple[str, ...] = PATHS
-    """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (at most 6,000 items), sequence (logs with
-    times)."""
-    gated: bool = True
-    """Let the weights of the paths differ with what is known of a person."""
-    filter_exponents: tuple[float, float, float] | None = None
-    """User, item and target exponents of the linear filter; None chooses them on validation rows,
-    or takes (0.6, 0.3, 0.3)."""
-    ridge_share: float = pydantic.Field(0.05, gt=0)
-    """λ of the ridge path, as a share of the number of people."""
-    sequence_half_life: float | None = pydantic.Field(None, gt=0)
-    """Visits after which an interaction counts half in the sequence path; None chooses it on
-    validation rows, or takes 1."""
-    trend: TrendConfig | Literal[False] | None = None
-    """What is in vogue, which scales all paths; False leaves it out, None chooses it on validation
-    rows where the log has times."""
-    new_item_cost: float = pydantic.Field(0.055, ge=0, le=1)
-    """Share of the ranking quality on known items that new items may cost."""
-    blend: Blend | None = None
-    """How the paths are mixed; None learns it on validation rows, or takes the default."""
-    validate_every: int = pydantic.Field(6, ge=1)
-    """Steps between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
-
-
 class InterestGNN(Model):
     """A graph network over all domains and closed-form paths, mixed by a learned gate.
 
     One joint graph of people and the items of every domain, with text features, topics and semantic
     edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand
     the linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge
-    between domains, semantic neighbours, and in small catalogues a ridge regression.
+    between domains, semantic neighbours, in small catalogues a ridge regression, and in logs with
+    times what follows the latest items of a history (`SequencePath`).
     Each path gives a probability over a domain's items; a gate mixes them by what is known of a
-    person, and is learned on validation rows (`learn_blend`).
+    person, and is learned on validation rows (`learn_blend`). Where a log has times and validation
+    finds that it helps, what is in vogue scales all paths (`Trend`).
 
     The network gives people a vector of their own beside their histories, as far as validation
     finds that it helps; for those who arrive after training a ridge regression on the history takes
     its place, so they are scored without training. Items without interactions are scored by their
-    text. People without any interaction get the popularity answer.
+    text. People without any interaction get what is
+    popular, or what is popular now where there is a trend.
 
     Training costs, a step, O(4 · num_layers · nnz · dim + 6 · users · negatives · dim); scoring a
     person O(history · dim + items · dim).
@@ -163,6 +96,8 @@ class InterestGNN(Model):
         self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
     ) -> None:
         config = self.config
+        if data.times is None and isinstance(config.trend, TrendConfig):
+            raise ConfigError(NO_TIMES)
         paths = config.blend.paths if config.blend else available_paths(config.paths, data)
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
         self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
@@ -173,6 +108,7 @@ class InterestGNN(Model):
         self.ridge_: RidgePath | None = None
         self.sequence_half_life_ = config.sequence_half_life or SEQUENCE_DEFAULT
         self.trend_: Trend | None = None
+        self._links: dict[str, sp.csr_matrix] | None = None
         self._paths: dict[str, Path] = {}
         if "gnn" in paths:
             # On its own and on known items, so that it stops where the network is best, and
@@ -280,13 +216,14 @@ class InterestGNN(Model):
                 self.own_weight_ = last
 
     def _choose_half_life(self, rows: ValidationRows, generator: np.random.Generator) -> None:
-        links = SequencePath.linked(self.data)
-        variants = [SequencePath(self.data, h, links) for h in SEQUENCE_HALF_LIVES]
+        self._links = SequencePath.linked(self.data)
+        variants = [SequencePath(self.data, h, self._links) for h in SEQUENCE_HALF_LIVES]
         best = best_variant(variants, self.data, rows, generator)
-        self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
+        if best is not None:
+            self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
 
     def _chosen(self) -> dict[str, Any]:
-        """Return the number of steps and the blend that validation chose."""
+        """Return what validation chose, as settings."""
         return {
             **self.best_unit("step", "steps"),
             "own_weight": self.own_weight_,
@@ -338,7 +275,7 @@ class InterestGNN(Model):
             elif name == "ridge" and self.ridge_ is not None:
                 self._paths[name] = self.ridge_
             elif name == "sequence":
-                self._paths[name] = SequencePath(data, self.sequence_half_life_)
+                self._paths[name] = SequencePath(data, self.sequence_half_life_, self._links)
         self._prepare_network()
 
     def _setting(self, name: str) -> Any:
@@ -419,6 +356,7 @@ class InterestGNN(Model):
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
         self.sequence_half_life_ = self.chosen_.get("sequence_half_life", SEQUENCE_DEFAULT)
+        self._links = None
         trend = self.chosen_.get("trend", False)
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None
         self._prepare()

@@ -30,12 +30,14 @@ def best_variant(
     data: TrainingData,
     rows: ValidationRows,
     generator: np.random.Generator,
-) -> int:
+) -> int | None:
     """Return the number of the variant with the best NDCG@20 on known items by itself.
 
-    On at most 1,000 users a kind and domain.
+    On at most 1,000 users a kind and domain; None where no row is of a known item.
     """
     known = rows.of_known_items()
+    if not len(known):
+        return None
     blocks = list(known.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
     metrics = []
     for variant in variants:

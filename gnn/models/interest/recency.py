@@ -11,12 +11,12 @@ __all__ = ["following", "last_times", "recent_history", "visits_ago"]
 
 # Below this weight an interaction of long ago is left out of a recent history.
 MIN_WEIGHT = 1e-3
-# Places of a history that a later one may lie behind, and pairs that are looked at over all people.
+# How many places apart two items of a history may be, and pairs that are looked at over all people.
 MAX_LAG, MAX_PAIRS = 10, 40_000_000
 
 
 def visits_ago(times: sp.csr_matrix) -> np.ndarray:
-    """Return float32 [nnz]: on how many other occasions a person came back after an interaction.
+    """Return float32 [nnz]: how many later visits a person made after each interaction.
 
     Interactions of one instant are one visit; those of the last visit have 0. O(nnz log nnz).
 
@@ -63,17 +63,20 @@ def following(
 ) -> sp.csr_matrix:
     """Return float32 CSR [n_items, n_items]: how much item j follows item i in histories.
 
-    Each person who did j at most 10 places after i, or in the same visit, counts by
-    2^(-visits between / half_life) over the length of their history to `user_exponent`; the sum is
-    divided by the popularity of both items to `item_exponent`. A first-order chain (Rendle et al.,
+    Each person who did j after i, at most 10 places apart, counts by 2^(-visits between /
+    half_life) over the length of their history to `user_exponent`; the sum is divided by the
+    popularity of both items to `item_exponent`. Items of one visit stand in a random order, and
+    follow each other. A first-order chain (Rendle et al.,
     "Factorizing personalized Markov chains for next-basket recommendation", WWW 2010) without
     factors, with a decay in the place of its hard border between baskets.
 
-    O(10 · nnz) time, 12 bytes for each of at most 40 million pairs; in longer logs fewer places are
-    looked back.
+    O(10 · nnz) time, 12 bytes for each different pair, of at most 40 million (or 80, where most are
+    of one visit); in longer logs fewer places are looked back, but always one.
     """
     row = _rows(times)
-    order = np.lexsort((times.data, row))
+    # By the order of the columns, those of large visits that are cut off would always be the same.
+    mixed = np.random.default_rng(0).random(len(row))
+    order = np.lexsort((mixed, times.data, row))
     row, item, time = row[order], times.indices[order], times.data[order]
     visit = _visits(row, time)
     length = np.diff(times.indptr)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch
+from gnn.data import TrainingData, UserBatch, known_times
 from gnn.models.interest.recency import following, recent_history
 
 __all__ = ["SequencePath"]
@@ -25,32 +27,30 @@ class SequencePath:
     half_life
         Visits after which an interaction of the history counts half.
     links
-        As `following` makes it, to be shared between paths; None makes it.
+        As `linked` makes it, to be shared between paths; None makes it.
     """
 
     def __init__(
-        self, data: TrainingData, half_life: float, links: sp.csr_matrix | None = None
+        self,
+        data: TrainingData,
+        half_life: float,
+        links: Mapping[str, sp.csr_matrix] | None = None,
     ) -> None:
-        self._data = data
         self._half_life = half_life
         self.links = self.linked(data) if links is None else links
-        self._columns: dict[str, sp.csr_matrix] = {}
 
     @staticmethod
-    def linked(data: TrainingData) -> sp.csr_matrix:
-        """Return CSR [n_items, n_items] of `following`."""
-        assert data.times is not None
-        return following(
-            data.times,
+    def linked(data: TrainingData) -> dict[str, sp.csr_matrix]:
+        """Return `following` by domain, CSR [n_items, items of the domain]."""
+        links = following(
+            known_times(data),
             half_life=GAP_HALF_LIFE,
             user_exponent=USER_EXPONENT,
             item_exponent=ITEM_EXPONENT,
         )
+        return {domain: links[:, data.span(domain)] for domain in data.domains}
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where nothing follows."""
-        if domain not in self._columns:
-            self._columns[domain] = self.links[:, self._data.span(domain)]
-        assert users.times is not None
-        history = recent_history(users.times, self._half_life)
-        return torch.from_numpy((history @ self._columns[domain]).toarray())
+        history = recent_history(known_times(users), self._half_life)
+        return torch.from_numpy((history @ self.links[domain]).toarray())

@@ -9,14 +9,15 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch
+from gnn.data import TrainingData, UserBatch, known_times
 from gnn.models.interest.recency import last_times
 from graphgen.config import Config
 
 __all__ = ["Trend", "TrendConfig"]
 
 DAY = 86_400_000
-# The slow part of the trend: how many times slower, and how much of it is added.
+# The slow part of the trend: how many times slower, and how much of it is added. With the floor,
+# from the validation rows of two Amazon domains.
 SLOWER, SLOW_SHARE = 8.0, 0.1
 # What items that nobody chose around the moment have, in interactions.
 FLOOR = 0.01
@@ -43,8 +44,8 @@ class Trend:
     power. What counts is the number of interactions, halved every `half_life` days from the moment
     in both directions, plus a tenth of the same eight times slower.
 
-    Around the last visit of a person who is active today there is only a past. Around that of a
-    person who stayed away, or in a split that leaves everybody's last interaction out, what others
+    For a person whose last visit is the end of the log, only earlier interactions exist. For one
+    who stayed away since, or in a split that leaves everybody's last interaction out, what others
     did later counts as well; in a split by time it cannot.
 
     Parameters
@@ -56,24 +57,23 @@ class Trend:
     """
 
     def __init__(self, data: TrainingData, config: TrendConfig) -> None:
-        assert data.times is not None
+        times = known_times(data)
         self._data = data
         self.config = config
-        self._start, self._end = int(data.times.data.min()), int(data.times.data.max())
+        self._start, self._end = int(times.data.min()), int(times.data.max())
         # Half a half-life is fine enough; wider where the table would be too large.
         buckets = max(2, MAX_TABLE // max(1, data.n_items))
         self._width = max(config.half_life * DAY / 2, (self._end - self._start) / (buckets - 1))
         self._tables: dict[str, torch.Tensor] = {}
 
     def factor(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items] > 0, in the mean over interactions 1; O(n · items)."""
+        """Return float32 [n, items] > 0, whose mean over all interactions is 1; O(n · items)."""
         if domain not in self._tables:
             self._tables[domain] = torch.from_numpy(self._table(domain))
         table = self._tables[domain]
         if self.config.moment == "end of log":
             return table.expand(len(users), -1)
-        assert users.times is not None
-        last = last_times(users.times)
+        last = last_times(known_times(users))
         last[last == 0] = self._end
         return table[torch.from_numpy(self._bucket(np.clip(last, self._start, self._end)))]
 
@@ -81,23 +81,24 @@ class Trend:
         return np.asarray((time - self._start) / self._width).astype(np.int64)
 
     def _table(self, domain: str) -> np.ndarray:
-        """Return float32 [buckets, items], the last one alone if no other counts."""
+        """Return float32 [buckets, items], one row where the moment is the end of the log."""
         span = self._data.span(domain)
         half_life = self.config.half_life * DAY
-        trend = self._around(span, half_life)
-        trend += SLOW_SHARE * self._around(span, SLOWER * half_life)
-        factor = (trend + FLOOR) ** self.config.power
+        factor = self._around(span, SLOWER * half_life)
+        factor *= SLOW_SHARE
+        factor += self._around(span, half_life)
+        factor += FLOOR
+        np.power(factor, np.float32(self.config.power), out=factor)
         popularity = self._data.popularity[span]
-        factor /= np.maximum(factor @ popularity / max(1.0, popularity.sum()), 1e-9)[:, None]
+        mean = factor @ (popularity / max(1.0, popularity.sum()))
+        factor /= np.maximum(mean, np.float32(1e-9))[:, None]
         # What never happened has no trend.
         factor[:, ~self._data.warm[span]] = 1.0
-        result: np.ndarray = factor.astype(np.float32)
-        return result
+        return factor
 
     def _around(self, span: slice, half_life: float) -> np.ndarray:
         """Return float32 [buckets, items], what counts around each; O(buckets · items)."""
-        assert self._data.times is not None
-        times = self._data.times[:, span]
+        times = known_times(self._data)[:, span]
         shape = (int(self._bucket(self._end)) + 1, times.shape[1])
         if self.config.moment == "end of log":
             weight = np.exp2((times.data - self._end) / half_life)

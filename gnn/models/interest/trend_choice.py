@@ -30,9 +30,8 @@ HALF_LIVES = (4.0, 8.0, 15.0, 60.0, 240.0)
 MOMENTS = ("last visit", "end of log")
 # The first is tried with each half-life and moment, the others with the best of these.
 POWERS = (0.5, 0.25, 1.0)
-# A trend must raise NDCG by this share over the root of the number of people looked at: it is the
-# best of a dozen, and on a log whose times say nothing the best of them gains half of that.
-MIN_GAIN = 1.0
+# A trend must raise NDCG by so many standard errors: it is the best of a dozen.
+MIN_ERRORS = 2.5
 
 Mixed = Callable[[np.ndarray, str], torch.Tensor]
 
@@ -61,22 +60,23 @@ def choose_trend(
         TrendConfig(half_life=half_life, moment=moment, power=POWERS[0])
         for half_life, moment in product(HALF_LIVES, MOMENTS)
     ]
-    none, *metrics = _metrics(blocks, mixed, data, [None, *configs])
-    best, gained = configs[int(np.argmax(metrics))], max(metrics)
+    none, *tried = _measured(blocks, mixed, data, [None, *configs])
+    place = int(np.argmax([quality.known() for quality in tried]))
+    best, reached = configs[place], tried[place]
     others = [best.replace(power=power) for power in POWERS[1:]]
-    for config, metric in zip(others, _metrics(blocks, mixed, data, others), strict=True):
-        if metric > gained:
-            best, gained = config, metric
-    people = sum(len(block.users) for block in blocks)
-    return best if gained > (1 + MIN_GAIN / max(1, people) ** 0.5) * none else None
+    for config, quality in zip(others, _measured(blocks, mixed, data, others), strict=True):
+        if quality.known() > reached.known():
+            best, reached = config, quality
+    gain, error = reached.gain_over(none)
+    return best if gain > MIN_ERRORS * error else None
 
 
-def _metrics(
+def _measured(
     blocks: list[ValidationBlock],
     mixed: Mixed,
     data: TrainingData,
     configs: Sequence[TrendConfig | None],
-) -> list[float]:
+) -> list[RankingQuality]:
     quality = [RankingQuality() for _ in configs]
     for _, same in groupby(blocks, key=attrgetter("domain")):
         # New ones for each domain: their tables go with them.
@@ -84,7 +84,7 @@ def _metrics(
         for domain, found, relevant in map_pieces(partial(_look, data, mixed, trends), same):
             for sums, labels in zip(quality, found, strict=True):
                 sums.add(domain, labels, relevant)
-    return [sums.known() for sums in quality]
+    return quality
 
 
 def _look(

@@ -19,6 +19,8 @@ KINDS = ("warm", "cold_user", "cold_item")
 TOP = 20
 # A domain with fewer validation users than this does not count on its own.
 MIN_DOMAIN_USERS = 20
+# Scores of a block: in large catalogues fewer people make one.
+MAX_SCORES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class ValidationRows:
     def blocks(
         self, data: TrainingData, *, max_users: int, size: int, generator: np.random.Generator
     ) -> Iterator[ValidationBlock]:
-        """Yield at most `max_users` users of each kind and domain, `size` at a time."""
+        """Yield at most `max_users` users of each kind and domain, at most `size` at a time."""
         for number, name in enumerate(data.domains):
             own = self.domain == number
             chosen = [np.unique(self.user[own & (self.kind == kind)]) for kind in range(len(KINDS))]
@@ -117,8 +119,9 @@ class ValidationRows:
                 (self.kind[own] + 1, (place, self.item[own] - span.start)),
                 shape=(len(users), span.stop - span.start),
             )
-            for low in range(0, len(users), size):
-                yield ValidationBlock(name, users[low : low + size], truth[low : low + size])
+            step = min(size, max(1, MAX_SCORES // max(1, span.stop - span.start)))
+            for low in range(0, len(users), step):
+                yield ValidationBlock(name, users[low : low + step], truth[low : low + step])
 
 
 def best_labels(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -142,7 +145,7 @@ class RankingQuality:
     def __init__(self) -> None:
         self._discount = 1 / torch.log2(torch.arange(2, TOP + 2, dtype=torch.float32))
         self._ideal = self._discount.cumsum(0)
-        self._sums: dict[tuple[int, str], list[float]] = {}
+        self._values: dict[tuple[int, str], list[torch.Tensor]] = {}
 
     def add(self, domain: str, found: torch.Tensor, relevant: list[torch.Tensor]) -> None:
         """Add a block.
@@ -158,27 +161,43 @@ class RankingQuality:
             not.
         """
         for kind, counts in enumerate(relevant):
-            users = int((counts > 0).sum())
-            if not users:
+            some = counts > 0
+            if not some.any():
                 continue
             gained = (found == kind + 1).float() @ self._discount[: found.shape[1]]
-            # Those without any gain 0, whatever it is divided by.
-            ndcg = gained / self._ideal[counts.clamp(1, TOP) - 1]
-            entry = self._sums.setdefault((kind, domain), [0.0, 0.0])
-            entry[0] += float(ndcg.sum())
-            entry[1] += users
+            ndcg = gained[some] / self._ideal[counts[some].clamp(max=TOP) - 1]
+            self._values.setdefault((kind, domain), []).append(ndcg)
 
     def by_kind(self) -> dict[str, float]:
         """Return the mean by kind; kinds that nobody has are left out."""
-        result: dict[str, float] = {}
+        return {name: float(np.mean([c.mean() for c in cells])) for name, cells in self._cells()}
+
+    def _cells(self) -> Iterator[tuple[str, list[torch.Tensor]]]:
+        """Yield each kind with the values of its people, by domain if there are enough."""
         for number, name in enumerate(KINDS):
-            entries = [entry for (kind, _), entry in self._sums.items() if kind == number]
-            large = [entry for entry in entries if entry[1] >= MIN_DOMAIN_USERS]
+            cells = [
+                torch.cat(v).double() for (kind, _), v in self._values.items() if kind == number
+            ]
+            large = [cell for cell in cells if len(cell) >= MIN_DOMAIN_USERS]
             if large:
-                result[name] = float(np.mean([total / count for total, count in large]))
-            elif entries:
-                result[name] = sum(e[0] for e in entries) / sum(e[1] for e in entries)
-        return result
+                yield name, large
+            elif cells:
+                yield name, [torch.cat(cells)]
+
+    def gain_over(self, other: RankingQuality) -> tuple[float, float]:
+        """Return the difference of `known`, and its standard error over the same people."""
+        pairs = [
+            (mine, theirs)
+            for (name, mine), (_, theirs) in zip(self._cells(), other._cells(), strict=True)
+            if name in KINDS[:2]
+        ]
+        variance = 0.0
+        for mine, theirs in pairs:
+            for a, b in zip(mine, theirs, strict=True):
+                if len(a) > 1:
+                    share = 1 / (len(pairs) * len(mine))
+                    variance += share**2 * float((a - b).var()) / len(a)
+        return self.known() - other.known(), variance**0.5
 
     def known(self) -> float:
         """Return the mean over the kinds whose items have interactions."""
