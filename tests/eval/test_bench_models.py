@@ -17,7 +17,7 @@ from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
 
-# One path: two variants remain, one without the other domains and one without the gate.
+# One path: four variants remain, without times, the trend, the other domains, and the gate.
 SETTINGS = {"interest-gnn": {"steps": 2, "paths": ["filter"]}}
 MODELS = ["popularity", "text-knn", "interest-gnn"]
 
@@ -98,8 +98,11 @@ def test_paths_that_a_graph_does_not_allow_are_left_out():
     variants = ablations()[0]
     for name in ("without path semantic", "path semantic alone"):
         assert "no semantic edges" in variants[name].lacks(graph)
+    timeless = variants["without times"].graph(graph)
     for name in ("without times", "without the trend", "path sequence alone"):
-        assert variants[name].lacks(graph) == "the log has no timestamps"
+        assert not variants[name].lacks(graph)
+        assert variants[name].lacks(timeless) == "the log has no timestamps"
+    assert not any("time" in timeless.data[edge_type] for edge_type in timeless.data.edge_types)
     for name in ("without path bridge", "path ridge alone"):
         assert not variants[name].lacks(graph)
 
@@ -144,7 +147,7 @@ def test_paths_and_gate_are_taken_away():
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 6  # the graph, three models, two variants
+    assert len(told) == 8  # the graph, three models, four variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
@@ -183,7 +186,7 @@ def test_what_is_finished_is_not_run_again(first, data, out):
     before = written()
     again, told = measure(data, out)
     assert written() == before
-    assert sum("(kept)" in line for line in told) == 4
+    assert sum("(kept)" in line for line in told) == 6
     assert "text-knn, seed 0: failed" in "\n".join(told)
     assert again.to_markdown() == first[0].to_markdown()
 
@@ -223,7 +226,7 @@ def test_the_files_agree(first, tmp_path):
     assert content["config"]["settings"] == SETTINGS
     assert content["provenance"]["packages"]["torch"]
     runs = content["data_sets"]["shop"]["runs"]
-    assert [bool(run.get("reason")) for run in runs] == [False, True, False, False, False]
+    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 5]
     table = pd.read_csv(tmp_path / "models.csv")
     assert len(table) == len(content["table"]) == len(measured.table)
     assert table["value"].to_numpy() == pytest.approx(measured.table["value"].to_numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -135,7 +136,8 @@ def test_newer_or_damaged_models_are_refused(fitted, name, tmp_path):
     fitted(name).save(tmp_path / "model")
     manifest = tmp_path / "model" / "model.json"
     text = manifest.read_text()
-    manifest.write_text(text.replace('"schema_version": 1', '"schema_version": 99'))
+    content = {**json.loads(text), "schema_version": 99}
+    manifest.write_text(json.dumps(content))
     with pytest.raises(StorageError, match="Upgrade"):
         load_model(tmp_path / "model")
     manifest.write_text(text)
