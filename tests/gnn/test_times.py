@@ -205,8 +205,9 @@ def test_a_long_log_is_counted_in_wider_buckets(monkeypatch):
     assert len(torch.unique(factor, dim=0)) <= 10
 
 
-def choice_of(frame):
+def choice_of(frame, people=N_USERS):
     train, held = split_last(frame)
+    held = InteractionLog(held.frame.head(people))
     data = TrainingData.from_graph(built(train))
     popularity = torch.from_numpy(data.popularity)
 
@@ -224,6 +225,7 @@ def test_a_trend_is_chosen_where_there_is_one():
     shuffled = fashions()
     shuffled["timestamp"] = shuffled.timestamp.sample(frac=1, random_state=0).to_numpy()
     assert choice_of(shuffled) is None
+    assert choice_of(fashions(), people=10) is None  # Too few to tell.
 
 
 def test_a_gain_comes_with_its_standard_error():

@@ -32,6 +32,8 @@ MOMENTS = ("last visit", "end of log")
 POWERS = (0.5, 0.25, 1.0)
 # A trend must raise NDCG by so many standard errors: it is the best of a dozen.
 MIN_ERRORS = 2.5
+# Fewer people say nothing.
+MIN_USERS = 20
 
 Mixed = Callable[[np.ndarray, str], torch.Tensor]
 
@@ -55,6 +57,8 @@ def choose_trend(
         Draws the users.
     """
     known = rows.of_known_items()
+    if len(np.unique(known.user)) < MIN_USERS:
+        return None
     blocks = list(known.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
     configs = [
         TrendConfig(half_life=half_life, moment=moment, power=POWERS[0])
