@@ -68,7 +68,7 @@ def hold_out(
     generator = np.random.default_rng(seed)
     edges = _edges(graph)
     setting = np.full(len(edges.user), "", dtype=object)
-    block = _blocks(edges, share, generator, latest=_has_time(graph))
+    block = _blocks(edges, share, generator, latest=graph.has_time)
     setting[block] = WARM
     setting[_lost_domains(edges, cold_share, generator)] = COLD_USER
     setting[_lost_items(graph, edges, cold_share, generator)] = COLD_ITEM
@@ -87,10 +87,6 @@ def hold_out(
             edges.item[own]
         )
     return _without(graph, held), InteractionLog(rows)
-
-
-def _has_time(graph: InterestGraph) -> bool:
-    return any("time" in graph.data[USER, INTERACTS, domain] for domain in graph.domains)
 
 
 def _edges(graph: InterestGraph) -> _Edges:

@@ -10,13 +10,7 @@ import scipy.sparse as sp
 
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
-from graphgen.schema import (
-    ABOUT,
-    INTERACTS,
-    INTEREST,
-    SIMILAR,
-    USER,
-)
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["TrainingData", "UserBatch", "joint_matrix", "known_times", "latest_times"]
@@ -76,7 +70,7 @@ class TrainingData:
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         matrix.data[:] = 1.0
         times = None
-        if all("time" in store for store in stores) and matrix.nnz:
+        if graph.has_time and matrix.nnz:
             time = [store.time.numpy() for store in stores]
             times = latest_times(rows, columns, time, matrix.shape)
 

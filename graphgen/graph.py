@@ -101,6 +101,11 @@ class InterestGraph:
         return len(self.vocabularies.get(INTEREST, ()))
 
     @property
+    def has_time(self) -> bool:
+        """Whether interactions say when they happened."""
+        return all("time" in self.data[USER, INTERACTS, domain] for domain in self.domains)
+
+    @property
     def feature_dim(self) -> int:
         """Width of the text features; 0 where there are none."""
         for domain in self.domains:

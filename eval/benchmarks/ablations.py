@@ -12,7 +12,7 @@ from gnn.data import TrainingData
 from gnn.models.interest.paths import path_lacks
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTERACTS, INTEREST, REV_INTERACTS, SIMILAR, USER
+from graphgen.schema import INTERACTS, INTEREST, REV_INTERACTS, SIMILAR
 
 __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 
@@ -155,8 +155,7 @@ def _lacks_topics(graph: InterestGraph) -> str:
 
 
 def _lacks_times(graph: InterestGraph) -> str:
-    there = all("time" in graph.data[USER, INTERACTS, domain] for domain in graph.domains)
-    return "" if there else "the log has no timestamps"
+    return "" if graph.has_time else "the log has no timestamps"
 
 
 def _lacks_domains(graph: InterestGraph) -> str:

@@ -11,7 +11,6 @@ import torch
 from gnn.data import TrainingData
 from gnn.linear_filter import LinearFilter
 from gnn.models.interest.validation import (
-    KINDS,
     RankingQuality,
     ValidationBlock,
     ValidationRows,
@@ -65,7 +64,7 @@ def _look(
     scores = torch.from_numpy(link.score(history, span).toarray())
     seen = history[:, span].tocoo()
     scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
-    label = torch.from_numpy(block.truth.toarray())
+    label, relevant = block.labels()
     popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
     found = {target: best_labels(scores * popularity**target, label) for target in TARGET_EXPONENTS}
-    return block.domain, found, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
+    return block.domain, found, relevant

@@ -11,7 +11,6 @@ import torch
 from gnn.data import TrainingData
 from gnn.models.interest.paths import Path
 from gnn.models.interest.validation import (
-    KINDS,
     RankingQuality,
     ValidationBlock,
     ValidationRows,
@@ -55,6 +54,5 @@ def _look(
     scores = path.score(data.batch(block.users), block.domain).clone()
     seen = data.matrix[block.users][:, data.span(block.domain)].tocoo()
     scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
-    label = torch.from_numpy(block.truth.toarray())
-    relevant = [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
+    label, relevant = block.labels()
     return block.domain, best_labels(scores, label), relevant

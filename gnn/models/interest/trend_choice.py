@@ -14,7 +14,6 @@ from gnn.data import TrainingData
 from gnn.models.interest.blend import SEEN_FLOOR
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.validation import (
-    KINDS,
     RankingQuality,
     ValidationBlock,
     ValidationRows,
@@ -99,10 +98,10 @@ def _look(
     users = data.batch(block.users)
     seen = users.history[:, data.span(block.domain)].tocoo()
     row, column = (torch.from_numpy(part.astype(np.int64)) for part in (seen.row, seen.col))
-    label = torch.from_numpy(block.truth.toarray())
+    label, relevant = block.labels()
     found = []
     for trend in trends:
         scaled = scores.clone() if trend is None else scores * trend.factor(users, block.domain)
         scaled[row, column] = SEEN_FLOOR
         found.append(best_labels(scaled, label))
-    return block.domain, found, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
+    return block.domain, found, relevant

@@ -41,6 +41,11 @@ class ValidationBlock:
     users: np.ndarray
     truth: sp.csr_matrix
 
+    def labels(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return `truth` as a tensor [n, items], and by kind, int64 [n], how many each user has."""
+        label = torch.from_numpy(self.truth.toarray())
+        return label, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
+
 
 @dataclass(frozen=True)
 class ValidationRows:
