@@ -40,10 +40,11 @@ def hold_out(
 
     The rows imitate what a model will meet:
 
-    - ``warm``: of each history of at least 4 in a domain, `share` of its length. Where the graph
-      has times, the latest; else a contiguous block at a random place for half of the histories,
-      and a random scatter for the others: each misleads by itself where neighbours in the log
-      resemble each other, and nobody knows which of them the future resembles.
+    - ``warm``: where the graph has times, the latest of each history of at least 4 in a domain,
+      `share` of its length; else a contiguous block of twice that length, at a random place, of
+      half of these histories. What somebody does next hangs together, and so do neighbours in most
+      logs; rows scattered over a history are easier than that, for each has a neighbour left in
+      it, and they overrate what looks at the nearest items only.
     - ``cold_user``: of the people active in several domains, `cold_share` lose one domain.
     - ``cold_item``: where a domain has items with text and without interactions, as many others
       with text lose theirs, at most `cold_share` of them.
@@ -106,22 +107,16 @@ def _edges(graph: InterestGraph) -> _Edges:
 def _blocks(
     edges: _Edges, share: float, generator: np.random.Generator, *, latest: bool
 ) -> np.ndarray:
-    size = np.maximum(1, np.round(edges.length * share)).astype(np.int64)
+    length = share if latest else 2 * share
+    size = np.maximum(1, np.round(edges.length * length)).astype(np.int64)
     first = edges.length - size
+    chosen = np.ones(len(edges.user), dtype=bool)
     if not latest:
         # One draw for each history: that of its first edge, handed on to the others.
-        draw = generator.random(len(edges.user))
-        draw = draw[np.arange(len(edges.user)) - edges.place]
-        first = (draw * (first + 1)).astype(np.int64)
-    inside = (edges.place >= first) & (edges.place < first + size)
-    if not latest:
-        # A scatter of the same size: the interactions with the least draws of a history.
         start = np.arange(len(edges.user)) - edges.place
-        order = np.lexsort((generator.random(len(edges.user)), start))
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order)) - start[order]
-        scattered = (generator.random(len(edges.user)) < 0.5)[start]
-        inside = np.where(scattered, rank < size, inside)
+        first = (generator.random(len(edges.user))[start] * (first + 1)).astype(np.int64)
+        chosen = (generator.random(len(edges.user)) < 0.5)[start]
+    inside = chosen & (edges.place >= first) & (edges.place < first + size)
     return inside & (edges.length >= MIN_HISTORY)
 
 

@@ -13,6 +13,9 @@ from graphgen.schema import DOMAIN, SETTING, USER_ID
 
 __all__ = ["ValidationMonitor"]
 
+# Users looked at over all domains and settings, and in each of them at least.
+MAX_USERS, MIN_GROUP_USERS = 4000, 500
+
 
 class ValidationMonitor:
     """NDCG@20 on a fixed sample of held-out users, the plain mean over settings and domains.
@@ -22,7 +25,8 @@ class ValidationMonitor:
     truth
         Held-out interactions; a ``setting`` column makes groups that count equally.
     max_users
-        Users looked at in each domain and setting: validation must cost less than training.
+        Users looked at in each domain and setting: validation must cost less than training. None
+        takes 4,000 in all, but at least 500 each.
     metric
         A metric at a length of list, such as ``ndcg@20``.
     seed
@@ -33,7 +37,7 @@ class ValidationMonitor:
         self,
         truth: InteractionLog,
         *,
-        max_users: int = 500,
+        max_users: int | None = None,
         metric: str = "ndcg@20",
         seed: int = 0,
     ) -> None:
@@ -54,11 +58,16 @@ class ValidationMonitor:
         return float(settings.mean())
 
 
-def _sample(frame: pd.DataFrame, max_users: int, generator: np.random.Generator) -> pd.DataFrame:
-    """Keep all rows of at most `max_users` users in each domain and setting."""
+def _sample(
+    frame: pd.DataFrame, max_users: int | None, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Keep all rows of some users in each domain and setting, as `ValidationMonitor` says."""
     groups = [DOMAIN, SETTING] if SETTING in frame else [DOMAIN]
     units = frame[[USER_ID, *groups]].drop_duplicates()
     units = units.assign(order=generator.permutation(len(units)))
+    if max_users is None:
+        n_groups = len(units[groups].drop_duplicates())
+        max_users = max(MIN_GROUP_USERS, MAX_USERS // max(1, n_groups))
     place = units.sort_values("order").groupby(groups, observed=True).cumcount()
     chosen = units[(place < max_users).reindex(units.index)].drop(columns="order")
     return frame.merge(chosen, on=[USER_ID, *groups], how="inner")

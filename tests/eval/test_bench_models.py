@@ -103,7 +103,7 @@ def test_paths_that_a_graph_does_not_allow_are_left_out():
         assert not variants[name].lacks(graph)
         assert variants[name].lacks(timeless) == "the log has no timestamps"
     assert not any("time" in timeless.data[edge_type] for edge_type in timeless.data.edge_types)
-    for name in ("without path bridge", "path ridge alone"):
+    for name in ("without path factors", "path ridge alone"):
         assert not variants[name].lacks(graph)
 
 

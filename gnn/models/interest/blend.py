@@ -20,7 +20,7 @@ DEFAULT_LOGITS = {
     "filter": 0.0,
     "gnn": 0.5,
     "popularity": -2.0,
-    "bridge": -0.5,
+    "factors": -0.5,
     "semantic": -1.5,
     "ridge": 0.5,
     "sequence": -0.5,

@@ -49,7 +49,7 @@ class InterestGNNConfig(Config):
     """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 on dense logs."""
     own_weight: float | None = pydantic.Field(None, ge=0)
     """How much the own vectors of people count beside their histories when they are scored; None
-    chooses 0, 0.5 or 1 on validation rows, or takes 1."""
+    chooses 0, 0.5, 1 or 2 on validation rows, or takes 1."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
@@ -57,14 +57,16 @@ class InterestGNNConfig(Config):
     bridge_neighbors: int = pydantic.Field(20, ge=1)
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
-    """What is mixed, as far as the data allows it: filter, gnn, popularity, bridge (people active
-    in two domains), semantic (items with text), ridge (at most 6,000 items), sequence (logs with
-    times)."""
+    """What is mixed, as far as the data allows it: filter, gnn, popularity, factors, semantic
+    (items with text), ridge (at most 6,000 items), sequence (logs with times)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter_exponents: tuple[float, float, float] | None = None
     """User, item and target exponents of the linear filter; None chooses them on validation rows,
     or takes (0.6, 0.3, 0.3)."""
+    factor_dim: int | None = pydantic.Field(None, ge=1)
+    """Width of the factors; None takes 128 in a log of one domain, or 64, which maps from domain to
+    domain can be learned for."""
     ridge_share: float = pydantic.Field(0.05, gt=0)
     """λ of the ridge path, as a share of the number of people."""
     sequence_half_life: float | None = pydantic.Field(None, gt=0)

@@ -22,7 +22,8 @@ __all__ = ["Exponents", "choose_exponents"]
 
 Exponents = tuple[float, float, float]
 
-MAX_USERS = 500
+# Users of a kind that are looked at over all domains, and in each of them at least.
+MAX_USERS, MIN_DOMAIN_USERS = 2000, 500
 BLOCK_USERS = 256
 USER_EXPONENTS = (0.5, 0.6, 0.7)
 ITEM_EXPONENTS = (0.3, 0.4)
@@ -34,11 +35,12 @@ def choose_exponents(
 ) -> Exponents:
     """Return the user, item and target exponents with the best NDCG@20 on known items.
 
-    Twelve combinations on at most 500 users a kind and domain; each costs the two-hop
+    Twelve combinations on at most 2,000 users of a kind, or 500 a domain; each costs the two-hop
     neighbourhoods of these users, a second or so on a million interactions.
     """
     known = rows.of_known_items()
-    blocks = list(known.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
+    max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
+    blocks = list(known.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator))
     best, chosen = -1.0, (0.6, 0.3, 0.3)
     for user, item in itertools.product(USER_EXPONENTS, ITEM_EXPONENTS):
         # The target exponent only rescales columns: one product serves all of its values.

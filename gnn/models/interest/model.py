@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, Network
 from gnn.models.interest.filter_choice import choose_exponents
 from gnn.models.interest.path_choice import best_variant
 from gnn.models.interest.paths import (
-    BridgePath,
+    FactorPath,
     FilterPath,
     NetworkPath,
     Path,
@@ -31,7 +32,12 @@ from gnn.models.interest.paths import (
 )
 from gnn.models.interest.ridge import RidgePath
 from gnn.models.interest.sequence import SequencePath
-from gnn.models.interest.shape import suggested, suggested_negatives, suggested_steps
+from gnn.models.interest.shape import (
+    suggested,
+    suggested_factor_dim,
+    suggested_negatives,
+    suggested_steps,
+)
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.trend_choice import choose_trend
 from gnn.models.interest.validation import ValidationRows
@@ -46,14 +52,14 @@ __all__ = ["InterestGNN"]
 
 # User, item and target exponents of the linear filter where nothing was validated.
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
-# Half the passes and the dimensions of the baseline: validation rows do not tell them apart.
-BRIDGE_CONFIG = FactorBridgeConfig(embedding_dim=64, epochs=8)
+# Half the passes of the baseline: validation rows do not tell them apart.
+FACTOR_EPOCHS = 8
 # Half-life of a history in visits: what is tried on validation rows, and what is taken without any.
 SEQUENCE_HALF_LIVES, SEQUENCE_DEFAULT = (0.5, 1.0, 2.0, 4.0, 16.0), 1.0
 # Prefixes of the tensors of the parts in the saved state.
-NETWORK, BRIDGE, RIDGE = "network.", "bridge.", "ridge."
+NETWORK, FACTORS, RIDGE = "network.", "factors.", "ridge."
 # Tried for `own_weight`, which is 1 in training.
-OWN_WEIGHTS = (0.5, 0.0)
+OWN_WEIGHTS = (1.0, 2.0, 0.5, 0.0)
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
 IDS = {"item", "user"}
 
@@ -63,9 +69,10 @@ class InterestGNN(Model):
 
     One joint graph of people and the items of every domain, with text features, topics and semantic
     edges (`InterestEncoder`), trained by a softmax over the items of each domain. Beside it stand
-    the linear filter, bridged to new items over semantic neighbours, popularity, a ridge bridge
-    between domains, semantic neighbours, in small catalogues a ridge regression, and in logs with
-    times what follows the latest items of a history (`SequencePath`).
+    the linear filter, bridged to new items over semantic neighbours, popularity, factors of each
+    domain with ridge maps between them (`FactorBridge`), semantic neighbours, in small catalogues a
+    ridge regression, and in logs with times what follows the latest items of a history
+    (`SequencePath`).
     Each path gives a probability over a domain's items; a gate mixes them by what is known of a
     person, and is learned on validation rows (`learn_blend`). Where a log has times and validation
     finds that it helps, what is in vogue scales all paths (`Trend`).
@@ -104,7 +111,7 @@ class InterestGNN(Model):
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
         self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
-        self.bridge_: FactorBridge | None = None
+        self.factors_: FactorBridge | None = None
         self.ridge_: RidgePath | None = None
         self.sequence_half_life_ = config.sequence_half_life or SEQUENCE_DEFAULT
         self.trend_: Trend | None = None
@@ -115,15 +122,16 @@ class InterestGNN(Model):
             # nothing else is scored; what new items weigh is learned afterwards.
             self.blend_ = Blend.default(["gnn"]).replace(new_item_weight=0.0)
             self._train_network(data, seed=seed, monitor=monitor, options=options)
-            if monitor is not None and config.own_weight is None:
-                self._choose_own_weight(monitor)
         # After the network, in the memory that it has let go.
         release_freed_memory()
         if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
-        if "bridge" in paths:
-            self.bridge_ = FactorBridge.fit(
-                data, BRIDGE_CONFIG, np.random.default_rng(seed), progress=options.progress
+        if "factors" in paths:
+            self.factors_ = FactorBridge.fit(
+                data,
+                _factor_config(config.factor_dim or suggested_factor_dim(data)),
+                np.random.default_rng(seed),
+                progress=options.progress,
             )
         if "ridge" in paths:
             self.ridge_ = RidgePath.fit(data, config.ridge_share)
@@ -131,6 +139,8 @@ class InterestGNN(Model):
             self._choose_half_life(rows, np.random.default_rng(seed))
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
+        if rows and self.vectors_ is not None and config.own_weight is None:
+            self._choose_own_weight(self.vectors_, rows, np.random.default_rng(seed))
         if data.times is not None and config.trend is not False:
             chosen = config.trend
             if rows and chosen is None:
@@ -204,21 +214,37 @@ class InterestGNN(Model):
             options=options,
         )
 
-    def _choose_own_weight(self, monitor: Monitor) -> None:
-        best = max(entry["metric"] for entry in self.history_)
-        for weight in OWN_WEIGHTS:
-            self.own_weight_, last = weight, self.own_weight_
+    def _choose_own_weight(
+        self, vectors: NetworkVectors, rows: ValidationRows, generator: np.random.Generator
+    ) -> None:
+        """Take the weight that ranks best beside the other paths, mixed as by default.
+
+        By itself the network would often do without what the mixture gains from.
+        """
+        variants = [
+            NetworkPath(self.data, vectors, self._exponents, weight) for weight in OWN_WEIGHTS
+        ]
+
+        def mixed(users: UserBatch, domain: str) -> Iterator[torch.Tensor]:
+            paths, features = self._path_scores(users, domain)
+            for variant in variants:
+                kept = {name: part.clone() for name, part in paths.scores.items() if name != "gnn"}
+                scores = {**kept, "gnn": variant.score(users, domain)}
+                yield replace(paths, scores=scores).mix(self.blend_, features)
+
+        best = best_variant(mixed, self.data, rows, generator)
+        if best is not None:
+            self.own_weight_ = OWN_WEIGHTS[best]
             self._prepare_network()
-            metric = monitor(self)
-            if metric > best:
-                best = metric
-            else:
-                self.own_weight_ = last
 
     def _choose_half_life(self, rows: ValidationRows, generator: np.random.Generator) -> None:
         self._links = SequencePath.linked(self.data)
         variants = [SequencePath(self.data, h, self._links) for h in SEQUENCE_HALF_LIVES]
-        best = best_variant(variants, self.data, rows, generator)
+
+        def alone(users: UserBatch, domain: str) -> Iterator[torch.Tensor]:
+            return (variant.score(users, domain).clone() for variant in variants)
+
+        best = best_variant(alone, self.data, rows, generator)
         if best is not None:
             self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
 
@@ -268,8 +294,8 @@ class InterestGNN(Model):
                 )
             elif name == "popularity":
                 self._paths[name] = PopularityPath(data)
-            elif name == "bridge" and self.bridge_ is not None:
-                self._paths[name] = BridgePath(self.bridge_)
+            elif name == "factors" and self.factors_ is not None:
+                self._paths[name] = FactorPath(self.factors_)
             elif name == "semantic":
                 self._paths[name] = SemanticPath(data, self.similar_)
             elif name == "ridge" and self.ridge_ is not None:
@@ -329,18 +355,18 @@ class InterestGNN(Model):
         return mixed
 
     def _state(self) -> dict[str, torch.Tensor]:
-        bridge = self.bridge_.state(self.data.domains) if self.bridge_ is not None else {}
+        factors = self.factors_.state(self.data.domains) if self.factors_ is not None else {}
         ridge = self.ridge_.state() if self.ridge_ is not None else {}
         network = {} if self.vectors_ is None else vars(self.vectors_)
         return {
             **{f"{NETWORK}{name}": tensor for name, tensor in network.items()},
             **pack_csr("similar", self.similar_),
-            **{f"{BRIDGE}{name}": tensor for name, tensor in bridge.items()},
+            **{f"{FACTORS}{name}": tensor for name, tensor in factors.items()},
             **{f"{RIDGE}{name}": tensor for name, tensor in ridge.items()},
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        if "own_weight" not in self.chosen_:
+        if "own_weight" not in self.chosen_ or "bridge" in self.chosen_["blend"]["paths"]:
             raise StorageError(
                 "This interest-gnn model was saved by an earlier version; train it "
                 "again with `interest train`."
@@ -349,8 +375,11 @@ class InterestGNN(Model):
         self.vectors_ = NetworkVectors(**network) if network else None
         self.own_weight_ = self.chosen_["own_weight"]
         self.similar_ = unpack_csr("similar", state)
-        bridge = _with_prefix(state, BRIDGE)
-        self.bridge_ = FactorBridge.from_state(bridge, self.data, BRIDGE_CONFIG) if bridge else None
+        factors = _with_prefix(state, FACTORS)
+        self.factors_ = None
+        if factors:
+            width = next(iter(factors.values())).shape[1]
+            self.factors_ = FactorBridge.from_state(factors, self.data, _factor_config(width))
         ridge = _with_prefix(state, RIDGE)
         self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
@@ -360,6 +389,10 @@ class InterestGNN(Model):
         trend = self.chosen_.get("trend", False)
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None
         self._prepare()
+
+
+def _factor_config(width: int) -> FactorBridgeConfig:
+    return FactorBridgeConfig(embedding_dim=width, epochs=FACTOR_EPOCHS)
 
 
 def _with_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

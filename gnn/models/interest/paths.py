@@ -22,7 +22,7 @@ from graphgen.errors import ConfigError
 
 __all__ = [
     "PATHS",
-    "BridgePath",
+    "FactorPath",
     "FilterPath",
     "NetworkPath",
     "Path",
@@ -33,15 +33,14 @@ __all__ = [
     "symmetric_neighbors",
 ]
 
-PATHS = ("filter", "gnn", "popularity", "bridge", "semantic", "ridge", "sequence")
+PATHS = ("filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence")
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
     """Return those of `wanted` that the data allows.
 
-    "semantic" needs semantic edges, and "bridge" people who are active in two domains: inside a
-    domain it would only repeat what the filter knows, at many times its cost. "ridge" is for
-    catalogues of at most 6,000 items in all; "sequence" needs times.
+    "semantic" needs semantic edges; "ridge" is for catalogues of at most 6,000 items in all;
+    "sequence" needs times.
 
     Raises
     ------
@@ -63,16 +62,9 @@ def path_lacks(name: str, data: TrainingData) -> str:
     """Return why the data does not allow a path, or ""."""
     if name == "semantic" and data.similar is None:
         return "the graph has no semantic edges (build it with item texts)"
-    if name == "bridge" and not _has_overlap(data):
-        return "nobody is active in two domains"
     if name == "sequence" and data.times is None:
         return "the log has no timestamps"
     return ridge_lacks(data) if name == "ridge" else ""
-
-
-def _has_overlap(data: TrainingData) -> bool:
-    active = [np.diff(data.matrix[:, data.span(domain)].indptr) > 0 for domain in data.domains]
-    return bool((np.sum(active, axis=0) > 1).any())
 
 
 def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
@@ -195,19 +187,19 @@ class PopularityPath:
         return popularity.expand(len(users), -1)
 
 
-class BridgePath:
+class FactorPath:
     """Factors of the domain by itself, reached over a linear map by people new to it.
 
     Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
     needs a sharper difference (chosen on the validation rows of a log of four domains).
     """
 
-    def __init__(self, bridge: FactorBridge) -> None:
-        self.bridge = bridge
+    def __init__(self, factors: FactorBridge) -> None:
+        self._factors = factors
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]."""
-        return self.bridge.score(users.history, domain).clamp_(min=0).square_()
+        return self._factors.score(users.history, domain).clamp_(min=0).square_()
 
 
 class SemanticPath:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gnn.data import TrainingData
 
-__all__ = ["suggested", "suggested_negatives", "suggested_steps"]
+__all__ = ["suggested", "suggested_factor_dim", "suggested_negatives", "suggested_steps"]
 
 # Interactions an item from which a log is dense. There popular items would drown the others in a
 # propagation at 0.3, a sharp softmax learns the noise, and text has little to add.
@@ -24,6 +24,8 @@ SMALL_CATALOGUE, SMALL_TEMPERATURE = 2000, 0.2
 NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_700_000, 18, 80
 # Negatives a chunk, at least; and scores a step that more of them may take.
 NEGATIVES, STEP_SCORES = 512, 45_000_000
+# Width of the factors where they are to be mapped from domain to domain, and of a domain alone.
+MAPPED_FACTORS, SINGLE_FACTORS = 64, 128
 
 
 def suggested(name: str, data: TrainingData) -> Any:
@@ -42,3 +44,8 @@ def suggested_steps(data: TrainingData) -> int:
 def suggested_negatives(data: TrainingData) -> int:
     """Return how many negatives the users of a chunk share."""
     return max(NEGATIVES, STEP_SCORES // max(1, data.n_users))
+
+
+def suggested_factor_dim(data: TrainingData) -> int:
+    """Return how wide the factors of a domain should be."""
+    return SINGLE_FACTORS if len(data.domains) == 1 else MAPPED_FACTORS
