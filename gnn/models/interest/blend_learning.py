@@ -113,8 +113,13 @@ def learn_blend(
     Blend
     """
     blocks: list[_Block] = []
-    max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
-    parts = rows.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator)
+    parts = rows.blocks(
+        data,
+        max_users=MIN_DOMAIN_USERS,
+        total=MAX_USERS,
+        size=BLOCK_USERS,
+        generator=generator,
+    )
     # Domain by domain: what a path makes at its first use there, it makes once.
     for _, same in groupby(parts, key=attrgetter("domain")):
         blocks.extend(map_pieces(partial(_block, names, paths), same))

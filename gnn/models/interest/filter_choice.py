@@ -39,8 +39,14 @@ def choose_exponents(
     neighbourhoods of these users, a second or so on a million interactions.
     """
     known = rows.of_known_items()
-    max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
-    blocks = list(known.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator))
+    parts = known.blocks(
+        data,
+        max_users=MIN_DOMAIN_USERS,
+        total=MAX_USERS,
+        size=BLOCK_USERS,
+        generator=generator,
+    )
+    blocks = list(parts)
     best, chosen = -1.0, (0.6, 0.3, 0.3)
     for user, item in itertools.product(USER_EXPONENTS, ITEM_EXPONENTS):
         # The target exponent only rescales columns: one product serves all of its values.

@@ -53,8 +53,13 @@ def best_variant(
     known = rows.of_known_items()
     if not len(known):
         return None
-    max_users = max(MIN_DOMAIN_USERS, MAX_USERS // len(data.domains))
-    blocks = known.blocks(data, max_users=max_users, size=BLOCK_USERS, generator=generator)
+    blocks = known.blocks(
+        data,
+        max_users=MIN_DOMAIN_USERS,
+        total=MAX_USERS,
+        size=BLOCK_USERS,
+        generator=generator,
+    )
     quality: list[RankingQuality] = []
     # Domain by domain: what a path makes at its first use there, it makes once.
     for _, same in groupby(blocks, key=attrgetter("domain")):

@@ -101,9 +101,19 @@ class ValidationRows:
         return bool((self.kind == 2).any())
 
     def blocks(
-        self, data: TrainingData, *, max_users: int, size: int, generator: np.random.Generator
+        self,
+        data: TrainingData,
+        *,
+        max_users: int,
+        total: int = 0,
+        size: int,
+        generator: np.random.Generator,
     ) -> Iterator[ValidationBlock]:
-        """Yield at most `max_users` users of each kind and domain, at most `size` at a time."""
+        """Yield users of each kind, at most `size` at a time.
+
+        At most `max_users` in a domain, or their share of `total` over all domains, if it is more.
+        """
+        max_users = max(max_users, total // len(data.domains))
         for number, name in enumerate(data.domains):
             own = self.domain == number
             chosen = [np.unique(self.user[own & (self.kind == kind)]) for kind in range(len(KINDS))]
