@@ -148,10 +148,13 @@ def test_of_equal_interactions_the_latest_counts():
 def test_times_that_are_needed_and_missing_are_a_clear_error(tmp_path):
     graph = built(chains().drop(columns="timestamp"))
     trend = TrendConfig(half_life=8, moment="end of log", power=1.0)
-    blend = Blend.default(("filter", "sequence"))
-    for settings in ({"trend": trend}, {"blend": blend}):
-        with pytest.raises(ConfigError, match="no column `timestamp`"):
-            make_model("interest-gnn", **settings).fit(graph)
+    with pytest.raises(ConfigError, match="no column `timestamp`"):
+        make_model("interest-gnn", trend=trend).fit(graph)
+    blend = Blend.default(("filter", "gnn", "sequence"))
+    model = make_model("interest-gnn", blend=blend)
+    with pytest.raises(ConfigError, match="'sequence': the log has no timestamps"):
+        model.fit(graph)
+    assert not model.history_  # Before anything was trained.
     make_model("interest-gnn", paths=("sequence",)).fit(built(chains())).save(tmp_path / "model")
     (tmp_path / "model" / "times.npy").unlink()
     with pytest.raises(StorageError, match="damaged"):

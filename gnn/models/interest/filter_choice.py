@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
 from gnn.linear_filter import LinearFilter
-from gnn.models.interest.validation import (
-    RankingQuality,
-    ValidationBlock,
-    ValidationRows,
-    best_labels,
-)
-from graphgen.pieces import map_pieces
+from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, measured
+from gnn.models.interest.validation import ValidationRows
 
 __all__ = ["Exponents", "choose_exponents"]
 
@@ -24,7 +19,6 @@ Exponents = tuple[float, float, float]
 
 # Users of a kind that are looked at over all domains, and in each of them at least.
 MAX_USERS, MIN_DOMAIN_USERS = 2000, 500
-BLOCK_USERS = 256
 USER_EXPONENTS = (0.5, 0.6, 0.7)
 ITEM_EXPONENTS = (0.3, 0.4)
 TARGET_EXPONENTS = (0.15, 0.3)
@@ -49,30 +43,30 @@ def choose_exponents(
     blocks = list(parts)
     best, chosen = -1.0, (0.6, 0.3, 0.3)
     for user, item in itertools.product(USER_EXPONENTS, ITEM_EXPONENTS):
-        # The target exponent only rescales columns: one product serves all of its values.
-        quality = {target: RankingQuality() for target in TARGET_EXPONENTS}
         link = LinearFilter(
             data.matrix, user_exponent=user, item_exponent=item, target_exponent=0.0, keep=False
         )
-        for domain, found, relevant in map_pieces(partial(_look, data, link), blocks):
-            for target, sums in quality.items():
-                sums.add(domain, found[target], relevant)
-        for target, sums in quality.items():
-            if sums.known() > best:
-                best, chosen = sums.known(), (user, item, target)
+        tried = measured(_targets(link, data), data, blocks)
+        for target, quality in zip(TARGET_EXPONENTS, tried, strict=True):
+            if quality.known() > best:
+                best, chosen = quality.known(), (user, item, target)
     return chosen
 
 
-def _look(
-    data: TrainingData, link: LinearFilter, block: ValidationBlock
-) -> tuple[str, dict[float, torch.Tensor], list[torch.Tensor]]:
-    """Return the domain, what is found for each target exponent, and how much there was to find."""
-    span = data.span(block.domain)
-    history = data.matrix[block.users]
-    scores = torch.from_numpy(link.score(history, span).toarray())
-    seen = history[:, span].tocoo()
-    scores[torch.from_numpy(seen.row).long(), torch.from_numpy(seen.col).long()] = -1.0
-    label, relevant = block.labels()
-    popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
-    found = {target: best_labels(scores * popularity**target, label) for target in TARGET_EXPONENTS}
-    return block.domain, found, relevant
+def _targets(link: LinearFilter, data: TrainingData) -> Variants:
+    """Return what gives the scores for each target exponent.
+
+    It only rescales columns: one product serves all of its values.
+    """
+
+    def in_domain(domain: str) -> Scores:
+        span = data.span(domain)
+        popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
+
+        def scores(users: UserBatch) -> Iterator[torch.Tensor]:
+            linked = torch.from_numpy(link.score(users.history, span).toarray())
+            return (linked * popularity**target for target in TARGET_EXPONENTS)
+
+        return scores
+
+    return in_domain

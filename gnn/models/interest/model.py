@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_exponents
-from gnn.models.interest.path_choice import best_variant
+from gnn.models.interest.own_weight_choice import choose_own_weight
 from gnn.models.interest.paths import (
     FactorPath,
     FilterPath,
@@ -28,10 +27,12 @@ from gnn.models.interest.paths import (
     PopularityPath,
     SemanticPath,
     available_paths,
+    required_paths,
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
 from gnn.models.interest.sequence import SequencePath
+from gnn.models.interest.sequence_choice import choose_half_life
 from gnn.models.interest.shape import (
     suggested,
     suggested_factor_dim,
@@ -54,12 +55,10 @@ __all__ = ["InterestGNN"]
 DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Half the passes of the baseline: validation rows do not tell them apart.
 FACTOR_EPOCHS = 8
-# Half-life of a history in visits: what is tried on validation rows, and what is taken without any.
-SEQUENCE_HALF_LIVES, SEQUENCE_DEFAULT = (0.5, 1.0, 2.0, 4.0, 16.0), 1.0
+# Half-life of a history in visits, where nothing was validated.
+SEQUENCE_DEFAULT = 1.0
 # Prefixes of the tensors of the parts in the saved state.
 NETWORK, FACTORS, RIDGE = "network.", "factors.", "ridge."
-# Tried for `own_weight`, which is 1 in training.
-OWN_WEIGHTS = (1.0, 2.0, 0.5, 0.0)
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
 IDS = {"item", "user"}
 
@@ -105,7 +104,10 @@ class InterestGNN(Model):
         config = self.config
         if data.times is None and isinstance(config.trend, TrendConfig):
             raise ConfigError(NO_TIMES)
-        paths = config.blend.paths if config.blend else available_paths(config.paths, data)
+        if config.blend:
+            paths = required_paths(config.blend.paths, data)
+        else:
+            paths = available_paths(config.paths, data)
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
         self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
         self.similar_ = symmetric_neighbors(data)
@@ -136,16 +138,31 @@ class InterestGNN(Model):
         if "ridge" in paths:
             self.ridge_ = RidgePath.fit(data, config.ridge_share)
         if rows and "sequence" in paths and config.sequence_half_life is None:
-            self._choose_half_life(rows, np.random.default_rng(seed))
+            self._links = SequencePath.linked(data)
+            self.sequence_half_life_ = (
+                choose_half_life(self._links, data, rows, np.random.default_rng(seed))
+                or SEQUENCE_DEFAULT
+            )
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
         if rows and self.vectors_ is not None and config.own_weight is None:
-            self._choose_own_weight(self.vectors_, rows, np.random.default_rng(seed))
+            del self._paths["gnn"]  # Instead it is scored once for each weight.
+            chosen_weight = choose_own_weight(
+                self.vectors_,
+                self._exponents,
+                self._path_scores,
+                self.blend_,
+                data,
+                rows,
+                np.random.default_rng(seed),
+            )
+            self.own_weight_ = 1.0 if chosen_weight is None else chosen_weight
+            self._prepare_network()
         if data.times is not None and config.trend is not False:
             chosen = config.trend
             if rows and chosen is None:
                 generator = np.random.default_rng(seed)
-                chosen = choose_trend(self._mixed_rows, data, rows, generator)
+                chosen = choose_trend(self._mixed, data, rows, generator)
             self.trend_ = Trend(data, chosen) if chosen else None
         if rows and config.blend is None:
             self.blend_ = learn_blend(
@@ -213,40 +230,6 @@ class InterestGNN(Model):
             monitor=monitor,
             options=options,
         )
-
-    def _choose_own_weight(
-        self, vectors: NetworkVectors, rows: ValidationRows, generator: np.random.Generator
-    ) -> None:
-        """Take the weight that ranks best beside the other paths, mixed as by default.
-
-        By itself the network would often do without what the mixture gains from.
-        """
-        variants = [
-            NetworkPath(self.data, vectors, self._exponents, weight) for weight in OWN_WEIGHTS
-        ]
-
-        def mixed(users: UserBatch, domain: str) -> Iterator[torch.Tensor]:
-            paths, features = self._path_scores(users, domain)
-            for variant in variants:
-                kept = {name: part.clone() for name, part in paths.scores.items() if name != "gnn"}
-                scores = {**kept, "gnn": variant.score(users, domain)}
-                yield replace(paths, scores=scores).mix(self.blend_, features)
-
-        best = best_variant(mixed, self.data, rows, generator)
-        if best is not None:
-            self.own_weight_ = OWN_WEIGHTS[best]
-            self._prepare_network()
-
-    def _choose_half_life(self, rows: ValidationRows, generator: np.random.Generator) -> None:
-        self._links = SequencePath.linked(self.data)
-        variants = [SequencePath(self.data, h, self._links) for h in SEQUENCE_HALF_LIVES]
-
-        def alone(users: UserBatch, domain: str) -> Iterator[torch.Tensor]:
-            return (variant.score(users, domain).clone() for variant in variants)
-
-        best = best_variant(alone, self.data, rows, generator)
-        if best is not None:
-            self.sequence_half_life_ = SEQUENCE_HALF_LIVES[best]
 
     def _chosen(self) -> dict[str, Any]:
         """Return what validation chose, as settings."""
@@ -324,8 +307,8 @@ class InterestGNN(Model):
     def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
         return self._path_scores(self.data.batch(rows), domain)
 
-    def _mixed_rows(self, rows: np.ndarray, domain: str) -> torch.Tensor:
-        paths, features = self._paths_of_rows(rows, domain)
+    def _mixed(self, users: UserBatch, domain: str) -> torch.Tensor:
+        paths, features = self._path_scores(users, domain)
         return paths.mix(self.blend_, features)
 
     def _path_scores(self, users: UserBatch, domain: str) -> tuple[PathScores, torch.Tensor]:
@@ -350,8 +333,7 @@ class InterestGNN(Model):
         return scaled
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        paths, features = self._path_scores(users, domain)
-        mixed: np.ndarray = paths.mix(self.blend_, features).numpy()
+        mixed: np.ndarray = self._mixed(users, domain).numpy()
         return mixed
 
     def _state(self) -> dict[str, torch.Tensor]:

@@ -30,6 +30,7 @@ __all__ = [
     "SemanticPath",
     "available_paths",
     "path_lacks",
+    "required_paths",
     "symmetric_neighbors",
 ]
 
@@ -56,6 +57,21 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
         reasons = "; ".join(f"{name!r}: {reason}" for name, reason in lacks.items())
         raise ConfigError(f"The graph allows none of the paths that are wanted. {reasons}.")
     return found
+
+
+def required_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
+    """Return `wanted`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, or one that the data does not allow.
+    """
+    missing = set(wanted) - set(available_paths(wanted, data))
+    if missing:
+        reasons = "; ".join(f"{name!r}: {path_lacks(name, data)}" for name in sorted(missing))
+        raise ConfigError(f"The blend asks for paths that the graph does not allow. {reasons}.")
+    return tuple(wanted)
 
 
 def path_lacks(name: str, data: TrainingData) -> str:
@@ -188,7 +204,7 @@ class PopularityPath:
 
 
 class FactorPath:
-    """Factors of the domain by itself, reached over a linear map by people new to it.
+    """Factors of the domain by itself; from other domains a ridge map leads to them.
 
     Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
     needs a sharper difference (chosen on the validation rows of a log of four domains).

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import groupby, product
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import torch
 
-from gnn.data import TrainingData
-from gnn.models.interest.blend import SEEN_FLOOR
+from gnn.data import TrainingData, UserBatch
+from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, measured
 from gnn.models.interest.trend import Trend, TrendConfig
-from gnn.models.interest.validation import (
-    RankingQuality,
-    ValidationBlock,
-    ValidationRows,
-    best_labels,
-)
-from graphgen.pieces import map_pieces
+from gnn.models.interest.validation import ValidationRows
 
 __all__ = ["choose_trend"]
 
 MAX_USERS = 500
-BLOCK_USERS = 256
 HALF_LIVES = (4.0, 8.0, 15.0, 60.0, 240.0)
 MOMENTS = ("last visit", "end of log")
 # The first is tried with each half-life and moment, the others with the best of these.
@@ -34,7 +25,7 @@ MIN_ERRORS = 2.5
 # Fewer people say nothing.
 MIN_USERS = 20
 
-Mixed = Callable[[np.ndarray, str], torch.Tensor]
+Mixed = Callable[[UserBatch, str], torch.Tensor]
 
 
 def choose_trend(
@@ -47,7 +38,7 @@ def choose_trend(
     Parameters
     ----------
     mixed
-        Gives the probabilities [n, items] of users (rows of the training matrix) in a domain.
+        Gives the probabilities [n, items] of users in a domain.
     data
         Training data with times.
     rows
@@ -63,45 +54,30 @@ def choose_trend(
         TrendConfig(half_life=half_life, moment=moment, power=POWERS[0])
         for half_life, moment in product(HALF_LIVES, MOMENTS)
     ]
-    none, *tried = _measured(blocks, mixed, data, [None, *configs])
+    none, *tried = measured(_scaled(mixed, data, [None, *configs]), data, blocks)
     place = int(np.argmax([quality.known() for quality in tried]))
     best, reached = configs[place], tried[place]
     others = [best.replace(power=power) for power in POWERS[1:]]
-    for config, quality in zip(others, _measured(blocks, mixed, data, others), strict=True):
+    for config, quality in zip(
+        others, measured(_scaled(mixed, data, others), data, blocks), strict=True
+    ):
         if quality.known() > reached.known():
             best, reached = config, quality
     gain, error = reached.gain_over(none)
     return best if gain > MIN_ERRORS * error else None
 
 
-def _measured(
-    blocks: list[ValidationBlock],
-    mixed: Mixed,
-    data: TrainingData,
-    configs: Sequence[TrendConfig | None],
-) -> list[RankingQuality]:
-    quality = [RankingQuality() for _ in configs]
-    for _, same in groupby(blocks, key=attrgetter("domain")):
-        # New ones for each domain: their tables go with them.
+def _scaled(mixed: Mixed, data: TrainingData, configs: Sequence[TrendConfig | None]) -> Variants:
+    """Return what gives a mixture scaled by each trend in turn."""
+
+    def in_domain(domain: str) -> Scores:
         trends = [Trend(data, config) if config else None for config in configs]
-        for domain, found, relevant in map_pieces(partial(_look, data, mixed, trends), same):
-            for sums, labels in zip(quality, found, strict=True):
-                sums.add(domain, labels, relevant)
-    return quality
 
+        def scores(users: UserBatch) -> Iterator[torch.Tensor]:
+            mixture = mixed(users, domain)
+            for trend in trends:
+                yield mixture.clone() if trend is None else mixture * trend.factor(users, domain)
 
-def _look(
-    data: TrainingData, mixed: Mixed, trends: list[Trend | None], block: ValidationBlock
-) -> tuple[str, list[torch.Tensor], list[torch.Tensor]]:
-    """Return the domain, what is found with each trend, and how much there was to find."""
-    scores = mixed(block.users, block.domain)
-    users = data.batch(block.users)
-    seen = users.history[:, data.span(block.domain)].tocoo()
-    row, column = (torch.from_numpy(part.astype(np.int64)) for part in (seen.row, seen.col))
-    label, relevant = block.labels()
-    found = []
-    for trend in trends:
-        scaled = scores.clone() if trend is None else scores * trend.factor(users, block.domain)
-        scaled[row, column] = SEEN_FLOOR
-        found.append(best_labels(scaled, label))
-    return block.domain, found, relevant
+        return scores
+
+    return in_domain
