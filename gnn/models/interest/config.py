@@ -67,7 +67,7 @@ class InterestGNNConfig(Config):
     factor_dim: int | None = pydantic.Field(None, ge=1)
     """Width of the factors; None takes 128 in a log of one domain, or 64, which maps from domain to
     domain can be learned for."""
-    ridge_share: float = pydantic.Field(0.05, gt=0)
+    ridge_share: float = pydantic.Field(0.1, gt=0)
     """λ of the ridge path, as a share of the number of people."""
     sequence_half_life: float | None = pydantic.Field(None, gt=0)
     """Visits after which an interaction counts half in the sequence path; None chooses it on
