@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from gnn.data import TrainingData
 
 __all__ = ["suggested", "suggested_factor_dim", "suggested_negatives", "suggested_steps"]
@@ -43,7 +45,12 @@ def suggested_steps(data: TrainingData) -> int:
 
 def suggested_negatives(data: TrainingData) -> int:
     """Return how many negatives the users of a chunk share."""
-    return max(NEGATIVES, STEP_SCORES // max(1, data.n_users))
+    # Somebody with several domains is scored in each of them.
+    active = sum(
+        np.count_nonzero(np.diff(data.matrix[:, data.span(domain)].indptr))
+        for domain in data.domains
+    )
+    return max(NEGATIVES, STEP_SCORES // max(1, active))
 
 
 def suggested_factor_dim(data: TrainingData) -> int:
