@@ -47,7 +47,7 @@ def suggested_negatives(data: TrainingData) -> int:
     """Return how many negatives the users of a chunk share."""
     # Somebody with several domains is scored in each of them.
     active = sum(
-        np.count_nonzero(np.diff(data.matrix[:, data.span(domain)].indptr))
+        int(np.count_nonzero(np.diff(data.matrix[:, data.span(domain)].indptr)))
         for domain in data.domains
     )
     return max(NEGATIVES, STEP_SCORES // max(1, active))
