@@ -127,6 +127,11 @@ class TrainingData:
         """Bool [n_items], whether the item has any interaction."""
         return self.popularity > 0
 
+    def active(self) -> np.ndarray:
+        """Return bool [n_users, domains], whether a person has any interaction in a domain."""
+        counts = [np.diff(self.matrix[:, self.span(domain)].indptr) for domain in self.domains]
+        return np.column_stack(counts) > 0
+
     def batch(self, rows: np.ndarray) -> UserBatch:
         """Return people by their rows of the matrix, int64 [n]."""
         times = None if self.times is None else self.times[rows]

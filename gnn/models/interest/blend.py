@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,9 +10,10 @@ import numpy as np
 import pydantic
 import torch
 
+from gnn.data import UserBatch
 from graphgen.config import Config
 
-__all__ = ["GATE_FEATURES", "Blend", "PathScores", "gate_features"]
+__all__ = ["GATE_FEATURES", "Blend", "PathScores", "ScorePaths", "gate_features"]
 
 GATE_FEATURES = ("constant", "log own history", "log other history", "cold in domain")
 # Logits of the paths where nothing was validated.
@@ -169,6 +170,10 @@ class PathScores:
             warm=self.warm,
             trend=None if self.trend is None else self.trend[low:high],
         )
+
+
+# Gives the scores of users in a domain by path, with their gate features.
+ScorePaths = Callable[[UserBatch, str], tuple[PathScores, torch.Tensor]]
 
 
 def gate_features(own: np.ndarray, other: np.ndarray) -> torch.Tensor:

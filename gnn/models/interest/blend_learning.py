@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.blend import GATE_FEATURES, Blend, PathScores
+from gnn.models.interest.blend import GATE_FEATURES, Blend, ScorePaths
 from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
 from gnn.models.interest.validation import (
     KINDS,
@@ -40,8 +40,6 @@ STEPS, LAST_STEPS = 15, 30
 KNOWN_KINDS = 2
 # Paths that score items without interactions.
 REACH_NEW = {"filter", "gnn", "semantic"}
-
-Paths = Callable[[np.ndarray, str], tuple[PathScores, torch.Tensor]]
 
 
 @dataclass
@@ -75,7 +73,7 @@ class _Block:
 
 
 def learn_blend(
-    paths: Paths,
+    paths: ScorePaths,
     names: Sequence[str],
     rows: ValidationRows,
     data: TrainingData,
@@ -94,7 +92,7 @@ def learn_blend(
     Parameters
     ----------
     paths
-        Gives the scores of users (rows of the training matrix) in a domain, with gate features.
+        Gives the scores of users in a domain, with gate features.
     names
         Paths to mix.
     rows
@@ -122,7 +120,7 @@ def learn_blend(
     )
     # Domain by domain: what a path makes at its first use there, it makes once.
     for _, same in groupby(parts, key=attrgetter("domain")):
-        blocks.extend(map_pieces(partial(_block, names, paths), same))
+        blocks.extend(map_pieces(partial(_block, names, paths, data), same))
     blend, chosen = _learn_gate(blocks, names, len(GATE_FEATURES) if gated else 1)
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
@@ -135,9 +133,11 @@ def learn_blend(
     return blend.replace(new_item_weight=blend.weight_at_cost(new_item_cost))
 
 
-def _block(names: Sequence[str], paths_of: Paths, users: ValidationBlock) -> _Block:
+def _block(
+    names: Sequence[str], paths_of: ScorePaths, data: TrainingData, users: ValidationBlock
+) -> _Block:
     """Keep the items that could reach the top: the best of each path, warm and cold apart."""
-    scores, features = paths_of(users.users, users.domain)
+    scores, features = paths_of(data.batch(users.users), users.domain)
     kinds = users.truth.tocoo()
     fixed = {
         name: scores.unseen(MIDDLE) if name == "gnn" else scores.probabilities(name, 1.0)

@@ -49,9 +49,7 @@ class Hiding:
     ) -> None:
         self.edge_dropout, self.domain_dropout = edge_dropout, domain_dropout
         self.generator = generator
-        active = np.column_stack(
-            [np.diff(data.matrix[:, data.span(domain)].indptr) > 0 for domain in data.domains]
-        )
+        active = data.active()
         count = active.sum(axis=1)
         self._people = np.flatnonzero(count > 1)
         self._count = count[self._people]

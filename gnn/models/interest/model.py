@@ -166,7 +166,7 @@ class InterestGNN(Model):
             self.trend_ = Trend(data, chosen) if chosen else None
         if rows and config.blend is None:
             self.blend_ = learn_blend(
-                self._paths_of_rows,
+                self._path_scores,
                 paths,
                 rows,
                 data,
@@ -303,9 +303,6 @@ class InterestGNN(Model):
         self._paths["gnn"] = NetworkPath(
             self.data, self.vectors_, self._exponents, self.own_weight_
         )
-
-    def _paths_of_rows(self, rows: np.ndarray, domain: str) -> tuple[PathScores, torch.Tensor]:
-        return self._path_scores(self.data.batch(rows), domain)
 
     def _mixed(self, users: UserBatch, domain: str) -> torch.Tensor:
         paths, features = self._path_scores(users, domain)

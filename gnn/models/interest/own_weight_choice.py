@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.blend import Blend, PathScores
+from gnn.models.interest.blend import Blend, ScorePaths
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.paths import NetworkPath
 from gnn.models.interest.score_choice import Scores, best_variant
@@ -20,13 +20,11 @@ __all__ = ["choose_own_weight"]
 # It is 1 in training.
 OWN_WEIGHTS = (1.0, 2.0, 0.5, 0.0)
 
-OtherPaths = Callable[[UserBatch, str], tuple[PathScores, torch.Tensor]]
-
 
 def choose_own_weight(
     vectors: NetworkVectors,
     exponents: tuple[float, float],
-    others: OtherPaths,
+    others: ScorePaths,
     blend: Blend,
     data: TrainingData,
     rows: ValidationRows,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from gnn.data import TrainingData
 
 __all__ = ["suggested", "suggested_factor_dim", "suggested_negatives", "suggested_steps"]
@@ -46,11 +44,7 @@ def suggested_steps(data: TrainingData) -> int:
 def suggested_negatives(data: TrainingData) -> int:
     """Return how many negatives the users of a chunk share."""
     # Somebody with several domains is scored in each of them.
-    active = sum(
-        int(np.count_nonzero(np.diff(data.matrix[:, data.span(domain)].indptr)))
-        for domain in data.domains
-    )
-    return max(NEGATIVES, STEP_SCORES // max(1, active))
+    return max(NEGATIVES, STEP_SCORES // max(1, int(data.active().sum())))
 
 
 def suggested_factor_dim(data: TrainingData) -> int:
