@@ -14,7 +14,7 @@ from graphgen.schema import DOMAIN, SETTING, USER_ID
 __all__ = ["ValidationMonitor"]
 
 # Users looked at over all domains and settings, and in each of them at least.
-MAX_USERS, MIN_GROUP_USERS = 4000, 500
+MAX_USERS, MIN_GROUP_USERS = 2000, 500
 
 
 class ValidationMonitor:
@@ -26,7 +26,7 @@ class ValidationMonitor:
         Held-out interactions; a ``setting`` column makes groups that count equally.
     max_users
         Users looked at in each domain and setting: validation must cost less than training. None
-        takes 4,000 in all, but at least 500 each.
+        takes 2,000 in all, but at least 500 each.
     metric
         A metric at a length of list, such as ``ndcg@20``.
     seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,8 @@ from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
-from gnn.models.interest.filter_choice import choose_exponents
-from gnn.models.interest.own_weight_choice import choose_own_weight
+from gnn.models.interest.filter_choice import DEFAULT_EXPONENTS, choose_exponents
+from gnn.models.interest.own_weight_choice import OWN_WEIGHTS, choose_own_weight
 from gnn.models.interest.paths import (
     FactorPath,
     FilterPath,
@@ -32,7 +33,7 @@ from gnn.models.interest.paths import (
 )
 from gnn.models.interest.ridge import RidgePath
 from gnn.models.interest.sequence import SequencePath
-from gnn.models.interest.sequence_choice import choose_half_life
+from gnn.models.interest.sequence_choice import HALF_LIVES, choose_half_life
 from gnn.models.interest.shape import (
     suggested,
     suggested_factor_dim,
@@ -51,12 +52,10 @@ from graphgen.errors import ConfigError, StorageError
 __all__ = ["InterestGNN"]
 
 
-# User, item and target exponents of the linear filter where nothing was validated.
-DEFAULT_EXPONENTS = (0.6, 0.3, 0.3)
 # Half the passes of the baseline: validation rows do not tell them apart.
 FACTOR_EPOCHS = 8
-# Half-life of a history in visits, where nothing was validated.
-SEQUENCE_DEFAULT = 1.0
+# What is taken where nothing was validated.
+OWN_WEIGHT, HALF_LIFE = OWN_WEIGHTS[0], HALF_LIVES[0]
 # Prefixes of the tensors of the parts in the saved state.
 NETWORK, FACTORS, RIDGE = "network.", "factors.", "ridge."
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
@@ -112,10 +111,10 @@ class InterestGNN(Model):
         self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
-        self.own_weight_ = 1.0 if config.own_weight is None else config.own_weight
+        self.own_weight_ = OWN_WEIGHT if config.own_weight is None else config.own_weight
         self.factors_: FactorBridge | None = None
         self.ridge_: RidgePath | None = None
-        self.sequence_half_life_ = config.sequence_half_life or SEQUENCE_DEFAULT
+        self.sequence_half_life_ = config.sequence_half_life or HALF_LIFE
         self.trend_: Trend | None = None
         self._links: dict[str, sp.csr_matrix] | None = None
         self._paths: dict[str, Path] = {}
@@ -139,24 +138,21 @@ class InterestGNN(Model):
             self.ridge_ = RidgePath.fit(data, config.ridge_share)
         if rows and "sequence" in paths and config.sequence_half_life is None:
             self._links = SequencePath.linked(data)
-            self.sequence_half_life_ = (
-                choose_half_life(self._links, data, rows, np.random.default_rng(seed))
-                or SEQUENCE_DEFAULT
+            self.sequence_half_life_ = choose_half_life(
+                self._links, data, rows, np.random.default_rng(seed)
             )
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
         if rows and self.vectors_ is not None and config.own_weight is None:
-            del self._paths["gnn"]  # Instead it is scored once for each weight.
-            chosen_weight = choose_own_weight(
+            self.own_weight_ = choose_own_weight(
                 self.vectors_,
                 self._exponents,
-                self._path_scores,
+                partial(self._path_scores, without="gnn"),
                 self.blend_,
                 data,
                 rows,
                 np.random.default_rng(seed),
             )
-            self.own_weight_ = 1.0 if chosen_weight is None else chosen_weight
             self._prepare_network()
         if data.times is not None and config.trend is not False:
             chosen = config.trend
@@ -308,13 +304,16 @@ class InterestGNN(Model):
         paths, features = self._path_scores(users, domain)
         return paths.mix(self.blend_, features)
 
-    def _path_scores(self, users: UserBatch, domain: str) -> tuple[PathScores, torch.Tensor]:
+    def _path_scores(
+        self, users: UserBatch, domain: str, *, without: str = ""
+    ) -> tuple[PathScores, torch.Tensor]:
+        paths = {name: path for name, path in self._paths.items() if name != without}
         history = users.history
         own_history = history[:, self.data.span(domain)]
         seen = own_history.tocoo()
         own = np.diff(own_history.indptr)
         scores = PathScores(
-            scores={name: path.score(users, domain) for name, path in self._paths.items()},
+            scores={name: path.score(users, domain) for name, path in paths.items()},
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),
             warm=torch.from_numpy(self.data.warm[self.data.span(domain)].astype(np.float32)),
@@ -363,7 +362,7 @@ class InterestGNN(Model):
         self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.exponents_ = tuple(self.chosen_["filter_exponents"])
-        self.sequence_half_life_ = self.chosen_.get("sequence_half_life", SEQUENCE_DEFAULT)
+        self.sequence_half_life_ = self.chosen_.get("sequence_half_life", HALF_LIFE)
         self._links = None
         trend = self.chosen_.get("trend", False)
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None

@@ -15,9 +15,9 @@ from gnn.models.interest.paths import NetworkPath
 from gnn.models.interest.score_choice import Scores, best_variant
 from gnn.models.interest.validation import ValidationRows
 
-__all__ = ["choose_own_weight"]
+__all__ = ["OWN_WEIGHTS", "choose_own_weight"]
 
-# It is 1 in training.
+# It is 1 in training, and where the rows do not clearly say otherwise.
 OWN_WEIGHTS = (1.0, 2.0, 0.5, 0.0)
 
 
@@ -29,11 +29,10 @@ def choose_own_weight(
     data: TrainingData,
     rows: ValidationRows,
     generator: np.random.Generator,
-) -> float | None:
+) -> float:
     """Return the weight with which the network ranks known items best beside the other paths.
 
-    By itself the network would often do without what the mixture gains from. None where no row is
-    of a known item.
+    By itself the network would often do without what the mixture gains from.
 
     Parameters
     ----------
@@ -65,5 +64,4 @@ def choose_own_weight(
 
         return scores
 
-    best = best_variant(mixed, data, rows, generator)
-    return None if best is None else OWN_WEIGHTS[best]
+    return OWN_WEIGHTS[best_variant(mixed, data, rows, generator)]

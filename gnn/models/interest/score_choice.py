@@ -1,8 +1,14 @@
-"""Measuring variants of a score on held-out rows, and choosing among them."""
+"""Measuring variants of a score on held-out rows, and choosing among them.
+
+The first variant is what stands where nothing speaks against it: another must rank better by more
+than the standard error of the difference, as in the one-standard-error rule of Breiman et al.,
+"Classification and Regression Trees", 1984. So what the rows cannot tell apart does not change from
+seed to seed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +26,7 @@ from gnn.models.interest.validation import (
 )
 from graphgen.pieces import map_pieces
 
-__all__ = ["BLOCK_USERS", "Scores", "Variants", "best_variant", "measured"]
+__all__ = ["BLOCK_USERS", "Scores", "Variants", "best_variant", "clearly_best", "measured"]
 
 # Users of a kind that are looked at over all domains, and in each of them at least.
 MAX_USERS, MIN_DOMAIN_USERS = 2000, 1000
@@ -56,15 +62,35 @@ def measured(
     return quality
 
 
+def clearly_best(tried: Sequence[RankingQuality]) -> int:
+    """Return the number of the best variant, or 0 where it does not clearly rank known items better
+    than the first.
+
+    Examples
+    --------
+    >>> def quality(*found: int) -> RankingQuality:
+    ...     made = RankingQuality()
+    ...     made.add("book", torch.tensor(found)[:, None], [torch.tensor([1] * len(found))])
+    ...     return made
+    >>> clearly_best([quality(0, 0, 0, 1), quality(1, 1, 1, 1)])
+    1
+    >>> clearly_best([quality(0, 1, 0), quality(1, 0, 1)])
+    0
+    """
+    best = int(np.argmax([quality.known() for quality in tried]))
+    gain, error = tried[best].gain_over(tried[0])
+    return best if gain > error else 0
+
+
 def best_variant(
     variants: Variants,
     data: TrainingData,
     rows: ValidationRows,
     generator: np.random.Generator,
-) -> int | None:
-    """Return the number of the variant with the best NDCG@20 on known items.
+) -> int:
+    """Return the number of the variant with the clearly best NDCG@20 on known items.
 
-    On at most 2,000 users of a kind, or 1,000 a domain; None where no row is of a known item.
+    On at most 2,000 users of a kind, or 1,000 a domain; 0 where no row is of a known item.
 
     Parameters
     ----------
@@ -77,17 +103,15 @@ def best_variant(
     generator
         Draws the users.
     """
-    known = rows.of_known_items()
-    if not len(known):
-        return None
-    blocks = known.blocks(
+    blocks = rows.of_known_items().blocks(
         data,
         max_users=MIN_DOMAIN_USERS,
         total=MAX_USERS,
         size=BLOCK_USERS,
         generator=generator,
     )
-    return int(np.argmax([quality.known() for quality in measured(variants, data, blocks)]))
+    tried = measured(variants, data, blocks)
+    return clearly_best(tried) if tried else 0
 
 
 def _look(

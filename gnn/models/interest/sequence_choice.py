@@ -13,10 +13,10 @@ from gnn.models.interest.score_choice import Scores, best_variant
 from gnn.models.interest.sequence import SequencePath
 from gnn.models.interest.validation import ValidationRows
 
-__all__ = ["choose_half_life"]
+__all__ = ["HALF_LIVES", "choose_half_life"]
 
-# In visits.
-HALF_LIVES = (0.5, 1.0, 2.0, 4.0, 16.0)
+# In visits; the first is taken where the rows do not clearly say otherwise.
+HALF_LIVES = (1.0, 0.5, 2.0, 4.0, 16.0)
 
 
 def choose_half_life(
@@ -24,10 +24,8 @@ def choose_half_life(
     data: TrainingData,
     rows: ValidationRows,
     generator: np.random.Generator,
-) -> float | None:
+) -> float:
     """Return the half-life with which the path by itself ranks known items best.
-
-    None where no row is of a known item.
 
     Parameters
     ----------
@@ -48,5 +46,4 @@ def choose_half_life(
 
         return scores
 
-    best = best_variant(alone, data, rows, generator)
-    return None if best is None else HALF_LIVES[best]
+    return HALF_LIVES[best_variant(alone, data, rows, generator)]
