@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -125,6 +125,45 @@ class InterestGNN(Model):
             self._train_network(data, seed=seed, monitor=monitor, options=options)
         # After the network, in the memory that it has let go.
         release_freed_memory()
+        self._fit_closed_forms(paths, data, rows, seed=seed, options=options)
+        self.blend_ = config.blend or Blend.default(paths)
+        self._prepare()
+        if rows and self.vectors_ is not None and config.own_weight is None:
+            self.own_weight_ = choose_own_weight(
+                self.vectors_,
+                self._exponents,
+                partial(self._path_scores, without="gnn"),
+                self.blend_,
+                data,
+                rows,
+                np.random.default_rng(seed),
+            )
+            self._prepare_network()
+        trend = config.trend
+        if trend is None and rows and data.times is not None:
+            trend = choose_trend(self._mixed, data, rows, np.random.default_rng(seed))
+        self.trend_ = Trend(data, trend) if trend else None
+        if rows and config.blend is None:
+            self.blend_ = learn_blend(
+                self._path_scores,
+                paths,
+                rows,
+                data,
+                generator=np.random.default_rng(seed),
+                new_item_cost=config.new_item_cost,
+                gated=config.gated,
+            )
+
+    def _fit_closed_forms(
+        self,
+        paths: Sequence[str],
+        data: TrainingData,
+        rows: ValidationRows | None,
+        *,
+        seed: int,
+        options: FitOptions,
+    ) -> None:
+        config = self.config
         if rows and "filter" in paths and config.filter_exponents is None:
             self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
         if "factors" in paths:
@@ -140,35 +179,6 @@ class InterestGNN(Model):
             self._links = SequencePath.linked(data)
             self.sequence_half_life_ = choose_half_life(
                 self._links, data, rows, np.random.default_rng(seed)
-            )
-        self.blend_ = config.blend or Blend.default(paths)
-        self._prepare()
-        if rows and self.vectors_ is not None and config.own_weight is None:
-            self.own_weight_ = choose_own_weight(
-                self.vectors_,
-                self._exponents,
-                partial(self._path_scores, without="gnn"),
-                self.blend_,
-                data,
-                rows,
-                np.random.default_rng(seed),
-            )
-            self._prepare_network()
-        if data.times is not None and config.trend is not False:
-            chosen = config.trend
-            if rows and chosen is None:
-                generator = np.random.default_rng(seed)
-                chosen = choose_trend(self._mixed, data, rows, generator)
-            self.trend_ = Trend(data, chosen) if chosen else None
-        if rows and config.blend is None:
-            self.blend_ = learn_blend(
-                self._path_scores,
-                paths,
-                rows,
-                data,
-                generator=np.random.default_rng(seed),
-                new_item_cost=config.new_item_cost,
-                gated=config.gated,
             )
 
     def _train_network(
