@@ -21,7 +21,7 @@ from eval.evaluator import evaluate
 from eval.memory import PeakMemory
 from eval.metrics import ranking
 from eval.result import EvaluationResult
-from graphgen.allocation import KEEP_BYTES
+from graphgen.allocation import HUGE_PAGES, KEEP_BYTES
 from graphgen.errors import ConfigError, InterestError
 from graphgen.schema import DOMAIN, USER_ID
 
@@ -211,6 +211,7 @@ def _run(way: str, python: str, problem: Path) -> dict[str, Any]:
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
         "MALLOC_MMAP_THRESHOLD_": str(KEEP_BYTES),
         "MALLOC_TRIM_THRESHOLD_": str(8 * KEEP_BYTES),
+        HUGE_PAGES: "1",
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
     try:

@@ -99,9 +99,11 @@ class _Product(torch.autograd.Function):
 
 def _to_torch(csr: sp.csr_matrix) -> torch.Tensor:
     csr.sort_indices()
+    # Half the memory of 64 bits, and no slower.
+    width = np.int32 if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max else np.int64
     return torch.sparse_csr_tensor(
-        torch.from_numpy(csr.indptr.astype(np.int64)),
-        torch.from_numpy(csr.indices.astype(np.int64)),
+        torch.from_numpy(csr.indptr.astype(width)),
+        torch.from_numpy(csr.indices.astype(width)),
         torch.from_numpy(csr.data.astype(np.float32)),
         size=csr.shape,
         check_invariants=False,  # SciPy has just made it; saying so also keeps PyTorch quiet.
@@ -109,7 +111,7 @@ def _to_torch(csr: sp.csr_matrix) -> torch.Tensor:
 
 
 def _only(csr: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    before = torch.zeros(len(kept) + 1, dtype=torch.int64)
+    before = torch.zeros(len(kept) + 1, dtype=csr.crow_indices().dtype)
     torch.cumsum(kept, 0, out=before[1:])
     return torch.sparse_csr_tensor(
         before[csr.crow_indices()],

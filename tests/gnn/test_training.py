@@ -1,5 +1,6 @@
 """Training: falling loss, early stopping, and checkpoints that resume to the same result."""
 
+import copy
 import logging
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
     settings = {"dim": 6, "num_layers": 2, "semantic_weight": 1.0, "semantic_neighbors": 5}
     network = InterestEncoder(data, **settings, generator=np.random.default_rng(0))
     adjacency = Propagator(normalized_adjacency(data.matrix, 0.5, 0.3))
+    generator = np.random.default_rng(1)
     trainer = EncoderTrainer(
         data,
         network,
@@ -135,14 +137,14 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
         temperature=0.2,
         num_negatives=10**6,
         chunk_users=7,
-        generator=np.random.default_rng(1),
+        generator=generator,
     )
+    again = copy.deepcopy(generator)
     loss = trainer.step()
     ours = {name: parameter.grad.clone() for name, parameter in network.parameters.items()}
 
-    generator = np.random.default_rng(1)
-    new = torch.from_numpy(generator.random(data.n_items) < 0.3)
-    kept, cold = Hiding(data, edge_dropout=0.25, domain_dropout=0.5, generator=generator).draw()
+    new = torch.from_numpy(again.random(data.n_items) < 0.3)
+    kept, cold = Hiding(data, edge_dropout=0.25, domain_dropout=0.5, generator=again).draw()
     assert 0 < cold.sum() < len(cold)
     # The degrees stay those of the whole graph: a hidden edge is absent, nothing else changes.
     visible = normalized_adjacency(data.matrix, 0.5, 0.3)

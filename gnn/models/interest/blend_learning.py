@@ -34,8 +34,8 @@ TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
 MIDDLE = 0.15
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3
-# Steps of the gate for each temperature, and for the best one at last.
-STEPS, LAST_STEPS = 15, 30
+# Of the gate, from the likelihood to the ranking.
+STEPS = 30
 # Of the kinds of held-out rows the first so many are of known items.
 KNOWN_KINDS = 2
 # Paths that score items without interactions.
@@ -84,10 +84,10 @@ def learn_blend(
 ) -> Blend:
     """Choose gate, temperature and the weight of new items on held-out rows.
 
-    The gate starts where the likelihood of the held-out items under the mixture is largest, and
-    climbs to the best NDCG@20, averaged over warm and cold users (`SmoothRanking`), for each
-    temperature in turn. Then the weight of new items is the largest that costs known items at most
-    `new_item_cost` of their NDCG.
+    The gate starts where the likelihood of the held-out items under the mixture is largest, at the
+    temperature with which that ranks best, and climbs to the best NDCG@20, averaged over warm and
+    cold users (`SmoothRanking`). Then the weight of new items is the largest that costs known items
+    at most `new_item_cost` of their NDCG.
 
     Parameters
     ----------
@@ -192,37 +192,34 @@ def _learn_gate(blocks: list[_Block], names: Sequence[str], n_features: int) -> 
     """Return the blend that ranks known items best, and the number of its temperature.
 
     Likelihood and ranking part where a path is very sure of very few items: it explains them well
-    and pushes them before better ones. So the likelihood only gives the start.
+    and pushes them before better ones. So the likelihood only gives the start for each temperature;
+    the one that ranks best there is climbed from.
     """
-    known = [block.known_candidates() for block in blocks]
-    ranking = SmoothRanking([block for block, _ in known])
-    best, chosen = -1.0, 0
     blend = Blend.default(names).replace(new_item_weight=0.0)
-    start = None
 
-    def tried(number: int, gate: torch.Tensor, steps: int) -> tuple[torch.Tensor, Blend, float]:
-        parts = [
-            torch.stack([part.gather(1, kept) for part in block.paths[number]]).clamp_(min=0)
-            for block, (_, kept) in zip(blocks, known, strict=True)
-        ]
-        gate = ranking.climb(gate, parts, steps)
+    def with_gate(number: int, gate: torch.Tensor) -> Blend:
         full = torch.zeros(len(GATE_FEATURES), len(names))
         full[:n_features] = gate
-        candidate = blend.replace(
-            gate=tuple(tuple(row) for row in full.tolist()), temperature=TEMPERATURES[number]
-        )
-        return gate, candidate, _quality(blocks, number, candidate).known()
+        rows = tuple(tuple(row) for row in full.tolist())
+        return blend.replace(gate=rows, temperature=TEMPERATURES[number])
 
+    starts, reached = [], []
     for number in range(len(TEMPERATURES) if "gnn" in names else 1):
-        # One temperature is a good start for the next.
-        start = _fit_gate(blocks, number, n_features) if start is None else start
+        start = _fit_gate(blocks, number, n_features)
         if start is None:
-            return blend, chosen
-        start, candidate, quality = tried(number, start, STEPS)
-        if quality > best:
-            best, blend, chosen, reached = quality, candidate, number, start
-    _, candidate, quality = tried(chosen, reached, LAST_STEPS)
-    return (candidate if quality > best else blend), chosen
+            return blend, 0
+        starts.append(start)
+        reached.append(_quality(blocks, number, with_gate(number, start)).known())
+    chosen = int(np.argmax(reached))
+    known = [block.known_candidates() for block in blocks]
+    parts = [
+        torch.stack([part.gather(1, kept) for part in block.paths[chosen]]).clamp_(min=0)
+        for block, (_, kept) in zip(blocks, known, strict=True)
+    ]
+    ranking = SmoothRanking([block for block, _ in known])
+    climbed = with_gate(chosen, ranking.climb(starts[chosen], parts, STEPS))
+    better = _quality(blocks, chosen, climbed).known() > reached[chosen]
+    return climbed if better else with_gate(chosen, starts[chosen]), chosen
 
 
 def _fit_gate(blocks: list[_Block], number: int, n_features: int) -> torch.Tensor | None:

@@ -202,7 +202,7 @@ class EncoderTrainer:
             data, edge_dropout=edge_dropout, domain_dropout=domain_dropout, generator=generator
         )
         self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
-        self._targets = [_Target.of(data, domain) for domain in data.domains]
+        self._targets = [_Target.of(data, domain, generator) for domain in data.domains]
 
     def step(self) -> float:
         """Do one step and return the loss per interaction."""
@@ -238,22 +238,22 @@ class EncoderTrainer:
         item_gradient: torch.Tensor,
     ) -> float:
         """Add the gradients of one domain's interactions, in place; return the loss."""
-        span, people = target.span, target.people
-        total, pull_users, pull_items = softmax_pull(
-            users[people], items[span], target.positives, temperature=self.temperature
+        span, own = target.span, users[target.people]
+        total, to_own, pull_items = softmax_pull(
+            own, items[span], target.positives, temperature=self.temperature
         )
-        user_gradient.index_add_(0, people, pull_users)
         item_gradient[span] += pull_items
-        order = torch.from_numpy(self.generator.permutation(len(people)))
-        for chosen in order.split(self.chunk_users):
-            person = people[chosen]
+        for person, weight, to_person in zip(
+            *(part.split(self.chunk_users) for part in (own, target.weight, to_own)), strict=True
+        ):
             negative = torch.from_numpy(self._negatives(target.warm))
             loss, push_users, push_items = softmax_push(
-                users[person], items[negative], target.weight[chosen], temperature=self.temperature
+                person, items[negative], weight, temperature=self.temperature
             )
-            user_gradient.index_add_(0, person, push_users)
+            to_person += push_users
             item_gradient.index_add_(0, negative, push_items)
             total += loss
+        user_gradient.index_add_(0, target.people, to_own)
         return total
 
     def _negatives(self, candidates: np.ndarray) -> np.ndarray:
@@ -268,7 +268,8 @@ class _Target:
 
     span: slice
     people: torch.Tensor
-    """int64 [p], those with an interaction in the domain."""
+    """int64 [p], those with an interaction in the domain, in an order of chance: neighbours in it
+    share their negatives."""
     positives: Propagator
     """[p, items of the domain], n_u^-½ at each interaction."""
     weight: torch.Tensor
@@ -277,10 +278,10 @@ class _Target:
     """Columns of the domain's items with interactions."""
 
     @classmethod
-    def of(cls, data: TrainingData, domain: str) -> _Target:
+    def of(cls, data: TrainingData, domain: str, generator: np.random.Generator) -> _Target:
         span = data.span(domain)
         block = data.matrix[:, span]
-        people = np.flatnonzero(np.diff(block.indptr))
+        people = generator.permutation(np.flatnonzero(np.diff(block.indptr)))
         block = sp.csr_matrix(block[people] > 0, dtype=np.float32)
         count = np.diff(block.indptr).astype(np.float32)
         return cls(
