@@ -139,6 +139,7 @@ class InterestGNN(Model):
                 np.random.default_rng(seed),
             )
             self._prepare_network()
+            release_freed_memory()
         trend = config.trend
         if trend is None and rows and data.times is not None:
             trend = choose_trend(self._mixed, data, rows, np.random.default_rng(seed))
@@ -153,6 +154,8 @@ class InterestGNN(Model):
                 new_item_cost=config.new_item_cost,
                 gated=config.gated,
             )
+        # What the choices looked at: scoring begins without it.
+        release_freed_memory()
 
     def _fit_closed_forms(
         self,
