@@ -62,10 +62,25 @@ def test_smooth_ndcg_is_the_ndcg_where_ranks_are_sharp(blocks, monkeypatch):
     monkeypatch.setattr("gnn.models.interest.validation.TOP", N_CANDIDATES)
     ranking = SmoothRanking(blocks)
     smooth = sum(
-        float(ranking._gain(block, positives, part, gate))
+        gate_ranking._gain(gate, (block, positives, part))[0]
         for (block, positives), part in zip(ranking._blocks, parts, strict=True)
     )
     assert smooth == pytest.approx(quality(blocks, parts, gate), rel=1e-4)
+
+
+def test_the_gradient_is_that_of_the_gain(blocks, monkeypatch):
+    monkeypatch.setattr(gate_ranking, "SMOOTHNESS", 0.5)
+    parts, gate = paths(blocks), torch.tensor([[0.4, -0.3]])
+    for (block, positives), part in zip(SmoothRanking(blocks)._blocks, parts, strict=True):
+        _, gradient = gate_ranking._gain(gate, (block, positives, part))
+        for place in range(2):
+            step = torch.zeros(1, 2)
+            step[0, place] = 0.02
+            high, low = (
+                gate_ranking._gain(gate + sign * step, (block, positives, part))[0]
+                for sign in (1, -1)
+            )
+            assert float(gradient[0, place]) == pytest.approx((high - low) / 0.04, rel=0.02)
 
 
 def test_the_climb_finds_the_path_that_ranks(blocks):
