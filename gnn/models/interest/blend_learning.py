@@ -34,8 +34,8 @@ TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
 MIDDLE = 0.15
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 RIDGE = 1e-3
-# Of the gate, from the likelihood to the ranking.
-STEPS = 30
+# Of the gate, from the likelihood to the ranking: for each temperature, then for the best one.
+FIRST_STEPS, LAST_STEPS = 8, 30
 # Of the kinds of held-out rows the first so many are of known items.
 KNOWN_KINDS = 2
 # Paths that score items without interactions.
@@ -84,10 +84,10 @@ def learn_blend(
 ) -> Blend:
     """Choose gate, temperature and the weight of new items on held-out rows.
 
-    The gate starts where the likelihood of the held-out items under the mixture is largest, at the
-    temperature with which that ranks best, and climbs to the best NDCG@20, averaged over warm and
-    cold users (`SmoothRanking`). Then the weight of new items is the largest that costs known items
-    at most `new_item_cost` of their NDCG.
+    For each temperature the gate starts where the likelihood of the held-out items under the
+    mixture is largest, and climbs to the best NDCG@20, averaged over warm and cold users
+    (`SmoothRanking`). Then the weight of new items is the largest that costs known items at most
+    `new_item_cost` of their NDCG.
 
     Parameters
     ----------
@@ -192,34 +192,36 @@ def _learn_gate(blocks: list[_Block], names: Sequence[str], n_features: int) -> 
     """Return the blend that ranks known items best, and the number of its temperature.
 
     Likelihood and ranking part where a path is very sure of very few items: it explains them well
-    and pushes them before better ones. So the likelihood only gives the start for each temperature;
-    the one that ranks best there is climbed from.
+    and pushes them before better ones. So the likelihood only gives the start for each temperature.
+    From there all climb as many steps, for the likelihood is no judge of temperatures either, and
+    the best goes on.
     """
+    known = [block.known_candidates() for block in blocks]
+    ranking = SmoothRanking([block for block, _ in known])
     blend = Blend.default(names).replace(new_item_weight=0.0)
 
-    def with_gate(number: int, gate: torch.Tensor) -> Blend:
+    def climbed(number: int, gate: torch.Tensor, steps: int) -> tuple[float, torch.Tensor, Blend]:
+        parts = [
+            torch.stack([part.gather(1, kept) for part in block.paths[number]]).clamp_(min=0)
+            for block, (_, kept) in zip(blocks, known, strict=True)
+        ]
+        gate = ranking.climb(gate, parts, steps)
         full = torch.zeros(len(GATE_FEATURES), len(names))
         full[:n_features] = gate
         rows = tuple(tuple(row) for row in full.tolist())
-        return blend.replace(gate=rows, temperature=TEMPERATURES[number])
+        candidate = blend.replace(gate=rows, temperature=TEMPERATURES[number])
+        return _quality(blocks, number, candidate).known(), gate, candidate
 
-    starts, reached = [], []
+    tried = []
     for number in range(len(TEMPERATURES) if "gnn" in names else 1):
         start = _fit_gate(blocks, number, n_features)
         if start is None:
             return blend, 0
-        starts.append(start)
-        reached.append(_quality(blocks, number, with_gate(number, start)).known())
-    chosen = int(np.argmax(reached))
-    known = [block.known_candidates() for block in blocks]
-    parts = [
-        torch.stack([part.gather(1, kept) for part in block.paths[chosen]]).clamp_(min=0)
-        for block, (_, kept) in zip(blocks, known, strict=True)
-    ]
-    ranking = SmoothRanking([block for block, _ in known])
-    climbed = with_gate(chosen, ranking.climb(starts[chosen], parts, STEPS))
-    better = _quality(blocks, chosen, climbed).known() > reached[chosen]
-    return climbed if better else with_gate(chosen, starts[chosen]), chosen
+        tried.append(climbed(number, start, FIRST_STEPS))
+    chosen = int(np.argmax([quality for quality, _, _ in tried]))
+    quality, gate, candidate = tried[chosen]
+    further, _, last = climbed(chosen, gate, LAST_STEPS)
+    return (last if further > quality else candidate), chosen
 
 
 def _fit_gate(blocks: list[_Block], number: int, n_features: int) -> torch.Tensor | None:
