@@ -30,7 +30,8 @@ __all__ = ["BLOCK_USERS", "Scores", "Variants", "best_variant", "clearly_best", 
 
 # Users of a kind that are looked at over all domains, and in each of them at least.
 MAX_USERS, MIN_DOMAIN_USERS = 2000, 1000
-BLOCK_USERS = 256
+# Each path of a block is there twice, while a variant is mixed from it.
+BLOCK_USERS = 128
 
 # The scores [n, items] of users by each variant, one after the other; changed in place.
 Scores = Callable[[UserBatch], Iterable[torch.Tensor]]
