@@ -63,9 +63,16 @@ def measured(
     return quality
 
 
-def clearly_best(tried: Sequence[RankingQuality]) -> int:
+def clearly_best(tried: Sequence[RankingQuality], *, errors: float = 1.0) -> int:
     """Return the number of the best variant, or 0 where it does not clearly rank known items better
     than the first.
+
+    Parameters
+    ----------
+    tried
+        What each variant reaches, over the same people.
+    errors
+        Standard errors by which the best must be ahead.
 
     Examples
     --------
@@ -80,7 +87,7 @@ def clearly_best(tried: Sequence[RankingQuality]) -> int:
     """
     best = int(np.argmax([quality.known() for quality in tried]))
     gain, error = tried[best].gain_over(tried[0])
-    return best if gain > error else 0
+    return best if gain > errors * error else 0
 
 
 def best_variant(

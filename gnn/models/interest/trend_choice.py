@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, measured
+from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, clearly_best, measured
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.validation import ValidationRows
 
@@ -56,15 +56,11 @@ def choose_trend(
     ]
     none, *tried = measured(_scaled(mixed, data, [None, *configs]), data, blocks)
     place = int(np.argmax([quality.known() for quality in tried]))
-    best, reached = configs[place], tried[place]
+    best = configs[place]
     others = [best.replace(power=power) for power in POWERS[1:]]
-    for config, quality in zip(
-        others, measured(_scaled(mixed, data, others), data, blocks), strict=True
-    ):
-        if quality.known() > reached.known():
-            best, reached = config, quality
-    gain, error = reached.gain_over(none)
-    return best if gain > MIN_ERRORS * error else None
+    further = measured(_scaled(mixed, data, others), data, blocks)
+    chosen = clearly_best([none, tried[place], *further], errors=MIN_ERRORS)
+    return [None, best, *others][chosen]
 
 
 def _scaled(mixed: Mixed, data: TrainingData, configs: Sequence[TrendConfig | None]) -> Variants:
