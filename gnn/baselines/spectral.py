@@ -13,7 +13,7 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.linear_filter import LinearFilter
+from gnn.linear_filter import FilterConfig, LinearFilter
 from gnn.memory import require_memory
 from gnn.propagation import inverse_power, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
@@ -90,7 +90,7 @@ class GraphFilter(Model):
     def _prepare(self, data: TrainingData) -> None:
         popularity = data.popularity.astype(np.float64)
         self._linear = LinearFilter(
-            data.matrix, user_exponent=1.0, item_exponent=0.5, target_exponent=0.0
+            data.matrix, FilterConfig(user_exponent=1.0, item_exponent=0.5, target_exponent=0.0)
         )
         self._source = inverse_power(popularity, 0.5)[:, None] * self.vectors_
         target = np.sqrt(popularity).astype(np.float32) * self.config.alpha

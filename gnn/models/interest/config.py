@@ -6,6 +6,7 @@ from typing import Literal
 
 import pydantic
 
+from gnn.linear_filter import FilterConfig
 from gnn.models.interest.blend import Blend
 from gnn.models.interest.paths import PATHS
 from gnn.models.interest.trend import TrendConfig
@@ -23,7 +24,7 @@ class InterestGNNConfig(Config):
     """Rounds of propagation."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
-    18: as many as take about a minute on two cores."""
+    18: as many as take about a minute on two cores, or half of it for a domain alone."""
     learning_rate: float = pydantic.Field(0.05, gt=0)
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
@@ -61,9 +62,8 @@ class InterestGNNConfig(Config):
     (items with text), ridge (at most 6,000 items), sequence (logs with times)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
-    filter_exponents: tuple[float, float, float] | None = None
-    """User, item and target exponents of the linear filter; None chooses them on validation rows,
-    or takes (0.6, 0.3, 0.3)."""
+    filter: FilterConfig | None = None
+    """The linear filter; None chooses it on validation rows, or takes the default exponents."""
     factor_dim: int | None = pydantic.Field(None, ge=1)
     """Width of the factors; None takes 128 in a log of one domain, or 64, which maps from domain to
     domain can be learned for."""

@@ -14,11 +14,12 @@ from gnn.base import Model
 from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
+from gnn.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
-from gnn.models.interest.filter_choice import DEFAULT_EXPONENTS, choose_exponents
+from gnn.models.interest.filter_choice import choose_filter
 from gnn.models.interest.own_weight_choice import OWN_WEIGHTS, choose_own_weight
 from gnn.models.interest.paths import (
     FactorPath,
@@ -57,7 +58,7 @@ FACTOR_EPOCHS = 8
 # What is taken where nothing was validated.
 OWN_WEIGHT, HALF_LIFE = OWN_WEIGHTS[0], HALF_LIVES[0]
 # Prefixes of the tensors of the parts in the saved state.
-NETWORK, FACTORS, RIDGE = "network.", "factors.", "ridge."
+NETWORK, FACTORS, RIDGE, LEADING = "network.", "factors.", "ridge.", "leading."
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
 IDS = {"item", "user"}
 
@@ -108,7 +109,8 @@ class InterestGNN(Model):
         else:
             paths = available_paths(config.paths, data)
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
-        self.exponents_ = config.filter_exponents or DEFAULT_EXPONENTS
+        self.filter_ = config.filter or FilterConfig()
+        self.leading_: LeadingDirections | None = None
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
         self.own_weight_ = OWN_WEIGHT if config.own_weight is None else config.own_weight
@@ -167,8 +169,11 @@ class InterestGNN(Model):
         options: FitOptions,
     ) -> None:
         config = self.config
-        if rows and "filter" in paths and config.filter_exponents is None:
-            self.exponents_ = choose_exponents(data, rows, np.random.default_rng(seed))
+        generator = np.random.default_rng(seed)
+        if "filter" in paths and rows and config.filter is None:
+            self.filter_, self.leading_ = choose_filter(data, rows, generator)
+        elif "filter" in paths and self.filter_.flattened:
+            self.leading_ = leading_directions(data.matrix, self.filter_, generator)
         if "factors" in paths:
             self.factors_ = FactorBridge.fit(
                 data,
@@ -245,7 +250,7 @@ class InterestGNN(Model):
         return {
             **self.best_unit("step", "steps"),
             "own_weight": self.own_weight_,
-            "filter_exponents": list(self.exponents_),
+            "filter": self.filter_.to_dict(),
             "sequence_half_life": self.sequence_half_life_,
             "trend": self.trend_.config.to_dict() if self.trend_ else False,
             "blend": self.blend_.to_dict(),
@@ -282,7 +287,7 @@ class InterestGNN(Model):
         for name in self.blend_.paths:
             if name == "filter":
                 self._paths[name] = FilterPath(
-                    data, self.exponents_, self.similar_, config.bridge_neighbors
+                    data, self.filter_, self.leading_, self.similar_, config.bridge_neighbors
                 )
             elif name == "popularity":
                 self._paths[name] = PopularityPath(data)
@@ -349,15 +354,18 @@ class InterestGNN(Model):
         factors = self.factors_.state(self.data.domains) if self.factors_ is not None else {}
         ridge = self.ridge_.state() if self.ridge_ is not None else {}
         network = {} if self.vectors_ is None else vars(self.vectors_)
+        leading = {} if self.leading_ is None else self.leading_._asdict()
+        leading = {name: torch.from_numpy(array) for name, array in leading.items()}
         return {
             **{f"{NETWORK}{name}": tensor for name, tensor in network.items()},
             **pack_csr("similar", self.similar_),
             **{f"{FACTORS}{name}": tensor for name, tensor in factors.items()},
             **{f"{RIDGE}{name}": tensor for name, tensor in ridge.items()},
+            **{f"{LEADING}{name}": tensor for name, tensor in leading.items()},
         }
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        if "own_weight" not in self.chosen_ or "bridge" in self.chosen_["blend"]["paths"]:
+        if "filter" not in self.chosen_:
             raise StorageError(
                 "This interest-gnn model was saved by an earlier version; train it "
                 "again with `interest train`."
@@ -374,7 +382,9 @@ class InterestGNN(Model):
         ridge = _with_prefix(state, RIDGE)
         self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
-        self.exponents_ = tuple(self.chosen_["filter_exponents"])
+        self.filter_ = FilterConfig.make(self.chosen_["filter"])
+        leading = {name: part.numpy() for name, part in _with_prefix(state, LEADING).items()}
+        self.leading_ = LeadingDirections(**leading) if leading else None
         self.sequence_half_life_ = self.chosen_.get("sequence_half_life", HALF_LIFE)
         self._links = None
         trend = self.chosen_.get("trend", False)

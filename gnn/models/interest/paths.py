@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
-from gnn.linear_filter import LinearFilter, cold_bridge
+from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.ridge import ridge_lacks
 from gnn.propagation import inverse_power
@@ -103,43 +103,64 @@ class Path(Protocol):
 
 
 class FilterPath:
-    """The linear filter, handed on over semantic neighbours to items without interactions."""
+    """The linear filter, handed on over semantic neighbours to items without interactions.
+
+    Parameters
+    ----------
+    data
+        Training data.
+    config
+        The filter.
+    leading
+        Its leading directions, where it is flattened.
+    similar
+        As `symmetric_neighbors` makes it.
+    neighbors
+        From how many of them a new item is reached.
+    """
 
     def __init__(
         self,
         data: TrainingData,
-        exponents: tuple[float, float, float],
+        config: FilterConfig,
+        leading: LeadingDirections | None,
         similar: sp.csr_matrix,
         neighbors: int,
     ) -> None:
         self._data = data
-        self._filter = LinearFilter(
-            data.matrix,
-            user_exponent=exponents[0],
-            item_exponent=exponents[1],
-            target_exponent=exponents[2],
-        )
+        self._filter = LinearFilter(data.matrix, config)
         self._similar = keep_largest(similar, neighbors)
         self._neighbors = neighbors
+        self._excess = None if leading is None else self._filter.excess(leading)
         self._bridges: dict[str, sp.csr_matrix] = {}
         # What a history is multiplied by, the bridge included, where it fits into memory.
         self._products: dict[str, sp.csr_matrix | None] = {}
+        self._reached: dict[str, np.ndarray] = {}
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], 0 where nothing links."""
         span = self._data.span(domain)
         if domain not in self._products:
-            self._bridges[domain] = cold_bridge(
-                self._similar, self._data.warm, span, self._neighbors
-            )
-            product = self._filter.product(span)
-            self._products[domain] = None if product is None else self._bridged(product, domain)
+            self._prepare(domain, span)
         product = self._products[domain]
         if product is not None:
             link = users.history @ product
         else:
             link = self._bridged(self._filter.score(users.history, span), domain)
-        return torch.from_numpy(link.toarray().astype(np.float32, copy=False))
+        scores = torch.from_numpy(link.toarray().astype(np.float32, copy=False))
+        if self._excess is not None:
+            excess = (users.history @ self._excess[0]) @ self._reached[domain]
+            scores.sub_(torch.from_numpy(excess)).clamp_(min=0)
+        return scores
+
+    def _prepare(self, domain: str, span: slice) -> None:
+        self._bridges[domain] = cold_bridge(self._similar, self._data.warm, span, self._neighbors)
+        if self._excess is not None:
+            right = sp.csr_matrix(self._excess[1][span].T)
+            self._reached[domain] = self._bridged(right, domain).toarray()
+        # Last: other threads take it as the sign that the rest is there.
+        product = self._filter.product(span)
+        self._products[domain] = None if product is None else self._bridged(product, domain)
 
     def _bridged(self, link: sp.csr_matrix, domain: str) -> sp.csr_matrix:
         bridge = self._bridges[domain]

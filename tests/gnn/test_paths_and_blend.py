@@ -6,11 +6,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn import linear_filter, make_model
+from gnn import make_model
 from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
-from gnn.linear_filter import LinearFilter, cold_bridge
 from gnn.models.interest import ridge
 from gnn.models.interest.blend import Blend, PathScores, gate_features
 from gnn.models.interest.encoder import NetworkVectors
@@ -26,41 +25,6 @@ from gnn.models.interest.ridge import RidgePath
 from gnn.propagation import normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
-
-
-@pytest.fixture
-def x():
-    matrix = sp.random(40, 15, density=0.25, random_state=3, format="csr", dtype=np.float32)
-    matrix.data[:] = 1.0
-    return matrix
-
-
-def test_filter_equals_its_formula(x):
-    dense = x.toarray().astype(np.float64)
-    du, di = np.maximum(dense.sum(1), 1), np.maximum(dense.sum(0), 1)
-    left = np.diag(di**-0.3) @ dense.T @ np.diag(du**-0.6)
-    want = dense[:5] @ left @ dense @ np.diag(di ** (0.2 - 0.3))
-    ours = LinearFilter(x, target_exponent=0.2).score(x[:5], slice(3, 11)).toarray()
-    np.testing.assert_allclose(ours, want[:, 3:11], rtol=1e-5)
-
-
-def test_filter_without_its_product_is_the_same(x, monkeypatch):
-    kept = LinearFilter(x).score(x[:7], slice(0, 15)).toarray()
-    monkeypatch.setattr(linear_filter, "MAX_ENTRIES", 0)
-    np.testing.assert_allclose(
-        LinearFilter(x).score(x[:7], slice(0, 15)).toarray(), kept, rtol=1e-5
-    )
-
-
-def test_cold_bridge_hands_scores_on_by_squared_cosine():
-    similar = sp.csr_matrix(
-        np.array([[0, 0.9, 0.5, 0.4], [0.9, 0, 0, 0], [0.5, 0, 0, 0], [0.8, 0.6, 0, 0]])
-    )
-    warm = np.array([True, True, True, False])
-    bridge = cold_bridge(similar, warm, slice(0, 4), 10)
-    scores = np.array([[1.0, 2.0, 3.0, 0.0]])
-    handed = (scores @ bridge.toarray())[0]
-    np.testing.assert_allclose(handed, [0, 0, 0, (0.64 * 1 + 0.36 * 2) / 1.0], rtol=1e-6)
 
 
 def test_keep_largest_and_packing():
