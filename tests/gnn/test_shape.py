@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import graphgen
 from gnn.data import TrainingData
@@ -48,6 +49,10 @@ def test_one_domain_has_wider_factors_and_dense_logs_milder_settings():
     assert suggested_factor_dim(small) > suggested_factor_dim(
         data_of({"book": range(50), "film": range(50)})
     )
+    large = data_of({"book": range(60_000)})
+    assert suggested_factor_dim(small) > suggested_factor_dim(large)
     dense = data_of({"book": range(3000)}, per_user=5)
     assert suggested("edge_dropout", small) > suggested("edge_dropout", dense) == 0
     assert suggested_steps(small) > suggested_steps(data_of({"book": range(100_000)}))
+    halves = data_of({"book": range(30_000), "film": range(30_000, 60_000)})
+    assert suggested_steps(large) == pytest.approx(suggested_steps(halves) / 2, abs=1)

@@ -65,8 +65,8 @@ class InterestGNNConfig(Config):
     filter: FilterConfig | None = None
     """The linear filter; None chooses it on validation rows, or takes the default exponents."""
     factor_dim: int | None = pydantic.Field(None, ge=1)
-    """Width of the factors; None takes 128 in a log of one domain, or 64, which maps from domain to
-    domain can be learned for."""
+    """Width of the factors; None takes 64, which maps from domain to domain can be learned for, or
+    128 in a small log of one domain."""
     ridge_share: float = pydantic.Field(0.1, gt=0)
     """λ of the ridge path, as a share of the number of people."""
     sequence_half_life: float | None = pydantic.Field(None, gt=0)

@@ -11,13 +11,17 @@ import torch
 
 from gnn.data import TrainingData, UserBatch
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, leading_directions
-from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, clearly_best, measured
+from gnn.models.interest.score_choice import (
+    Scores,
+    Variants,
+    clearly_best,
+    looked_at,
+    measured,
+)
 from gnn.models.interest.validation import RankingQuality, ValidationRows
 
 __all__ = ["candidates", "choose_filter"]
 
-# Users of a kind that are looked at over all domains, and in each of them at least.
-MAX_USERS, MIN_DOMAIN_USERS = 1000, 500
 # Leading directions to flatten: on MovieLens-1M twice as many are worse, on Gowalla they are alike.
 FLATTENED = 64
 
@@ -52,18 +56,11 @@ def choose_filter(
 ) -> tuple[FilterConfig, LeadingDirections | None]:
     """Return the filter with the clearly best NDCG@20 on known items, and what it flattens.
 
-    On at most 1,000 users of a kind, or 500 a domain. Each candidate that differs in more than its
+    Each candidate that differs in more than its
     target exponent costs the two-hop neighbourhoods of these users, half a second or so on a
     million interactions; flattened ones cost a `truncated_svd` as well.
     """
-    parts = rows.of_known_items().blocks(
-        data,
-        max_users=MIN_DOMAIN_USERS,
-        total=MAX_USERS,
-        size=BLOCK_USERS,
-        generator=generator,
-    )
-    blocks = list(parts)
+    blocks = looked_at(data, rows, generator)
     tried: list[RankingQuality] = []
     wanted = candidates(len(data.domains))
     known: dict[tuple[float, float], LeadingDirections] = {}

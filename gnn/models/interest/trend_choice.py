@@ -9,13 +9,18 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.score_choice import BLOCK_USERS, Scores, Variants, clearly_best, measured
+from gnn.models.interest.score_choice import (
+    Scores,
+    Variants,
+    clearly_best,
+    looked_at,
+    measured,
+)
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.validation import ValidationRows
 
 __all__ = ["choose_trend"]
 
-MAX_USERS = 500
 HALF_LIVES = (4.0, 8.0, 15.0, 60.0, 240.0)
 MOMENTS = ("last visit", "end of log")
 # The first is tried with each half-life and moment, the others with the best of these.
@@ -33,8 +38,6 @@ def choose_trend(
 ) -> TrendConfig | None:
     """Return the trend that ranks known items best where it multiplies a mixture; None for none.
 
-    On at most 500 users a kind and domain.
-
     Parameters
     ----------
     mixed
@@ -46,10 +49,9 @@ def choose_trend(
     generator
         Draws the users.
     """
-    known = rows.of_known_items()
-    if len(np.unique(known.user)) < MIN_USERS:
+    if len(np.unique(rows.of_known_items().user)) < MIN_USERS:
         return None
-    blocks = list(known.blocks(data, max_users=MAX_USERS, size=BLOCK_USERS, generator=generator))
+    blocks = looked_at(data, rows, generator)
     configs = [
         TrendConfig(half_life=half_life, moment=moment, power=POWERS[0])
         for half_life, moment in product(HALF_LIVES, MOMENTS)
