@@ -98,6 +98,49 @@ def test_mix_is_the_weighted_sum_of_the_probabilities():
     torch.testing.assert_close(path_scores().mix(blend, features), want)
 
 
+def test_mix_is_the_same_for_sparse_paths_and_shared_rows():
+    """What is kept sparse or in one row gives what the plain formula gives, with a trend or not."""
+    torch.manual_seed(0)
+    n, items = 6, 9
+    link = torch.rand(n, items) * (torch.rand(n, items) < 0.4)
+    next_one = torch.rand(n, items) * (torch.rand(n, items) < 0.2)
+    popular = torch.tensor([9.0, 7, 7, 5, 4, 2, 1, 0, 0])
+    seen = (torch.rand(n, items) < 0.3) & (popular > 0)
+    cosines = torch.rand(n, items) * 2 - 1
+    features = gate_features(np.arange(n), np.arange(n)[::-1])
+    gate = tuple(tuple(row) for row in torch.randn(4, 4).tolist())
+    names = ("filter", "gnn", "popularity", "sequence")
+    blend = Blend(paths=names, gate=gate, temperature=0.2, new_item_weight=0.4)
+
+    def paths(convert, trend):
+        return PathScores(
+            scores={
+                "filter": convert(link),
+                "gnn": cosines.clone(),
+                "popularity": popular.expand(n, -1),
+                "sequence": convert(next_one),
+            },
+            seen_row=seen.nonzero()[:, 0],
+            seen_column=seen.nonzero()[:, 1],
+            warm=(popular > 0).float(),
+            trend=trend,
+        )
+
+    for trend in (None, torch.rand(n, items) + 0.5):
+        sparse = paths(lambda part: sp.csr_matrix(part.numpy()), trend).mix(blend, features)
+        weights = blend.weights(features)
+        plain = paths(torch.clone, trend)
+        want = sum(
+            weights[:, place, None] * plain.probabilities(name, blend.temperature)
+            for place, name in enumerate(names)
+        )
+        want[:, popular == 0] *= 0.4
+        torch.testing.assert_close(sparse, want, rtol=1e-5, atol=1e-7)
+        dense = paths(torch.clone, trend).mix(blend, features)
+        torch.testing.assert_close(dense, want, rtol=1e-5, atol=1e-7)
+        assert (sparse[seen] == 0).all()
+
+
 def test_weight_at_cost_moves_along_the_frontier():
     blend = only("gnn", frontier=((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06)))
     assert blend.weight_at_cost(0.0) == 0.0
@@ -127,7 +170,7 @@ def test_paths_follow_the_data(graph):
 def test_semantic_path_adds_up_squared_similarities(graph):
     data = TrainingData.from_graph(graph)
     similar = symmetric_neighbors(data)
-    scores = SemanticPath(data, similar).score(people(data, 5), "film").numpy()
+    scores = SemanticPath(data, similar).score(people(data, 5), "film").toarray()
     want = data.matrix[:5].toarray() @ np.square(similar.toarray())
     np.testing.assert_allclose(scores, want[:, data.span("film")], rtol=1e-5, atol=1e-6)
     assert (similar != similar.T).nnz == 0

@@ -12,7 +12,7 @@ import graphgen
 from eval.monitoring import ValidationMonitor
 from gnn import load_model, make_model
 from gnn.data import TrainingData
-from gnn.models.interest.blend import Blend
+from gnn.models.interest.blend import Blend, dense
 from gnn.models.interest.paths import path_lacks
 from gnn.models.interest.recency import following, last_times, recent_history, visits_ago
 from gnn.models.interest.sequence import SequencePath
@@ -170,7 +170,7 @@ def test_following_of_single_interactions_is_empty():
 
 def test_the_sequence_path_finds_what_comes_next(chain_data):
     users = chain_data.batch(np.arange(N_USERS))
-    best = SequencePath(chain_data, 1.0).score(users, "book")
+    best = dense(SequencePath(chain_data, 1.0).score(users, "book"))
     best[torch.from_numpy(users.history.toarray()) > 0] = -1
     last = np.array([row.indices[row.data.argmax()] for row in users.times])
     assert (best.argmax(1).numpy() == (last + 1) % N_ITEMS).all()

@@ -57,8 +57,11 @@ def choose_own_weight(
         def scores(users: UserBatch) -> Iterator[torch.Tensor]:
             known, features = others(users, domain)
             for network in networks:
-                # Mixing consumes them.
-                copies = {name: part.clone() for name, part in known.scores.items()}
+                # Mixing consumes dense ones.
+                copies = {
+                    name: part.clone() if isinstance(part, torch.Tensor) else part
+                    for name, part in known.scores.items()
+                }
                 paths = replace(known, scores={**copies, "gnn": network.score(users, domain)})
                 yield paths.mix(blend, features)
 

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
+from gnn.models.interest.blend import Scored, dense
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.ridge import ridge_lacks
 from gnn.propagation import inverse_power
@@ -97,7 +98,7 @@ def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
 class Path(Protocol):
     """Scores items for people."""
 
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> Scored:
         """Return float32 [n, items of the domain], at least 0 (cosines for the network)."""
         ...
 
@@ -137,8 +138,8 @@ class FilterPath:
         self._products: dict[str, sp.csr_matrix | None] = {}
         self._reached: dict[str, np.ndarray] = {}
 
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items], 0 where nothing links."""
+    def score(self, users: UserBatch, domain: str) -> Scored:
+        """Return float32 [n, items], 0 where nothing links; sparse, unless it is flattened."""
         span = self._data.span(domain)
         if domain not in self._products:
             self._prepare(domain, span)
@@ -147,11 +148,10 @@ class FilterPath:
             link = users.history @ product
         else:
             link = self._bridged(self._filter.score(users.history, span), domain)
-        scores = torch.from_numpy(link.toarray().astype(np.float32, copy=False))
-        if self._excess is not None:
-            excess = (users.history @ self._excess[0]) @ self._reached[domain]
-            scores.sub_(torch.from_numpy(excess)).clamp_(min=0)
-        return scores
+        if self._excess is None:
+            return link.astype(np.float32, copy=False)
+        excess = (users.history @ self._excess[0]) @ self._reached[domain]
+        return dense(link).sub_(torch.from_numpy(excess)).clamp_(min=0)
 
     def _prepare(self, domain: str, span: slice) -> None:
         self._bridges[domain] = cold_bridge(self._similar, self._data.warm, span, self._neighbors)
@@ -256,6 +256,6 @@ class SemanticPath:
         squared.data = np.square(squared.data)
         self._columns = {domain: squared[:, data.span(domain)] for domain in data.domains}
 
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items], 0 where no neighbour is in the history."""
-        return torch.from_numpy((users.history @ self._columns[domain]).toarray())
+    def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
+        """Return float32 CSR [n, items], without entry where no neighbour is in the history."""
+        return (users.history @ self._columns[domain]).tocsr()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import scipy.sparse as sp
-import torch
 
 from gnn.data import TrainingData, UserBatch, known_times
 from gnn.models.interest.recency import following, recent_history
@@ -50,7 +50,7 @@ class SequencePath:
         )
         return {domain: links[:, data.span(domain)] for domain in data.domains}
 
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items], 0 where nothing follows."""
+    def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
+        """Return float32 CSR [n, items], without entry where nothing follows."""
         history = recent_history(known_times(users), self._half_life)
-        return torch.from_numpy((history @ self.links[domain]).toarray())
+        return (history @ self.links[domain]).astype(np.float32, copy=False).tocsr()

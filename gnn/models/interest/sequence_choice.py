@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
+from gnn.models.interest.blend import dense
 from gnn.models.interest.score_choice import Scores, best_variant
 from gnn.models.interest.sequence import SequencePath
 from gnn.models.interest.validation import ValidationRows
@@ -42,7 +43,7 @@ def choose_half_life(
 
     def alone(domain: str) -> Scores:
         def scores(users: UserBatch) -> Iterator[torch.Tensor]:
-            return (path.score(users, domain) for path in paths)
+            return (dense(path.score(users, domain)) for path in paths)
 
         return scores
 
