@@ -11,8 +11,9 @@ from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.models.interest import ridge
-from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
     PATHS,
     NetworkPath,

@@ -12,7 +12,8 @@ import graphgen
 from eval.monitoring import ValidationMonitor
 from gnn import load_model, make_model
 from gnn.data import TrainingData
-from gnn.models.interest.blend import Blend, dense
+from gnn.models.interest.blend import Blend
+from gnn.models.interest.path_scores import dense
 from gnn.models.interest.paths import path_lacks
 from gnn.models.interest.recency import following, last_times, recent_history, visits_ago
 from gnn.models.interest.sequence import SequencePath

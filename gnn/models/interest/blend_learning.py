@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.blend import GATE_FEATURES, Blend, ScorePaths
+from gnn.models.interest.blend import GATE_FEATURES, Blend
 from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
+from gnn.models.interest.path_scores import ScorePaths
 from gnn.models.interest.validation import (
     KINDS,
     RankingQuality,

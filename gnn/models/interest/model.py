@@ -15,12 +15,13 @@ from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
 from gnn.linear_filter import FilterConfig, LeadingDirections, leading_directions
-from gnn.models.interest.blend import Blend, PathScores, gate_features
+from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_filter
 from gnn.models.interest.own_weight_choice import OWN_WEIGHTS, choose_own_weight
+from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
     FactorPath,
     FilterPath,

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.blend import Blend, ScorePaths
+from gnn.models.interest.blend import Blend
 from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.path_scores import ScorePaths
 from gnn.models.interest.paths import NetworkPath
 from gnn.models.interest.score_choice import Scores, best_variant
 from gnn.models.interest.validation import ValidationRows

@@ -13,8 +13,8 @@ from torch.nn.functional import normalize
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
-from gnn.models.interest.blend import Scored, dense
 from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.path_scores import Scored, dense
 from gnn.models.interest.ridge import ridge_lacks
 from gnn.propagation import inverse_power
 from gnn.scoring import inner_products

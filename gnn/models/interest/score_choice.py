@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.blend import SEEN_FLOOR
+from gnn.models.interest.path_scores import SEEN_FLOOR
 from gnn.models.interest.validation import (
     RankingQuality,
     ValidationBlock,

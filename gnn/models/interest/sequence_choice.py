@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.models.interest.blend import dense
+from gnn.models.interest.path_scores import dense
 from gnn.models.interest.score_choice import Scores, best_variant
 from gnn.models.interest.sequence import SequencePath
 from gnn.models.interest.validation import ValidationRows

@@ -1,0 +1,174 @@
+"""What the paths of a model say of a block of users, and its mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from gnn.data import UserBatch
+from gnn.models.interest.blend import Blend
+
+__all__ = ["SEEN_FLOOR", "PathScores", "ScorePaths", "Scored", "dense"]
+
+# Scores [n, items] of a path: CSR where most of them are 0.
+Scored: TypeAlias = torch.Tensor | sp.csr_matrix
+
+# Below every cosine, even where a trend lowers it.
+SEEN_FLOOR = -100.0
+# Scores of a piece of a block: 1 MB, so that what is done to it stays in the cache.
+PIECE_SCORES = 1 << 18
+
+
+@dataclass(frozen=True)
+class PathScores:
+    """Scores of a block of users over the items of one domain.
+
+    Attributes
+    ----------
+    scores
+        By path, float32 [n, items] ≥ 0, dense or CSR; that of "gnn" holds cosines and is dense.
+    seen_row, seen_column
+        int64 [s], cells that the user has seen, by rows: they take no part in the normalisation.
+    warm
+        float32 [items], 1 for items with interactions, else 0.
+    trend
+        float32 [n, items] > 0 that scales every path before it is normalised; None for none.
+    """
+
+    scores: dict[str, Scored]
+    seen_row: torch.Tensor
+    seen_column: torch.Tensor
+    warm: torch.Tensor
+    trend: torch.Tensor | None = None
+
+    def probabilities(self, name: str, temperature: float) -> torch.Tensor:
+        """Return a path's [n, items], summing to 1 over unseen warm items.
+
+        Cold items get what the same normalisation gives them, on top. Dense scores of the path are
+        consumed, except those of the network and of popularity.
+        """
+        scores, total = self._masses(name, temperature)
+        return scores.div_(total)
+
+    def _masses(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a path's unnormalised [n, items], and what to divide it by, [n, 1]."""
+        scores = dense(self.scores[name])
+        if name == "gnn":
+            scores = (scores - 1).div_(temperature).exp_()
+        elif name == "popularity":
+            scores = scores.clone()  # All rows are one, and not this block's.
+        if self.trend is not None:
+            scores.mul_(self.trend)
+        scores[self.seen_row, self.seen_column] = 0
+        total = scores @ self.warm
+        return scores, total.clamp(min=1e-12).unsqueeze(1)
+
+    def unseen(self, temperature: float) -> torch.Tensor:
+        """Return [n, items] that rank as the network's path, and stay finite where it is tiny."""
+        scores = dense(self.scores["gnn"]).clone()
+        if self.trend is not None:
+            scores.add_(self.trend.log(), alpha=temperature)
+        scores[self.seen_row, self.seen_column] = SEEN_FLOOR
+        return scores
+
+    def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
+        """Return float32 [n, items], the blended scores; seen items get the score 0.
+
+        O(paths · n · items), some rows at a time: what is done to them stays in the cache, which
+        halves the time. Sparse paths cost their entries. Dense scores of the paths are consumed.
+        """
+        weights = blend.weights(features)
+        mixed = self._sparse_sum(blend, weights)
+        rows, items = mixed.shape
+        new = torch.where(self.warm > 0, 1.0, blend.new_item_weight)
+        step = max(1, PIECE_SCORES // max(1, items))
+        for low in range(0, rows, step):
+            piece, part = self._dense_rows(low, low + step), mixed[low : low + step]
+            for place, name in enumerate(blend.paths):
+                if name not in piece.scores:
+                    continue
+                mass, total = piece._masses_once(name, blend.temperature)
+                part.addcmul_(mass, weights[low : low + step, place : place + 1] / total)
+            part[piece.seen_row, piece.seen_column] = 0
+            part.mul_(new)
+        return mixed
+
+    def _masses_once(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `_masses`, or [1, items] where all rows are one, whatever seen items have."""
+        scores = dense(self.scores[name])
+        if self.trend is not None or scores.stride(0):
+            return self._masses(name, temperature)
+        row = (scores[0] * self.warm).double()
+        seen = row[self.seen_column]
+        total = row.sum().repeat(len(scores)).index_add_(0, self.seen_row, seen, alpha=-1)
+        return scores[:1], total.clamp(min=1e-12).unsqueeze(1).float()
+
+    def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
+        """Return float32 [n, items], the mixture of the sparse paths, seen items among them."""
+        parts = []
+        for place, name in enumerate(blend.paths):
+            scores = self.scores[name]
+            if not isinstance(scores, torch.Tensor):
+                parts.append(self._normalized(scores, weights[:, place].numpy()))
+        if not parts:
+            return torch.zeros(len(weights), len(self.warm))
+        parts.sort(key=lambda part: -part.nnz)
+        mixed = parts[0].toarray()
+        for part in parts[1:]:
+            mixed[_rows_of(part), part.indices] += part.data
+        return torch.from_numpy(mixed)
+
+    def _normalized(self, scores: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
+        """Return CSR [n, items], unseen warm items of a row summing to its weight."""
+        row = _rows_of(scores)
+        if self.trend is not None:
+            data = scores.data * self.trend.numpy()[row, scores.indices]
+            scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
+        seen = sp.csr_matrix(
+            (
+                np.ones(len(self.seen_row), np.float32),
+                (self.seen_row.numpy(), self.seen_column.numpy()),
+            ),
+            shape=scores.shape,
+        )
+        # In double precision a difference of sums is as good as a sum.
+        warm = self.warm.numpy().astype(np.float64)
+        total = scores @ warm - scores.multiply(seen) @ warm
+        factor = (weight / np.maximum(total, 1e-12)).astype(np.float32)
+        return sp.csr_matrix(
+            (scores.data * factor[row], scores.indices, scores.indptr), shape=scores.shape
+        )
+
+    def _dense_rows(self, low: int, high: int) -> PathScores:
+        first, last = torch.searchsorted(self.seen_row, torch.tensor([low, high])).tolist()
+        return PathScores(
+            scores={
+                name: part[low:high]
+                for name, part in self.scores.items()
+                if isinstance(part, torch.Tensor)
+            },
+            seen_row=self.seen_row[first:last] - low,
+            seen_column=self.seen_column[first:last],
+            warm=self.warm,
+            trend=None if self.trend is None else self.trend[low:high],
+        )
+
+
+def dense(scores: Scored) -> torch.Tensor:
+    """Return float32 [n, items]: the scores themselves if they are dense."""
+    if isinstance(scores, torch.Tensor):
+        return scores
+    return torch.from_numpy(scores.toarray().astype(np.float32, copy=False))
+
+
+def _rows_of(matrix: sp.csr_matrix) -> np.ndarray:
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+# Gives the scores of users in a domain by path, with their gate features.
+ScorePaths = Callable[[UserBatch, str], tuple[PathScores, torch.Tensor]]
