@@ -8,7 +8,7 @@ import numpy as np
 import pydantic
 import scipy.sparse as sp
 
-from gnn.propagation import inverse_power
+from gnn.propagation import inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest
 from gnn.svd import truncated_svd
 from graphgen.config import Config
@@ -58,11 +58,8 @@ def leading_directions(
     generator
         Source of the random start.
     """
-    popularity = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
-    activity = np.diff(matrix.indptr).astype(np.float64)
-    half = sp.diags(inverse_power(activity, config.user_exponent / 2)) @ matrix
-    half = (half @ sp.diags(inverse_power(popularity, config.item_exponent))).tocsr()
-    _, values, vectors = truncated_svd(half.astype(np.float32), config.flattened, generator)
+    half = normalized_adjacency(matrix, config.user_exponent / 2, config.item_exponent)
+    _, values, vectors = truncated_svd(half, config.flattened, generator)
     return LeadingDirections(values.square().numpy(), vectors.numpy())
 
 

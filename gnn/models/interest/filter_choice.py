@@ -56,37 +56,35 @@ def choose_filter(
 ) -> tuple[FilterConfig, LeadingDirections | None]:
     """Return the filter with the clearly best NDCG@20 on known items, and what it flattens.
 
-    Each candidate that differs in more than its
-    target exponent costs the two-hop neighbourhoods of these users, half a second or so on a
-    million interactions; flattened ones cost a `truncated_svd` as well.
+    Candidates that differ in source, item or user exponents cost the two-hop neighbourhoods of the
+    users looked at each, half a second or so on a million interactions; a spectrum to flatten costs
+    one `truncated_svd`.
     """
-    blocks = looked_at(data, rows, generator)
+    blocks, wanted = looked_at(data, rows, generator), candidates(len(data.domains))
+    if not blocks:
+        return wanted[0], None
+    leading: dict[tuple[float, float], LeadingDirections] = {}
+    for config in wanted:
+        if config.flattened and _spectrum(config) not in leading:
+            leading[_spectrum(config)] = leading_directions(data.matrix, config, generator)
     tried: list[RankingQuality] = []
-    wanted = candidates(len(data.domains))
-    known: dict[tuple[float, float], LeadingDirections] = {}
-    for _, group in itertools.groupby(wanted, _but_targets):
+    for _, group in itertools.groupby(wanted, _product):
         same = list(group)
-        leading = None
-        if same[0].flattened:
-            place = (same[0].user_exponent, same[0].item_exponent)
-            if place not in known:
-                known[place] = leading_directions(data.matrix, same[0], generator)
-            leading = known[place]
-        tried += measured(_targets(same, leading, data), data, blocks)
-    chosen = wanted[clearly_best(tried)] if tried else wanted[0]
-    place = (chosen.user_exponent, chosen.item_exponent)
-    return chosen, known[place] if chosen.flattened else None
+        tried += measured(_variants(same, leading.get(_spectrum(same[0])), data), data, blocks)
+    chosen = wanted[clearly_best(tried)]
+    return chosen, leading[_spectrum(chosen)] if chosen.flattened else None
 
 
-_but_targets = attrgetter("user_exponent", "item_exponent", "source_exponent", "flattened")
+_spectrum = attrgetter("user_exponent", "item_exponent")
+_product = attrgetter("user_exponent", "item_exponent", "source_exponent")
 
 
-def _targets(
+def _variants(
     configs: Sequence[FilterConfig], leading: LeadingDirections | None, data: TrainingData
 ) -> Variants:
-    """Return what gives the scores for filters that differ in their target exponents.
+    """Return what gives the scores for filters of one `_product`, which serves all of them.
 
-    Those only rescale columns: one product serves all of them.
+    A target exponent only rescales columns, and flattening takes something away.
     """
     link = LinearFilter(data.matrix, configs[0].replace(target_exponent=0.0), keep=False)
     excess = None if leading is None else link.excess(leading)
@@ -96,11 +94,14 @@ def _targets(
         popularity = torch.from_numpy(np.maximum(data.popularity[span], 1.0))
 
         def scores(users: UserBatch) -> Iterator[torch.Tensor]:
-            linked = link.score(users.history, span).toarray()
+            plain = flat = torch.from_numpy(link.score(users.history, span).toarray())
             if excess is not None:
-                linked -= (users.history @ excess[0]) @ excess[1][span].T
-            dense = torch.from_numpy(linked)
-            return (dense * popularity**config.target_exponent for config in configs)
+                above = (users.history @ excess[0]) @ excess[1][span].T
+                flat = plain - torch.from_numpy(above)
+            return (
+                (flat if config.flattened else plain) * popularity**config.target_exponent
+                for config in configs
+            )
 
         return scores
 

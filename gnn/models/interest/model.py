@@ -386,9 +386,9 @@ class InterestGNN(Model):
         self.filter_ = FilterConfig.make(self.chosen_["filter"])
         leading = {name: part.numpy() for name, part in _with_prefix(state, LEADING).items()}
         self.leading_ = LeadingDirections(**leading) if leading else None
-        self.sequence_half_life_ = self.chosen_.get("sequence_half_life", HALF_LIFE)
+        self.sequence_half_life_ = self.chosen_["sequence_half_life"]
         self._links = None
-        trend = self.chosen_.get("trend", False)
+        trend = self.chosen_["trend"]
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None
         self._prepare()
 

@@ -110,32 +110,31 @@ class PathScores:
 
     def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the mixture of the sparse paths, seen items among them."""
-        parts = []
-        for place, name in enumerate(blend.paths):
-            scores = self.scores[name]
-            if not isinstance(scores, torch.Tensor):
-                parts.append(self._normalized(scores, weights[:, place].numpy()))
-        if not parts:
+        sparse = [
+            (scores, weights[:, place].numpy())
+            for place, name in enumerate(blend.paths)
+            if not isinstance(scores := self.scores[name], torch.Tensor)
+        ]
+        if not sparse:
             return torch.zeros(len(weights), len(self.warm))
+        cells = (self.seen_row.numpy(), self.seen_column.numpy())
+        ones = np.ones(len(self.seen_row), np.float32)
+        seen = sp.csr_matrix((ones, cells), shape=(len(weights), len(self.warm)))
+        parts = [self._normalized(scores, seen, weight) for scores, weight in sparse]
         parts.sort(key=lambda part: -part.nnz)
         mixed = parts[0].toarray()
         for part in parts[1:]:
             mixed[_rows_of(part), part.indices] += part.data
         return torch.from_numpy(mixed)
 
-    def _normalized(self, scores: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
+    def _normalized(
+        self, scores: sp.csr_matrix, seen: sp.csr_matrix, weight: np.ndarray
+    ) -> sp.csr_matrix:
         """Return CSR [n, items], unseen warm items of a row summing to its weight."""
         row = _rows_of(scores)
         if self.trend is not None:
             data = scores.data * self.trend.numpy()[row, scores.indices]
             scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
-        seen = sp.csr_matrix(
-            (
-                np.ones(len(self.seen_row), np.float32),
-                (self.seen_row.numpy(), self.seen_column.numpy()),
-            ),
-            shape=scores.shape,
-        )
         # In double precision a difference of sums is as good as a sum.
         warm = self.warm.numpy().astype(np.float64)
         total = scores @ warm - scores.multiply(seen) @ warm
