@@ -8,7 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-__all__ = ["keep_largest", "pack_csr", "unpack_csr"]
+__all__ = ["entry_rows", "keep_largest", "pack_csr", "unpack_csr"]
+
+
+def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
+    """Return int64 [nnz], the row of each entry.
+
+    Examples
+    --------
+    >>> entry_rows(sp.csr_matrix(np.array([[1, 2], [0, 0], [0, 3]]))).tolist()
+    [0, 0, 2]
+    """
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:

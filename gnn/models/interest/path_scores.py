@@ -12,6 +12,7 @@ import torch
 
 from gnn.data import UserBatch
 from gnn.models.interest.blend import Blend
+from gnn.sparse import entry_rows
 
 __all__ = ["SEEN_FLOOR", "PathScores", "ScorePaths", "Scored", "dense"]
 
@@ -124,14 +125,14 @@ class PathScores:
         parts.sort(key=lambda part: -part.nnz)
         mixed = parts[0].toarray()
         for part in parts[1:]:
-            mixed[_rows_of(part), part.indices] += part.data
+            mixed[entry_rows(part), part.indices] += part.data
         return torch.from_numpy(mixed)
 
     def _normalized(
         self, scores: sp.csr_matrix, seen: sp.csr_matrix, weight: np.ndarray
     ) -> sp.csr_matrix:
         """Return CSR [n, items], unseen warm items of a row summing to its weight."""
-        row = _rows_of(scores)
+        row = entry_rows(scores)
         if self.trend is not None:
             data = scores.data * self.trend.numpy()[row, scores.indices]
             scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
@@ -163,10 +164,6 @@ def dense(scores: Scored) -> torch.Tensor:
     if isinstance(scores, torch.Tensor):
         return scores
     return torch.from_numpy(scores.toarray().astype(np.float32, copy=False))
-
-
-def _rows_of(matrix: sp.csr_matrix) -> np.ndarray:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 # Gives the scores of users in a domain by path, with their gate features.

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from gnn.propagation import inverse_power
+from gnn.sparse import entry_rows
 
 __all__ = ["following", "last_times", "recent_history", "visits_ago"]
 
@@ -25,7 +26,7 @@ def visits_ago(times: sp.csr_matrix) -> np.ndarray:
     >>> visits_ago(sp.csr_matrix(np.array([[5, 9, 5, 7]]))).tolist()
     [2.0, 0.0, 2.0, 1.0]
     """
-    row = _rows(times)
+    row = entry_rows(times)
     order = np.lexsort((times.data, row))
     visit = np.empty(len(order), dtype=np.float32)
     visit[order] = _visits(row[order], times.data[order])
@@ -54,7 +55,7 @@ def recent_history(times: sp.csr_matrix, half_life: float) -> sp.csr_matrix:
 def last_times(times: sp.csr_matrix) -> np.ndarray:
     """Return int64 [n], when each person was last seen; 0 for those who never were."""
     last = np.zeros(times.shape[0], dtype=np.int64)
-    np.maximum.at(last, _rows(times), times.data)
+    np.maximum.at(last, entry_rows(times), times.data)
     return last
 
 
@@ -73,7 +74,7 @@ def following(
     O(10 · nnz) time, 12 bytes for each different pair, of at most 40 million (or 80, where most are
     of one visit); in longer logs fewer places are looked back, but always one.
     """
-    row = _rows(times)
+    row = entry_rows(times)
     # By the order of the columns, those of large visits that are cut off would always be the same.
     mixed = np.random.default_rng(0).random(len(row))
     order = np.lexsort((mixed, times.data, row))
@@ -104,10 +105,6 @@ def following(
     popularity = np.bincount(item, minlength=n_items)
     scale = sp.diags(inverse_power(popularity, item_exponent))
     return sp.csr_matrix(scale @ linked @ scale, dtype=np.float32)
-
-
-def _rows(times: sp.csr_matrix) -> np.ndarray:
-    return np.repeat(np.arange(times.shape[0]), np.diff(times.indptr))
 
 
 def _visits(row: np.ndarray, time: np.ndarray) -> np.ndarray:
