@@ -58,6 +58,7 @@ def people(data, n):
 
 def path_scores(warm=(True, True, True, False)):
     return PathScores(
+        n_users=1,
         scores={
             "filter": torch.tensor([[0.0, 3.0, 1.0, 2.0]]),
             "gnn": torch.tensor([[0.9, 0.1, 0.2, 0.8]]),
@@ -115,10 +116,11 @@ def test_mix_is_the_same_for_sparse_paths_and_shared_rows():
 
     def paths(convert, trend):
         return PathScores(
+            n_users=n,
             scores={
                 "filter": convert(link),
                 "gnn": cosines.clone(),
-                "popularity": popular.expand(n, -1),
+                "popularity": popular[None].clone(),
                 "sequence": convert(next_one),
             },
             seen_row=seen.nonzero()[:, 0],

@@ -332,6 +332,7 @@ class InterestGNN(Model):
         seen = own_history.tocoo()
         own = np.diff(own_history.indptr)
         scores = PathScores(
+            n_users=len(users),
             scores={name: path.score(users, domain) for name, path in paths.items()},
             seen_row=torch.from_numpy(seen.row.astype(np.int64)),
             seen_column=torch.from_numpy(seen.col.astype(np.int64)),

@@ -57,14 +57,10 @@ def choose_own_weight(
     def mixed(domain: str) -> Scores:
         def scores(users: UserBatch) -> Iterator[torch.Tensor]:
             known, features = others(users, domain)
+            rest = known.mix(blend, features)
             for network in networks:
-                # Mixing consumes dense ones.
-                copies = {
-                    name: part.clone() if isinstance(part, torch.Tensor) else part
-                    for name, part in known.scores.items()
-                }
-                paths = replace(known, scores={**copies, "gnn": network.score(users, domain)})
-                yield paths.mix(blend, features)
+                alone = replace(known, scores={"gnn": network.score(users, domain)})
+                yield alone.mix(blend, features).add_(rest)
 
         return scores
 

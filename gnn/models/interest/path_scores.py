@@ -31,8 +31,11 @@ class PathScores:
 
     Attributes
     ----------
+    n_users
+        How many there are.
     scores
-        By path, float32 [n, items] ≥ 0, dense or CSR; that of "gnn" holds cosines and is dense.
+        By path, float32 [n, items] ≥ 0, dense or CSR, or [1, items] where it is the same for all;
+        that of "gnn" holds cosines and is dense.
     seen_row, seen_column
         int64 [s], cells that the user has seen, by rows: they take no part in the normalisation.
     warm
@@ -41,6 +44,7 @@ class PathScores:
         float32 [n, items] > 0 that scales every path before it is normalised; None for none.
     """
 
+    n_users: int
     scores: dict[str, Scored]
     seen_row: torch.Tensor
     seen_column: torch.Tensor
@@ -51,23 +55,34 @@ class PathScores:
         """Return a path's [n, items], summing to 1 over unseen warm items.
 
         Cold items get what the same normalisation gives them, on top. Dense scores of the path are
-        consumed, except those of the network and of popularity.
+        consumed, except those of the network.
         """
-        scores, total = self._masses(name, temperature)
-        return scores.div_(total)
+        mass, total = self._masses(name, temperature)
+        part = mass.div_(total) if len(mass) == self.n_users else mass / total
+        part[self.seen_row, self.seen_column] = 0
+        return part
 
     def _masses(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a path's unnormalised [n, items], and what to divide it by, [n, 1]."""
-        scores = dense(self.scores[name])
+        """Return a path's mass [n, items], and its sum [n, 1] over unseen warm items.
+
+        The mass is [1, items] where it is the same for all. That of seen items is there or not.
+        """
+        mass = dense(self.scores[name])
         if name == "gnn":
-            scores = (scores - 1).div_(temperature).exp_()
-        elif name == "popularity":
-            scores = scores.clone()  # All rows are one, and not this block's.
+            mass = (mass - 1).div_(temperature).exp_()
+        shared = len(mass) == 1
         if self.trend is not None:
-            scores.mul_(self.trend)
-        scores[self.seen_row, self.seen_column] = 0
-        total = scores @ self.warm
-        return scores, total.clamp(min=1e-12).unsqueeze(1)
+            mass = mass * self.trend if shared else mass.mul_(self.trend)
+            shared = False
+        if shared:
+            row = (mass[0] * self.warm).double()
+            seen = row[self.seen_column]
+            total = row.sum().repeat(self.n_users).index_add_(0, self.seen_row, seen, alpha=-1)
+            total = total.float()
+        else:
+            mass[self.seen_row, self.seen_column] = 0
+            total = mass @ self.warm
+        return mass, total.clamp(min=1e-12).unsqueeze(1)
 
     def unseen(self, temperature: float) -> torch.Tensor:
         """Return [n, items] that rank as the network's path, and stay finite where it is tiny."""
@@ -80,6 +95,8 @@ class PathScores:
     def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the blended scores; seen items get the score 0.
 
+        Paths of the blend that have no scores here count nothing: mixtures of parts of the paths
+        sum to the mixture of all.
         O(paths · n · items), some rows at a time: what is done to them stays in the cache, which
         halves the time. Sparse paths cost their entries. Dense scores of the paths are consumed.
         """
@@ -91,30 +108,20 @@ class PathScores:
         for low in range(0, rows, step):
             piece, part = self._dense_rows(low, low + step), mixed[low : low + step]
             for place, name in enumerate(blend.paths):
-                if name not in piece.scores:
-                    continue
-                mass, total = piece._masses_once(name, blend.temperature)
-                part.addcmul_(mass, weights[low : low + step, place : place + 1] / total)
+                if name in piece.scores:
+                    mass, total = piece._masses(name, blend.temperature)
+                    part.addcmul_(mass, weights[low : low + step, place : place + 1] / total)
             part[piece.seen_row, piece.seen_column] = 0
             part.mul_(new)
         return mixed
-
-    def _masses_once(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return `_masses`, or [1, items] where all rows are one, whatever seen items have."""
-        scores = dense(self.scores[name])
-        if self.trend is not None or scores.stride(0):
-            return self._masses(name, temperature)
-        row = (scores[0] * self.warm).double()
-        seen = row[self.seen_column]
-        total = row.sum().repeat(len(scores)).index_add_(0, self.seen_row, seen, alpha=-1)
-        return scores[:1], total.clamp(min=1e-12).unsqueeze(1).float()
 
     def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the mixture of the sparse paths, seen items among them."""
         sparse = [
             (scores, weights[:, place].numpy())
             for place, name in enumerate(blend.paths)
-            if not isinstance(scores := self.scores[name], torch.Tensor)
+            if (scores := self.scores.get(name)) is not None
+            and not isinstance(scores, torch.Tensor)
         ]
         if not sparse:
             return torch.zeros(len(weights), len(self.warm))
@@ -147,8 +154,9 @@ class PathScores:
     def _dense_rows(self, low: int, high: int) -> PathScores:
         first, last = torch.searchsorted(self.seen_row, torch.tensor([low, high])).tolist()
         return PathScores(
+            n_users=min(high, self.n_users) - low,
             scores={
-                name: part[low:high]
+                name: part if len(part) == 1 else part[low:high]
                 for name, part in self.scores.items()
                 if isinstance(part, torch.Tensor)
             },

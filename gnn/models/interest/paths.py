@@ -99,7 +99,10 @@ class Path(Protocol):
     """Scores items for people."""
 
     def score(self, users: UserBatch, domain: str) -> Scored:
-        """Return float32 [n, items of the domain], at least 0 (cosines for the network)."""
+        """Return float32 [n, items of the domain], at least 0 (cosines for the network).
+
+        Where it is the same for all, [1, items]. The caller may change it.
+        """
         ...
 
 
@@ -219,9 +222,8 @@ class PopularityPath:
         self._data = data
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items], one row seen n times: read only."""
-        popularity = torch.from_numpy(self._data.popularity[self._data.span(domain)])
-        return popularity.expand(len(users), -1)
+        """Return float32 [1, items]."""
+        return torch.from_numpy(self._data.popularity[self._data.span(domain)]).unsqueeze(0).clone()
 
 
 class FactorPath:
