@@ -12,7 +12,7 @@ import torch
 
 from gnn.base import Model
 from gnn.data import NO_TIMES, TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
+from gnn.factor_bridge import FactorBridge
 from gnn.fitting import FitOptions, Monitor
 from gnn.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.models.interest.blend import Blend, gate_features
@@ -20,6 +20,7 @@ from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
 from gnn.models.interest.filter_choice import choose_filter
+from gnn.models.interest.fitted_parts import FittedParts, factor_config
 from gnn.models.interest.own_weight_choice import OWN_WEIGHTS, choose_own_weight
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
@@ -46,7 +47,6 @@ from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.trend_choice import choose_trend
 from gnn.models.interest.validation import ValidationRows
 from gnn.propagation import Propagator, normalized_adjacency
-from gnn.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
 from graphgen.allocation import release_freed_memory
 from graphgen.errors import ConfigError, StorageError
@@ -54,12 +54,8 @@ from graphgen.errors import ConfigError, StorageError
 __all__ = ["InterestGNN"]
 
 
-# Half the passes of the baseline: validation rows do not tell them apart.
-FACTOR_EPOCHS = 8
 # What is taken where nothing was validated.
 OWN_WEIGHT, HALF_LIFE = OWN_WEIGHTS[0], HALF_LIVES[0]
-# Prefixes of the tensors of the parts in the saved state.
-NETWORK, FACTORS, RIDGE, LEADING = "network.", "factors.", "ridge.", "leading."
 # Vectors of single nodes; they learn at the full rate, what all nodes share at a part of it.
 IDS = {"item", "user"}
 
@@ -178,7 +174,7 @@ class InterestGNN(Model):
         if "factors" in paths:
             self.factors_ = FactorBridge.fit(
                 data,
-                _factor_config(config.factor_dim or suggested_factor_dim(data)),
+                factor_config(config.factor_dim or suggested_factor_dim(data)),
                 np.random.default_rng(seed),
                 progress=options.progress,
             )
@@ -353,18 +349,8 @@ class InterestGNN(Model):
         return mixed
 
     def _state(self) -> dict[str, torch.Tensor]:
-        factors = self.factors_.state(self.data.domains) if self.factors_ is not None else {}
-        ridge = self.ridge_.state() if self.ridge_ is not None else {}
-        network = {} if self.vectors_ is None else vars(self.vectors_)
-        leading = {} if self.leading_ is None else self.leading_._asdict()
-        leading = {name: torch.from_numpy(array) for name, array in leading.items()}
-        return {
-            **{f"{NETWORK}{name}": tensor for name, tensor in network.items()},
-            **pack_csr("similar", self.similar_),
-            **{f"{FACTORS}{name}": tensor for name, tensor in factors.items()},
-            **{f"{RIDGE}{name}": tensor for name, tensor in ridge.items()},
-            **{f"{LEADING}{name}": tensor for name, tensor in leading.items()},
-        }
+        parts = FittedParts(self.vectors_, self.similar_, self.factors_, self.ridge_, self.leading_)
+        return parts.state(self.data)
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         if "filter" not in self.chosen_:
@@ -372,35 +358,13 @@ class InterestGNN(Model):
                 "This interest-gnn model was saved by an earlier version; train it "
                 "again with `interest train`."
             )
-        network = _with_prefix(state, NETWORK)
-        self.vectors_ = NetworkVectors(**network) if network else None
+        parts = FittedParts.from_state(state, self.data)
+        self.vectors_, self.similar_, self.factors_, self.ridge_, self.leading_ = parts
         self.own_weight_ = self.chosen_["own_weight"]
-        self.similar_ = unpack_csr("similar", state)
-        factors = _with_prefix(state, FACTORS)
-        self.factors_ = None
-        if factors:
-            width = next(iter(factors.values())).shape[1]
-            self.factors_ = FactorBridge.from_state(factors, self.data, _factor_config(width))
-        ridge = _with_prefix(state, RIDGE)
-        self.ridge_ = RidgePath.from_state(ridge, self.data) if ridge else None
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.filter_ = FilterConfig.make(self.chosen_["filter"])
-        leading = {name: part.numpy() for name, part in _with_prefix(state, LEADING).items()}
-        self.leading_ = LeadingDirections(**leading) if leading else None
         self.sequence_half_life_ = self.chosen_["sequence_half_life"]
         self._links = None
         trend = self.chosen_["trend"]
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None
         self._prepare()
-
-
-def _factor_config(width: int) -> FactorBridgeConfig:
-    return FactorBridgeConfig(embedding_dim=width, epochs=FACTOR_EPOCHS)
-
-
-def _with_prefix(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in state.items()
-        if name.startswith(prefix)
-    }
