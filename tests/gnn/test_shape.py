@@ -10,6 +10,7 @@ import graphgen
 from gnn.data import TrainingData
 from gnn.models.interest.shape import (
     NEGATIVES,
+    SINGLE_EFFORT,
     STEP_SCORES,
     suggested,
     suggested_factor_dim,
@@ -39,7 +40,8 @@ def test_a_person_is_scored_in_each_of_their_domains():
     alone = data_of({"book": range(n)})
     twice = data_of({"book": range(n), "film": range(n)})
     apart = data_of({"book": range(n // 2), "film": range(n // 2, n)})
-    assert suggested_negatives(alone) == suggested_negatives(apart) == STEP_SCORES // n
+    assert suggested_negatives(apart) == STEP_SCORES // n
+    assert suggested_negatives(alone) == STEP_SCORES * SINGLE_EFFORT // n
     assert suggested_negatives(twice) == STEP_SCORES // (2 * n)
     assert suggested_negatives(data_of({"book": range(100_000)})) == NEGATIVES
 
