@@ -149,7 +149,7 @@ def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -
     ridge
         λ as a multiple of the mean squared singular value of `source`; None takes the one of
         `RIDGE_GRID` whose leave-one-out error is least, in closed form: the residual of row i
-        divided by 1 − H_ii (Allen's PRESS).
+        divided by 1 − H_ii (Allen's PRESS). One row cannot tell: it gets the largest.
 
     Examples
     --------
@@ -168,6 +168,8 @@ def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -
         leverage = (left.square() * shrink).sum(1, keepdim=True)
         return float((residual / (1.0 - leverage).clamp(min=1e-9)).square().sum())
 
+    if ridge is None and len(source) < 2:
+        ridge = RIDGE_GRID[-1]
     best = min(RIDGE_GRID, key=leave_one_out) if ridge is None else ridge
     solved = (values / (squares + best * unit)).unsqueeze(1) * seen
     return (right.T @ solved).float()

@@ -1,4 +1,4 @@
-"""Sparse item-item matrices: pruning, saving, and scoring histories with them."""
+"""Sparse matrices: the rows of their entries, pruning, and saving."""
 
 from __future__ import annotations
 

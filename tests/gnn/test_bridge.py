@@ -94,3 +94,9 @@ def test_without_overlap_users_popularity_answers():
         model.score(["a"], domain="film"),
         make_model("popularity").fit(graph).score(["a"], domain="film"),
     )
+
+
+def test_one_overlap_user_makes_the_most_cautious_map():
+    source, target = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]])
+    chosen = ridge_map(source, target, None)
+    torch.testing.assert_close(chosen, ridge_map(source, target, RIDGE_GRID[-1]))

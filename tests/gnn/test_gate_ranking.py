@@ -101,9 +101,17 @@ def test_users_count_alike_within_a_kind_and_a_domain(blocks):
 
 
 def test_domains_with_few_users_are_pooled(monkeypatch, blocks):
-    monkeypatch.setattr(gate_ranking, "MIN_DOMAIN_USERS", N_USERS + 1)
+    monkeypatch.setattr(gate_ranking, "MIN_USERS", N_USERS + 1)
+    shares = gate_ranking._shares(blocks)
+    assert shares[0, "book"] == shares[0, "film"] == pytest.approx(1 / (2 * N_USERS))
+    assert not {kind for kind, _ in shares} - {0}  # Of the other kind there are too few in all.
+
+
+def test_without_a_kind_of_enough_users_all_count(monkeypatch, blocks):
+    monkeypatch.setattr(gate_ranking, "MIN_USERS", 2 * N_USERS + 1)
     shares = gate_ranking._shares(blocks)
     assert shares[0, "book"] == shares[0, "film"] == pytest.approx(1 / (2 * 2 * N_USERS))
+    assert shares[1, "film"] == pytest.approx(1 / (2 * N_USERS))
 
 
 def test_nothing_held_out_moves_nothing(blocks):

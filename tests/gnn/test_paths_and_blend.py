@@ -10,6 +10,8 @@ from gnn import make_model
 from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
+from gnn.models.interest import path_scores as path_scores_module
+from gnn.models.interest import paths as interest_paths
 from gnn.models.interest import ridge
 from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.encoder import NetworkVectors
@@ -20,6 +22,7 @@ from gnn.models.interest.paths import (
     SemanticPath,
     available_paths,
     path_lacks,
+    required_paths,
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
@@ -88,60 +91,73 @@ def test_every_path_is_a_probability_over_unseen_warm_items(name):
 def test_mix_follows_the_gate_and_the_weight_of_new_items():
     features = gate_features(np.array([3]), np.array([0]))
     mixed = path_scores().mix(only("filter", new_item_weight=0.5), features)
-    assert mixed[0].tolist() == pytest.approx([0, 0.75, 0.25, 0.25])
+    assert mixed[0, 1:].tolist() == pytest.approx([0.75, 0.25, 0.25])
 
 
-def test_mix_is_the_weighted_sum_of_the_probabilities():
-    features = gate_features(np.array([3]), np.array([1]))
-    blend = Blend.default(("filter", "gnn", "popularity"))
-    weights = blend.weights(features)[0]
-    parts = [path_scores().probabilities(name, blend.temperature) for name in blend.paths]
-    want = sum(float(w) * part for w, part in zip(weights, parts, strict=True))
-    torch.testing.assert_close(path_scores().mix(blend, features), want)
-
-
-def test_mix_is_the_same_for_sparse_paths_and_shared_rows():
-    """What is kept sparse or in one row gives what the plain formula gives, with a trend or not."""
-    torch.manual_seed(0)
-    n, items = 6, 9
-    link = torch.rand(n, items) * (torch.rand(n, items) < 0.4)
-    next_one = torch.rand(n, items) * (torch.rand(n, items) < 0.2)
-    popular = torch.tensor([9.0, 7, 7, 5, 4, 2, 1, 0, 0])
-    seen = (torch.rand(n, items) < 0.3) & (popular > 0)
-    cosines = torch.rand(n, items) * 2 - 1
-    features = gate_features(np.arange(n), np.arange(n)[::-1])
-    gate = tuple(tuple(row) for row in torch.randn(4, 4).tolist())
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("trending", [True, False])
+def test_mix_is_the_weighted_sum_of_the_probabilities(monkeypatch, sparse, trending):
+    """Sparse or dense, with rows of their own or one for all, a few rows at a time."""
+    rng = np.random.default_rng(0)
+    n, items, temperature, new = 6, 9, 0.2, 0.4
+    monkeypatch.setattr(path_scores_module, "PIECE_SCORES", 2 * items)
+    link = (rng.random((n, items)) * (rng.random((n, items)) < 0.5)).astype(np.float32)
+    next_one = (rng.random((n, items)) * (rng.random((n, items)) < 0.3)).astype(np.float32)
+    popular = np.array([9, 7, 7, 5, 4, 2, 1, 0, 0], np.float32)
+    warm = popular > 0
+    seen = (rng.random((n, items)) < 0.3) & warm
+    cosines = (rng.random((n, items)) * 2 - 1).astype(np.float32)
+    trend = (rng.random((n, items)) + 0.5).astype(np.float32) if trending else None
     names = ("filter", "gnn", "popularity", "sequence")
-    blend = Blend(paths=names, gate=gate, temperature=0.2, new_item_weight=0.4)
+    gate = tuple(tuple(row) for row in rng.normal(size=(4, 4)).tolist())
+    blend = Blend(paths=names, gate=gate, temperature=temperature, new_item_weight=new)
+    features = gate_features(np.arange(n), np.arange(n)[::-1])
 
-    def paths(convert, trend):
-        return PathScores(
-            n_users=n,
-            scores={
-                "filter": convert(link),
-                "gnn": cosines.clone(),
-                "popularity": popular[None].clone(),
-                "sequence": convert(next_one),
-            },
-            seen_row=seen.nonzero()[:, 0],
-            seen_column=seen.nonzero()[:, 1],
-            warm=(popular > 0).float(),
-            trend=trend,
-        )
+    masses = [link, np.exp((cosines - 1) / temperature), np.tile(popular, (n, 1)), next_one]
+    weights = blend.weights(features).numpy()
+    want = np.zeros((n, items))
+    for place, mass in enumerate(masses):
+        scaled = mass if trend is None else mass * trend
+        total = (scaled * (warm & ~seen)).sum(1, keepdims=True)
+        share = np.divide(scaled, total, out=np.zeros((n, items)), where=total > 0)
+        want += weights[:, place, None] * share
+    want[:, ~warm] *= new
 
-    for trend in (None, torch.rand(n, items) + 0.5):
-        sparse = paths(lambda part: sp.csr_matrix(part.numpy()), trend).mix(blend, features)
-        weights = blend.weights(features)
-        plain = paths(torch.clone, trend)
-        want = sum(
-            weights[:, place, None] * plain.probabilities(name, blend.temperature)
-            for place, name in enumerate(names)
-        )
-        want[:, popular == 0] *= 0.4
-        torch.testing.assert_close(sparse, want, rtol=1e-5, atol=1e-7)
-        dense = paths(torch.clone, trend).mix(blend, features)
-        torch.testing.assert_close(dense, want, rtol=1e-5, atol=1e-7)
-        assert (sparse[seen] == 0).all()
+    def scored(part):
+        return sp.csr_matrix(part) if sparse else torch.from_numpy(part.copy())
+
+    scores = PathScores(
+        n_users=n,
+        scores={
+            "filter": scored(link),
+            "gnn": torch.from_numpy(cosines),
+            "popularity": torch.from_numpy(popular)[None].clone(),
+            "sequence": scored(next_one),
+        },
+        seen_row=torch.from_numpy(seen.nonzero()[0].copy()),
+        seen_column=torch.from_numpy(seen.nonzero()[1].copy()),
+        warm=torch.from_numpy(warm).float(),
+        trend=None if trend is None else torch.from_numpy(trend),
+    )
+    np.testing.assert_allclose(scores.mix(blend, features), want, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_path_that_reaches_nothing_known_says_nothing(sparse):
+    """What it hands on to new items has no share in anything, however small."""
+    mass = np.array([[3.0, 0.0, 0.0, 2.0], [3.0, 1.0, 0.0, 2.0]], np.float32)
+    scores = PathScores(
+        n_users=2,
+        scores={"filter": sp.csr_matrix(mass) if sparse else torch.from_numpy(mass.copy())},
+        seen_row=torch.tensor([0, 1]),
+        seen_column=torch.tensor([0, 0]),
+        warm=torch.tensor([1.0, 1.0, 1.0, 0.0]),
+    )
+    features = gate_features(np.array([1, 1]), np.array([0, 0]))
+    blend = only("filter")
+    mixed = scores.mix(blend, features)
+    assert mixed[0].tolist() == [0.0] * 4
+    np.testing.assert_allclose(mixed[1], [3.0, 1.0, 0.0, 2.0], rtol=1e-6)
 
 
 def test_weight_at_cost_moves_along_the_frontier():
@@ -159,7 +175,7 @@ def test_new_items_that_nobody_finds_weigh_nothing():
 
 
 def test_paths_follow_the_data(graph):
-    """Semantic edges, overlap users and times make a path; a long catalogue takes one away."""
+    """Semantic edges, times and items with interactions each make a path."""
     data = TrainingData.from_graph(graph)
     assert available_paths(PATHS, data) == tuple(p for p in PATHS if p != "sequence")
     assert available_paths(PATHS, replace(data, times=data.matrix)) == PATHS
@@ -198,6 +214,11 @@ def test_ridge_path_is_saved_and_is_for_small_catalogues(graph, monkeypatch):
     assert not path_lacks("ridge", data)
     monkeypatch.setattr(ridge, "MAX_ITEMS", 10)
     assert "it is for 2 to 10 items" in path_lacks("ridge", data)
+    # What was chosen on a part of the log is kept on all of it, within reason.
+    assert required_paths(("ridge",), data) == ("ridge",)
+    monkeypatch.setattr(interest_paths, "REQUIRED_RIDGE_ITEMS", 20)
+    with pytest.raises(ConfigError, match="'ridge': it is for 2 to 20 items"):
+        required_paths(("ridge",), data)
 
 
 def test_joint_index_of_the_training_data(graph):

@@ -16,7 +16,6 @@ from gnn.models.interest.blend import GATE_FEATURES, Blend
 from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
 from gnn.models.interest.path_scores import ScorePaths
 from gnn.models.interest.validation import (
-    KINDS,
     RankingQuality,
     ValidationBlock,
     ValidationRows,
@@ -26,9 +25,9 @@ from graphgen.pieces import map_pieces
 
 __all__ = ["learn_blend"]
 
-# Users of a kind that are looked at over all domains (in each at least a thousand, if there are as
-# many), and items kept of each path's ranking.
-MAX_USERS, MIN_DOMAIN_USERS = 4000, 1000
+# Users of a kind that are looked at over all domains, or in each of them if that makes more; and
+# items kept of each path's ranking.
+TOTAL_USERS, DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 BLOCK_USERS = 128
 TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
@@ -97,7 +96,7 @@ def learn_blend(
     names
         Paths to mix.
     rows
-        Held-out interactions; at least one.
+        Held-out interactions; at least one of an item with interactions.
     data
         What was trained on.
     generator
@@ -114,8 +113,8 @@ def learn_blend(
     blocks: list[_Block] = []
     parts = rows.blocks(
         data,
-        max_users=MIN_DOMAIN_USERS,
-        total=MAX_USERS,
+        max_users=DOMAIN_USERS,
+        total=TOTAL_USERS,
         size=BLOCK_USERS,
         generator=generator,
     )
@@ -139,7 +138,7 @@ def _block(
 ) -> _Block:
     """Keep the items that could reach the top: the best of each path, warm and cold apart."""
     scores, features = paths_of(data.batch(users.users), users.domain)
-    kinds = users.truth.tocoo()
+    labels, relevant = users.labels()
     fixed = {
         name: scores.unseen(MIDDLE) if name == "gnn" else scores.probabilities(name, 1.0)
         for name in names
@@ -147,14 +146,9 @@ def _block(
     index = _candidates(fixed, scores.warm)
     repeated = torch.zeros_like(index, dtype=torch.bool)
     repeated[:, 1:] = index[:, 1:] == index[:, :-1]
-    row = torch.from_numpy(kinds.row.astype(np.int64))
-    column = torch.from_numpy(kinds.col.astype(np.int64))
-    kind = torch.from_numpy(kinds.data.astype(np.int8))
-    labels = torch.zeros(kinds.shape, dtype=torch.int8)
-    labels[row, column] = kind
     label = labels.gather(1, index).masked_fill_(repeated, 0)
-    warm = kind < 3  # The mixture is over items with interactions; it explains these.
-    row, column = row[warm], column[warm]
+    # The mixture is over items with interactions; it explains these.
+    row, column = ((labels > 0) & (labels <= KNOWN_KINDS)).nonzero(as_tuple=True)
 
     def looked_up(part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return part.gather(1, index).masked_fill_(repeated, -1), part[row, column]
@@ -174,7 +168,7 @@ def _block(
         owner=row,
         cold=1 - scores.warm[index],
         label=label,
-        relevant=[(labels == number + 1).sum(1) for number in range(len(KINDS))],
+        relevant=relevant,
     )
 
 
@@ -216,8 +210,6 @@ def _learn_gate(blocks: list[_Block], names: Sequence[str], n_features: int) -> 
     tried = []
     for number in range(len(TEMPERATURES) if "gnn" in names else 1):
         start = _fit_gate(blocks, number, n_features)
-        if start is None:
-            return blend, 0
         tried.append(climbed(number, start, FIRST_STEPS))
     chosen = int(np.argmax([quality for quality, _, _ in tried]))
     quality, gate, candidate = tried[chosen]
@@ -225,16 +217,14 @@ def _learn_gate(blocks: list[_Block], names: Sequence[str], n_features: int) -> 
     return (last if further > quality else candidate), chosen
 
 
-def _fit_gate(blocks: list[_Block], number: int, n_features: int) -> torch.Tensor | None:
+def _fit_gate(blocks: list[_Block], number: int, n_features: int) -> torch.Tensor:
     """Maximise Σ w log Σ_p g_p P_p over the gate, with a small ridge; users count alike.
 
-    Only the first `n_features` features have a say. None if there is nothing to fit.
+    Only the first `n_features` features have a say.
     """
     likelihoods = torch.cat([block.likelihoods[number] for block in blocks]).double()
     features = torch.cat([block.features[block.owner] for block in blocks]).double()
     weights = torch.cat([1 / torch.bincount(block.owner)[block.owner].double() for block in blocks])
-    if not len(likelihoods):
-        return None
     gate = torch.zeros(n_features, likelihoods.shape[1], dtype=torch.float64, requires_grad=True)
     features = features[:, :n_features]
     weights /= weights.sum()

@@ -24,17 +24,18 @@ class InterestGNNConfig(Config):
     """Rounds of propagation."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
-    18: as many as take about a minute on two cores, or half of it for a domain alone."""
+    18: as many as take about a minute on two cores; half as many for a domain alone."""
     learning_rate: float = pydantic.Field(0.05, gt=0)
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
-    """Learning rate of the text projection, as a share of `learning_rate`."""
+    """Learning rate of what all nodes share, the text projection above all, as a share of
+    `learning_rate`."""
     temperature: float | None = pydantic.Field(None, ge=0.02)
     """Of the training softmax over cosines, whose exponentials stay finite from 0.02 on; None takes
     0.1, or 0.15 on dense logs, or 0.2 in catalogues of up to 2,000 items a domain."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives a chunk of users shares; a domain with fewer items uses all of them. None takes
-    512, or as many more as 45 million scores a step allow."""
+    512, or as many more as 45 million scores a step allow; half of that for a domain alone."""
     chunk_users: int = pydantic.Field(512, ge=1)
     """Users a chunk: smaller chunks with fewer negatives see as many different ones, for less."""
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
@@ -59,7 +60,7 @@ class InterestGNNConfig(Config):
     """Semantic neighbours from which the filter reaches an item without interactions."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, factors, semantic
-    (items with text), ridge (at most 6,000 items), sequence (logs with times)."""
+    (items with text), ridge (2 to 6,000 items with interactions), sequence (logs with times)."""
     gated: bool = True
     """Let the weights of the paths differ with what is known of a person."""
     filter: FilterConfig | None = None

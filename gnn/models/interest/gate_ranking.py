@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from gnn.models.interest.validation import MIN_DOMAIN_USERS, TOP
+from gnn.models.interest.validation import MIN_USERS, TOP
 from graphgen.pieces import map_pieces
 
 __all__ = ["RankedBlock", "SmoothRanking"]
@@ -146,10 +146,14 @@ def _shares(blocks: Sequence[RankedBlock]) -> dict[tuple[int, str], float]:
             key = (kind, block.domain)
             users[key] = users.get(key, 0) + int((count > 0).sum())
     share: dict[tuple[int, str], float] = {}
-    kinds = {kind for (kind, _), count in users.items() if count}
+    people: dict[int, int] = {}
+    for (kind, _), count in users.items():
+        people[kind] = people.get(kind, 0) + count
+    some = [kind for kind, count in people.items() if count]
+    kinds = [kind for kind in some if people[kind] >= MIN_USERS] or some
     for kind in kinds:
         own = {key: count for key, count in users.items() if key[0] == kind and count}
-        large = {key: count for key, count in own.items() if count >= MIN_DOMAIN_USERS}
+        large = {key: count for key, count in own.items() if count >= MIN_USERS}
         if large:
             share |= {key: 1 / (len(kinds) * len(large) * n) for key, n in large.items()}
         else:

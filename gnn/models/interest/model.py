@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -53,6 +54,7 @@ from graphgen.errors import ConfigError, StorageError
 
 __all__ = ["InterestGNN"]
 
+logger = logging.getLogger(__name__)
 
 # What is taken where nothing was validated.
 OWN_WEIGHT, HALF_LIFE = OWN_WEIGHTS[0], HALF_LIVES[0]
@@ -106,6 +108,12 @@ class InterestGNN(Model):
         else:
             paths = available_paths(config.paths, data)
         rows = ValidationRows.of(monitor.truth, data) if monitor is not None else None
+        if rows is not None and not rows.of_known_items():
+            logger.warning(
+                "No validation row is of an item with interactions; %s takes the defaults.",
+                self.name,
+            )
+            rows = monitor = None
         self.filter_ = config.filter or FilterConfig()
         self.leading_: LeadingDirections | None = None
         self.similar_ = symmetric_neighbors(data)

@@ -21,6 +21,8 @@ Scored: TypeAlias = torch.Tensor | sp.csr_matrix
 
 # Below every cosine, even where a trend lowers it.
 SEEN_FLOOR = -100.0
+# A path with no more than this for all unseen warm items of a person says nothing of them.
+SILENT = 1e-12
 # Scores of a piece of a block: 1 MB, so that what is done to it stays in the cache.
 PIECE_SCORES = 1 << 18
 
@@ -54,18 +56,18 @@ class PathScores:
     def probabilities(self, name: str, temperature: float) -> torch.Tensor:
         """Return a path's [n, items], summing to 1 over unseen warm items.
 
-        Cold items get what the same normalisation gives them, on top. Dense scores of the path are
-        consumed, except those of the network.
+        Cold items get what the same normalisation gives them, on top; a path that reaches no unseen
+        warm item says nothing. Dense scores of the path are consumed, except those of the network.
         """
-        mass, total = self._masses(name, temperature)
-        part = mass.div_(total) if len(mass) == self.n_users else mass / total
+        mass, scale = self._masses(name, temperature)
+        part = mass.mul_(scale) if len(mass) == self.n_users else mass * scale
         part[self.seen_row, self.seen_column] = 0
         return part
 
     def _masses(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a path's mass [n, items], and its sum [n, 1] over unseen warm items.
+        """Return a path's mass [n, items], and [n, 1], what makes it 1 over unseen warm items.
 
-        The mass is [1, items] where it is the same for all. That of seen items is there or not.
+        The mass is [1, items] where it is the same for all.
         """
         mass = dense(self.scores[name])
         if name == "gnn":
@@ -80,9 +82,12 @@ class PathScores:
             total = row.sum().repeat(self.n_users).index_add_(0, self.seen_row, seen, alpha=-1)
             total = total.float()
         else:
+            # Apart, for what was seen may be nearly all of it.
+            seen = mass[self.seen_row, self.seen_column]
             mass[self.seen_row, self.seen_column] = 0
             total = mass @ self.warm
-        return mass, total.clamp(min=1e-12).unsqueeze(1)
+            mass[self.seen_row, self.seen_column] = seen
+        return mass, torch.where(total > SILENT, 1 / total, 0.0).unsqueeze(1)
 
     def unseen(self, temperature: float) -> torch.Tensor:
         """Return [n, items] that rank as the network's path, and stay finite where it is tiny."""
@@ -93,7 +98,7 @@ class PathScores:
         return scores
 
     def mix(self, blend: Blend, features: torch.Tensor) -> torch.Tensor:
-        """Return float32 [n, items], the blended scores; seen items get the score 0.
+        """Return float32 [n, items], the blended scores, those of seen items on the same scale.
 
         Paths of the blend that have no scores here count nothing: mixtures of parts of the paths
         sum to the mixture of all.
@@ -109,14 +114,13 @@ class PathScores:
             piece, part = self._dense_rows(low, low + step), mixed[low : low + step]
             for place, name in enumerate(blend.paths):
                 if name in piece.scores:
-                    mass, total = piece._masses(name, blend.temperature)
-                    part.addcmul_(mass, weights[low : low + step, place : place + 1] / total)
-            part[piece.seen_row, piece.seen_column] = 0
+                    mass, scale = piece._masses(name, blend.temperature)
+                    part.addcmul_(mass, weights[low : low + step, place : place + 1] * scale)
             part.mul_(new)
         return mixed
 
     def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
-        """Return float32 [n, items], the mixture of the sparse paths, seen items among them."""
+        """Return float32 [n, items], the mixture of the sparse paths."""
         sparse = [
             (scores, weights[:, place].numpy())
             for place, name in enumerate(blend.paths)
@@ -146,7 +150,9 @@ class PathScores:
         # In double precision a difference of sums is as good as a sum.
         warm = self.warm.numpy().astype(np.float64)
         total = scores @ warm - scores.multiply(seen) @ warm
-        factor = (weight / np.maximum(total, 1e-12)).astype(np.float32)
+        spoken = total > SILENT
+        factor = np.divide(weight, total, out=np.zeros_like(total), where=spoken)
+        factor = factor.astype(np.float32)
         return sp.csr_matrix(
             (scores.data * factor[row], scores.indices, scores.indptr), shape=scores.shape
         )

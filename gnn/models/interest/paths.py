@@ -15,7 +15,7 @@ from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.path_scores import Scored, dense
-from gnn.models.interest.ridge import ridge_lacks
+from gnn.models.interest.ridge import MAX_ITEMS, ridge_lacks
 from gnn.propagation import inverse_power
 from gnn.scoring import inner_products
 from gnn.sparse import keep_largest
@@ -36,22 +36,21 @@ __all__ = [
 ]
 
 PATHS = ("filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence")
+REQUIRED_RIDGE_ITEMS = 2 * MAX_ITEMS
 
 
 def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
     """Return those of `wanted` that the data allows.
 
-    "semantic" needs semantic edges; "ridge" is for catalogues of at most 6,000 items in all;
-    "sequence" needs times.
+    "semantic" needs semantic edges; "ridge" is for 2 to 6,000 items with interactions; "sequence"
+    needs times.
 
     Raises
     ------
     ConfigError
         For an unknown name, or if none is left.
     """
-    for name in wanted:
-        if name not in PATHS:
-            raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
+    _require_known(wanted)
     lacks = {name: path_lacks(name, data) for name in wanted}
     found = tuple(name for name in wanted if not lacks[name])
     if not found:
@@ -63,16 +62,29 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
 def required_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]:
     """Return `wanted`.
 
+    A blend that was chosen on a part of a log meets all of it here, so "ridge" may have twice as
+    many items as a choice would give it.
+
     Raises
     ------
     ConfigError
         For an unknown name, or one that the data does not allow.
     """
-    missing = set(wanted) - set(available_paths(wanted, data))
-    if missing:
-        reasons = "; ".join(f"{name!r}: {path_lacks(name, data)}" for name in sorted(missing))
+    _require_known(wanted)
+    lacks = {
+        name: ridge_lacks(data, REQUIRED_RIDGE_ITEMS) if name == "ridge" else path_lacks(name, data)
+        for name in sorted(wanted)
+    }
+    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in lacks.items() if reason)
+    if reasons:
         raise ConfigError(f"The blend asks for paths that the graph does not allow. {reasons}.")
     return tuple(wanted)
+
+
+def _require_known(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in PATHS:
+            raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
 
 
 def path_lacks(name: str, data: TrainingData) -> str:

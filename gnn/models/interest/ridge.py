@@ -65,9 +65,9 @@ class RidgePath:
         return cls(data, state["weights"].numpy().T)
 
 
-def ridge_lacks(data: TrainingData) -> str:
-    """Return why a log does not allow the path, or ""."""
-    warm = int(data.warm.sum())
-    if 1 < warm <= MAX_ITEMS:
+def ridge_lacks(data: TrainingData, max_items: int | None = None) -> str:
+    """Return why a log does not allow the path, or ""; `max_items` in place of the usual limit."""
+    warm, limit = int(data.warm.sum()), max_items or MAX_ITEMS
+    if 1 < warm <= limit:
         return ""
-    return f"it is for 2 to {MAX_ITEMS:,} items with interactions, and there are {warm:,}"
+    return f"it is for 2 to {limit:,} items with interactions, and there are {warm:,}"

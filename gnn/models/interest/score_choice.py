@@ -28,9 +28,9 @@ from graphgen.pieces import map_pieces
 
 __all__ = ["Scores", "Variants", "best_variant", "clearly_best", "looked_at", "measured"]
 
-# Users of a kind that are looked at over all domains, and in each of them at least.
-MAX_USERS, MIN_DOMAIN_USERS = 1000, 500
-# Each path of a block is there twice, while a variant is mixed from it.
+# Users of a kind that are looked at over all domains, or in each of them if that makes more.
+TOTAL_USERS, DOMAIN_USERS = 1000, 500
+# All paths of a block are there at once.
 BLOCK_USERS = 128
 
 # The scores [n, items] of users by each variant, one after the other; changed in place.
@@ -56,8 +56,8 @@ def looked_at(
     """
     blocks = rows.of_known_items().blocks(
         data,
-        max_users=MIN_DOMAIN_USERS,
-        total=MAX_USERS,
+        max_users=DOMAIN_USERS,
+        total=TOTAL_USERS,
         size=BLOCK_USERS,
         generator=generator,
     )

@@ -17,8 +17,8 @@ __all__ = ["KINDS", "RankingQuality", "ValidationBlock", "ValidationRows", "best
 
 KINDS = ("warm", "cold_user", "cold_item")
 TOP = 20
-# A domain with fewer validation users than this does not count on its own.
-MIN_DOMAIN_USERS = 20
+# With fewer people than this a domain does not count on its own, nor a kind beside a larger one.
+MIN_USERS = 20
 # Scores of a block: in large catalogues fewer people make one.
 MAX_SCORES = 1 << 24
 
@@ -43,7 +43,7 @@ class ValidationBlock:
 
     def labels(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Return `truth` as a tensor [n, items], and by kind, int64 [n], how many each user has."""
-        label = torch.from_numpy(self.truth.toarray())
+        label = torch.from_numpy(self.truth.astype(np.int8).toarray())
         return label, [(label == kind + 1).sum(1) for kind in range(len(KINDS))]
 
 
@@ -69,7 +69,7 @@ class ValidationRows:
 
     @classmethod
     def of(cls, truth: InteractionLog, data: TrainingData) -> ValidationRows:
-        """Look up the rows whose user and item the training data holds; O(rows)."""
+        """Look up the rows whose user and item the training data holds; O(rows log rows)."""
         user = data.users.encode(truth.frame[USER_ID], missing="mark")
         item = np.full(len(user), -1, dtype=np.int64)
         domain = np.full(len(user), -1, dtype=np.int64)
@@ -83,7 +83,10 @@ class ValidationRows:
             domain[rows] = number
             history = np.diff(data.matrix[:, span].indptr)
             own[rows] = history[np.maximum(user[rows], 0)]
-        kept = (user >= 0) & (item >= 0)
+        kept = np.flatnonzero((user >= 0) & (item >= 0))
+        # A repeated row is one interaction.
+        pairs = user[kept] * data.n_items + item[kept]
+        kept = kept[np.sort(np.unique(pairs, return_index=True)[1])]
         user, item, domain, own = user[kept], item[kept], domain[kept], own[kept]
         kind = np.where(~data.warm[item], 2, np.where(own == 0, 1, 0))
         return cls(user, item, domain, kind)
@@ -193,28 +196,35 @@ class RankingQuality:
             cells = [
                 torch.cat(v).double() for (kind, _), v in self._values.items() if kind == number
             ]
-            large = [cell for cell in cells if len(cell) >= MIN_DOMAIN_USERS]
+            large = [cell for cell in cells if len(cell) >= MIN_USERS]
             if large:
                 yield name, large
             elif cells:
                 yield name, [torch.cat(cells)]
 
     def gain_over(self, other: RankingQuality) -> tuple[float, float]:
-        """Return the difference of `known`, and its standard error over the same people."""
-        pairs = [
-            (mine, theirs)
-            for (name, mine), (_, theirs) in zip(self._cells(), other._cells(), strict=True)
-            if name in KINDS[:2]
-        ]
+        """Return the difference of `known`, and its standard error over the same people.
+
+        One person tells nothing of the error: it is infinite.
+        """
+        pairs = list(zip(self._known_cells(), other._known_cells(), strict=True))
         variance = 0.0
         for mine, theirs in pairs:
             for a, b in zip(mine, theirs, strict=True):
-                if len(a) > 1:
-                    share = 1 / (len(pairs) * len(mine))
-                    variance += share**2 * float((a - b).var()) / len(a)
+                share = 1 / (len(pairs) * len(mine))
+                spread = float((a - b).var()) if len(a) > 1 else np.inf
+                variance += share**2 * spread / len(a)
         return self.known() - other.known(), variance**0.5
 
     def known(self) -> float:
-        """Return the mean over the kinds whose items have interactions."""
-        quality = self.by_kind()
-        return float(np.mean([quality[kind] for kind in KINDS[:2] if kind in quality] or [0.0]))
+        """Return the mean over the kinds whose items have interactions, those of few people apart.
+
+        A kind of fewer than 20 people is left out where another has more: it would count as much.
+        """
+        means = [np.mean([cell.mean() for cell in cells]) for cells in self._known_cells()]
+        return float(np.mean(means or [0.0]))
+
+    def _known_cells(self) -> list[list[torch.Tensor]]:
+        """Return the cells of the kinds that count for `known`."""
+        kinds = [cells for name, cells in self._cells() if name in KINDS[:2]]
+        return [cells for cells in kinds if sum(map(len, cells)) >= MIN_USERS] or kinds
