@@ -148,8 +148,8 @@ def cold_bridge(
 ) -> sp.csr_matrix:
     """Return CSR [span, span] that hands scores of items with interactions to similar ones without.
 
-    Column j of a cold item holds the weights, summing to 1, of the nearest warm items among its
-    neighbours; the weight is the squared similarity. Columns of warm items are empty.
+    Column j of a cold item holds the weights, summing to 1, of its nearest warm items; the weight
+    is the squared similarity. Columns of warm items are empty.
 
     Parameters
     ----------

@@ -56,8 +56,8 @@ class InterestGNNConfig(Config):
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
     """Semantic neighbours of an item in that mean."""
-    bridge_neighbors: int = pydantic.Field(20, ge=1)
-    """Semantic neighbours from which the filter reaches an item without interactions."""
+    bridge_neighbors: int = pydantic.Field(50, ge=1)
+    """Semantic neighbours with interactions from which the filter reaches an item without."""
     paths: tuple[str, ...] = PATHS
     """What is mixed, as far as the data allows it: filter, gnn, popularity, factors, semantic
     (items with text), ridge (2 to 6,000 items with interactions), sequence (logs with times)."""

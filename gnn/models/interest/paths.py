@@ -18,7 +18,6 @@ from gnn.models.interest.path_scores import Scored, dense
 from gnn.models.interest.ridge import MAX_ITEMS, ridge_lacks
 from gnn.propagation import inverse_power
 from gnn.scoring import inner_products
-from gnn.sparse import keep_largest
 from graphgen.errors import ConfigError
 
 __all__ = [
@@ -132,7 +131,7 @@ class FilterPath:
     similar
         As `symmetric_neighbors` makes it.
     neighbors
-        From how many of them a new item is reached.
+        From how many of them, with interactions, a new item is reached.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ class FilterPath:
     ) -> None:
         self._data = data
         self._filter = LinearFilter(data.matrix, config)
-        self._similar = keep_largest(similar, neighbors)
+        self._similar = similar
         self._neighbors = neighbors
         self._excess = None if leading is None else self._filter.excess(leading)
         self._bridges: dict[str, sp.csr_matrix] = {}
