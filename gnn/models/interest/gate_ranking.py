@@ -147,9 +147,9 @@ def _shares(blocks: Sequence[RankedBlock]) -> dict[tuple[int, str], float]:
             users[key] = users.get(key, 0) + int((count > 0).sum())
     share: dict[tuple[int, str], float] = {}
     people: dict[int, int] = {}
-    for (kind, _), count in users.items():
-        people[kind] = people.get(kind, 0) + count
-    some = [kind for kind, count in people.items() if count]
+    for (kind, _), number in users.items():
+        people[kind] = people.get(kind, 0) + number
+    some = [kind for kind, number in people.items() if number]
     kinds = [kind for kind in some if people[kind] >= MIN_USERS] or some
     for kind in kinds:
         own = {key: count for key, count in users.items() if key[0] == kind and count}

@@ -221,7 +221,7 @@ class RankingQuality:
 
         A kind of fewer than 20 people is left out where another has more: it would count as much.
         """
-        means = [np.mean([cell.mean() for cell in cells]) for cells in self._known_cells()]
+        means = [float(np.mean([c.mean() for c in cells])) for cells in self._known_cells()]
         return float(np.mean(means or [0.0]))
 
     def _known_cells(self) -> list[list[torch.Tensor]]:
