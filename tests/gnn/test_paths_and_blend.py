@@ -12,7 +12,6 @@ from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.models.interest import path_scores as path_scores_module
 from gnn.models.interest import paths as interest_paths
-from gnn.models.interest import ridge
 from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.path_scores import PathScores
@@ -212,8 +211,7 @@ def test_ridge_path_is_saved_and_is_for_small_catalogues(graph, monkeypatch):
     users = people(data, 4)
     torch.testing.assert_close(same.score(users, "film"), path.score(users, "film"))
     assert not path_lacks("ridge", data)
-    monkeypatch.setattr(ridge, "MAX_ITEMS", 10)
-    assert "it is for 2 to 10 items" in path_lacks("ridge", data)
+    assert "it is for 2 to 10 items" in path_lacks("ridge", data, 10)
     # What was chosen on a part of the log is kept on all of it, within reason.
     assert required_paths(("ridge",), data) == ("ridge",)
     monkeypatch.setattr(interest_paths, "REQUIRED_RIDGE_ITEMS", 20)

@@ -49,11 +49,10 @@ def available_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...
     ConfigError
         For an unknown name, or if none is left.
     """
-    _require_known(wanted)
-    lacks = {name: path_lacks(name, data) for name in wanted}
-    found = tuple(name for name in wanted if not lacks[name])
+    lacks = _lacks(wanted, data, MAX_ITEMS)
+    found = tuple(name for name in wanted if name not in lacks)
     if not found:
-        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in lacks.items())
+        reasons = "; ".join(lacks.values())
         raise ConfigError(f"The graph allows none of the paths that are wanted. {reasons}.")
     return found
 
@@ -69,30 +68,29 @@ def required_paths(wanted: Sequence[str], data: TrainingData) -> tuple[str, ...]
     ConfigError
         For an unknown name, or one that the data does not allow.
     """
-    _require_known(wanted)
-    lacks = {
-        name: ridge_lacks(data, REQUIRED_RIDGE_ITEMS) if name == "ridge" else path_lacks(name, data)
-        for name in sorted(wanted)
-    }
-    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in lacks.items() if reason)
-    if reasons:
+    lacks = _lacks(sorted(wanted), data, REQUIRED_RIDGE_ITEMS)
+    if lacks:
+        reasons = "; ".join(lacks.values())
         raise ConfigError(f"The blend asks for paths that the graph does not allow. {reasons}.")
     return tuple(wanted)
 
 
-def _require_known(names: Sequence[str]) -> None:
-    for name in names:
+def _lacks(wanted: Sequence[str], data: TrainingData, ridge_items: int) -> dict[str, str]:
+    """Return, for each of `wanted` that the data does not allow, its name and why."""
+    for name in wanted:
         if name not in PATHS:
             raise ConfigError(f"There is no path {name!r}; there are {', '.join(PATHS)}.")
+    reasons = {name: path_lacks(name, data, ridge_items) for name in wanted}
+    return {name: f"{name!r}: {reason}" for name, reason in reasons.items() if reason}
 
 
-def path_lacks(name: str, data: TrainingData) -> str:
-    """Return why the data does not allow a path, or ""."""
+def path_lacks(name: str, data: TrainingData, ridge_items: int = MAX_ITEMS) -> str:
+    """Return why the data does not allow a path, or ""; "ridge" up to `ridge_items` of them."""
     if name == "semantic" and data.similar is None:
         return "the graph has no semantic edges (build it with item texts)"
     if name == "sequence" and data.times is None:
         return "the log has no timestamps"
-    return ridge_lacks(data) if name == "ridge" else ""
+    return ridge_lacks(data, ridge_items) if name == "ridge" else ""
 
 
 def symmetric_neighbors(data: TrainingData) -> sp.csr_matrix:
