@@ -43,7 +43,8 @@ class Blend(Config):
     new_item_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of items without interactions, in every path that reaches them."""
     frontier: tuple[tuple[float, float, float], ...] = ()
-    """(new_item_weight, validation metric on items with interactions, on items without)."""
+    """(new_item_weight, share of NDCG@20 on items with interactions that the people keep who lose
+    most by it, NDCG@20 on items without), on validation rows."""
 
     @classmethod
     def default(cls, paths: Sequence[str]) -> Self:
@@ -65,7 +66,7 @@ class Blend(Config):
         Parameters
         ----------
         cost
-            Share of the validation metric on known items, for instance 0.02.
+            Share of NDCG@20 on known items, for instance 0.02.
         """
         if not self.frontier:
             return self.new_item_weight

@@ -221,8 +221,11 @@ class RankingQuality:
 
         A kind of fewer than 20 people is left out where another has more: it would count as much.
         """
-        means = [float(np.mean([c.mean() for c in cells])) for cells in self._known_cells()]
-        return float(np.mean(means or [0.0]))
+        return float(np.mean(self.known_by_kind() or [0.0]))
+
+    def known_by_kind(self) -> list[float]:
+        """Return the mean of each kind that counts for `known`."""
+        return [float(np.mean([c.mean() for c in cells])) for cells in self._known_cells()]
 
     def _known_cells(self) -> list[list[torch.Tensor]]:
         """Return the cells of the kinds that count for `known`."""
