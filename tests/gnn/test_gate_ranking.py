@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnn.models.interest import gate_ranking
+from gnn.models.interest import cells, gate_ranking
 from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
 from gnn.models.interest.validation import RankingQuality, best_labels
 
@@ -101,14 +101,14 @@ def test_users_count_alike_within_a_kind_and_a_domain(blocks):
 
 
 def test_domains_with_few_users_are_pooled(monkeypatch, blocks):
-    monkeypatch.setattr(gate_ranking, "MIN_USERS", N_USERS + 1)
+    monkeypatch.setattr(cells, "MIN_USERS", N_USERS + 1)
     shares = gate_ranking._shares(blocks)
     assert shares[0, "book"] == shares[0, "film"] == pytest.approx(1 / (2 * N_USERS))
     assert not {kind for kind, _ in shares} - {0}  # Of the other kind there are too few in all.
 
 
 def test_without_a_kind_of_enough_users_all_count(monkeypatch, blocks):
-    monkeypatch.setattr(gate_ranking, "MIN_USERS", 2 * N_USERS + 1)
+    monkeypatch.setattr(cells, "MIN_USERS", 2 * N_USERS + 1)
     shares = gate_ranking._shares(blocks)
     assert shares[0, "book"] == shares[0, "film"] == pytest.approx(1 / (2 * 2 * N_USERS))
     assert shares[1, "film"] == pytest.approx(1 / (2 * N_USERS))

@@ -12,7 +12,7 @@ from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.models.interest import path_scores as path_scores_module
 from gnn.models.interest import paths as interest_paths
-from gnn.models.interest.blend import Blend, gate_features
+from gnn.models.interest.blend import Blend, gate_features, weight_at_cost
 from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
@@ -160,17 +160,26 @@ def test_a_path_that_reaches_nothing_known_says_nothing(sparse):
 
 
 def test_weight_at_cost_moves_along_the_frontier():
-    blend = only("gnn", frontier=((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06)))
-    assert blend.weight_at_cost(0.0) == 0.0
-    assert blend.weight_at_cost(0.02) == pytest.approx(1.0)
-    assert blend.weight_at_cost(0.06) == pytest.approx(1.5)  # Half way between two measured ones.
-    assert blend.weight_at_cost(1.0) == 2.0
+    frontier = ((0.0, 0.10, 0.0), (1.0, 0.098, 0.03), (2.0, 0.09, 0.06))
+    assert weight_at_cost(frontier, 0.0) == 0.0
+    assert weight_at_cost(frontier, 0.02) == pytest.approx(1.0)
+    # Half way between two measured ones.
+    assert weight_at_cost(frontier, 0.06) == pytest.approx(1.5)
+    assert weight_at_cost(frontier, 1.0) == 2.0
 
 
 def test_new_items_that_nobody_finds_weigh_nothing():
-    blend = only("gnn", frontier=((0.0, 0.10, 0.0), (1.0, 0.10, 0.0), (2.0, 0.05, 0.1)))
-    assert blend.weight_at_cost(0.05) == 0.0
-    assert blend.weight_at_cost(0.5) == 2.0
+    frontier = ((0.0, 0.10, 0.0), (1.0, 0.10, 0.0), (2.0, 0.05, 0.1))
+    assert weight_at_cost(frontier, 0.05) == 0.0
+    assert weight_at_cost(frontier, 0.5) == 2.0
+
+
+def test_a_domain_has_its_own_weight_of_new_items():
+    cheap, dear = (((0.0, 1.0, 0.01), (4.0, kept, 0.1)) for kept in (0.9, 0.6))
+    blend = only("gnn", frontier=dear, own_frontiers={"book": cheap}).at_cost(0.1)
+    assert blend.within("book").new_item_weight == pytest.approx(4.0)
+    assert blend.within("film").new_item_weight == pytest.approx(1.0)
+    assert only("gnn").at_cost(0.1) == only("gnn")  # Nothing was measured.
 
 
 def test_paths_follow_the_data(graph):

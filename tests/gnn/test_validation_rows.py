@@ -12,6 +12,8 @@ import torch
 from eval.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
+from gnn.models.interest.blend import Blend
+from gnn.models.interest.blend_learning import _Block, _frontier, _speaks
 from gnn.models.interest.validation import RankingQuality, ValidationRows
 from graphgen.log import InteractionLog
 
@@ -52,6 +54,42 @@ def test_a_single_person_of_a_kind_decides_nothing():
 def test_one_person_in_all_makes_no_gain_certain():
     gain, error = quality([1], []).gain_over(quality([0], []))
     assert (gain, error) == (1.0, np.inf)
+
+
+def candidates(kind, known, new):
+    """Twenty people, each with one item of `kind` held out and one without interactions."""
+    relevant = [torch.zeros(20, dtype=torch.int64) for _ in range(3)]
+    relevant[kind] += 1
+    return _Block(
+        domain="book",
+        features=torch.zeros(20, 4),
+        paths=[[torch.tensor([[known, new]]).repeat(20, 1)]],
+        likelihoods=[],
+        owner=torch.arange(20),
+        cold=torch.tensor([[0.0, 1.0]]).repeat(20, 1),
+        label=torch.tensor([[kind + 1, 0]]).repeat(20, 1),
+        relevant=relevant,
+    )
+
+
+def test_new_items_cost_what_they_cost_those_who_lose_most():
+    """People who would lose nothing do not make it cheaper for the others."""
+    warm, cold = candidates(0, 0.6, 0.4), candidates(1, 0.9, 0.1)
+    blend = Blend.default(["filter"])
+    both = _frontier([warm, cold], 0, blend)
+    assert both == _frontier([warm], 0, blend)
+    kept = {weight: share for weight, share, _ in both}
+    assert kept[1.0] == 1.0
+    # At a weight of 2 the new item (0.8) stands before the one that was held out (0.6).
+    assert kept[2.0] == pytest.approx(1 / np.log2(3))
+    assert {share for _, share, _ in _frontier([cold], 0, blend)} == {1.0}
+
+
+def test_a_domain_speaks_for_itself_where_enough_people_do():
+    known, new = candidates(0, 0.6, 0.4), candidates(2, 0.6, 0.4)
+    assert not _speaks([known] * 24 + [new])
+    assert _speaks([known] * 25 + [new])
+    assert not _speaks([known] * 25)  # Of new items nothing is said.
 
 
 def test_rows_of_new_items_alone_choose_nothing(graph, caplog):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import numpy as np
 import pydantic
@@ -11,7 +11,11 @@ import torch
 
 from graphgen.config import Config
 
-__all__ = ["GATE_FEATURES", "Blend", "gate_features"]
+__all__ = ["GATE_FEATURES", "Blend", "Frontier", "gate_features", "weight_at_cost"]
+
+# What new items cost and gain by their weight: (weight, share of NDCG@20 on items with interactions
+# that the people keep who lose most by it, NDCG@20 on items without), on validation rows.
+Frontier: TypeAlias = tuple[tuple[float, float, float], ...]
 
 GATE_FEATURES = ("constant", "log own history", "log other history", "cold in domain")
 # Logits of the paths where nothing was validated.
@@ -42,9 +46,12 @@ class Blend(Config):
     """The network's path is softmax(cosine / temperature)."""
     new_item_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of items without interactions, in every path that reaches them."""
-    frontier: tuple[tuple[float, float, float], ...] = ()
-    """(new_item_weight, share of NDCG@20 on items with interactions that the people keep who lose
-    most by it, NDCG@20 on items without), on validation rows."""
+    frontier: Frontier = ()
+    """What that weight costs and gains over all domains."""
+    own_new_item_weights: dict[str, Annotated[float, pydantic.Field(ge=0)]] = pydantic.Field({})
+    """The weight in domains that have one of their own."""
+    own_frontiers: dict[str, Frontier] = pydantic.Field({})
+    """What those cost and gain there."""
 
     @classmethod
     def default(cls, paths: Sequence[str]) -> Self:
@@ -57,11 +64,15 @@ class Blend(Config):
         """Return float32 [n, paths], rows summing to 1, for `gate_features` [n, f]."""
         return torch.softmax(features @ torch.tensor(self.gate), dim=1)
 
-    def weight_at_cost(self, cost: float) -> float:
-        """Return the largest weight of new items that costs known items at most a share `cost`.
+    def within(self, domain: str) -> Self:
+        """Return the mixture with the weight of new items that holds in a domain."""
+        weight = self.own_new_item_weights.get(domain, self.new_item_weight)
+        return self.model_copy(update={"new_item_weight": weight})
 
-        Between two measured weights the cost is taken to be linear. Where no weight within the cost
-        finds new items at all, it is 0: they would only stand in the way.
+    def at_cost(self, cost: float) -> Self:
+        """Return the mixture in which new items cost known ones at most a share `cost`.
+
+        In each domain that has a frontier of its own, and in the others together.
 
         Parameters
         ----------
@@ -69,18 +80,37 @@ class Blend(Config):
             Share of NDCG@20 on known items, for instance 0.02.
         """
         if not self.frontier:
-            return self.new_item_weight
-        weights = np.array([weight for weight, _, _ in self.frontier])
-        known = np.array([metric for _, metric, _ in self.frontier])
-        floor = (1 - cost) * known.max()
-        found = np.array([metric for _, _, metric in self.frontier])
-        if not (found[known >= floor] > 0).any():
-            return 0.0
-        last = int(np.flatnonzero(known >= floor)[-1])
-        if last == len(weights) - 1:
-            return float(weights[-1])
-        share = (known[last] - floor) / (known[last] - known[last + 1])
-        return float(weights[last] + share * (weights[last + 1] - weights[last]))
+            return self
+        return self.replace(
+            new_item_weight=weight_at_cost(self.frontier, cost),
+            own_new_item_weights={
+                domain: weight_at_cost(own, cost) for domain, own in self.own_frontiers.items()
+            },
+        )
+
+
+def weight_at_cost(frontier: Frontier, cost: float) -> float:
+    """Return the largest weight of new items that costs known items at most a share `cost`.
+
+    Between two measured weights the cost is taken to be linear. Where no weight within the cost
+    finds new items at all, it is 0: they would only stand in the way.
+
+    Parameters
+    ----------
+    frontier
+        At least one point, by weight.
+    cost
+        Share of what is kept at the best weight.
+    """
+    weights, known, found = np.array(frontier).T
+    floor = (1 - cost) * known.max()
+    if not (found[known >= floor] > 0).any():
+        return 0.0
+    last = int(np.flatnonzero(known >= floor)[-1])
+    if last == len(weights) - 1:
+        return float(weights[-1])
+    share = (known[last] - floor) / (known[last] - known[last + 1])
+    return float(weights[last] + share * (weights[last + 1] - weights[last]))
 
 
 def gate_features(own: np.ndarray, other: np.ndarray) -> torch.Tensor:

@@ -76,8 +76,8 @@ class InterestGNNConfig(Config):
     trend: TrendConfig | Literal[False] | None = None
     """What is in vogue, which scales all paths; False leaves it out, None chooses it on validation
     rows where the log has times."""
-    new_item_cost: float = pydantic.Field(0.085, ge=0, le=1)
-    """Share of NDCG@20 on known items that new items may cost people with a history in the domain,
+    new_item_cost: float = pydantic.Field(0.08, ge=0, le=1)
+    """Share of NDCG@20 on known items that new items may cost people with a history in a domain,
     and those without."""
     blend: Blend | None = None
     """How the paths are mixed; None learns it on validation rows, or takes the default."""

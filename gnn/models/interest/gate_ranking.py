@@ -8,7 +8,8 @@ from functools import partial
 
 import torch
 
-from gnn.models.interest.validation import MIN_USERS, TOP
+from gnn.models.interest.cells import Cell, large_kinds
+from gnn.models.interest.validation import TOP
 from graphgen.pieces import map_pieces
 
 __all__ = ["RankedBlock", "SmoothRanking"]
@@ -138,24 +139,17 @@ def _gain(
     return float(discount.sum()), features.T @ to_logits
 
 
-def _shares(blocks: Sequence[RankedBlock]) -> dict[tuple[int, str], float]:
+def _shares(blocks: Sequence[RankedBlock]) -> dict[Cell, float]:
     """Return what a user of a kind in a domain counts for; as `RankingQuality` takes its means."""
-    users: dict[tuple[int, str], int] = {}
+    users: dict[Cell, int] = {}
     for block in blocks:
         for kind, count in enumerate(block.relevant):
             key = (kind, block.domain)
             users[key] = users.get(key, 0) + int((count > 0).sum())
-    share: dict[tuple[int, str], float] = {}
-    people: dict[int, int] = {}
-    for (kind, _), number in users.items():
-        people[kind] = people.get(kind, 0) + number
-    some = [kind for kind, number in people.items() if number]
-    kinds = [kind for kind in some if people[kind] >= MIN_USERS] or some
-    for kind in kinds:
-        own = {key: count for key, count in users.items() if key[0] == kind and count}
-        large = {key: count for key, count in own.items() if count >= MIN_USERS}
-        if large:
-            share |= {key: 1 / (len(kinds) * len(large) * n) for key, n in large.items()}
-        else:
-            share |= dict.fromkeys(own, 1 / (len(kinds) * sum(own.values())))
-    return share
+    kinds = large_kinds(users)
+    return {
+        cell: 1 / (len(kinds) * len(groups) * sum(users[cell] for cell in group))
+        for groups in kinds
+        for group in groups
+        for cell in group
+    }

@@ -281,8 +281,7 @@ class InterestGNN(Model):
                 "This model was trained without validation rows of new items, so what favouring "
                 "them costs is not known."
             )
-        weight = self.blend_.weight_at_cost(cost)
-        self.blend_ = self.blend_.replace(new_item_weight=weight)
+        self.blend_ = self.blend_.at_cost(cost)
         self.chosen_ = self._chosen()
 
     def _prepare(self) -> None:
@@ -325,7 +324,7 @@ class InterestGNN(Model):
 
     def _mixed(self, users: UserBatch, domain: str) -> torch.Tensor:
         paths, features = self._path_scores(users, domain)
-        return paths.mix(self.blend_, features)
+        return paths.mix(self.blend_.within(domain), features)
 
     def _path_scores(
         self, users: UserBatch, domain: str, *, without: str = ""

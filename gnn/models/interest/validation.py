@@ -10,15 +10,23 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
+from gnn.models.interest.cells import Cell, cells_by_kind, large_kinds
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
-__all__ = ["KINDS", "RankingQuality", "ValidationBlock", "ValidationRows", "best_labels"]
+__all__ = [
+    "KINDS",
+    "KNOWN_KINDS",
+    "RankingQuality",
+    "ValidationBlock",
+    "ValidationRows",
+    "best_labels",
+]
 
 KINDS = ("warm", "cold_user", "cold_item")
+# The first so many are of items with interactions.
+KNOWN_KINDS = 2
 TOP = 20
-# With fewer people than this a domain does not count on its own, nor a kind beside a larger one.
-MIN_USERS = 20
 # Scores of a block: in large catalogues fewer people make one.
 MAX_SCORES = 1 << 24
 
@@ -96,7 +104,7 @@ class ValidationRows:
 
     def of_known_items(self) -> ValidationRows:
         """Return the rows of items with training interactions."""
-        kept = self.kind < 2
+        kept = self.kind < KNOWN_KINDS
         return ValidationRows(self.user[kept], self.item[kept], self.domain[kept], self.kind[kept])
 
     def has_cold_items(self) -> bool:
@@ -163,7 +171,7 @@ class RankingQuality:
     def __init__(self) -> None:
         self._discount = 1 / torch.log2(torch.arange(2, TOP + 2, dtype=torch.float32))
         self._ideal = self._discount.cumsum(0)
-        self._values: dict[tuple[int, str], list[torch.Tensor]] = {}
+        self._values: dict[Cell, list[torch.Tensor]] = {}
 
     def add(self, domain: str, found: torch.Tensor, relevant: list[torch.Tensor]) -> None:
         """Add a block.
@@ -188,26 +196,27 @@ class RankingQuality:
 
     def by_kind(self) -> dict[str, float]:
         """Return the mean by kind; kinds that nobody has are left out."""
-        return {name: float(np.mean([c.mean() for c in cells])) for name, cells in self._cells()}
+        return {
+            KINDS[kind]: _mean(self._values_of(groups))
+            for kind, groups in cells_by_kind(self._users()).items()
+        }
 
-    def _cells(self) -> Iterator[tuple[str, list[torch.Tensor]]]:
-        """Yield each kind with the values of its people, by domain if there are enough."""
-        for number, name in enumerate(KINDS):
-            cells = [
-                torch.cat(v).double() for (kind, _), v in self._values.items() if kind == number
-            ]
-            large = [cell for cell in cells if len(cell) >= MIN_USERS]
-            if large:
-                yield name, large
-            elif cells:
-                yield name, [torch.cat(cells)]
+    def _users(self) -> dict[Cell, int]:
+        return {cell: sum(map(len, values)) for cell, values in self._values.items()}
+
+    def _values_of(self, groups: list[list[Cell]]) -> list[torch.Tensor]:
+        """Return what the people of each group reach."""
+        return [
+            torch.cat([part for cell in group for part in self._values[cell]]).double()
+            for group in groups
+        ]
 
     def gain_over(self, other: RankingQuality) -> tuple[float, float]:
         """Return the difference of `known`, and its standard error over the same people.
 
         One person tells nothing of the error: it is infinite.
         """
-        pairs = list(zip(self._known_cells(), other._known_cells(), strict=True))
+        pairs = list(zip(self._known(), other._known(), strict=True))
         variance = 0.0
         for mine, theirs in pairs:
             for a, b in zip(mine, theirs, strict=True):
@@ -225,9 +234,13 @@ class RankingQuality:
 
     def known_by_kind(self) -> list[float]:
         """Return the mean of each kind that counts for `known`."""
-        return [float(np.mean([c.mean() for c in cells])) for cells in self._known_cells()]
+        return [_mean(values) for values in self._known()]
 
-    def _known_cells(self) -> list[list[torch.Tensor]]:
-        """Return the cells of the kinds that count for `known`."""
-        kinds = [cells for name, cells in self._cells() if name in KINDS[:2]]
-        return [cells for cells in kinds if sum(map(len, cells)) >= MIN_USERS] or kinds
+    def _known(self) -> list[list[torch.Tensor]]:
+        """Return what people reach by kind and group, for the kinds that count for `known`."""
+        users = {cell: number for cell, number in self._users().items() if cell[0] < KNOWN_KINDS}
+        return [self._values_of(groups) for groups in large_kinds(users)]
+
+
+def _mean(groups: list[torch.Tensor]) -> float:
+    return float(np.mean([values.mean() for values in groups]))
