@@ -44,8 +44,8 @@ def recommend(
         float | None,
         typer.Option(
             "--favour-new",
-            help="Share of NDCG on known items that the people who pay most for it give up for new "
-            "ones, such as 0.2.",
+            help="Share of NDCG on known items that the people who lose most may lose to new ones, "
+            "such as 0.2.",
         ),
     ] = None,
     include_seen: Annotated[

@@ -12,8 +12,9 @@ from gnn.data import TrainingData, UserBatch
 from gnn.initial import spectral_vectors
 from gnn.models.interest import path_scores as path_scores_module
 from gnn.models.interest import paths as interest_paths
-from gnn.models.interest.blend import Blend, gate_features, weight_at_cost
+from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.frontier import weight_at_cost
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
     PATHS,

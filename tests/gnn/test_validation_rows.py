@@ -12,8 +12,7 @@ import torch
 from eval.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
-from gnn.models.interest.blend import Blend
-from gnn.models.interest.blend_learning import _Block, _frontier, _speaks
+from gnn.models.interest.frontier import measured_frontier, speaks_for_itself
 from gnn.models.interest.validation import RankingQuality, ValidationRows
 from graphgen.log import InteractionLog
 
@@ -32,10 +31,10 @@ def test_repeated_rows_are_one_interaction(graph):
     assert block.truth.data.tolist() == (once.kind + 1).tolist()
 
 
-def quality(warm, cold):
+def quality(warm, cold, new=()):
     made = RankingQuality()
-    for kind, found in enumerate((warm, cold)):
-        label = torch.tensor(found)[:, None] * (kind + 1)
+    for kind, found in enumerate((warm, cold, new)):
+        label = torch.tensor(found, dtype=torch.int64)[:, None] * (kind + 1)
         counts = [torch.zeros(len(found), dtype=torch.int64) for _ in range(3)]
         counts[kind] += 1
         made.add("book", label, counts)
@@ -56,40 +55,22 @@ def test_one_person_in_all_makes_no_gain_certain():
     assert (gain, error) == (1.0, np.inf)
 
 
-def candidates(kind, known, new):
-    """Twenty people, each with one item of `kind` held out and one without interactions."""
-    relevant = [torch.zeros(20, dtype=torch.int64) for _ in range(3)]
-    relevant[kind] += 1
-    return _Block(
-        domain="book",
-        features=torch.zeros(20, 4),
-        paths=[[torch.tensor([[known, new]]).repeat(20, 1)]],
-        likelihoods=[],
-        owner=torch.arange(20),
-        cold=torch.tensor([[0.0, 1.0]]).repeat(20, 1),
-        label=torch.tensor([[kind + 1, 0]]).repeat(20, 1),
-        relevant=relevant,
-    )
-
-
 def test_new_items_cost_what_they_cost_those_who_lose_most():
-    """People who would lose nothing do not make it cheaper for the others."""
-    warm, cold = candidates(0, 0.6, 0.4), candidates(1, 0.9, 0.1)
-    blend = Blend.default(["filter"])
-    both = _frontier([warm, cold], 0, blend)
-    assert both == _frontier([warm], 0, blend)
-    kept = {weight: share for weight, share, _ in both}
-    assert kept[1.0] == 1.0
-    # At a weight of 2 the new item (0.8) stands before the one that was held out (0.6).
-    assert kept[2.0] == pytest.approx(1 / np.log2(3))
-    assert {share for _, share, _ in _frontier([cold], 0, blend)} == {1.0}
+    """People who lose nothing do not make it cheaper for the others."""
+    found, half = [1, 1] * 20, [1, 0] * 20
+    both = measured_frontier({0.0: quality(found, found), 2.0: quality(half, found)})
+    assert both == ((0.0, 1.0, 0.0), (2.0, 0.5, 0.0))
+    warm = measured_frontier({0.0: quality(found, []), 2.0: quality(half, [])})
+    assert [kept for _, kept, _ in warm] == [1.0, 0.5]
+    cold = measured_frontier({0.0: quality([], found), 2.0: quality([], found)})
+    assert [kept for _, kept, _ in cold] == [1.0, 1.0]
 
 
 def test_a_domain_speaks_for_itself_where_enough_people_do():
-    known, new = candidates(0, 0.6, 0.4), candidates(2, 0.6, 0.4)
-    assert not _speaks([known] * 24 + [new])
-    assert _speaks([known] * 25 + [new])
-    assert not _speaks([known] * 25)  # Of new items nothing is said.
+    assert not speaks_for_itself(quality([1] * 499, [], [1] * 20))
+    assert speaks_for_itself(quality([1] * 499, [0], [1] * 20))
+    assert not speaks_for_itself(quality([1] * 500, [], [1] * 19))  # Of new items little is said.
+    assert not speaks_for_itself(quality([1] * 500, [], [1] * 20).within("film"))
 
 
 def test_rows_of_new_items_alone_choose_nothing(graph, caplog):

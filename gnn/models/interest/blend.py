@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Self
 
 import numpy as np
 import pydantic
 import torch
 
+from gnn.models.interest.frontier import Frontier, weight_at_cost
 from graphgen.config import Config
 
-__all__ = ["GATE_FEATURES", "Blend", "Frontier", "gate_features", "weight_at_cost"]
-
-# What new items cost and gain by their weight: (weight, share of NDCG@20 on items with interactions
-# that the people keep who lose most by it, NDCG@20 on items without), on validation rows.
-Frontier: TypeAlias = tuple[tuple[float, float, float], ...]
+__all__ = ["GATE_FEATURES", "Blend", "gate_features"]
 
 GATE_FEATURES = ("constant", "log own history", "log other history", "cold in domain")
 # Logits of the paths where nothing was validated.
@@ -87,30 +84,6 @@ class Blend(Config):
                 domain: weight_at_cost(own, cost) for domain, own in self.own_frontiers.items()
             },
         )
-
-
-def weight_at_cost(frontier: Frontier, cost: float) -> float:
-    """Return the largest weight of new items that costs known items at most a share `cost`.
-
-    Between two measured weights the cost is taken to be linear. Where no weight within the cost
-    finds new items at all, it is 0: they would only stand in the way.
-
-    Parameters
-    ----------
-    frontier
-        At least one point, by weight.
-    cost
-        Share of what is kept at the best weight.
-    """
-    weights, known, found = np.array(frontier).T
-    floor = (1 - cost) * known.max()
-    if not (found[known >= floor] > 0).any():
-        return 0.0
-    last = int(np.flatnonzero(known >= floor)[-1])
-    if last == len(weights) - 1:
-        return float(weights[-1])
-    share = (known[last] - floor) / (known[last] - known[last + 1])
-    return float(weights[last] + share * (weights[last + 1] - weights[last]))
 
 
 def gate_features(own: np.ndarray, other: np.ndarray) -> torch.Tensor:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.blend import GATE_FEATURES, Blend, Frontier
-from gnn.models.interest.cells import MIN_USERS
+from gnn.models.interest.blend import GATE_FEATURES, Blend
+from gnn.models.interest.frontier import measured_frontier, speaks_for_itself
 from gnn.models.interest.gate_ranking import RankedBlock, SmoothRanking
 from gnn.models.interest.path_scores import ScorePaths
 from gnn.models.interest.validation import (
@@ -35,9 +35,6 @@ BLOCK_USERS = 128
 TEMPERATURES = (0.09, 0.12, 0.15, 0.2, 0.3)
 MIDDLE = 0.15
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-# People with known items held out from which a domain says by itself what new items cost: of half a
-# thousand the cost of a weight, some hundredths, has a standard error of one or two of them.
-FRONTIER_USERS = 500
 RIDGE = 1e-3
 # Of the gate, from the likelihood to the ranking: for each temperature, then for the best one.
 FIRST_STEPS, LAST_STEPS = 8, 30
@@ -129,42 +126,18 @@ def learn_blend(
     if not rows.has_cold_items():
         # Nothing to choose by: new items weigh what the paths' own normalisation gives them.
         return blend.replace(new_item_weight=Blend.default(names).new_item_weight)
-    own = {
-        domain: there
-        for domain in data.domains
-        if _speaks(there := [block for block in blocks if block.domain == domain])
-    }
-    return blend.replace(
-        frontier=_frontier(blocks, chosen, blend),
-        own_frontiers={domain: _frontier(there, chosen, blend) for domain, there in own.items()},
-    ).at_cost(new_item_cost)
-
-
-def _speaks(blocks: list[_Block]) -> bool:
-    """Whether people with known items held out, and with new ones, are enough for a frontier."""
-    known, new = (
-        sum(int((counts > 0).sum()) for block in blocks for counts in block.relevant[kinds])
-        for kinds in (slice(KNOWN_KINDS), slice(KNOWN_KINDS, None))
-    )
-    return known >= FRONTIER_USERS and new >= MIN_USERS
-
-
-def _frontier(blocks: list[_Block], number: int, blend: Blend) -> Frontier:
-    """Return what new items cost and gain by their weight.
-
-    By the kind that pays most: people without history in a domain are mostly given what is popular,
-    and lose next to nothing. A mean over both kinds would let those with history, whom new items
-    are like, pay twice as much where there are cold people as where there are none.
-    """
-    tried = [
-        _quality(blocks, number, blend.replace(new_item_weight=weight))
+    tried = {
+        weight: _quality(blocks, chosen, blend.replace(new_item_weight=weight))
         for weight in NEW_ITEM_WEIGHTS
-    ]
-    known = np.array([quality.known_by_kind() for quality in tried])
-    best = known.max(axis=0)
-    kept = np.divide(known, best, out=np.ones_like(known), where=best > 0).min(axis=1)
-    found = [quality.by_kind().get("cold_item", 0.0) for quality in tried]
-    return tuple(zip(NEW_ITEM_WEIGHTS, kept.tolist(), found, strict=True))
+    }
+    own = {}
+    for domain in data.domains:
+        there = {weight: quality.within(domain) for weight, quality in tried.items()}
+        if speaks_for_itself(there[NEW_ITEM_WEIGHTS[0]]):
+            own[domain] = measured_frontier(there)
+    return blend.replace(frontier=measured_frontier(tried), own_frontiers=own).at_cost(
+        new_item_cost
+    )
 
 
 def _block(

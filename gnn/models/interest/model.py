@@ -267,7 +267,8 @@ class InterestGNN(Model):
         Parameters
         ----------
         cost
-            Share of NDCG@20 on known items that new items may cost, in [0, 1].
+            Share of NDCG@20 on known items that new items may cost the people who lose most by it,
+            in every domain with a frontier of its own and over all of them, in [0, 1].
 
         Raises
         ------

@@ -198,10 +198,17 @@ class RankingQuality:
         """Return the mean by kind; kinds that nobody has are left out."""
         return {
             KINDS[kind]: _mean(self._values_of(groups))
-            for kind, groups in cells_by_kind(self._users()).items()
+            for kind, groups in cells_by_kind(self.users()).items()
         }
 
-    def _users(self) -> dict[Cell, int]:
+    def within(self, domain: str) -> RankingQuality:
+        """Return what was added of one domain."""
+        part = RankingQuality()
+        part._values = {cell: found for cell, found in self._values.items() if cell[1] == domain}
+        return part
+
+    def users(self) -> dict[Cell, int]:
+        """Return how many people there are of each kind in each domain."""
         return {cell: sum(map(len, values)) for cell, values in self._values.items()}
 
     def _values_of(self, groups: list[list[Cell]]) -> list[torch.Tensor]:
@@ -238,7 +245,7 @@ class RankingQuality:
 
     def _known(self) -> list[list[torch.Tensor]]:
         """Return what people reach by kind and group, for the kinds that count for `known`."""
-        users = {cell: number for cell, number in self._users().items() if cell[0] < KNOWN_KINDS}
+        users = {cell: number for cell, number in self.users().items() if cell[0] < KNOWN_KINDS}
         return [self._values_of(groups) for groups in large_kinds(users)]
 
 
