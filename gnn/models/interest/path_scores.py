@@ -110,59 +110,65 @@ class PathScores:
         rows, items = mixed.shape
         new = torch.where(self.warm > 0, 1.0, blend.new_item_weight)
         step = max(1, PIECE_SCORES // max(1, items))
+        # What is the same for everybody is normalised once for all of them.
+        shared = {
+            name: self._masses(name, blend.temperature)
+            for name, scores in self.scores.items()
+            if name in blend.paths and self.trend is None and _same_for_all(scores)
+        }
         for low in range(0, rows, step):
             piece, part = self._dense_rows(low, low + step), mixed[low : low + step]
             for place, name in enumerate(blend.paths):
-                if name in piece.scores:
+                if name in shared:
+                    mass, scale = shared[name]
+                    scale = scale[low : low + step]
+                elif name in piece.scores:
                     mass, scale = piece._masses(name, blend.temperature)
-                    part.addcmul_(mass, weights[low : low + step, place : place + 1] * scale)
+                else:
+                    continue
+                part.addcmul_(mass, weights[low : low + step, place : place + 1] * scale)
             part.mul_(new)
         return mixed
 
     def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, items], the mixture of the sparse paths."""
         sparse = [
-            (scores, weights[:, place].numpy())
+            (self._under_trend(scores), weights[:, place].numpy())
             for place, name in enumerate(blend.paths)
             if (scores := self.scores.get(name)) is not None
             and not isinstance(scores, torch.Tensor)
         ]
         if not sparse:
             return torch.zeros(len(weights), len(self.warm))
-        cells = (self.seen_row.numpy(), self.seen_column.numpy())
-        ones = np.ones(len(self.seen_row), np.float32)
-        seen = sp.csr_matrix((ones, cells), shape=(len(weights), len(self.warm)))
-        parts = [self._normalized(scores, seen, weight) for scores, weight in sparse]
-        parts.sort(key=lambda part: -part.nnz)
-        mixed = parts[0].toarray()
-        for part in parts[1:]:
-            mixed[entry_rows(part), part.indices] += part.data
+        sparse.sort(key=lambda part: -part[0].nnz)
+        # What was seen is looked up in the fullest path as it is laid out, and found in the others.
+        (fullest, weight), *others = sparse
+        mixed = fullest.toarray()
+        cells = self.seen_row.numpy(), self.seen_column.numpy()
+        warm = self.warm.numpy().astype(np.float64)
+        seen = np.bincount(cells[0], mixed[cells] * warm[cells[1]], minlength=len(mixed))
+        mixed *= _scale(fullest @ warm - seen, weight)[:, None]
+        if others:
+            ones = np.ones(len(cells[0]), np.float32)
+            pattern = sp.csr_matrix((ones, cells), shape=mixed.shape)
+        for scores, weight in others:
+            scale = _scale(scores @ warm - scores.multiply(pattern) @ warm, weight)
+            row = entry_rows(scores)
+            mixed[row, scores.indices] += scores.data * scale[row]
         return torch.from_numpy(mixed)
 
-    def _normalized(
-        self, scores: sp.csr_matrix, seen: sp.csr_matrix, weight: np.ndarray
-    ) -> sp.csr_matrix:
-        """Return CSR [n, items], unseen warm items of a row summing to its weight."""
-        row = entry_rows(scores)
-        if self.trend is not None:
-            data = scores.data * self.trend.numpy()[row, scores.indices]
-            scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
-        # In double precision a difference of sums is as good as a sum.
-        warm = self.warm.numpy().astype(np.float64)
-        total = scores @ warm - scores.multiply(seen) @ warm
-        spoken = total > SILENT
-        factor = np.divide(weight, total, out=np.zeros_like(total), where=spoken)
-        factor = factor.astype(np.float32)
-        return sp.csr_matrix(
-            (scores.data * factor[row], scores.indices, scores.indptr), shape=scores.shape
-        )
+    def _under_trend(self, scores: sp.csr_matrix) -> sp.csr_matrix:
+        if self.trend is None:
+            return scores
+        data = scores.data * self.trend.numpy()[entry_rows(scores), scores.indices]
+        return sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
 
     def _dense_rows(self, low: int, high: int) -> PathScores:
         first, last = torch.searchsorted(self.seen_row, torch.tensor([low, high])).tolist()
         return PathScores(
             n_users=min(high, self.n_users) - low,
             scores={
-                name: part if len(part) == 1 else part[low:high]
+                name: part if _same_for_all(part) else part[low:high]
                 for name, part in self.scores.items()
                 if isinstance(part, torch.Tensor)
             },
@@ -171,6 +177,20 @@ class PathScores:
             warm=self.warm,
             trend=None if self.trend is None else self.trend[low:high],
         )
+
+
+def _same_for_all(scores: Scored) -> bool:
+    return isinstance(scores, torch.Tensor) and len(scores) == 1
+
+
+def _scale(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return float32 [n], what makes a path's unseen warm items sum to its weight.
+
+    In double precision `total`, a difference of sums, is as good as a sum.
+    """
+    spoken = total > SILENT
+    scale = np.divide(weight, total, out=np.zeros_like(total), where=spoken)
+    return scale.astype(np.float32)
 
 
 def dense(scores: Scored) -> torch.Tensor:
