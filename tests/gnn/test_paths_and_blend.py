@@ -1,5 +1,4 @@
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +12,10 @@ from gnn.initial import spectral_vectors
 from gnn.models.interest import path_scores as path_scores_module
 from gnn.models.interest import paths as interest_paths
 from gnn.models.interest.blend import Blend, gate_features
-from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.frontier import weight_at_cost
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
     PATHS,
-    NetworkPath,
     SemanticPath,
     available_paths,
     path_lacks,
@@ -26,7 +23,6 @@ from gnn.models.interest.paths import (
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
-from gnn.propagation import normalized_adjacency
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
 
@@ -238,34 +234,6 @@ def test_joint_index_of_the_training_data(graph):
     assert data.matrix[user, data.span("film").start + item] == 1.0
     assert data.features.shape == (graph.n_items, graph.feature_dim)
     assert not data.warm[data.span("book")][24:].any()
-
-
-def test_the_network_serves_known_people_by_their_vector_and_others_by_an_estimate(graph):
-    data = TrainingData.from_graph(graph)
-    generator = torch.Generator().manual_seed(0)
-    draw = partial(torch.randn, generator=generator)
-    vectors = NetworkVectors(
-        items=draw(data.n_items, 3),
-        history=draw(data.n_items, 3),
-        users=draw(data.n_users, 3),
-        estimate=draw(data.n_items, 3),
-    )
-    known = people(data, 4)
-    new = UserBatch(np.full(4, -1), known.history, known.keys)
-    adjacency = normalized_adjacency(data.matrix, 0.5, 0.3)[:4]
-    span = data.span("film")
-    for batch, own in (
-        (known, vectors.users[:4].numpy()),
-        (new, adjacency @ vectors.estimate.numpy()),
-    ):
-        person = 0.5 * own + adjacency @ vectors.history.numpy()
-        person /= np.linalg.norm(person, axis=1, keepdims=True)
-        scores = NetworkPath(data, vectors, (0.5, 0.3), 0.5).score(batch, "film")
-        np.testing.assert_allclose(
-            scores, person @ vectors.items[span].numpy().T, rtol=1e-4, atol=1e-5
-        )
-    without = NetworkPath(data, vectors, (0.5, 0.3), 0.0)
-    torch.testing.assert_close(without.score(known, "film"), without.score(new, "film"))
 
 
 def test_candidates_of_the_network_leave_out_what_was_seen():

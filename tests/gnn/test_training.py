@@ -149,7 +149,9 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_a_domain(graph):
     # The degrees stay those of the whole graph: a hidden edge is absent, nothing else changes.
     visible = normalized_adjacency(data.matrix, 0.5, 0.3)
     visible.data *= kept
-    people, layers = network.layers(Propagator(visible), network.base(new))
+    people, layers = network.layers(
+        Propagator(visible), network.base(new), network.parameters["user"]
+    )
     own = torch.from_numpy(~cold).float()[:, None]
     users = torch.nn.functional.normalize(own * people[0] + people[1] + people[2], dim=1)
     stays = (~new).float()[:, None]

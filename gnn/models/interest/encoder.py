@@ -14,10 +14,11 @@ from gnn.initial import spectral_vectors
 from gnn.losses import softmax_pull, softmax_push
 from gnn.models.interest.aggregation import aggregate
 from gnn.models.interest.hiding import Hiding
+from gnn.models.interest.network_vectors import GraphVectors
 from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.sparse import keep_largest
 
-__all__ = ["EncoderTrainer", "InterestEncoder", "NetworkVectors"]
+__all__ = ["EncoderTrainer", "InterestEncoder"]
 
 # Ridge of the map from text to spectral vectors that the projection starts from.
 TEXT_RIDGE = 30.0
@@ -25,29 +26,6 @@ TEXT_RIDGE = 30.0
 OWN_RIDGE = 0.003
 # Interactions above which an item leans less on its semantic neighbours.
 SPARSE_ITEM = 20.0
-
-
-@dataclass(frozen=True)
-class NetworkVectors:
-    """What serving needs: a score is the cosine of w · own + history, and an item.
-
-    Attributes
-    ----------
-    items
-        float32 [n_items, dim], normalised.
-    history
-        float32 [n_items, dim], what a history, scaled as in the propagation, adds up.
-    users
-        float32 [n_users, dim], own vectors of the people trained on.
-    estimate
-        float32 [n_items, dim], what a history adds up to the own vector of somebody else: a ridge
-        regression over the people trained on.
-    """
-
-    items: torch.Tensor
-    history: torch.Tensor
-    users: torch.Tensor
-    estimate: torch.Tensor
 
 
 class InterestEncoder:
@@ -135,28 +113,37 @@ class InterestEncoder:
         return vectors
 
     def layers(
-        self, adjacency: Propagator, base: torch.Tensor
+        self, adjacency: Propagator, base: torch.Tensor, own: torch.Tensor
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Return num_layers + 1 tensors of people and of items; O(num_layers · nnz · dim)."""
-        users: list[torch.Tensor] = [self.parameters["user"]]
-        items = [base]
+        users, items = [own], [base]
         for _ in range(self.num_layers):
             users, items = [*users, adjacency @ items[-1]], [*items, adjacency.T @ users[-1]]
         return users, items
 
     @torch.no_grad()
-    def export(self, adjacency: Propagator) -> NetworkVectors:
-        """Return what serving needs; O(num_layers · nnz · dim + users · (num_layers · dim)²)."""
-        users, items = self.layers(adjacency, self.base())
+    def export(self, adjacency: Propagator, people: np.ndarray | None = None) -> GraphVectors:
+        """Return what a graph makes of the items.
+
+        O(num_layers · nnz · dim + people · (num_layers · dim)²).
+
+        Parameters
+        ----------
+        adjacency
+            A of the graph, [p, n_items].
+        people
+            int64 [p], who its people are; None for all, in their order.
+        """
+        own = self.parameters["user"] if people is None else self.parameters["user"][people]
+        users, items = self.layers(adjacency, self.base(), own)
         # What a person's layers are made of, each a feature of the history.
         features = torch.cat(users[1:], dim=1)
         gram = features.T @ features
         gram.diagonal().add_(OWN_RIDGE * gram.diagonal().mean() + 1e-6)
-        regression = torch.linalg.solve(gram, features.T @ users[0])
-        return NetworkVectors(
+        regression = torch.linalg.solve(gram, features.T @ own)
+        return GraphVectors(
             items=normalize(sum(items[1:], items[0]), dim=1),
             history=sum(items[1:-1], items[0]),
-            users=users[0].detach().clone(),
             estimate=torch.cat(items[:-1], dim=1) @ regression,
         )
 

@@ -11,7 +11,7 @@ import torch
 from gnn.data import TrainingData
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.linear_filter import LeadingDirections
-from gnn.models.interest.encoder import NetworkVectors
+from gnn.models.interest.network_vectors import NetworkVectors
 from gnn.models.interest.ridge import RidgePath
 from gnn.sparse import pack_csr, unpack_csr
 
@@ -35,7 +35,7 @@ class FittedParts(NamedTuple):
 
     def state(self, data: TrainingData) -> dict[str, torch.Tensor]:
         """Return tensors by name."""
-        network = {} if self.network is None else vars(self.network)
+        network = {} if self.network is None else self.network.state()
         factors = {} if self.factors is None else self.factors.state(data.domains)
         ridge = {} if self.ridge is None else self.ridge.state()
         leading = {} if self.leading is None else self.leading._asdict()
@@ -58,7 +58,7 @@ class FittedParts(NamedTuple):
             bridge = FactorBridge.from_state(factors, data, factor_config(width))
         arrays = {name: tensor.numpy() for name, tensor in leading.items()}
         return cls(
-            network=NetworkVectors(**network) if network else None,
+            network=NetworkVectors.from_state(network) if network else None,
             similar=unpack_csr("similar", state),
             factors=bridge,
             ridge=RidgePath.from_state(ridge, data) if ridge else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,15 +20,17 @@ from gnn.linear_filter import FilterConfig, LeadingDirections, leading_direction
 from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
-from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder, NetworkVectors
+from gnn.models.interest.domain_graphs import checked_domains, domains_apart
+from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
 from gnn.models.interest.filter_choice import choose_filter
 from gnn.models.interest.fitted_parts import FittedParts, factor_config
-from gnn.models.interest.own_weight_choice import OWN_WEIGHTS, choose_own_weight
+from gnn.models.interest.network_choice import OWN_WEIGHTS, NetworkChoice
+from gnn.models.interest.network_path import NetworkPath
+from gnn.models.interest.network_vectors import NetworkVectors
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.paths import (
     FactorPath,
     FilterPath,
-    NetworkPath,
     Path,
     PopularityPath,
     SemanticPath,
@@ -77,9 +80,11 @@ class InterestGNN(Model):
 
     The network gives people a vector of their own beside their histories, as far as validation
     finds that it helps; for those who arrive after training a ridge regression on the history takes
-    its place, so they are scored without training. Items without interactions are scored by their
-    text. People without any interaction get what is
-    popular, or what is popular now where there is a trend.
+    its place, so they are scored without training. What somebody did in other domains is for those
+    without a history in the one at hand; others are scored in the graph of that domain by itself
+    (`domains_apart`), except where validation clearly favours the joint one. Items without
+    interactions are scored by their text. People without any interaction get what is popular, or
+    what is popular now where there is a trend.
 
     Training costs, a step, O(4 · num_layers · nnz · dim + 6 · users · negatives · dim); scoring a
     person O(history · dim + items · dim).
@@ -119,6 +124,7 @@ class InterestGNN(Model):
         self.similar_ = symmetric_neighbors(data)
         self.vectors_: NetworkVectors | None = None
         self.own_weight_ = OWN_WEIGHT if config.own_weight is None else config.own_weight
+        self.joint_domains_ = checked_domains(config.joint_domains or (), data)
         self.factors_: FactorBridge | None = None
         self.ridge_: RidgePath | None = None
         self.sequence_half_life_ = config.sequence_half_life or HALF_LIFE
@@ -135,17 +141,8 @@ class InterestGNN(Model):
         self._fit_closed_forms(paths, data, rows, seed=seed, options=options)
         self.blend_ = config.blend or Blend.default(paths)
         self._prepare()
-        if rows and self.vectors_ is not None and config.own_weight is None:
-            self.own_weight_ = choose_own_weight(
-                self.vectors_,
-                self._exponents,
-                partial(self._path_scores, without="gnn"),
-                self.blend_,
-                data,
-                rows,
-                np.random.default_rng(seed),
-            )
-            self._prepare_network()
+        if rows and self.vectors_ is not None:
+            self._choose_network(self.vectors_, data, rows, seed=seed)
             release_freed_memory()
         trend = config.trend
         if trend is None and rows and data.times is not None:
@@ -194,6 +191,23 @@ class InterestGNN(Model):
                 self._links, data, rows, np.random.default_rng(seed)
             )
 
+    def _choose_network(
+        self, vectors: NetworkVectors, data: TrainingData, rows: ValidationRows, *, seed: int
+    ) -> None:
+        choice = NetworkChoice(
+            network=partial(NetworkPath, data, vectors, self._exponents),
+            others=partial(self._path_scores, without="gnn"),
+            blend=self.blend_,
+            data=data,
+            rows=rows,
+            seed=seed,
+        )
+        if self.config.own_weight is None:
+            self.own_weight_ = choice.own_weight()
+        if self.config.joint_domains is None and vectors.apart is not None:
+            self.joint_domains_ = choice.joint_domains(self.own_weight_)
+        self._prepare_network()
+
     def _train_network(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
     ) -> None:
@@ -234,7 +248,8 @@ class InterestGNN(Model):
         def publish() -> None:
             # The last vectors go first: there is room for one set beside the optimizer's state.
             self.vectors_, self._paths = None, {}
-            self.vectors_ = encoder.export(adjacency)
+            users = encoder.parameters["user"].detach().clone()
+            self.vectors_ = NetworkVectors(users, encoder.export(adjacency))
             self._prepare_network()
 
         train_in_steps(
@@ -249,12 +264,19 @@ class InterestGNN(Model):
             monitor=monitor,
             options=options,
         )
+        apart = domains_apart(data)
+        if apart is not None and self.vectors_ is not None:
+            matrix, people = apart
+            adjacency = Propagator(normalized_adjacency(matrix, *self._exponents))
+            self.vectors_ = replace(self.vectors_, apart=encoder.export(adjacency, people))
+            self._prepare_network()
 
     def _chosen(self) -> dict[str, Any]:
         """Return what validation chose, as settings."""
         return {
             **self.best_unit("step", "steps"),
             "own_weight": self.own_weight_,
+            "joint_domains": self.joint_domains_,
             "filter": self.filter_.to_dict(),
             "sequence_half_life": self.sequence_half_life_,
             "trend": self.trend_.config.to_dict() if self.trend_ else False,
@@ -317,11 +339,10 @@ class InterestGNN(Model):
         return float(self.config.user_exponent), float(self._setting("item_exponent"))
 
     def _prepare_network(self) -> None:
-        if self.vectors_ is None:
-            return
-        self._paths["gnn"] = NetworkPath(
-            self.data, self.vectors_, self._exponents, self.own_weight_
-        )
+        if self.vectors_ is not None:
+            self._paths["gnn"] = NetworkPath(
+                self.data, self.vectors_, self._exponents, self.own_weight_, self.joint_domains_
+            )
 
     def _mixed(self, users: UserBatch, domain: str) -> torch.Tensor:
         paths, features = self._path_scores(users, domain)
@@ -361,7 +382,7 @@ class InterestGNN(Model):
         return parts.state(self.data)
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        if "filter" not in self.chosen_:
+        if "joint_domains" not in self.chosen_:
             raise StorageError(
                 "This interest-gnn model was saved by an earlier version; train it "
                 "again with `interest train`."
@@ -369,6 +390,7 @@ class InterestGNN(Model):
         parts = FittedParts.from_state(state, self.data)
         self.vectors_, self.similar_, self.factors_, self.ridge_, self.leading_ = parts
         self.own_weight_ = self.chosen_["own_weight"]
+        self.joint_domains_ = tuple(self.chosen_["joint_domains"])
         self.blend_ = Blend.make(self.chosen_["blend"])
         self.filter_ = FilterConfig.make(self.chosen_["filter"])
         self.sequence_half_life_ = self.chosen_["sequence_half_life"]

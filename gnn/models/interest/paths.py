@@ -8,23 +8,18 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch.nn.functional import normalize
 
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
-from gnn.models.interest.encoder import NetworkVectors
 from gnn.models.interest.path_scores import Scored, dense
 from gnn.models.interest.ridge import MAX_ITEMS, ridge_lacks
-from gnn.propagation import inverse_power
-from gnn.scoring import inner_products
 from graphgen.errors import ConfigError
 
 __all__ = [
     "PATHS",
     "FactorPath",
     "FilterPath",
-    "NetworkPath",
     "Path",
     "PopularityPath",
     "SemanticPath",
@@ -177,51 +172,6 @@ class FilterPath:
     def _bridged(self, link: sp.csr_matrix, domain: str) -> sp.csr_matrix:
         bridge = self._bridges[domain]
         return link + link @ bridge if bridge.nnz else link
-
-
-class NetworkPath:
-    """Cosines between the vectors that the graph network gives to people and items.
-
-    Parameters
-    ----------
-    data
-        Training data.
-    vectors
-        Of the network.
-    exponents
-        Of the users' and the items' degrees in the propagation.
-    own_weight
-        How much the own vectors of people count.
-    """
-
-    def __init__(
-        self,
-        data: TrainingData,
-        vectors: NetworkVectors,
-        exponents: tuple[float, float],
-        own_weight: float,
-    ) -> None:
-        self._data = data
-        self._items = vectors.items
-        self._user_exponent = exponents[0]
-        scale = inverse_power(data.popularity, exponents[1])[:, None]
-        self._history = scale * vectors.history.numpy()
-        self._own_weight = own_weight
-        if own_weight:
-            self._own = own_weight * vectors.users.numpy()
-            self._estimate = own_weight * scale * vectors.estimate.numpy()
-            self._trained = np.diff(data.matrix.indptr) > 0
-
-    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items]; O(interactions · dim + n · items · dim)."""
-        scale = inverse_power(np.diff(users.history.indptr), self._user_exponent)[:, None]
-        people = scale * (users.history @ self._history)
-        if self._own_weight:
-            known = (users.index >= 0) & self._trained[users.index]
-            people[known] += self._own[users.index[known]]
-            people[~known] += scale[~known] * (users.history[~known] @ self._estimate)
-        vectors = normalize(torch.from_numpy(people), dim=1)
-        return inner_products(vectors, self._items[self._data.span(domain)])
 
 
 class PopularityPath:

@@ -104,7 +104,13 @@ class ValidationRows:
 
     def of_known_items(self) -> ValidationRows:
         """Return the rows of items with training interactions."""
-        kept = self.kind < KNOWN_KINDS
+        return self._where(self.kind < KNOWN_KINDS)
+
+    def of_people_with_history(self) -> ValidationRows:
+        """Return those of them whose users have training interactions in the domain."""
+        return self._where(self.kind == 0)
+
+    def _where(self, kept: np.ndarray) -> ValidationRows:
         return ValidationRows(self.user[kept], self.item[kept], self.domain[kept], self.kind[kept])
 
     def has_cold_items(self) -> bool:

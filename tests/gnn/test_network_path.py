@@ -1,0 +1,144 @@
+"""Who is seen in which graph by the network of `interest-gnn`."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from gnn import make_model
+from gnn.data import TrainingData, UserBatch
+from gnn.models.interest.blend import Blend
+from gnn.models.interest.domain_graphs import domains_apart
+from gnn.models.interest.encoder import InterestEncoder
+from gnn.models.interest.network_choice import NetworkChoice
+from gnn.models.interest.network_path import NetworkPath
+from gnn.models.interest.network_vectors import GraphVectors, NetworkVectors
+from gnn.models.interest.path_scores import PathScores
+from gnn.models.interest.validation import ValidationRows
+from gnn.propagation import Propagator, normalized_adjacency
+from graphgen.build import build_graph
+from graphgen.errors import ConfigError
+from graphgen.log import InteractionLog
+
+EXPONENTS = (0.5, 0.3)
+
+
+@pytest.fixture(scope="module")
+def data(graph):
+    return TrainingData.from_graph(graph)
+
+
+@pytest.fixture(scope="module")
+def vectors(data):
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    joint, apart = (GraphVectors(*(draw(data.n_items, 3) for _ in range(3))) for _ in range(2))
+    return NetworkVectors(draw(data.n_users, 3), joint, apart)
+
+
+def people(data, n):
+    """The first people of the training data."""
+    return UserBatch(np.arange(n), data.matrix[:n], np.arange(n))
+
+
+def cosines(own, history, items):
+    person = 0.5 * own + history
+    return person / np.linalg.norm(person, axis=1, keepdims=True) @ items.numpy().T
+
+
+def test_known_people_have_their_vector_and_others_an_estimate(data, vectors):
+    joint, span = vectors.joint, data.span("film")
+    known = people(data, 4)
+    new = UserBatch(np.full(4, -1), known.history, known.keys)
+    adjacency = normalized_adjacency(data.matrix, *EXPONENTS)[:4]
+    everywhere = NetworkPath(data, vectors, EXPONENTS, 0.5, ["film"])
+    for batch, own in (
+        (known, vectors.users[:4].numpy()),
+        (new, adjacency @ joint.estimate.numpy()),
+    ):
+        expected = cosines(own, adjacency @ joint.history.numpy(), joint.items[span])
+        scores = everywhere.score(batch, "film")
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    without = NetworkPath(data, vectors, EXPONENTS, 0.0, ["film"])
+    torch.testing.assert_close(without.score(known, "film"), without.score(new, "film"))
+
+
+def test_a_history_in_the_domain_keeps_out_the_others(data, vectors):
+    """The second person has lost what they did there, and comes from the joint graph."""
+    span, apart, joint = data.span("film"), vectors.apart, vectors.joint
+    history = data.matrix[:3].tolil()
+    history[1, span] = 0
+    batch = UserBatch(np.arange(3), history.tocsr(), np.arange(3))
+    scores = NetworkPath(data, vectors, EXPONENTS, 0.5).score(batch, "film")
+    scale = np.where(data.warm, np.maximum(data.popularity, 1) ** -EXPONENTS[1], 0)
+    for person, graph, columns in ((0, apart, span), (1, joint, slice(None)), (2, apart, span)):
+        seen = history[[person]].toarray()[:, columns]
+        summed = (seen * scale[columns]) @ graph.history[columns].numpy() / seen.sum() ** 0.5
+        own = vectors.users[[person]].numpy()
+        expected = cosines(own, summed, graph.items[span])[0]
+        np.testing.assert_allclose(scores[person], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_domain_apart_is_that_domain_alone(data):
+    """Propagated together, with the parameters that all share, each as if there were no other."""
+    make = partial(InterestEncoder, dim=4, num_layers=2, semantic_weight=0.0, semantic_neighbors=3)
+    # Some people are active in one domain only.
+    cut = data.matrix.tolil()
+    cut[:30, data.span("book")] = 0
+    cut[40:60, data.span("film")] = 0
+    data = replace(data, matrix=sp.csr_matrix(cut), similar=None)
+    encoder = make(data, generator=np.random.default_rng(0))
+    matrix, who = domains_apart(data)
+    assert len(who) == 120 + 70
+    together = encoder.export(Propagator(normalized_adjacency(matrix, *EXPONENTS)), who)
+    for domain in data.domains:
+        span = data.span(domain)
+        alone = sp.lil_matrix(data.matrix.shape, dtype=np.float32)
+        alone[:, span] = data.matrix[:, span]
+        adjacency = normalized_adjacency(alone.tocsr(), *EXPONENTS)
+        expected = encoder.export(Propagator(adjacency))
+        torch.testing.assert_close(together.items[span], expected.items[span])
+        torch.testing.assert_close(together.history[span], expected.history[span])
+
+
+def test_where_nobody_crosses_there_is_one_graph(plain_graph):
+    assert make_model("interest-gnn", steps=1).fit(plain_graph).vectors_.apart is None
+
+
+def test_other_domains_are_used_where_they_clearly_help(log):
+    """In the graphs apart all items are alike; the joint one tells tastes, but not of books."""
+    held = log.sample(frac=1, random_state=0).drop_duplicates(["user_id", "domain"])
+    data = TrainingData.from_graph(build_graph(log.drop(held.index), encoder="none"))
+    taste = [int(item[1:]) % 3 for ids in data.items.values() for item in ids.ids]
+    known, same = torch.eye(3)[taste], torch.ones(len(taste), 3)
+    confused = known.clone()
+    confused[data.span("book")] = known[data.span("book")].roll(1, dims=1)
+    vectors = NetworkVectors(
+        users=torch.zeros(data.n_users, 3),
+        joint=GraphVectors(confused, known, known),
+        apart=GraphVectors(same, same, same),
+    )
+
+    def no_others(users, domain):
+        span = data.span(domain)
+        seen = users.history[:, span].tocoo()
+        row, column = (torch.from_numpy(part.astype(np.int64)) for part in (seen.row, seen.col))
+        warm = torch.from_numpy(data.warm[span].astype(np.float32))
+        return PathScores(len(users), {}, row, column, warm), torch.ones(len(users), 4)
+
+    choice = NetworkChoice(
+        network=partial(NetworkPath, data, vectors, EXPONENTS),
+        others=no_others,
+        blend=Blend.default(["gnn"]),
+        data=data,
+        rows=ValidationRows.of(InteractionLog(held), data),
+        seed=0,
+    )
+    assert choice.joint_domains(1.0) == ("film",)
+
+
+def test_a_domain_that_is_not_there_is_named(graph):
+    with pytest.raises(ConfigError, match=r"joint_domains.*'music'.*book, film"):
+        make_model("interest-gnn", joint_domains=["music"]).fit(graph)
