@@ -107,17 +107,28 @@ def test_where_nobody_crosses_there_is_one_graph(plain_graph):
     assert make_model("interest-gnn", steps=1).fit(plain_graph).vectors_.apart is None
 
 
-def test_other_domains_are_used_where_they_clearly_help(log):
-    """In the graphs apart all items are alike; the joint one tells tastes, but not of books."""
+@pytest.mark.parametrize(
+    ("good", "held_in", "expected"),
+    [
+        (["film"], ["book", "film"], ["film"]),
+        ([], ["book", "film"], []),
+        (["book", "film"], ["book", "film"], ["book", "film"]),
+        # What held-out rows do not say of a domain is as over all of them.
+        (["book", "film"], ["film"], ["book", "film"]),
+    ],
+)
+def test_other_domains_are_used_where_they_clearly_help(log, good, held_in, expected):
+    """In the graphs apart all items are alike; the joint one tells tastes, or confuses them."""
     held = log.sample(frac=1, random_state=0).drop_duplicates(["user_id", "domain"])
     data = TrainingData.from_graph(build_graph(log.drop(held.index), encoder="none"))
     taste = [int(item[1:]) % 3 for ids in data.items.values() for item in ids.ids]
     known, same = torch.eye(3)[taste], torch.ones(len(taste), 3)
-    confused = known.clone()
-    confused[data.span("book")] = known[data.span("book")].roll(1, dims=1)
+    told = known.clone()
+    for domain in set(data.domains) - set(good):
+        told[data.span(domain)] = known[data.span(domain)].roll(1, dims=1)
     vectors = NetworkVectors(
         users=torch.zeros(data.n_users, 3),
-        joint=GraphVectors(confused, known, known),
+        joint=GraphVectors(told, known, known),
         apart=GraphVectors(same, same, same),
     )
 
@@ -133,10 +144,10 @@ def test_other_domains_are_used_where_they_clearly_help(log):
         others=no_others,
         blend=Blend.default(["gnn"]),
         data=data,
-        rows=ValidationRows.of(InteractionLog(held), data),
+        rows=ValidationRows.of(InteractionLog(held[held.domain.isin(held_in)]), data),
         seed=0,
     )
-    assert choice.joint_domains(1.0) == ("film",)
+    assert list(choice.joint_domains(1.0)) == expected
 
 
 def test_a_domain_that_is_not_there_is_named(graph):

@@ -54,8 +54,8 @@ class InterestGNNConfig(Config):
     chooses 0, 0.5 or 2 on validation rows that clearly favour it, or takes 1."""
     joint_domains: tuple[str, ...] | None = None
     """Domains in which people with a history are seen in the joint graph, with what they did in
-    others; elsewhere they are seen in the graph of the domain by itself. None chooses those in
-    which validation rows clearly favour it, or takes none."""
+    others; elsewhere they are seen in the graph of the domain by itself. None chooses them on
+    validation rows that clearly favour it, over all domains and then in each, or takes none."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)

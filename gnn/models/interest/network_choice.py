@@ -68,16 +68,24 @@ class NetworkChoice:
         return OWN_WEIGHTS[best_variant(self._beside(networks), self.data, self.rows, generator)]
 
     def joint_domains(self, own_weight: float) -> tuple[str, ...]:
-        """Return where what people with a history did in other domains clearly helps them."""
+        """Return where people with a history are to be seen in the joint graph.
+
+        Everywhere if that is clearly better over all domains, else nowhere; but for each domain
+        where the other is clearly better.
+        """
         networks = [self.network(own_weight, domains) for domains in ((), self.data.domains)]
         generator = np.random.default_rng(self.seed)
         blocks = looked_at(self.data, self.rows.of_people_with_history(), generator)
         tried = measured(self._beside(networks), self.data, blocks)
-        return tuple(
-            domain
-            for domain in self.data.domains
-            if tried and clearly_best([quality.within(domain) for quality in tried])
-        )
+        if not tried:
+            return ()
+        usual = clearly_best(tried)
+        order = usual, 1 - usual
+
+        def joint(domain: str) -> int:
+            return order[clearly_best([tried[number].within(domain) for number in order])]
+
+        return tuple(filter(joint, self.data.domains))
 
     def _beside(self, networks: Sequence[NetworkPath]) -> Variants:
         def mixed(domain: str) -> Scores:
