@@ -18,12 +18,12 @@ from gnn.models.interest.network_path import NetworkPath
 from gnn.models.interest.network_vectors import GraphVectors, NetworkVectors
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import Propagator, normalized_adjacency
+from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
 
-EXPONENTS = (0.5, 0.3)
+USER_EXPONENT, ITEM_EXPONENT = 0.5, 0.3
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_known_people_have_their_vector_and_others_an_estimate(data, vectors):
     joint, span = vectors.joint, data.span("film")
     known = people(data, 4)
     new = UserBatch(np.full(4, -1), known.history, known.keys)
-    adjacency = normalized_adjacency(data.matrix, *EXPONENTS)[:4]
-    everywhere = NetworkPath(data, vectors, EXPONENTS, 0.5, ["film"])
+    adjacency = normalized_adjacency(data.matrix, USER_EXPONENT, 0.0)[:4]
+    everywhere = NetworkPath(data, vectors, USER_EXPONENT, 0.5, ["film"])
     for batch, own in (
         (known, vectors.users[:4].numpy()),
         (new, adjacency @ joint.estimate.numpy()),
@@ -61,7 +61,7 @@ def test_known_people_have_their_vector_and_others_an_estimate(data, vectors):
         expected = cosines(own, adjacency @ joint.history.numpy(), joint.items[span])
         scores = everywhere.score(batch, "film")
         np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
-    without = NetworkPath(data, vectors, EXPONENTS, 0.0, ["film"])
+    without = NetworkPath(data, vectors, USER_EXPONENT, 0.0, ["film"])
     torch.testing.assert_close(without.score(known, "film"), without.score(new, "film"))
 
 
@@ -71,11 +71,10 @@ def test_a_history_in_the_domain_keeps_out_the_others(data, vectors):
     history = data.matrix[:3].tolil()
     history[1, span] = 0
     batch = UserBatch(np.arange(3), history.tocsr(), np.arange(3))
-    scores = NetworkPath(data, vectors, EXPONENTS, 0.5).score(batch, "film")
-    scale = np.where(data.warm, np.maximum(data.popularity, 1) ** -EXPONENTS[1], 0)
+    scores = NetworkPath(data, vectors, USER_EXPONENT, 0.5).score(batch, "film")
     for person, graph, columns in ((0, apart, span), (1, joint, slice(None)), (2, apart, span)):
         seen = history[[person]].toarray()[:, columns]
-        summed = (seen * scale[columns]) @ graph.history[columns].numpy() / seen.sum() ** 0.5
+        summed = seen @ graph.history[columns].numpy() / seen.sum() ** USER_EXPONENT
         own = vectors.users[[person]].numpy()
         expected = cosines(own, summed, graph.items[span])[0]
         np.testing.assert_allclose(scores[person], expected, rtol=1e-4, atol=1e-5)
@@ -92,15 +91,40 @@ def test_each_domain_apart_is_that_domain_alone(data):
     encoder = make(data, generator=np.random.default_rng(0))
     matrix, who = domains_apart(data)
     assert len(who) == 120 + 70
-    together = encoder.export(Propagator(normalized_adjacency(matrix, *EXPONENTS)), who)
+    scale = torch.from_numpy(inverse_power(data.popularity, ITEM_EXPONENT)).unsqueeze(1)
+
+    def exported(matrix, who=None):
+        adjacency = normalized_adjacency(matrix, USER_EXPONENT, ITEM_EXPONENT)
+        return encoder.export(Propagator(adjacency), scale, who)
+
+    together = exported(matrix, who)
     for domain in data.domains:
         span = data.span(domain)
         alone = sp.lil_matrix(data.matrix.shape, dtype=np.float32)
         alone[:, span] = data.matrix[:, span]
-        adjacency = normalized_adjacency(alone.tocsr(), *EXPONENTS)
-        expected = encoder.export(Propagator(adjacency))
+        expected = exported(alone.tocsr())
         torch.testing.assert_close(together.items[span], expected.items[span])
         torch.testing.assert_close(together.history[span], expected.history[span])
+
+
+def test_a_history_adds_up_to_the_person_of_the_propagation(data):
+    encoder = InterestEncoder(
+        data,
+        dim=4,
+        num_layers=2,
+        semantic_weight=1.0,
+        semantic_neighbors=3,
+        generator=np.random.default_rng(0),
+    )
+    adjacency = Propagator(normalized_adjacency(data.matrix, USER_EXPONENT, ITEM_EXPONENT))
+    scale = torch.from_numpy(inverse_power(data.popularity, ITEM_EXPONENT)).unsqueeze(1)
+    own = encoder.parameters["user"]
+    users, items = encoder.layers(adjacency, encoder.base(), own)
+    person, item = (torch.nn.functional.normalize(sum(layers)) for layers in (users, items))
+    vectors = NetworkVectors(own.detach(), encoder.export(adjacency, scale))
+    span = data.span("film")
+    scores = NetworkPath(data, vectors, USER_EXPONENT, 1.0).score(people(data, 9), "film")
+    torch.testing.assert_close(scores, (person[:9] @ item[span].T).detach())
 
 
 def test_where_nobody_crosses_there_is_one_graph(plain_graph):
@@ -140,7 +164,7 @@ def test_other_domains_are_used_where_they_clearly_help(log, good, held_in, expe
         return PathScores(len(users), {}, row, column, warm), torch.ones(len(users), 4)
 
     choice = NetworkChoice(
-        network=partial(NetworkPath, data, vectors, EXPONENTS),
+        network=partial(NetworkPath, data, vectors, USER_EXPONENT),
         others=no_others,
         blend=Blend.default(["gnn"]),
         data=data,

@@ -122,7 +122,9 @@ class InterestEncoder:
         return users, items
 
     @torch.no_grad()
-    def export(self, adjacency: Propagator, people: np.ndarray | None = None) -> GraphVectors:
+    def export(
+        self, adjacency: Propagator, item_scale: torch.Tensor, people: np.ndarray | None = None
+    ) -> GraphVectors:
         """Return what a graph makes of the items.
 
         O(num_layers · nnz · dim + people · (num_layers · dim)²).
@@ -131,6 +133,8 @@ class InterestEncoder:
         ----------
         adjacency
             A of the graph, [p, n_items].
+        item_scale
+            float32 [n_items, 1], the part of the items' degrees in A.
         people
             int64 [p], who its people are; None for all, in their order.
         """
@@ -143,8 +147,8 @@ class InterestEncoder:
         regression = torch.linalg.solve(gram, features.T @ own)
         return GraphVectors(
             items=normalize(sum(items[1:], items[0]), dim=1),
-            history=sum(items[1:-1], items[0]),
-            estimate=torch.cat(items[:-1], dim=1) @ regression,
+            history=item_scale * sum(items[1:-1], items[0]),
+            estimate=item_scale * (torch.cat(items[:-1], dim=1) @ regression),
         )
 
 

@@ -50,7 +50,7 @@ from gnn.models.interest.shape import (
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.trend_choice import choose_trend
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import Propagator, normalized_adjacency
+from gnn.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.training import train_in_steps
 from graphgen.allocation import release_freed_memory
 from graphgen.errors import ConfigError, StorageError
@@ -194,17 +194,18 @@ class InterestGNN(Model):
     def _choose_network(
         self, vectors: NetworkVectors, data: TrainingData, rows: ValidationRows, *, seed: int
     ) -> None:
+        config = self.config
         choice = NetworkChoice(
-            network=partial(NetworkPath, data, vectors, self._exponents),
+            network=partial(NetworkPath, data, vectors, config.user_exponent),
             others=partial(self._path_scores, without="gnn"),
             blend=self.blend_,
             data=data,
             rows=rows,
             seed=seed,
         )
-        if self.config.own_weight is None:
-            self.own_weight_ = choice.own_weight()
-        if self.config.joint_domains is None and vectors.apart is not None:
+        if config.own_weight is None:
+            self.own_weight_ = choice.own_weight(self.joint_domains_)
+        if config.joint_domains is None and vectors.apart is not None:
             self.joint_domains_ = choice.joint_domains(self.own_weight_)
         self._prepare_network()
 
@@ -230,7 +231,9 @@ class InterestGNN(Model):
                 for name, parameter in encoder.parameters.items()
             ],
         )
-        adjacency = Propagator(normalized_adjacency(data.matrix, *self._exponents))
+        exponents = config.user_exponent, self._setting("item_exponent")
+        adjacency = Propagator(normalized_adjacency(data.matrix, *exponents))
+        item_scale = torch.from_numpy(inverse_power(data.popularity, exponents[1])).unsqueeze(1)
         trainer = EncoderTrainer(
             data,
             encoder,
@@ -249,7 +252,7 @@ class InterestGNN(Model):
             # The last vectors go first: there is room for one set beside the optimizer's state.
             self.vectors_, self._paths = None, {}
             users = encoder.parameters["user"].detach().clone()
-            self.vectors_ = NetworkVectors(users, encoder.export(adjacency))
+            self.vectors_ = NetworkVectors(users, encoder.export(adjacency, item_scale))
             self._prepare_network()
 
         train_in_steps(
@@ -267,8 +270,8 @@ class InterestGNN(Model):
         apart = domains_apart(data)
         if apart is not None and self.vectors_ is not None:
             matrix, people = apart
-            adjacency = Propagator(normalized_adjacency(matrix, *self._exponents))
-            self.vectors_ = replace(self.vectors_, apart=encoder.export(adjacency, people))
+            cut = Propagator(normalized_adjacency(matrix, *exponents))
+            self.vectors_ = replace(self.vectors_, apart=encoder.export(cut, item_scale, people))
             self._prepare_network()
 
     def _chosen(self) -> dict[str, Any]:
@@ -333,15 +336,14 @@ class InterestGNN(Model):
         given = getattr(self.config, name)
         return suggested(name, self.data) if given is None else given
 
-    @property
-    def _exponents(self) -> tuple[float, float]:
-        """Exponents of the users' and the items' degrees in the propagation."""
-        return float(self.config.user_exponent), float(self._setting("item_exponent"))
-
     def _prepare_network(self) -> None:
         if self.vectors_ is not None:
             self._paths["gnn"] = NetworkPath(
-                self.data, self.vectors_, self._exponents, self.own_weight_, self.joint_domains_
+                self.data,
+                self.vectors_,
+                self.config.user_exponent,
+                self.own_weight_,
+                self.joint_domains_,
             )
 
     def _mixed(self, users: UserBatch, domain: str) -> torch.Tensor:

@@ -61,9 +61,9 @@ class NetworkChoice:
     rows: ValidationRows
     seed: int
 
-    def own_weight(self) -> float:
+    def own_weight(self, joint_domains: Sequence[str]) -> float:
         """Return how much the own vectors of people count."""
-        networks = [self.network(weight, ()) for weight in OWN_WEIGHTS]
+        networks = [self.network(weight, joint_domains) for weight in OWN_WEIGHTS]
         generator = np.random.default_rng(self.seed)
         return OWN_WEIGHTS[best_variant(self._beside(networks), self.data, self.rows, generator)]
 

@@ -20,15 +20,20 @@ class GraphVectors:
     items
         float32 [n_items, dim], normalised.
     history
-        float32 [n_items, dim], what a history, scaled as in the propagation, adds up.
+        float32 [n_items, dim], what a history of ones adds up, but for the scale of the person:
+        that of the items' degrees is in it.
     estimate
-        float32 [n_items, dim], what a history adds up to the own vector of somebody who was not
+        float32 [n_items, dim], what it adds up likewise to the own vector of somebody who was not
         trained on: a ridge regression over the people who were.
     """
 
     items: torch.Tensor
     history: torch.Tensor
     estimate: torch.Tensor
+
+    def within(self, span: slice) -> GraphVectors:
+        """Return those of some neighbouring items."""
+        return GraphVectors(self.items[span], self.history[span], self.estimate[span])
 
 
 @dataclass(frozen=True)
