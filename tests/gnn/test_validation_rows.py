@@ -12,7 +12,11 @@ import torch
 from eval.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
-from gnn.models.interest.frontier import measured_frontier, speaks_for_itself
+from gnn.models.interest.frontier import (
+    measured_frontier,
+    speaks_for_itself,
+    weight_at_cost,
+)
 from gnn.models.interest.validation import RankingQuality, ValidationRows
 from graphgen.log import InteractionLog
 
@@ -57,13 +61,26 @@ def test_one_person_in_all_makes_no_gain_certain():
 
 def test_new_items_cost_what_they_cost_those_who_lose_most():
     """People who lose nothing do not make it cheaper for the others."""
-    found, half = [1, 1] * 20, [1, 0] * 20
-    both = measured_frontier({0.0: quality(found, found), 2.0: quality(half, found)})
-    assert both == ((0.0, 1.0, 0.0), (2.0, 0.5, 0.0))
-    warm = measured_frontier({0.0: quality(found, []), 2.0: quality(half, [])})
-    assert [kept for _, kept, _ in warm] == [1.0, 0.5]
-    cold = measured_frontier({0.0: quality([], found), 2.0: quality([], found)})
-    assert [kept for _, kept, _ in cold] == [1.0, 1.0]
+    all_, half, none = [1, 1] * 20, [1, 0] * 20, [0, 0] * 20
+
+    def measured(before, after):
+        return measured_frontier({0.0: quality(*before, none), 2.0: quality(*after, all_)})
+
+    assert measured((all_, all_), (half, all_)) == ((0.0, 1.0, 0.0), (2.0, 0.5, 1.0))
+    assert [kept for _, kept, _ in measured((all_, []), (half, []))] == [1.0, 0.5]
+    assert [kept for _, kept, _ in measured(([], all_), ([], all_))] == [1.0, 1.0]
+
+
+def test_the_frontier_ends_where_new_items_cost_more_than_they_gain():
+    def found(known, new):
+        return quality([1] * known + [0] * (40 - known), [], [1] * new + [0] * (40 - new))
+
+    tried = {0.0: found(40, 0), 1.0: found(38, 1), 2.0: found(30, 10), 3.0: found(20, 19)}
+    # Half of the known ones at 3 for nearly as many new ones; at 2 as many, though not at 1.
+    assert [weight for weight, _, _ in measured_frontier(tried)] == [0.0, 1.0, 2.0]
+    assert weight_at_cost(measured_frontier(tried), 1.0) == 2.0
+    nothing = {0.0: found(40, 0), 1.0: found(38, 0)}
+    assert weight_at_cost(measured_frontier(nothing), 1.0) == 0.0
 
 
 def test_a_domain_speaks_for_itself_where_enough_people_do():

@@ -287,7 +287,8 @@ class InterestGNN(Model):
         }
 
     def favour_new(self, cost: float) -> None:
-        """Move along the frontier that validation measured, without fitting again.
+        """Move along the frontier that validation measured, as far as it pays, without fitting
+        again.
 
         Parameters
         ----------
