@@ -84,10 +84,18 @@ def test_the_frontier_ends_where_new_items_cost_more_than_they_gain():
 
 
 def test_a_domain_speaks_for_itself_where_enough_people_do():
-    assert not speaks_for_itself(quality([1] * 499, [], [1] * 20))
-    assert speaks_for_itself(quality([1] * 499, [0], [1] * 20))
-    assert not speaks_for_itself(quality([1] * 500, [], [1] * 19))  # Of new items little is said.
-    assert not speaks_for_itself(quality([1] * 500, [], [1] * 20).within("film"))
+    def tried(warm, cold, new, found):
+        none = quality([1] * warm, [0] * cold, [0] * new)
+        return {0.0: none, 2.0: quality([1] * warm, [0] * cold, [1] * found + [0] * (new - found))}
+
+    assert not speaks_for_itself(tried(499, 0, 20, 10))
+    assert speaks_for_itself(tried(499, 1, 20, 10))
+    assert not speaks_for_itself(tried(500, 0, 19, 10))  # Of new items little is said.
+    # One found by chance, or none, is no sign that there is anything to find.
+    assert not speaks_for_itself(tried(500, 0, 200, 1))
+    assert not speaks_for_itself(tried(500, 0, 200, 0))
+    elsewhere = {w: q.within("film") for w, q in tried(500, 0, 20, 10).items()}
+    assert not speaks_for_itself(elsewhere)
 
 
 def test_rows_of_new_items_alone_choose_nothing(graph, caplog):

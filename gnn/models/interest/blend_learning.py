@@ -133,7 +133,7 @@ def learn_blend(
     own = {}
     for domain in data.domains:
         there = {weight: quality.within(domain) for weight, quality in tried.items()}
-        if speaks_for_itself(there[NEW_ITEM_WEIGHTS[0]]):
+        if speaks_for_itself(there):
             own[domain] = measured_frontier(there)
     return blend.replace(frontier=measured_frontier(tried), own_frontiers=own).at_cost(
         new_item_cost

@@ -19,6 +19,8 @@ Frontier: TypeAlias = tuple[tuple[float, float, float], ...]
 # People with known items held out from which a domain says by itself what new items cost: of half a
 # thousand the cost of a weight, some hundredths, has a standard error of one or two of them.
 FRONTIER_USERS = 500
+# Standard errors by which new items must be found.
+CLEAR = 2.0
 
 
 def measured_frontier(tried: Mapping[float, RankingQuality]) -> Frontier:
@@ -47,11 +49,24 @@ def measured_frontier(tried: Mapping[float, RankingQuality]) -> Frontier:
     return tuple(points)[:end]
 
 
-def speaks_for_itself(quality: RankingQuality) -> bool:
-    """Whether 500 people with known items held out, and some with new ones, make a frontier."""
-    counts = quality.users()
+def speaks_for_itself(tried: Mapping[float, RankingQuality]) -> bool:
+    """Whether the people of a domain make a frontier of its own.
+
+    500 with known items held out and 20 with new ones, which are clearly found, by more than twice
+    the standard error: one that is met by chance at a high weight says nothing of the others.
+
+    Parameters
+    ----------
+    tried
+        By weight, rising, over the same people.
+    """
+    qualities = list(tried.values())
+    counts = qualities[0].users()
     known = sum(number for (kind, _), number in counts.items() if kind < KNOWN_KINDS)
-    return known >= FRONTIER_USERS and sum(counts.values()) - known >= MIN_USERS
+    if known < FRONTIER_USERS or sum(counts.values()) - known < MIN_USERS:
+        return False
+    gain, error = qualities[-1].new_item_gain_over(qualities[0])
+    return gain > CLEAR * error
 
 
 def weight_at_cost(points: Frontier, cost: float) -> float:

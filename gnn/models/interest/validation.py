@@ -229,14 +229,15 @@ class RankingQuality:
 
         One person tells nothing of the error: it is infinite.
         """
-        pairs = list(zip(self._known(), other._known(), strict=True))
-        variance = 0.0
-        for mine, theirs in pairs:
-            for a, b in zip(mine, theirs, strict=True):
-                share = 1 / (len(pairs) * len(mine))
-                spread = float((a - b).var()) if len(a) > 1 else np.inf
-                variance += share**2 * spread / len(a)
-        return self.known() - other.known(), variance**0.5
+        error = _standard_error(self._known(), other._known())
+        return self.known() - other.known(), error
+
+    def new_item_gain_over(self, other: RankingQuality) -> tuple[float, float]:
+        """Return the same for items without interactions: 0 and infinity where nobody has any."""
+        mine, theirs = self._new(), other._new()
+        if not mine:
+            return 0.0, np.inf
+        return _mean(mine) - _mean(theirs), _standard_error([mine], [theirs])
 
     def known(self) -> float:
         """Return the mean over the kinds whose items have interactions, those of few people apart.
@@ -254,6 +255,21 @@ class RankingQuality:
         users = {cell: number for cell, number in self.users().items() if cell[0] < KNOWN_KINDS}
         return [self._values_of(groups) for groups in large_kinds(users)]
 
+    def _new(self) -> list[torch.Tensor]:
+        """Return what people reach by group where items have no interactions."""
+        return self._values_of(cells_by_kind(self.users()).get(KNOWN_KINDS, []))
+
 
 def _mean(groups: list[torch.Tensor]) -> float:
     return float(np.mean([values.mean() for values in groups]))
+
+
+def _standard_error(mine: list[list[torch.Tensor]], theirs: list[list[torch.Tensor]]) -> float:
+    """Return that of the mean difference over kinds, groups and the people, the same in both."""
+    variance = 0.0
+    for ours, others in zip(mine, theirs, strict=True):
+        for a, b in zip(ours, others, strict=True):
+            share = 1 / (len(mine) * len(ours))
+            spread = float((a - b).var()) if len(a) > 1 else np.inf
+            variance += share**2 * spread / len(a)
+    return float(variance**0.5)
