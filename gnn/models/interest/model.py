@@ -267,12 +267,11 @@ class InterestGNN(Model):
             monitor=monitor,
             options=options,
         )
-        apart = domains_apart(data)
+        apart = domains_apart(data) if set(data.domains) - set(self.joint_domains_) else None
         if apart is not None and self.vectors_ is not None:
             matrix, people = apart
             cut = Propagator(normalized_adjacency(matrix, *exponents))
             self.vectors_ = replace(self.vectors_, apart=encoder.export(cut, item_scale, people))
-            self._prepare_network()
 
     def _chosen(self) -> dict[str, Any]:
         """Return what validation chose, as settings."""
