@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from gnn.sparse import to_torch
+
 __all__ = ["Propagator", "normalized_adjacency"]
 
 # PyTorch calls CSR tensors a beta feature each time a process makes its first.
@@ -39,8 +41,8 @@ class Propagator:
     def __init__(self, matrix: sp.spmatrix) -> None:
         csr = sp.csr_matrix(matrix)
         self.shape: tuple[int, int] = csr.shape
-        self._forward = _to_torch(csr)
-        self._backward = _to_torch(sp.csr_matrix(csr.T))
+        self._forward = to_torch(csr)
+        self._backward = to_torch(sp.csr_matrix(csr.T))
         self._order: torch.Tensor | None = None
 
     def masked(self, kept: np.ndarray) -> Propagator:
@@ -95,19 +97,6 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         return ctx.transposed @ gradient.contiguous(), None, None
-
-
-def _to_torch(csr: sp.csr_matrix) -> torch.Tensor:
-    csr.sort_indices()
-    # Half the memory of 64 bits, and no slower.
-    width = np.int32 if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max else np.int64
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(csr.indptr.astype(width)),
-        torch.from_numpy(csr.indices.astype(width)),
-        torch.from_numpy(csr.data.astype(np.float32)),
-        size=csr.shape,
-        check_invariants=False,  # SciPy has just made it; saying so also keeps PyTorch quiet.
-    )
 
 
 def _only(csr: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-__all__ = ["entry_rows", "keep_largest", "pack_csr", "unpack_csr"]
+__all__ = ["dense_product", "entry_rows", "keep_largest", "pack_csr", "to_torch", "unpack_csr"]
 
 
 def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
@@ -20,6 +20,50 @@ def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
     [0, 0, 2]
     """
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def to_torch(csr: sp.csr_matrix) -> torch.Tensor:
+    """Return a CSR matrix as a float32 tensor that shares what memory it can; its rows are sorted.
+
+    Examples
+    --------
+    >>> to_torch(sp.csr_matrix(np.array([[0.0, 2.0]]))).to_dense()
+    tensor([[0., 2.]])
+    """
+    csr.sort_indices()
+    # Half the memory of 64 bits, and no slower.
+    width = np.int32 if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max else np.int64
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(csr.indptr.astype(width, copy=False)),
+        torch.from_numpy(csr.indices.astype(width, copy=False)),
+        torch.from_numpy(csr.data.astype(np.float32, copy=False)),
+        size=csr.shape,
+        check_invariants=False,  # SciPy has just made it; saying so also keeps PyTorch quiet.
+    )
+
+
+def dense_product(left: sp.csr_matrix, right: sp.csr_matrix) -> torch.Tensor:
+    """Return left @ right, float32 [n, m], not by way of a sparse product; costs its terms.
+
+    Intel's MKL, where PyTorch has it, adds up the rows of `right` where they are to stand, in half
+    the time of SciPy and of laying its product out.
+
+    Parameters
+    ----------
+    left, right
+        float32 [n, k] and [k, m]; the rows of `right` are sorted in place.
+
+    Examples
+    --------
+    >>> eye = sp.eye(2, format="csr", dtype=np.float32)
+    >>> dense_product(eye, eye)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    if not (torch.backends.mkl.is_available() and left.nnz and right.nnz):
+        return torch.from_numpy((left @ right).toarray().astype(np.float32, copy=False))
+    result = torch.empty(left.shape[0], right.shape[1])
+    return torch.addmm(result, to_torch(left), to_torch(right), beta=0, out=result)
 
 
 def keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:

@@ -12,6 +12,8 @@ __all__ = ["RowSolver"]
 
 # Floats of a batch of gathered vectors or of systems: 2^23 are 32 MB.
 BATCH_FLOATS = 1 << 23
+# Rows for which a batch of their own is worth its overhead; fewer are joined by longer ones.
+FEW_ROWS = 64
 
 
 class RowSolver:
@@ -87,13 +89,17 @@ def _batches(
     m = matrix.shape[1]
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
+    ordered = lengths[order]
     low = 0
     while low < len(order):
         # The longest of the batch sets its width; allow up to an eighth more than the shortest.
-        limit = max(lengths[order[low]] * 9 // 8, lengths[order[low]] + 1)
-        same = int(np.searchsorted(lengths[order], limit, side="right"))
-        width = int(limit)
-        size = max(1, BATCH_FLOATS // (width * dim + min(width, dim) ** 2))
+        shortest = int(ordered[low])
+        limit = max(shortest * 9 // 8, shortest + 1)
+        same = int(np.searchsorted(ordered, limit, side="right"))
+        if same < low + FEW_ROWS:
+            limit = 2 * shortest
+            same = min(int(np.searchsorted(ordered, limit, side="right")), low + FEW_ROWS)
+        size = max(1, BATCH_FLOATS // (limit * dim + min(limit, dim) ** 2))
         rows = order[low : min(same, low + size)]
         width = int(lengths[rows[-1]])
         within = np.arange(width)

@@ -23,7 +23,7 @@ from gnn.models.interest.paths import (
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
-from gnn.sparse import keep_largest, pack_csr, unpack_csr
+from gnn.sparse import dense_product, keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
 
 
@@ -35,6 +35,21 @@ def test_keep_largest_and_packing():
         got = np.sort(kept[row].toarray().ravel())[::-1][:3]
         np.testing.assert_array_equal(got, want)
     assert (unpack_csr("m", pack_csr("m", kept)) != kept).nnz == 0
+
+
+@pytest.mark.parametrize("mkl", [True, False])
+@pytest.mark.parametrize("density", [0.3, 0.0])
+def test_dense_product_with_and_without_mkl(monkeypatch, mkl, density):
+    if mkl and not torch.backends.mkl.is_available():
+        pytest.skip("this PyTorch has no MKL")
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    rng = np.random.default_rng(0)
+    left, right = (
+        sp.random(*shape, density=density, random_state=rng, format="csr", dtype=np.float32)
+        for shape in ((7, 5), (5, 9))
+    )
+    want = left.toarray() @ right.toarray()
+    np.testing.assert_allclose(dense_product(left, right).numpy(), want, rtol=1e-6)
 
 
 def test_spectral_vectors_meet_the_exact_decomposition():

@@ -23,8 +23,8 @@ Scored: TypeAlias = torch.Tensor | sp.csr_matrix
 SEEN_FLOOR = -100.0
 # A path with no more than this for all unseen warm items of a person says nothing of them.
 SILENT = 1e-12
-# Scores of a piece of a block: 1 MB, so that what is done to it stays in the cache.
-PIECE_SCORES = 1 << 18
+# Scores of a piece of a block: half a MB, so that what is done to it stays in the cache.
+PIECE_SCORES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PathScores:
         How many there are.
     scores
         By path, float32 [n, items] ≥ 0, dense or CSR, or [1, items] where it is the same for all;
-        that of "gnn" holds cosines and is dense.
+        that of "gnn" holds cosines and that of "factors" inner products, both dense.
     seen_row, seen_column
         int64 [s], cells that the user has seen, by rows: they take no part in the normalisation.
     warm
@@ -59,35 +59,12 @@ class PathScores:
         Cold items get what the same normalisation gives them, on top; a path that reaches no unseen
         warm item says nothing. Dense scores of the path are consumed, except those of the network.
         """
-        mass, scale = self._masses(name, temperature)
-        part = mass.mul_(scale) if len(mass) == self.n_users else mass * scale
-        part[self.seen_row, self.seen_column] = 0
-        return part
-
-    def _masses(self, name: str, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a path's mass [n, items], and [n, 1], what makes it 1 over unseen warm items.
-
-        The mass is [1, items] where it is the same for all.
-        """
-        mass = dense(self.scores[name])
-        if name == "gnn":
-            mass = (mass - 1).div_(temperature).exp_()
-        shared = len(mass) == 1
+        scores = self._for_each(dense(self.scores[name]))
+        mass = _mass(name, scores.clone() if name == "gnn" else scores, temperature)
         if self.trend is not None:
-            mass = mass * self.trend if shared else mass.mul_(self.trend)
-            shared = False
-        if shared:
-            row = (mass[0] * self.warm).double()
-            seen = row[self.seen_column]
-            total = row.sum().repeat(self.n_users).index_add_(0, self.seen_row, seen, alpha=-1)
-            total = total.float()
-        else:
-            # Apart, for what was seen may be nearly all of it.
-            seen = mass[self.seen_row, self.seen_column]
-            mass[self.seen_row, self.seen_column] = 0
-            total = mass @ self.warm
-            mass[self.seen_row, self.seen_column] = seen
-        return mass, torch.where(total > SILENT, 1 / total, 0.0).unsqueeze(1)
+            mass.mul_(self.trend)
+        mass[self.seen_row, self.seen_column] = 0
+        return mass.mul_(_scale(mass @ self.warm, torch.ones(1)))
 
     def unseen(self, temperature: float) -> torch.Tensor:
         """Return [n, items] that rank as the network's path, and stay finite where it is tiny."""
@@ -106,91 +83,115 @@ class PathScores:
         halves the time. Sparse paths cost their entries. Dense scores of the paths are consumed.
         """
         weights = blend.weights(features)
-        mixed = self._sparse_sum(blend, weights)
-        rows, items = mixed.shape
-        new = torch.where(self.warm > 0, 1.0, blend.new_item_weight)
-        step = max(1, PIECE_SCORES // max(1, items))
-        # What is the same for everybody is normalised once for all of them.
-        shared = {
-            name: self._masses(name, blend.temperature)
-            for name, scores in self.scores.items()
-            if name in blend.paths and self.trend is None and _same_for_all(scores)
-        }
-        for low in range(0, rows, step):
-            piece, part = self._dense_rows(low, low + step), mixed[low : low + step]
-            for place, name in enumerate(blend.paths):
-                if name in shared:
-                    mass, scale = shared[name]
-                    scale = scale[low : low + step]
-                elif name in piece.scores:
-                    mass, scale = piece._masses(name, blend.temperature)
-                else:
-                    continue
-                part.addcmul_(mass, weights[low : low + step, place : place + 1] * scale)
-            part.mul_(new)
-        return mixed
-
-    def _sparse_sum(self, blend: Blend, weights: torch.Tensor) -> torch.Tensor:
-        """Return float32 [n, items], the mixture of the sparse paths."""
-        sparse = [
-            (self._under_trend(scores), weights[:, place].numpy())
+        here = {
+            name: (scores, weights[:, place])
             for place, name in enumerate(blend.paths)
             if (scores := self.scores.get(name)) is not None
-            and not isinstance(scores, torch.Tensor)
-        ]
-        if not sparse:
-            return torch.zeros(len(weights), len(self.warm))
-        sparse.sort(key=lambda part: -part[0].nnz)
-        # What was seen is looked up in the fullest path as it is laid out, and found in the others.
-        (fullest, weight), *others = sparse
-        mixed = fullest.toarray()
-        cells = self.seen_row.numpy(), self.seen_column.numpy()
-        warm = self.warm.numpy().astype(np.float64)
-        seen = np.bincount(cells[0], mixed[cells] * warm[cells[1]], minlength=len(mixed))
-        mixed *= _scale(fullest @ warm - seen, weight)[:, None]
-        if others:
-            ones = np.ones(len(cells[0]), np.float32)
-            pattern = sp.csr_matrix((ones, cells), shape=mixed.shape)
-        for scores, weight in others:
-            scale = _scale(scores @ warm - scores.multiply(pattern) @ warm, weight)
-            row = entry_rows(scores)
-            mixed[row, scores.indices] += scores.data * scale[row]
-        return torch.from_numpy(mixed)
+        }
+        sparse = [self._weighted(*part) for part in here.values() if sp.issparse(part[0])]
+        full, shared = {}, []
+        for name, (scores, weight) in here.items():
+            if not isinstance(scores, torch.Tensor):
+                continue
+            if len(scores) == self.n_users or self.trend is not None:
+                full[name] = self._for_each(scores), weight
+            else:
+                shared.append((scores, self._share_of_all(scores[0], weight)))
+        # What was seen stands aside, and comes back on the scale of the others.
+        seen = {
+            name: self._take_seen(name, part, blend.temperature) for name, (part, _) in full.items()
+        }
+        shares = {name: torch.empty(self.n_users, 1) for name in full}
+        new = torch.where(self.warm > 0, 1.0, blend.new_item_weight)
+        # The first of them becomes the mixture.
+        first = [scores for scores, _ in full.values()][:1]
+        mixed = first[0] if first else torch.zeros(self.n_users, len(new))
+        step = max(1, PIECE_SCORES // max(1, len(new)))
+        for low in range(0, self.n_users, step):
+            rows = slice(low, low + step)
+            part = mixed[rows]
+            for name, (scores, weight) in full.items():
+                mass = _mass(name, scores[rows], blend.temperature)
+                if self.trend is not None:
+                    mass.mul_(self.trend[rows])
+                shares[name][rows] = share = _scale(mass @ self.warm, weight[rows])
+                if scores is mixed:
+                    part.mul_(share)
+                else:
+                    part.addcmul_(mass, share)
+            for scores, share in shared:
+                part.addcmul_(scores, share[rows])
+            for matrix in sparse:
+                _add_rows(part, matrix, rows)
+            part.mul_(new)
+        for name, mass in seen.items():
+            mass *= shares[name][self.seen_row, 0] * new[self.seen_column]
+            mixed.index_put_((self.seen_row, self.seen_column), mass, accumulate=True)
+        return mixed
 
-    def _under_trend(self, scores: sp.csr_matrix) -> sp.csr_matrix:
-        if self.trend is None:
-            return scores
-        data = scores.data * self.trend.numpy()[entry_rows(scores), scores.indices]
+    def _for_each(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return [n, items], rows of their own for everybody."""
+        return scores if len(scores) == self.n_users else scores.repeat(self.n_users, 1)
+
+    def _take_seen(self, name: str, scores: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Return the mass of what was seen, [s], and leave none in the scores."""
+        cells = self.seen_row, self.seen_column
+        mass = _mass(name, scores[cells], temperature)
+        if self.trend is not None:
+            mass *= self.trend[cells]
+        scores[cells] = -torch.inf if name == "gnn" else 0.0
+        return mass
+
+    def _share_of_all(self, scores: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Return [n, 1], what makes scores [items] that everybody shares sum to the weight."""
+        row = (scores * self.warm).double()
+        total = row.sum().repeat(self.n_users)
+        total.index_add_(0, self.seen_row, row[self.seen_column], alpha=-1)
+        return _scale(total, weight)
+
+    def _weighted(self, scores: sp.csr_matrix, weight: torch.Tensor) -> sp.csr_matrix:
+        """Return sparse scores, summing to the weight over unseen warm items."""
+        row, data = entry_rows(scores), scores.data
+        if self.trend is not None:
+            data = data * self.trend.numpy()[row, scores.indices]
+            scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
+        ones = np.ones(len(self.seen_row), np.float32)
+        cells = self.seen_row.numpy(), self.seen_column.numpy()
+        pattern = sp.csr_matrix((ones, cells), shape=scores.shape)
+        # In double precision a difference of sums is as good as a sum.
+        warm = self.warm.numpy().astype(np.float64)
+        total = torch.from_numpy(scores @ warm - scores.multiply(pattern) @ warm)
+        data = data * _scale(total, weight).numpy()[row, 0]
         return sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
 
-    def _dense_rows(self, low: int, high: int) -> PathScores:
-        first, last = torch.searchsorted(self.seen_row, torch.tensor([low, high])).tolist()
-        return PathScores(
-            n_users=min(high, self.n_users) - low,
-            scores={
-                name: part if _same_for_all(part) else part[low:high]
-                for name, part in self.scores.items()
-                if isinstance(part, torch.Tensor)
-            },
-            seen_row=self.seen_row[first:last] - low,
-            seen_column=self.seen_column[first:last],
-            warm=self.warm,
-            trend=None if self.trend is None else self.trend[low:high],
-        )
+
+def _mass(name: str, scores: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return what a path's scores weigh, at least 0; in place."""
+    if name == "gnn":
+        return scores.sub_(1).mul_(1 / temperature).exp_()
+    if name == "factors":
+        # Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
+        # needs a sharper difference (chosen on the validation rows of a log of four domains).
+        return scores.clamp_(min=0).square_()
+    return scores
 
 
-def _same_for_all(scores: Scored) -> bool:
-    return isinstance(scores, torch.Tensor) and len(scores) == 1
+def _scale(total: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return float32 [n, 1], what makes a path's unseen warm items sum to its weight."""
+    # By NumPy, which spends a tenth of PyTorch's time on so few numbers.
+    scale = np.zeros((len(total), 1), dtype=np.float32)
+    sums = total.numpy()
+    np.divide(weight.numpy(), sums, out=scale[:, 0], where=sums > SILENT, casting="same_kind")
+    return torch.from_numpy(scale)
 
 
-def _scale(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return float32 [n], what makes a path's unseen warm items sum to its weight.
-
-    In double precision `total`, a difference of sums, is as good as a sum.
-    """
-    spoken = total > SILENT
-    scale = np.divide(weight, total, out=np.zeros_like(total), where=spoken)
-    return scale.astype(np.float32)
+def _add_rows(part: torch.Tensor, scores: sp.csr_matrix, rows: slice) -> None:
+    """Add rows of a matrix to `part`, in place."""
+    ends = scores.indptr[rows.start : rows.start + len(part) + 1]
+    first = np.arange(len(part), dtype=np.int64) * part.shape[1]
+    place = np.repeat(first, np.diff(ends)) + scores.indices[ends[0] : ends[-1]]
+    added = torch.from_numpy(scores.data[ends[0] : ends[-1]])
+    part.view(-1).index_add_(0, torch.from_numpy(place), added)
 
 
 def dense(scores: Scored) -> torch.Tensor:

@@ -14,6 +14,7 @@ from gnn.factor_bridge import FactorBridge
 from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
 from gnn.models.interest.path_scores import Scored, dense
 from gnn.models.interest.ridge import MAX_ITEMS, ridge_lacks
+from gnn.sparse import dense_product
 from graphgen.errors import ConfigError
 
 __all__ = [
@@ -103,7 +104,7 @@ class Path(Protocol):
     """Scores items for people."""
 
     def score(self, users: UserBatch, domain: str) -> Scored:
-        """Return float32 [n, items of the domain], at least 0 (cosines for the network).
+        """Return float32 [n, items of the domain], as `PathScores` takes them.
 
         Where it is the same for all, [1, items]. The caller may change it.
         """
@@ -145,20 +146,20 @@ class FilterPath:
         self._products: dict[str, sp.csr_matrix | None] = {}
         self._reached: dict[str, np.ndarray] = {}
 
-    def score(self, users: UserBatch, domain: str) -> Scored:
-        """Return float32 [n, items], 0 where nothing links; sparse, unless it is flattened."""
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
+        """Return float32 [n, items], 0 where nothing links."""
         span = self._data.span(domain)
         if domain not in self._products:
             self._prepare(domain, span)
         product = self._products[domain]
         if product is not None:
-            link = users.history @ product
+            link = dense_product(users.history, product)
         else:
-            link = self._bridged(self._filter.score(users.history, span), domain)
+            link = dense(self._bridged(self._filter.score(users.history, span), domain))
         if self._excess is None:
-            return link.astype(np.float32, copy=False)
+            return link
         excess = (users.history @ self._excess[0]) @ self._reached[domain]
-        return dense(link).sub_(torch.from_numpy(excess)).clamp_(min=0)
+        return link.sub_(torch.from_numpy(excess)).clamp_(min=0)
 
     def _prepare(self, domain: str, span: slice) -> None:
         self._bridges[domain] = cold_bridge(self._similar, self._data.warm, span, self._neighbors)
@@ -186,18 +187,14 @@ class PopularityPath:
 
 
 class FactorPath:
-    """Factors of the domain by itself; from other domains a ridge map leads to them.
-
-    Squared: an iALS score is near 1 for what is liked and near 0 elsewhere, and a probability
-    needs a sharper difference (chosen on the validation rows of a log of four domains).
-    """
+    """Factors of the domain by itself; from other domains a ridge map leads to them."""
 
     def __init__(self, factors: FactorBridge) -> None:
         self._factors = factors
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
-        """Return float32 [n, items]."""
-        return self._factors.score(users.history, domain).clamp_(min=0).square_()
+        """Return float32 [n, items], inner products."""
+        return self._factors.score(users.history, domain)
 
 
 class SemanticPath:
