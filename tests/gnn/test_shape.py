@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 import graphgen
 from gnn.data import TrainingData
 from gnn.models.interest.shape import (
+    MAX_STEPS,
+    MIN_STEPS,
     NEGATIVES,
     SINGLE_EFFORT,
     STEP_SCORES,
@@ -57,4 +58,4 @@ def test_one_domain_has_wider_factors_and_dense_logs_milder_settings():
     assert suggested("edge_dropout", small) > suggested("edge_dropout", dense) == 0
     assert suggested_steps(small) > suggested_steps(data_of({"book": range(100_000)}))
     halves = data_of({"book": range(30_000), "film": range(30_000, 60_000)})
-    assert suggested_steps(large) == pytest.approx(suggested_steps(halves) / 2, abs=1)
+    assert MIN_STEPS < suggested_steps(large) < suggested_steps(halves) < MAX_STEPS

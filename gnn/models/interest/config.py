@@ -24,7 +24,7 @@ class InterestGNNConfig(Config):
     """Rounds of propagation."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes 80, or fewer on large graphs, but at least
-    18: as many as take about a minute on two cores; half as many for a domain alone."""
+    18: as many as take about a minute on two cores, or half of one for a domain alone."""
     learning_rate: float = pydantic.Field(0.05, gt=0)
     """Of Adam."""
     text_rate: float = pydantic.Field(0.2, gt=0)
