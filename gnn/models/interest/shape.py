@@ -20,9 +20,9 @@ DENSE_SETTINGS = {
 }
 # Items a domain, in the mean, up to which a softmax over few candidates is to be flatter still.
 SMALL_CATALOGUE, SMALL_TEMPERATURE = 2000, 0.2
-# Nodes times steps that about a minute is enough for, and the steps it is worth. A domain alone gets
-# half a minute: its closed forms say most, and the mixture is the same (Gowalla, held-out rows:
-# .1269 with all, .1267 with half the steps, .1269 with half the negatives too).
+# Nodes times steps that about a minute is enough for, and the steps it is worth. A domain alone
+# gets half a minute: its closed forms say most, and the mixture is the same (Gowalla, held-out
+# rows: .1269 with all, .1267 with half the steps, .1269 with half the negatives too).
 NODE_STEPS, SINGLE_NODE_STEPS, MIN_STEPS, MAX_STEPS = 3_300_000, 1_850_000, 18, 80
 # Negatives a chunk, at least; scores a step that more of them may take; and what of those a domain
 # alone gets.
