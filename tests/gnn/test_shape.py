@@ -11,7 +11,9 @@ from gnn.models.interest.shape import (
     MAX_STEPS,
     MIN_STEPS,
     NEGATIVES,
+    NODE_STEPS,
     SINGLE_EFFORT,
+    SINGLE_NODE_STEPS,
     STEP_SCORES,
     suggested,
     suggested_factor_dim,
@@ -58,4 +60,6 @@ def test_one_domain_has_wider_factors_and_dense_logs_milder_settings():
     assert suggested("edge_dropout", small) > suggested("edge_dropout", dense) == 0
     assert suggested_steps(small) > suggested_steps(data_of({"book": range(100_000)}))
     halves = data_of({"book": range(30_000), "film": range(30_000, 60_000)})
+    for data, budget in ((large, SINGLE_NODE_STEPS), (halves, NODE_STEPS)):
+        assert suggested_steps(data) == budget // (data.n_users + data.n_items)
     assert MIN_STEPS < suggested_steps(large) < suggested_steps(halves) < MAX_STEPS
