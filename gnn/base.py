@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,11 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
+from gnn.holdout import hold_out
 from gnn.requirements import check_requirements
 from gnn.users import user_batch
+from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
 from graphgen.graph import InterestGraph
@@ -61,7 +63,7 @@ class Model(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[Settings]] = Settings
     chooses: ClassVar[bool] = False
-    """Whether `fit` decides anything on validation rows."""
+    """Whether `fit` chooses settings on held-out rows."""
     inductive: ClassVar[bool] = True
     """Whether a person's interactions are enough, or the person must have been trained on."""
     requires: ClassVar[frozenset[str]] = frozenset()
@@ -78,7 +80,7 @@ class Model(ABC):
 
     @abstractmethod
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         """Learn from `data`."""
 
@@ -109,8 +111,8 @@ class Model(ABC):
         self,
         graph: InterestGraph,
         *,
+        valid: InteractionLog | Literal["auto"] | None = "auto",
         seed: int = 0,
-        monitor: Monitor | None = None,
         checkpoint: str | Path | None = None,
         progress: bool = False,
     ) -> Self:
@@ -119,11 +121,14 @@ class Model(ABC):
         Parameters
         ----------
         graph
-            Every interaction in it is trained on.
+            Every interaction in it is trained on in the end.
+        valid
+            Held-out interactions for early stopping and for settings that are left open; they must
+            not be in the graph. "auto" holds out rows of the graph itself (`hold_out`), chooses on
+            them, and fits again on everything with the settings that were chosen; models that
+            choose nothing are fitted once. None takes the defaults.
         seed
             Same seed, same result.
-        monitor
-            Validation, for early stopping and for what a model chooses on held-out rows.
         checkpoint
             Folder for resumable state; a fit that was interrupted goes on from it to the same
             result. Ignored by models that learn in one step.
@@ -133,22 +138,52 @@ class Model(ABC):
         Returns
         -------
         Model
-            Itself.
+            Itself; `chosen_` holds the settings that were chosen.
 
         Raises
         ------
         ConfigError
-            If the graph lacks what the model `requires`.
+            If the graph lacks what the model `requires`, or `valid` is another word.
         """
+        if isinstance(valid, str) and valid != "auto":
+            raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
+        path = None if checkpoint is None else Path(checkpoint)
+        options = FitOptions(checkpoint=path, progress=progress)
+        if not isinstance(valid, str):
+            return self._fit_once(graph, valid, seed=seed, options=options)
+        if not self.chooses:
+            return self._fit_once(graph, None, seed=seed, options=options)
+        smaller, rows = hold_out(graph, seed=seed)
+        if not len(rows):
+            logger.warning("No history is long enough to hold rows out; the defaults are taken.")
+            return self._fit_once(graph, None, seed=seed, options=options)
+        logger.info("Choosing on %d held-out interactions, then fitting on all.", len(rows))
+        self._fit_once(smaller, rows, seed=seed, options=options.stage("choose"))
+        given, chosen = self.config, self.chosen_
+        self.config = given.replace(**chosen)
+        try:
+            self._fit_once(graph, None, seed=seed, options=options.stage("refit"))
+        finally:
+            self.config = given
+        self.chosen_ = chosen | self.chosen_
+        return self
+
+    def _fit_once(
+        self, graph: InterestGraph, valid: InteractionLog | None, *, seed: int, options: FitOptions
+    ) -> Self:
         data = TrainingData.from_graph(graph)
         check_requirements(self.name, self.requires, data)
         self._data = data
         self.provenance_ = {"seed": seed, "graph": graph.provenance}
         self.history_ = []
-        options = FitOptions(
-            checkpoint=Path(checkpoint) if checkpoint is not None else None, progress=progress
-        )
-        self._fit(data, seed=seed, monitor=monitor, options=options)
+        rows = None if valid is None else ValidationRows.of(valid, data)
+        if rows is not None and not len(rows.of_kinds()):
+            logger.warning(
+                "No validation row is of an item with interactions; %s takes the defaults.",
+                self.name,
+            )
+            rows = None
+        self._fit(data, seed=seed, rows=rows, options=options)
         self.chosen_ = self._chosen()
         return self
 
@@ -209,7 +244,7 @@ class Model(ABC):
 
         def work(block: tuple[int, UserBatch]) -> None:
             low, part = block
-            scores[low : low + len(part)] = self._score_batch(part, domain)
+            scores[low : low + len(part)] = self.score_batch(part, domain)
 
         for _ in map_pieces(work, self._blocks(users, domain)):
             pass
@@ -304,16 +339,6 @@ class Model(ABC):
             }
         )
 
-    def favour_new(self, cost: float) -> None:
-        """Give items without interactions more room, at a share `cost` of the known ones' quality.
-
-        Raises
-        ------
-        ConfigError
-            For models that have no such choice.
-        """
-        raise ConfigError(f"A {self.name} model cannot favour new items; interest-gnn can.")
-
     def save(self, path: str | Path) -> None:
         """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all."""
         from gnn.persistence import save_model
@@ -363,7 +388,7 @@ class Model(ABC):
         known = np.diff(users.history.indptr) > 0
         return known if self.inductive else known & (users.index >= 0)
 
-    def _score_batch(self, users: UserBatch, domain: str) -> np.ndarray:
+    def score_batch(self, users: UserBatch, domain: str) -> np.ndarray:
         scores = self._score(users, domain)
         # A row without any difference holds no opinion: popularity answers for it.
         silent = ~self._knows(users) | _constant(scores)
@@ -383,7 +408,7 @@ class Model(ABC):
     ) -> tuple[int, tuple[np.ndarray, ...]]:
         """Return the size of a block and its rows: user, domain, item, score, rank."""
         first, users = block
-        scores = self._score_batch(users, domain)
+        scores = self.score_batch(users, domain)
         if exclude_seen:
             seen = users.history[:, self.data.span(domain)].tocoo()
             scores[seen.row, seen.col] = -np.inf

@@ -1,27 +1,13 @@
-"""What a call of `fit` is given beside the data: validation, checkpoint, progress."""
+"""Options of a call of `fit` that do not change the result: checkpoint and progress."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Self
 
 from graphgen.config import Config
 
-if TYPE_CHECKING:
-    from gnn.base import Model
-    from graphgen.log import InteractionLog
-
-__all__ = ["FitOptions", "Monitor"]
-
-
-class Monitor(Protocol):
-    """Validation during training: rows that are never trained on, and a figure to raise."""
-
-    truth: InteractionLog
-
-    def __call__(self, model: Model) -> float:
-        """Return the validation metric of the model as it stands; higher is better."""
-        ...
+__all__ = ["FitOptions"]
 
 
 class FitOptions(Config):
@@ -31,3 +17,9 @@ class FitOptions(Config):
     """Folder to write resumable state to, and to resume from."""
     progress: bool = False
     """Show progress bars."""
+
+    def stage(self, name: str) -> Self:
+        """Return the options of one of several fits, with a checkpoint of its own."""
+        if self.checkpoint is None:
+            return self
+        return self.replace(checkpoint=self.checkpoint.with_name(f"{self.checkpoint.name}-{name}"))

@@ -2,68 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from gnn.propagation import Propagator
+from graphgen.pieces import map_pieces
 
-__all__ = ["bpr_loss", "softmax_pull", "softmax_push"]
-
-# The softmax loss of a user with n positives is n^-½ Σ_pos(−s/τ) + n^½ log Σ_neg exp(s/τ − log q):
-# its mean over positives weighted by √n, so that neither the many people with one item nor the few
-# with hundreds decide alone. The first term is linear in the scores, so it is one sparse product
-# over all positives at once (`softmax_pull`); the second runs over chunks of users who share their
-# negatives (`softmax_push`). Gradients are written out because the caller propagates once and
-# accumulates over chunks.
+__all__ = ["bpr_loss", "log_partition"]
 
 
-@torch.no_grad()
-def softmax_pull(
-    users: torch.Tensor, items: torch.Tensor, positives: Propagator, *, temperature: float
-) -> tuple[float, torch.Tensor, torch.Tensor]:
-    """Return the first term and its gradients with respect to users and items; O(positives · d).
-
-    Parameters
-    ----------
-    users, items
-        float32 [n, d] and [m, d].
-    positives
-        Sparse [n, m], n_u^-½ at the positives of each user.
-    temperature
-        τ.
-    """
-    toward = (positives @ items).div_(-temperature)
-    loss = float((users * toward).sum())
-    return loss, toward, (positives.T @ users).div_(-temperature)
-
-
-@torch.no_grad()
-def softmax_push(
+def log_partition(
     users: torch.Tensor,
-    negatives: torch.Tensor,
-    weight: torch.Tensor,
+    items: torch.Tensor,
+    chunks: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     *,
     temperature: float,
-) -> tuple[float, torch.Tensor, torch.Tensor]:
-    """Return the second term and its gradients with respect to users and negatives; O(n · s · d).
+) -> torch.Tensor:
+    """Return Σ_u w_u log Σ_{j sampled} exp(s_uj / τ), differentiable in users and items."""
+    return _LogPartition.apply(users, items, chunks, temperature)
 
-    With every candidate among the negatives it is the full softmax; with a uniform sample the
-    denominator is an unbiased estimate of the full one up to a constant. Scores are not shifted
-    before the exponential: those of unit vectors lie within ±1/τ.
 
-    Parameters
-    ----------
-    users, negatives
-        float32 [n, d] and [s, d]; inner products up to 80 τ are safe.
-    weight
-        float32 [n], n_u^½.
-    temperature
-        τ.
-    """
-    masses = ((users / temperature) @ negatives.T).exp_()
-    total = masses.sum(dim=1)
-    # What every mass of a row is multiplied by goes on the thin sides of the two products.
-    scale = (weight / (temperature * total)).unsqueeze(1)
-    return float(weight @ total.log()), (masses @ negatives).mul_(scale), masses.T @ (users * scale)
+class _LogPartition(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, users, items, chunks, temperature):
+        to_users, to_items = torch.zeros_like(users), torch.zeros_like(items)
+
+        def work(chunk):
+            who, weight, negative = chunk
+            own, drawn = users[who], items[negative]
+            masses = ((own / temperature) @ drawn.T).exp_()
+            total = masses.sum(1)
+            scale = (weight / (temperature * total)).unsqueeze(1)
+            return (
+                float(weight @ total.log()),
+                (masses @ drawn).mul_(scale),
+                masses.T @ (own * scale),
+            )
+
+        loss = 0.0
+        for (who, _, negative), (part, own, drawn) in zip(
+            chunks, map_pieces(work, chunks), strict=True
+        ):
+            loss += part
+            to_users.index_add_(0, who, own)
+            to_items.index_add_(0, negative, drawn)
+        ctx.save_for_backward(to_users, to_items)
+        return torch.tensor(loss)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        to_users, to_items = ctx.saved_tensors
+        return to_users.mul_(gradient), to_items.mul_(gradient), None, None
 
 
 def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,6 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
+from gnn.fitting import FitOptions
+from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_directory, read_json, write_json
 
 if TYPE_CHECKING:
     from gnn.base import Model
-    from gnn.fitting import FitOptions, Monitor
 
 __all__ = ["TrainingLoop", "train_in_steps"]
 
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 CHECKPOINT = "checkpoint.json"
+# Users of each kind that early stopping looks at: over all domains, or in each if that is more.
+VALIDATION_USERS, VALIDATION_DOMAIN_USERS = 1000, 500
 
 
 @dataclass
@@ -189,7 +191,7 @@ def train_in_steps(
     generator: np.random.Generator,
     steps: int,
     seed: int,
-    monitor: Monitor | None,
+    rows: ValidationRows | None,
     options: FitOptions,
     unit: str = "step",
 ) -> None:
@@ -207,13 +209,23 @@ def train_in_steps(
         As in `TrainingLoop`.
     seed
         Part of what a checkpoint is recognised by.
-    monitor, options
+    rows, options
         As `Model._fit` has them.
     """
+    data = model.data
+    blocks = []
+    if rows is not None:
+        sample = rows.of_kinds().blocks(
+            data, max_users=VALIDATION_DOMAIN_USERS, total=VALIDATION_USERS, seed=seed
+        )
+        blocks = list(sample)
 
-    def validate(monitor: Monitor) -> float:
+    def in_domain(domain: str) -> Scores:
+        return lambda users: [torch.from_numpy(model.score_batch(users, domain))]
+
+    def validate() -> float:
         publish()
-        return monitor(model)
+        return measure(in_domain, data, blocks)[0].ndcg()
 
     loop = TrainingLoop(
         parameters=parameters,
@@ -227,5 +239,5 @@ def train_in_steps(
         progress=options.progress,
         unit=unit,
     )
-    model.history_ = loop.run(step, None if monitor is None else partial(validate, monitor))
+    model.history_ = loop.run(step, validate if blocks else None)
     publish()

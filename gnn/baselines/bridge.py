@@ -11,7 +11,8 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
+from gnn.validation import ValidationRows
 
 __all__ = ["BridgeRidge"]
 
@@ -41,7 +42,7 @@ class BridgeRidge(Model):
     Config = FactorBridgeConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         self.bridge_ = FactorBridge.fit(
             data, self.config, np.random.default_rng(seed), progress=options.progress

@@ -13,8 +13,9 @@ import torch
 from gnn.base import Model
 from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.scoring import inner_products
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 
@@ -61,7 +62,7 @@ class IALS(Model):
     Config = IALSConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         self.item_vectors_ = alternate(
             data.matrix, self.config, np.random.default_rng(seed), progress=options.progress

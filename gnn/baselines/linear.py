@@ -13,8 +13,9 @@ from scipy.linalg import lapack
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.memory import require_memory
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["Ease", "EaseConfig", "ease_scores", "ease_weights"]
@@ -53,7 +54,7 @@ class Ease(Model):
     Config = EaseConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         self.warm_ = np.flatnonzero(data.warm)
         n = len(self.warm_)

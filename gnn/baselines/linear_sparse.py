@@ -12,9 +12,10 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.propagation import inverse_power
 from gnn.sparse import keep_largest, pack_csr, unpack_csr
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["EaseSparse", "EaseSparseConfig", "sparse_weights"]
@@ -64,7 +65,7 @@ class EaseSparse(Model):
     Config = EaseSparseConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         self.weights_ = sparse_weights(data.matrix, self.config)
         self._columns: dict[str, sp.csr_matrix] = {}

@@ -10,7 +10,8 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
+from gnn.validation import ValidationRows
 
 __all__ = ["Popularity"]
 
@@ -34,7 +35,7 @@ class Popularity(Model):
     name: ClassVar[str] = "popularity"
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         pass  # The training data counts already.
 

@@ -12,12 +12,13 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.linear_filter import FilterConfig, LinearFilter
 from gnn.memory import require_memory
 from gnn.propagation import inverse_power, normalized_adjacency
 from gnn.sparse import pack_csr, unpack_csr
 from gnn.svd import truncated_svd
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["GraphFilter", "GraphFilterConfig"]
@@ -74,7 +75,7 @@ class GraphFilter(Model):
     Config = GraphFilterConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         if self.config.form == "turbo-cf":
             self.graph_ = self._turbo_graph(data)

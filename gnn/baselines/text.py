@@ -10,7 +10,8 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["TextKNN", "TextKNNConfig"]
@@ -52,7 +53,7 @@ class TextKNN(Model):
     Config = TextKNNConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         vectors = np.array(data.features, dtype=np.float32)
         written = np.abs(vectors).sum(axis=1) > 0

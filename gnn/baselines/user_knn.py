@@ -12,9 +12,10 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.propagation import inverse_power
 from gnn.sparse import keep_largest
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["UserKNN", "UserKNNConfig"]
@@ -57,7 +58,7 @@ class UserKNN(Model):
     Config = UserKNNConfig
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         self._prepare(data)
 

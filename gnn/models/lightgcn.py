@@ -12,12 +12,13 @@ import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions, Monitor
+from gnn.fitting import FitOptions
 from gnn.losses import bpr_loss
 from gnn.propagation import Propagator, normalized_adjacency
 from gnn.sampling import NegativeSampler
 from gnn.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
+from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["LightGCN", "LightGCNConfig"]
@@ -60,7 +61,7 @@ class LightGCN(Model):
     inductive: ClassVar[bool] = False
 
     def _fit(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None, options: FitOptions
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
         config = self.config
         generator = np.random.default_rng(seed)
@@ -125,7 +126,7 @@ class LightGCN(Model):
             generator=generator,
             steps=config.epochs,
             seed=seed,
-            monitor=monitor,
+            rows=rows,
             options=options,
             unit="epoch",
         )

@@ -1,1 +1,1 @@
-"""`interest-gnn`: its network, its paths, and how they are mixed."""
+"""`interest-gnn`: experts, the gate that mixes them, and the trade-off of new items."""
