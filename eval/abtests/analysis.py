@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
-from eval.significance import holm
+from eval.comparison.significance import holm
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import EVENT, TIMESTAMP, USER_ID
@@ -75,7 +75,7 @@ class ABTest:
 
     def save(self, path: str | Path) -> Path:
         """Write ``abtest.json``, ``abtest.csv`` and ``report.md``; the folder appears whole."""
-        from eval.records import records
+        from eval.evaluation.records import records
 
         with atomic_directory(path) as folder:
             self.table.to_csv(folder / "abtest.csv", index=False)

@@ -9,16 +9,18 @@ from functools import partial
 from typing import Any, Final
 
 from gnn.data import TrainingData
-from gnn.models.interest.paths import path_lacks
+from gnn.models.interest.experts import missing_for
+from gnn.numerics.linear_filter import FilterConfig
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
-from graphgen.schema import INTERACTS, INTEREST, REV_INTERACTS, SIMILAR
+from graphgen.schema import INTERACTS, REV_INTERACTS, SIMILAR
 
 __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 
 ABLATED: Final = "interest-gnn"
 OTHER_DOMAINS: Final = "without the other domains"
 NODE_TEXT: Final = ("x", "has_text")
+NO_DROPOUT: Final = {"edge_dropout": 0.0, "domain_dropout": 0.0}
 
 
 def _whole(graph: InterestGraph) -> InterestGraph:
@@ -60,7 +62,7 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
     Parameters
     ----------
     settings
-        Fields of its config that the full model has; they tell its paths.
+        Fields of its config that the full model has; they name its experts.
 
     Returns
     -------
@@ -77,36 +79,39 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
     variants = [
         Ablation("without text", without_text, lacks=_lacks_text),
         Ablation("without semantic edges", without_semantic_edges, lacks=_lacks_semantic_edges),
-        Ablation("without topics", without_topics, lacks=_lacks_topics),
         Ablation("without times", without_times, lacks=_lacks_times),
         Ablation("without the trend", settings={"trend": False}, lacks=_lacks_times),
+        Ablation("without edge and domain dropout", settings=NO_DROPOUT),
+        Ablation("with the default filter", settings={"filter": FilterConfig().to_dict()}),
         Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
     ]
     notes = []
     config: Any = model_class(ABLATED).Config.make(settings)
-    paths = config.paths
-    if len(paths) > 1:
+    experts = config.experts
+    if len(experts) > 1:
         variants += [
             Ablation(
-                f"without path {p}",
-                settings={"paths": tuple(q for q in paths if q != p)},
-                lacks=partial(_lacks_path, p),
+                f"without expert {p}",
+                settings={"experts": tuple(q for q in experts if q != p)},
+                lacks=partial(_lacks_expert, p),
             )
-            for p in paths
+            for p in experts
         ]
         variants += [
-            Ablation(f"path {p} alone", settings={"paths": (p,)}, lacks=partial(_lacks_path, p))
-            for p in paths
+            Ablation(
+                f"expert {p} alone", settings={"experts": (p,)}, lacks=partial(_lacks_expert, p)
+            )
+            for p in experts
         ]
     else:
-        notes.append(f"{ABLATED} has no paths to take away: its config names fewer than two.")
+        notes.append(f"{ABLATED} has no experts to take away: its config names fewer than two.")
     variants.append(Ablation("without the gate", settings={"gated": False}))
     return {variant.name: variant for variant in variants}, notes
 
 
 def without_text(graph: InterestGraph) -> InterestGraph:
-    """Return a graph without text features and what is made of them: semantic edges, topics."""
-    data = copy.copy(without_topics(without_semantic_edges(graph)).data)
+    """Return a graph without text features and the semantic edges made of them."""
+    data = copy.copy(without_semantic_edges(graph).data)
     for domain in graph.domains:
         for name in NODE_TEXT:
             if name in data[domain]:
@@ -120,16 +125,6 @@ def without_semantic_edges(graph: InterestGraph) -> InterestGraph:
     for edge_type in [t for t in data.edge_types if t[1] == SIMILAR]:
         del data[edge_type]
     return graph.with_data(data, without="semantic edges")
-
-
-def without_topics(graph: InterestGraph) -> InterestGraph:
-    """Return a graph without topic nodes and the edges to them."""
-    data = copy.copy(graph.data)
-    for edge_type in [t for t in data.edge_types if INTEREST in (t[0], t[2])]:
-        del data[edge_type]
-    if INTEREST in data.node_types:
-        del data[INTEREST]
-    return graph.with_data(data, without="topics")
 
 
 def without_times(graph: InterestGraph) -> InterestGraph:
@@ -150,10 +145,6 @@ def _lacks_semantic_edges(graph: InterestGraph) -> str:
     return "" if there else "the graph has no semantic edges"
 
 
-def _lacks_topics(graph: InterestGraph) -> str:
-    return "" if INTEREST in graph.data.node_types else "the graph has no topics"
-
-
 def _lacks_times(graph: InterestGraph) -> str:
     return "" if graph.has_time else "the log has no timestamps"
 
@@ -162,5 +153,5 @@ def _lacks_domains(graph: InterestGraph) -> str:
     return "" if len(graph.domains) > 1 else "the graph has one domain"
 
 
-def _lacks_path(name: str, graph: InterestGraph) -> str:
-    return path_lacks(name, TrainingData.from_graph(graph))
+def _lacks_expert(name: str, graph: InterestGraph) -> str:
+    return missing_for(name, TrainingData.from_graph(graph))

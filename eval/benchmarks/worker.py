@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from eval.benchmarks.ablations import Ablation, ablations
 from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
-from eval.experiment import run_system, train, train_separately
+from eval.experiments.experiment import run_system, train_separately
+from gnn.registry import make_model
 from graphgen.allocation import keep_freed_memory
 from graphgen.build import build_graph
 from graphgen.errors import InterestError
@@ -57,15 +58,20 @@ def measure(job: Mapping[str, Any]) -> None:
     variant = Ablation("")
     if inputs["ablation"]:
         variant = ablations(inputs["settings"])[0][inputs["ablation"]]
-    arguments = {
-        "settings": {**inputs["settings"], **variant.settings},
-        "valid": valid,
-        "seed": inputs["seed"],
-    }
+    settings, seed = {**inputs["settings"], **variant.settings}, inputs["seed"]
     known, model = variant.graph(graph), inputs["model"]
-    make: Any = partial(train, known, model, **arguments)
+    rows: Any = "auto" if valid is None else valid
+    make: Any = partial(make_model(model, **settings).fit, known, valid=rows, seed=seed)
     if variant.separately:
-        make = partial(train_separately, known, model, test.domains, **arguments)
+        make = partial(
+            train_separately,
+            known,
+            model,
+            test.domains,
+            settings=settings,
+            valid=valid,
+            seed=seed,
+        )
     result, run, _ = run_system(
         job["name"],
         make,

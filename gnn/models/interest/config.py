@@ -7,10 +7,10 @@ from typing import Any, Literal
 import pydantic
 
 from gnn.data import TrainingData
-from gnn.linear_filter import FilterConfig
 from gnn.models.interest.experts import EXPERTS
 from gnn.models.interest.mixture import Mixture
 from gnn.models.interest.trend import TrendConfig
+from gnn.numerics.linear_filter import FilterConfig
 from graphgen.config import Config
 
 __all__ = ["InterestGNNConfig", "resolved"]

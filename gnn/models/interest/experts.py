@@ -12,19 +12,19 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from gnn.baselines.factor_bridge import FactorBridge
 from gnn.baselines.linear import ease_scores
 from gnn.data import TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge
-from gnn.linear_filter import (
+from gnn.models.interest.mixture import Scored, dense
+from gnn.models.interest.selection import choose
+from gnn.numerics.linear_filter import (
     FilterConfig,
     LeadingDirections,
     LinearFilter,
     cold_bridge,
     leading_directions,
 )
-from gnn.models.interest.mixture import Scored, dense
-from gnn.models.interest.selection import choose
-from gnn.sparse import dense_product
+from gnn.numerics.sparse import dense_product
 from gnn.validation import Scores, ValidationRows
 from graphgen.errors import ConfigError
 

@@ -20,7 +20,7 @@ import torch
 
 from gnn.data import UserBatch
 from gnn.models.interest.new_items import TradeOff, weight_at_cost
-from gnn.sparse import entry_rows
+from gnn.numerics.sparse import entry_rows
 from graphgen.config import Config
 
 __all__ = [

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 
 from gnn.base import Model
+from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.baselines.linear import ease_weights
 from gnn.data import NO_TIMES, TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions
-from gnn.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.models.interest.config import InterestGNNConfig, resolved
 from gnn.models.interest.experts import (
     Expert,
@@ -38,8 +37,9 @@ from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkV
 from gnn.models.interest.sequence import SequenceExpert, transitions
 from gnn.models.interest.training import NetworkTrainer
 from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.sparse import pack_csr, unpack_csr
+from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
+from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
+from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.training import train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError

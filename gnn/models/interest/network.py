@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from gnn.data import TrainingData, UserBatch
-from gnn.initial import spectral_vectors
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.scoring import inner_products
-from gnn.sparse import keep_largest
+from gnn.numerics.initial import spectral_vectors
+from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
+from gnn.numerics.scoring import inner_products
+from gnn.numerics.sparse import keep_largest
 
 __all__ = ["InterestNetwork", "NetworkExpert", "NetworkVectors"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from gnn.data import TrainingData, UserBatch, known_times
-from gnn.propagation import inverse_power
-from gnn.sparse import entry_rows
+from gnn.numerics.propagation import inverse_power
+from gnn.numerics.sparse import entry_rows
 
 __all__ = ["SequenceExpert", "following", "recent_history", "transitions", "visits_ago"]
 

@@ -9,10 +9,10 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
-from gnn.losses import log_partition
 from gnn.models.interest.config import InterestGNNConfig
 from gnn.models.interest.network import InterestNetwork
-from gnn.propagation import Propagator, inverse_power
+from gnn.numerics.losses import log_partition
+from gnn.numerics.propagation import Propagator, inverse_power
 
 __all__ = ["GraphDropout", "NetworkTrainer"]
 

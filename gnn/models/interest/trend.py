@@ -14,7 +14,7 @@ import torch
 
 from gnn.data import TrainingData, UserBatch, known_times
 from gnn.models.interest.selection import choose
-from gnn.sparse import entry_rows
+from gnn.numerics.sparse import entry_rows
 from gnn.validation import MIN_USERS, Scores, ValidationRows
 from graphgen.config import Config
 
