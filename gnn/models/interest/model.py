@@ -19,7 +19,7 @@ from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.baselines.linear import ease_weights
 from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.fitting import FitOptions
-from gnn.models.interest.config import InterestGNNConfig, resolved
+from gnn.models.interest.config import InterestGNNConfig, TrainingSettings
 from gnn.models.interest.experts import (
     Expert,
     FactorExpert,
@@ -86,7 +86,7 @@ class InterestGNN(Model):
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
-        config = resolved(self.config, data)
+        config = self.config
         if data.times is None and isinstance(config.trend, TrendConfig):
             raise ConfigError(NO_TIMES)
         names = config.mixture.experts if config.mixture else config.experts
@@ -102,8 +102,8 @@ class InterestGNN(Model):
         if "gnn" in names:
             # By itself and on items with interactions, so that early stopping judges the network.
             self.mixture_ = Mixture.default(["gnn"]).replace(new_item_weight=0.0)
-            self._train_network(config, data, seed=seed, rows=rows, options=options)
-        self._fit_closed_forms(config, names, data, rows, seed=seed, options=options)
+            self._train_network(data, seed=seed, rows=rows, options=options)
+        self._fit_closed_forms(names, data, rows, seed=seed, options=options)
         self.mixture_ = config.mixture or Mixture.default(names)
         self._prepare()
         trend = config.trend
@@ -122,14 +122,9 @@ class InterestGNN(Model):
             )
 
     def _train_network(
-        self,
-        config: InterestGNNConfig,
-        data: TrainingData,
-        *,
-        seed: int,
-        rows: ValidationRows | None,
-        options: FitOptions,
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
+        config, settings = self.config, TrainingSettings.of(self.config, data)
         generator = np.random.default_rng(seed)
         network = InterestNetwork(
             data,
@@ -140,15 +135,15 @@ class InterestGNN(Model):
             generator=generator,
         )
         adjacency = Propagator(
-            normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+            normalized_adjacency(data.matrix, config.user_exponent, settings.item_exponent)
         )
-        item_scale = inverse_power(data.popularity, config.item_exponent)
-        trainer = NetworkTrainer(data, network, adjacency, config, generator)
+        item_scale = torch.from_numpy(inverse_power(data.popularity, settings.item_exponent))
+        trainer = NetworkTrainer(data, network, adjacency, settings, generator)
 
         def publish() -> None:
             # The last vectors go first: there is room for one set beside the optimizer's state.
             self.vectors_, self._experts = None, {}
-            self.vectors_ = network.vectors(adjacency, torch.from_numpy(item_scale).unsqueeze(1))
+            self.vectors_ = network.vectors(adjacency, item_scale.unsqueeze(1))
             self._experts["gnn"] = NetworkExpert(data, self.vectors_, config.user_exponent)
 
         train_in_steps(
@@ -158,7 +153,7 @@ class InterestGNN(Model):
             parameters=dict(network.named_parameters()),
             optimizer=trainer.optimizer,
             generator=generator,
-            steps=config.steps,
+            steps=settings.steps,
             seed=seed,
             rows=rows,
             options=options,
@@ -166,7 +161,6 @@ class InterestGNN(Model):
 
     def _fit_closed_forms(
         self,
-        config: InterestGNNConfig,
         names: Sequence[str],
         data: TrainingData,
         rows: ValidationRows | None,
@@ -174,6 +168,7 @@ class InterestGNN(Model):
         seed: int,
         options: FitOptions,
     ) -> None:
+        config = self.config
         if "filter" in names and rows and config.filter is None:
             self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
         elif "filter" in names and self.filter_.flattened:
@@ -227,19 +222,24 @@ class InterestGNN(Model):
 
     def _prepare(self) -> None:
         """Make the experts from what was learned, after `fit` and after loading."""
+        self._experts = {name: self._expert(name) for name in self.mixture_.experts}
+
+    def _expert(self, name: str) -> Expert:
         config, data = self.config, self.data
-        makers = {
-            "filter": lambda: FilterExpert(
-                data, self.filter_, self.leading_, self.similar_, config.bridge_neighbors
-            ),
-            "gnn": lambda: NetworkExpert(data, self.vectors_, config.user_exponent),
-            "popularity": lambda: PopularityExpert(data),
-            "factors": lambda: FactorExpert(self.factors_),
-            "semantic": lambda: SemanticExpert(data, self.similar_),
-            "ridge": lambda: RidgeExpert(data, self.ridge_),
-            "sequence": lambda: SequenceExpert(transitions(data), config.sequence_half_life),
-        }
-        self._experts = {name: makers[name]() for name in self.mixture_.experts}
+        if name == "gnn" and self.vectors_ is not None:
+            return NetworkExpert(data, self.vectors_, config.user_exponent)
+        if name == "factors" and self.factors_ is not None:
+            return FactorExpert(self.factors_)
+        if name == "ridge" and self.ridge_ is not None:
+            return RidgeExpert(data, self.ridge_)
+        if name == "filter":
+            neighbors = config.bridge_neighbors
+            return FilterExpert(data, self.filter_, self.leading_, self.similar_, neighbors)
+        if name == "semantic":
+            return SemanticExpert(data, self.similar_)
+        if name == "sequence":
+            return SequenceExpert(transitions(data), config.sequence_half_life)
+        return PopularityExpert(data)
 
     def _expert_scores(self, users: UserBatch, domain: str) -> tuple[ExpertScores, torch.Tensor]:
         span = self.data.span(domain)

@@ -117,7 +117,8 @@ class InterestNetwork(nn.Module):
             float32 [n_users, 1] or [1], weight of the user embeddings.
         """
         known = (~dropped).float().unsqueeze(1)
-        users, items = self.user, self.base(dropped)
+        users: torch.Tensor = self.user
+        items = self.base(dropped)
         user_sum, item_sum = own * users, items
         for _ in range(self.num_layers):
             users, items = adjacency @ items, adjacency.T @ users

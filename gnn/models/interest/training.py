@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.config import InterestGNNConfig
+from gnn.models.interest.config import TrainingSettings
 from gnn.models.interest.network import InterestNetwork
 from gnn.numerics.losses import log_partition
 from gnn.numerics.propagation import Propagator, inverse_power
@@ -109,8 +109,8 @@ class NetworkTrainer:
         What is trained.
     adjacency
         A of the training graph.
-    config
-        Settings, all resolved.
+    settings
+        Settings.
     generator
         Source of all randomness.
     """
@@ -120,18 +120,18 @@ class NetworkTrainer:
         data: TrainingData,
         network: InterestNetwork,
         adjacency: Propagator,
-        config: InterestGNNConfig,
+        settings: TrainingSettings,
         generator: np.random.Generator,
     ) -> None:
         self.network = network
-        self.config = config
+        self.settings = settings
         self.generator = generator
         self.optimizer = torch.optim.Adam(
             [
                 {
                     "params": [parameter],
                     # Embeddings of single nodes learn at the full rate, shared parameters slower.
-                    "lr": config.learning_rate * (1.0 if name in IDS else config.text_rate),
+                    "lr": settings.learning_rate * (1.0 if name in IDS else settings.text_rate),
                 }
                 for name, parameter in network.named_parameters()
             ]
@@ -139,8 +139,8 @@ class NetworkTrainer:
         self._adjacency = adjacency
         self._dropout = GraphDropout(
             data,
-            edge_dropout=config.edge_dropout,
-            domain_dropout=config.domain_dropout,
+            edge_dropout=settings.edge_dropout,
+            domain_dropout=settings.domain_dropout,
             generator=generator,
         )
         self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
@@ -149,19 +149,19 @@ class NetworkTrainer:
 
     def step(self) -> float:
         """Do one step and return the loss per interaction."""
-        dropped = torch.from_numpy(self.generator.random(self._n_items) < self.config.id_dropout)
+        dropped = torch.from_numpy(self.generator.random(self._n_items) < self.settings.id_dropout)
         adjacency, own = self._adjacency, torch.ones(1)
         if self._dropout.drops:
             kept, cold = self._dropout.draw()
             adjacency, own = adjacency.masked(kept), torch.from_numpy(~cold).float().unsqueeze(1)
         users, items = self.network(adjacency, dropped, own)
-        temperature = self.config.temperature
+        temperature = self.settings.temperature
         chunks = [
             (who, weight, torch.from_numpy(self._negatives(target.warm)))
             for target in self._targets
             for who, weight in zip(
-                target.users.split(self.config.chunk_users),
-                target.weight.split(self.config.chunk_users),
+                target.users.split(self.settings.chunk_users),
+                target.weight.split(self.settings.chunk_users),
                 strict=True,
             )
         ]
@@ -174,9 +174,9 @@ class NetworkTrainer:
         return float(loss.detach())
 
     def _negatives(self, candidates: np.ndarray) -> np.ndarray:
-        if len(candidates) <= self.config.num_negatives:
+        if len(candidates) <= self.settings.num_negatives:
             return candidates  # The full softmax costs no more.
-        return candidates[self.generator.integers(0, len(candidates), self.config.num_negatives)]
+        return candidates[self.generator.integers(0, len(candidates), self.settings.num_negatives)]
 
 
 @dataclass(frozen=True)
