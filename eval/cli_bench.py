@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graphgen.console import ConfigOption, OutOption, SeedOption, say
+from graphgen.console import ConfigOption, OutOption, SeedOption, check_outputs, say
 
 __all__ = ["app"]
 
@@ -55,6 +55,7 @@ def bench_eval(
     from eval.benchmark import measure_evaluation
     from graphgen.errors import ConfigError
 
+    check_outputs(out)
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -73,6 +74,7 @@ def bench_eval(
 
 @app.command("models")
 def bench_models(
+    context: typer.Context,
     out: OutOption,
     data: Annotated[
         list[str] | None,
@@ -118,6 +120,8 @@ def bench_models(
     from eval.cli_compare import model_settings, seed_numbers
     from gnn.registry import MODELS
 
+    # Runs are added to an earlier benchmark, and nothing of it is removed.
+    check_outputs(out, context=context, kind="benchmark", overwrite=True, inputs=[data, config])
     names = [name.strip() for name in models.split(",")] if models else list(MODELS)
     measured = measure_models(
         find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from eval.cli_options import CurvesOption, MetricsOption, chosen_metrics
-from graphgen.console import ColumnOption, OutOption, SeedOption, parse_columns, say
+from graphgen.console import (
+    ColumnOption,
+    OutOption,
+    OverwriteOption,
+    SeedOption,
+    check_outputs,
+    parse_columns,
+    say,
+)
 
 __all__ = ["app"]
 
@@ -17,6 +25,7 @@ app = typer.Typer()
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     recommendations: Annotated[
         str,
         typer.Argument(
@@ -76,6 +85,7 @@ def evaluate(
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Score recommendations by what users really did.
 
@@ -91,6 +101,15 @@ def evaluate(
     from graphgen.log import read_log
     from graphgen.tables import read_users
 
+    drawn_to = out.with_name(f"{out.name}.negatives.parquet") if sampled is not None else None
+    made_from = check_outputs(
+        out,
+        context=context,
+        kind="report",
+        overwrite=overwrite,
+        inputs=[recommendations, truth, graph, users, valid, providers, negatives],
+        files=[drawn_to],
+    )
     known = load_graph(graph) if graph else None
     rows = read_log(*truth, columns=parse_columns(column))
     system: Any = recommendations
@@ -98,8 +117,8 @@ def evaluate(
         from gnn.persistence import load_model
 
         system = load_model(recommendations)
-    if sampled is not None:
-        negatives = out.with_name(f"{out.name}.negatives.parquet")
+    if sampled is not None and drawn_to is not None:
+        negatives = drawn_to
         scorer = None if system is recommendations else system
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
@@ -119,7 +138,7 @@ def evaluate(
         progress=True,
         name=Path(recommendations).name,
     )
-    result.save(out)
+    result.save(out, overwrite=overwrite, made_from=made_from)
     say(result.to_markdown())
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from graphgen.console import ColumnOption, OutOption, SeedOption, next_step, parse_columns, say
+from graphgen.console import (
+    ColumnOption,
+    OutOption,
+    OverwriteOption,
+    SeedOption,
+    check_outputs,
+    next_step,
+    parse_columns,
+    say,
+)
 
 __all__ = ["app"]
 
@@ -16,6 +25,7 @@ app = typer.Typer()
 
 @app.command()
 def split(
+    context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="LOG...", help="As `interest build`.")],
     protocol: Annotated[
         str,
@@ -44,6 +54,7 @@ def split(
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Split a log into train, valid and test, with a card of what was checked.
 
@@ -58,6 +69,9 @@ def split(
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
+    made_from = check_outputs(
+        out, context=context, kind="split", overwrite=overwrite, inputs=[sources]
+    )
     if drop_twins and merge_twins:
         raise ConfigError("Give either --drop-twins or --merge-twins.")
     twins: Literal["keep", "drop", "merge"] = (
@@ -70,7 +84,7 @@ def split(
         options["test"] = share / 100
     log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
     parts = make_split(log, protocol, twins=twins, seed=seed, **options)
-    write_split(parts, out)
+    write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):
         say(card.read_text(encoding="utf-8"))
     first = out if len(parts) == 1 else out / "fold-1"
@@ -82,6 +96,7 @@ def split(
 
 @app.command()
 def abtest(
+    context: typer.Context,
     sources: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
@@ -102,6 +117,7 @@ def abtest(
     alpha: Annotated[float, typer.Option(help="Level.")] = 0.05,
     out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
     column: ColumnOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
 
@@ -112,6 +128,9 @@ def abtest(
     from eval.abtests.analysis import analyse_abtest
     from graphgen.log import read_log
 
+    made_from = check_outputs(
+        out, context=context, kind="A/B test", overwrite=overwrite, inputs=[sources]
+    )
     log = read_log(*sources, columns=parse_columns(column), deduplicate=False, progress=True)
     result = analyse_abtest(
         log,
@@ -125,7 +144,7 @@ def abtest(
     )
     say(result.to_markdown())
     if out is not None:
-        result.save(out)
+        result.save(out, overwrite=overwrite, made_from=made_from)
         say(f"\nThe result is in {out}.")
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphgen.console import ColumnOption, OutOption, SeedOption, next_step, parse_columns, say
+from graphgen.console import (
+    ColumnOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    next_step,
+    parse_columns,
+    say,
+)
 
 if TYPE_CHECKING:
     from graphgen.config import Config
@@ -62,10 +70,12 @@ def recommend(
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
     from gnn.persistence import load_model
-    from gnn.requests import answer, read_requests, write_recommendations
+    from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
+    recommendation_format(out)
+    check_outputs(out, inputs=[model, users, history])
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)

@@ -12,8 +12,10 @@ from graphgen.console import (
     ConfigOption,
     OnBadRowsOption,
     OutOption,
+    OverwriteOption,
     SeedOption,
     SetOption,
+    check_outputs,
     next_step,
     parse_columns,
     say,
@@ -29,6 +31,7 @@ app = typer.Typer()
 
 @app.command()
 def build(
+    context: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -79,6 +82,7 @@ def build(
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Build an interest graph from interaction logs.
 
@@ -93,6 +97,14 @@ def build(
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
+    made_from = check_outputs(
+        out,
+        context=context,
+        kind="graph",
+        overwrite=overwrite,
+        inputs=[sources, items, users, config],
+        files=[quarantine],
+    )
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     settings = BuildConfig.make(
         {
@@ -118,7 +130,7 @@ def build(
     table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
     people = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
     graph = build_graph(log, table, people, config=settings, progress=True)
-    graph.save(out)
+    graph.save(out, overwrite=overwrite, made_from=made_from)
     _print_description(describe_graph(graph))
     say(f"\nThe graph is in {out}.")
     next_step(f"interest train {out} --out model/")
@@ -236,6 +248,7 @@ def explore(
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
+    check_outputs(out, inputs=[graph])
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     if user is not None:
@@ -252,9 +265,11 @@ def explore(
 
 @app.command()
 def synth(
+    context: typer.Context,
     out: OutOption,
     users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a synthetic multi-domain log: books, films, music, games.
 
@@ -265,7 +280,8 @@ def synth(
     """
     from graphgen.synthetic.generator import write_synthetic
 
-    write_synthetic(out, n_users=users, seed=seed)
+    made_from = check_outputs(out, context=context, kind="synthetic log", overwrite=overwrite)
+    write_synthetic(out, n_users=users, seed=seed, overwrite=overwrite, made_from=made_from)
     say(f"train.csv, valid.csv, test.csv, items.csv and users.csv are in {out}.")
     next_step(f"interest build {out}/train.csv --items {out}/items.csv --out graph/")
 
