@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
-from eval.significance import holm
+from eval.comparison.significance import holm
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import EVENT, TIMESTAMP, USER_ID
@@ -78,7 +78,7 @@ class ABTest:
 
         For the parameters see `graphgen.storage.atomic_directory`.
         """
-        from eval.records import records
+        from eval.evaluation.records import records
 
         with atomic_directory(
             path, kind="A/B test", overwrite=overwrite, made_from=made_from

@@ -15,8 +15,8 @@ from eval.benchmarks.ablations import ABLATED, ablations
 from eval.benchmarks.datasets import DataSet
 from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
 from eval.benchmarks.tables import benchmark_markdown
-from eval.comparison import Comparison, compare_results
-from eval.records import records
+from eval.comparison.comparison import Comparison, compare_results
+from eval.evaluation.records import records
 from gnn.registry import model_class
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph, load_graph
@@ -166,7 +166,7 @@ def measure_models(
     out
         Folder for graphs and runs.
     seeds
-        One run for each. Users' values are means over them; see `eval.pooling.pool_seeds`.
+        One run for each. Users' values are means over them; see `pool_seeds`.
     ablation
         Also measure the variants of `interest-gnn`.
     settings

@@ -18,7 +18,7 @@ import numpy as np
 
 import gnn
 from eval.benchmarks.datasets import DataSet
-from eval.result import EvaluationResult
+from eval.evaluation.result import EvaluationResult
 from graphgen.errors import InterestError, StorageError
 from graphgen.graph import MANIFEST as GRAPH_MANIFEST
 from graphgen.graph import load_graph
@@ -42,8 +42,8 @@ REFUSED: Final = 3
 # Key of a result's meta, and of a graph's provenance, under which a worker writes what it did.
 RUN: Final = "run"
 PACKAGES: Final = Path(gnn.__file__).parents[1]
-# The list of all models and the command line: what is learned or built does not depend on them.
-NOT_RECORDED: Final = {"gnn/registry.py", "gnn/cli.py", "graphgen/cli.py", "graphgen/console.py"}
+# The list of all models: what is learned does not depend on it.
+NOT_RECORDED: Final = {"gnn/registry.py"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
 from eval.benchmarks.runs import mean_cost
-from eval.inputs import ALL
+from eval.evaluation.inputs import ALL
+from eval.evaluation.result import MACRO, SLICE
 from eval.reports.markdown import marked
 from eval.reports.tables import (
     TIED,
@@ -22,13 +23,12 @@ from eval.reports.tables import (
     number,
     slice_title,
 )
-from eval.result import MACRO, SLICE
 from graphgen.schema import DOMAIN, SETTING
 
 if TYPE_CHECKING:
     from eval.benchmarks.models import DataSetBenchmark, ModelBenchmark
     from eval.benchmarks.runs import Outcome
-    from eval.comparison import Comparison
+    from eval.comparison.comparison import Comparison
 
 __all__ = ["benchmark_markdown"]
 

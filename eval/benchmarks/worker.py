@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from eval.benchmarks.ablations import Ablation, ablations
 from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
-from eval.experiment import run_system, train, train_separately
+from eval.experiments.experiment import run_system, train, train_separately
 from graphgen.allocation import keep_freed_memory
 from graphgen.build import build_graph
 from graphgen.errors import InterestError

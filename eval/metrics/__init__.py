@@ -1,6 +1,7 @@
 """Metrics, each in one small class that states its conventions."""
 
 from eval.metrics.base import Catalogue, CatalogueMetric, ListMetric, Metric, RankedLists
+from eval.metrics.binary import PRAUC, ROCAUC, ScoreHistogram
 from eval.metrics.classification import AUC, pair_auc
 from eval.metrics.diversity import (
     AveragePopularity,
@@ -23,7 +24,6 @@ from eval.metrics.interests import (
     Miscalibration,
     SubtopicRecall,
 )
-from eval.metrics.links import PRAUC, ROCAUC, ScoreHistogram
 from eval.metrics.ranking import F1, MAP, MRR, NDCG, HitRate, Precision, Recall, RPrecision
 from eval.metrics.registry import get_metric, list_metrics, select_metrics
 from eval.metrics.sampled import SampledHitRate, SampledMRR, SampledNDCG, sampled_rank

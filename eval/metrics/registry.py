@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterable
 from functools import cache
 
-from eval.metrics import classification, diversity, interests, links, ranking, sampled
+from eval.metrics import binary, classification, diversity, interests, ranking, sampled
 from eval.metrics.base import Metric
 from graphgen.errors import ConfigError
 
 __all__ = ["get_metric", "list_metrics", "sampled_metrics", "select_metrics"]
 
-MODULES = (ranking, classification, links, diversity, interests, sampled)
+MODULES = (ranking, classification, binary, diversity, interests, sampled)
 
 
 @cache

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from eval.reports.drawing import COLOURS, DASHES, INK, MARKERS, Plot, draw, legend_above, short
 
 if TYPE_CHECKING:
-    from eval.links import LinkEvaluation
+    from eval.comparison.links import LinkEvaluation
 
 __all__ = ["link_plots", "reliability_plot", "roc_plot"]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from eval.evaluation.result import MACRO
 from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -19,13 +20,12 @@ from eval.reports.tables import (
     number,
     slice_title,
 )
-from eval.result import MACRO
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.links import LinkEvaluation
+    from eval.comparison.comparison import Comparison
+    from eval.comparison.links import LinkEvaluation
+    from eval.evaluation.result import EvaluationResult
     from eval.reports.drawing import Plot
-    from eval.result import EvaluationResult
 
 __all__ = ["comparison_page", "links_page", "result_page"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from eval.evaluation.result import MACRO
 from eval.reports.sections import comparison_sections, result_sections, section_markdown
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -17,11 +18,10 @@ from eval.reports.tables import (
     markdown_table,
     slice_title,
 )
-from eval.result import MACRO
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.result import EvaluationResult
+    from eval.comparison.comparison import Comparison
+    from eval.evaluation.result import EvaluationResult
 
 __all__ = ["comparison_markdown", "marked", "result_markdown"]
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from eval.evaluation.result import DOMAIN, MACRO, SLICE
 from eval.metrics.registry import get_metric
 from eval.reports.curves import reliability_plot, roc_plot
 from eval.reports.drawing import (
@@ -23,11 +24,10 @@ from eval.reports.drawing import (
     short,
 )
 from eval.reports.tables import column_title, headline, slice_title
-from eval.result import DOMAIN, MACRO, SLICE
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.result import EvaluationResult
+    from eval.comparison.comparison import Comparison
+    from eval.evaluation.result import EvaluationResult
 
 __all__ = ["comparison_plots", "result_plots"]
 

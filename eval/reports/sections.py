@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from eval.evaluation.result import DOMAIN, MACRO
 from eval.reports.tables import (
     MAX_DOMAINS,
     Row,
@@ -17,10 +18,9 @@ from eval.reports.tables import (
     number,
     slice_title,
 )
-from eval.result import DOMAIN, MACRO
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
+    from eval.comparison.comparison import Comparison
 
 __all__ = ["Section", "comparison_sections", "result_sections", "section_markdown"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from eval.evaluation.result import DOMAIN, MACRO, SLICE
 from eval.metrics.registry import get_metric
-from eval.result import DOMAIN, MACRO, SLICE
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.result import EvaluationResult
+    from eval.comparison.comparison import Comparison
+    from eval.evaluation.result import EvaluationResult
 
 __all__ = ["by_domain", "by_slice", "by_system", "headline", "interval", "legend", "number"]
 

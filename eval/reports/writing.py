@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from eval.records import records
+from eval.evaluation.records import records
+from eval.evaluation.result import METRICS_FILE, PER_USER_FILE, SCHEMA_VERSION
 from eval.reports.html import comparison_page, result_page
 from eval.reports.markdown import comparison_markdown, result_markdown
 from eval.reports.plots import comparison_plots, result_plots
-from eval.result import METRICS_FILE, PER_USER_FILE, SCHEMA_VERSION
 from graphgen.storage import atomic_directory, write_json
 
 if TYPE_CHECKING:
-    from eval.comparison import Comparison
-    from eval.result import EvaluationResult
+    from eval.comparison.comparison import Comparison
+    from eval.evaluation.result import EvaluationResult
 
 __all__ = ["write_comparison", "write_result"]
 

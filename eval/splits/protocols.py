@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from eval.splits.parts import Split
-from eval.splits.twins import find_twins, resolve_twins
-from eval.splits.whole import cold_item_split, cold_user_split, k_fold_split
-from eval.splits.within import leave_last_out_split, random_split, temporal_split
+from eval.splits.base import Split
+from eval.splits.duplicate_items import find_twins, resolve_twins
+from eval.splits.entity_holdout import cold_item_split, cold_user_split, k_fold_split
+from eval.splits.history_holdout import leave_last_out_split, random_split, temporal_split
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 

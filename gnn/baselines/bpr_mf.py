@@ -12,9 +12,9 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.losses import bpr_loss
-from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last, inner_products
+from gnn.numerics.losses import bpr_loss
+from gnn.numerics.sampling import NegativeSampler
+from gnn.numerics.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -81,7 +81,7 @@ class BPRMF(Model):
         parameters = {"users": users, "items": items, "bias": bias}
         optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate)
         edges = data.matrix.tocoo()
-        sampler = NegativeSampler(data)
+        sampler = NegativeSampler(data.item_domain, data.warm)
 
         def publish() -> None:
             self.user_vectors_ = users.detach().clone()

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from gnn.base import Model
+from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.data import TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.fitting import FitOptions, Monitor
 
 __all__ = ["BridgeRidge"]

@@ -11,10 +11,10 @@ import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
-from gnn.baselines.least_squares import RowSolver
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.scoring import inner_products
+from gnn.numerics.least_squares import RowSolver
+from gnn.numerics.scoring import inner_products
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 

@@ -13,11 +13,11 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.linear_filter import FilterConfig, LinearFilter
 from gnn.memory import require_memory
-from gnn.propagation import inverse_power, normalized_adjacency
-from gnn.sparse import pack_csr, unpack_csr
-from gnn.svd import truncated_svd
+from gnn.numerics.linear_filter import FilterConfig, LinearFilter
+from gnn.numerics.propagation import inverse_power, normalized_adjacency
+from gnn.numerics.sparse import pack_csr, unpack_csr
+from gnn.numerics.svd import truncated_svd
 from graphgen.config import Config
 
 __all__ = ["GraphFilter", "GraphFilterConfig"]
@@ -58,7 +58,7 @@ class GraphFilter(Model):
     D_i^(a-1), and a polynomial of P of order 1 to 3. P is kept sparse, at most Σ_u d_u² entries of
     `ENTRY_BYTES` bytes, which is checked against the memory available.
 
-    Gowalla in LightGCN's split (two cores): see `tests/gnn/test_spectral.py`.
+    Gowalla in LightGCN's split (two cores): see `tests/gnn/baselines/test_spectral.py`.
 
     Examples
     --------

@@ -13,8 +13,8 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.propagation import inverse_power
-from gnn.sparse import keep_largest
+from gnn.numerics.propagation import inverse_power
+from gnn.numerics.sparse import keep_largest
 from graphgen.config import Config
 
 __all__ = ["UserKNN", "UserKNNConfig"]

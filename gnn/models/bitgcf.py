@@ -14,9 +14,9 @@ from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
 from gnn.models.bitgcf_network import BiTGCFNetwork
+from gnn.numerics.sampling import NegativeSampler
+from gnn.numerics.scoring import cold_last, inner_products
 from gnn.requirements import DOMAINS
-from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -86,7 +86,7 @@ class BiTGCF(Model):
         )
         optimizer = torch.optim.Adam(network.parameters.values(), lr=config.learning_rate)
         edges = data.matrix.tocoo()
-        sampler = NegativeSampler(data)
+        sampler = NegativeSampler(data.item_domain, data.warm)
         starts = np.array([data.span(domain).start for domain in data.domains])
 
         def publish() -> None:

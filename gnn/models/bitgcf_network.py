@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from gnn.propagation import Propagator, normalized_adjacency
+from gnn.numerics.propagation import Propagator, normalized_adjacency
 
 __all__ = ["BiTGCFNetwork"]
 

@@ -13,10 +13,10 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
-from gnn.losses import bpr_loss
-from gnn.propagation import Propagator, normalized_adjacency
-from gnn.sampling import NegativeSampler
-from gnn.scoring import cold_last, inner_products
+from gnn.numerics.losses import bpr_loss
+from gnn.numerics.propagation import Propagator, normalized_adjacency
+from gnn.numerics.sampling import NegativeSampler
+from gnn.numerics.scoring import cold_last, inner_products
 from gnn.training import train_in_steps
 from graphgen.config import Config
 
@@ -76,7 +76,7 @@ class LightGCN(Model):
         )
         optimizer = torch.optim.Adam([embedding], lr=config.learning_rate)
         edges = data.matrix.tocoo()
-        sampler = NegativeSampler(data)
+        sampler = NegativeSampler(data.item_domain, data.warm)
 
         def propagate() -> torch.Tensor:
             layer: torch.Tensor = embedding

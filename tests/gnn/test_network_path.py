@@ -18,7 +18,7 @@ from gnn.models.interest.network_path import NetworkPath
 from gnn.models.interest.network_vectors import GraphVectors, NetworkVectors
 from gnn.models.interest.path_scores import PathScores
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
+from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog

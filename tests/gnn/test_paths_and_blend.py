@@ -8,7 +8,6 @@ import torch
 from gnn import make_model
 from gnn.baselines.linear import ease_weights
 from gnn.data import TrainingData, UserBatch
-from gnn.initial import spectral_vectors
 from gnn.models.interest import path_scores as path_scores_module
 from gnn.models.interest import paths as interest_paths
 from gnn.models.interest.blend import Blend, gate_features
@@ -23,7 +22,8 @@ from gnn.models.interest.paths import (
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
-from gnn.sparse import dense_product, keep_largest, pack_csr, unpack_csr
+from gnn.numerics.initial import spectral_vectors
+from gnn.numerics.sparse import dense_product, keep_largest, pack_csr, unpack_csr
 from graphgen.errors import ConfigError
 
 

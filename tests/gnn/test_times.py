@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 import graphgen
-from eval.monitoring import ValidationMonitor
+from eval.experiments.monitoring import ValidationMonitor
 from gnn import load_model, make_model
 from gnn.data import TrainingData
 from gnn.models.interest.blend import Blend

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from eval.monitoring import ValidationMonitor
+from eval.experiments.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
 from gnn.models.interest.encoder import EncoderTrainer, InterestEncoder
 from gnn.models.interest.hiding import Hiding
-from gnn.propagation import Propagator, normalized_adjacency
+from gnn.numerics.propagation import Propagator, normalized_adjacency
 from gnn.training import TrainingLoop
 from graphgen.build import build_graph
 from graphgen.log import InteractionLog

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from eval.monitoring import ValidationMonitor
+from eval.experiments.monitoring import ValidationMonitor
 from gnn import make_model
 from gnn.data import TrainingData
 from gnn.models.interest.frontier import (

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from eval.holdout import hold_out
-from eval.single_domain import only_domain
+from eval.experiments.holdout import hold_out
+from eval.experiments.single_domain import only_domain
 from gnn.data import TrainingData
 from graphgen import build_graph, connect, describe, draw_neighborhood, load_graph, neighborhood
 from graphgen.builders import text_topics as text_topics_module

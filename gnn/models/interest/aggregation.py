@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from gnn.propagation import Propagator
+from gnn.numerics.propagation import Propagator
 
 __all__ = ["aggregate"]
 

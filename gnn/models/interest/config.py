@@ -6,10 +6,10 @@ from typing import Literal
 
 import pydantic
 
-from gnn.linear_filter import FilterConfig
 from gnn.models.interest.blend import Blend
 from gnn.models.interest.paths import PATHS
 from gnn.models.interest.trend import TrendConfig
+from gnn.numerics.linear_filter import FilterConfig
 from graphgen.config import Config
 
 __all__ = ["InterestGNNConfig"]

@@ -10,13 +10,13 @@ import torch
 from torch.nn.functional import normalize
 
 from gnn.data import TrainingData
-from gnn.initial import spectral_vectors
-from gnn.losses import softmax_pull, softmax_push
 from gnn.models.interest.aggregation import aggregate
 from gnn.models.interest.hiding import Hiding
 from gnn.models.interest.network_vectors import GraphVectors
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.sparse import keep_largest
+from gnn.numerics.initial import spectral_vectors
+from gnn.numerics.losses import softmax_pull, softmax_push
+from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
+from gnn.numerics.sparse import keep_largest
 
 __all__ = ["EncoderTrainer", "InterestEncoder"]
 

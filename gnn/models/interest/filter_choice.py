@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, leading_directions
 from gnn.models.interest.score_choice import (
     Scores,
     Variants,
@@ -19,6 +18,12 @@ from gnn.models.interest.score_choice import (
     measured,
 )
 from gnn.models.interest.validation import RankingQuality, ValidationRows
+from gnn.numerics.linear_filter import (
+    FilterConfig,
+    LeadingDirections,
+    LinearFilter,
+    leading_directions,
+)
 
 __all__ = ["candidates", "choose_filter"]
 

@@ -8,12 +8,12 @@ from typing import NamedTuple, Self
 import scipy.sparse as sp
 import torch
 
+from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.data import TrainingData
-from gnn.factor_bridge import FactorBridge, FactorBridgeConfig
-from gnn.linear_filter import LeadingDirections
 from gnn.models.interest.network_vectors import NetworkVectors
 from gnn.models.interest.ridge import RidgePath
-from gnn.sparse import pack_csr, unpack_csr
+from gnn.numerics.linear_filter import LeadingDirections
+from gnn.numerics.sparse import pack_csr, unpack_csr
 
 __all__ = ["FittedParts", "factor_config"]
 

@@ -13,10 +13,9 @@ import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
+from gnn.baselines.factor_bridge import FactorBridge
 from gnn.data import NO_TIMES, TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge
 from gnn.fitting import FitOptions, Monitor
-from gnn.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.models.interest.blend import Blend, gate_features
 from gnn.models.interest.blend_learning import learn_blend
 from gnn.models.interest.config import InterestGNNConfig
@@ -50,7 +49,8 @@ from gnn.models.interest.shape import (
 from gnn.models.interest.trend import Trend, TrendConfig
 from gnn.models.interest.trend_choice import choose_trend
 from gnn.models.interest.validation import ValidationRows
-from gnn.propagation import Propagator, inverse_power, normalized_adjacency
+from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
+from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.training import train_in_steps
 from graphgen.allocation import release_freed_memory
 from graphgen.errors import ConfigError, StorageError

@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 
 from gnn.data import TrainingData, UserBatch
 from gnn.models.interest.network_vectors import GraphVectors, NetworkVectors
-from gnn.propagation import inverse_power
-from gnn.scoring import inner_products
+from gnn.numerics.propagation import inverse_power
+from gnn.numerics.scoring import inner_products
 
 __all__ = ["NetworkPath"]
 

@@ -12,7 +12,7 @@ import torch
 
 from gnn.data import UserBatch
 from gnn.models.interest.blend import Blend
-from gnn.sparse import entry_rows
+from gnn.numerics.sparse import entry_rows
 
 __all__ = ["SEEN_FLOOR", "PathScores", "ScorePaths", "Scored", "dense"]
 

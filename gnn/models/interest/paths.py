@@ -9,12 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from gnn.baselines.factor_bridge import FactorBridge
 from gnn.data import TrainingData, UserBatch
-from gnn.factor_bridge import FactorBridge
-from gnn.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
 from gnn.models.interest.path_scores import Scored, dense
 from gnn.models.interest.ridge import MAX_ITEMS, ridge_lacks
-from gnn.sparse import dense_product
+from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, LinearFilter, cold_bridge
+from gnn.numerics.sparse import dense_product
 from graphgen.errors import ConfigError
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from gnn.propagation import inverse_power
-from gnn.sparse import entry_rows
+from gnn.numerics.propagation import inverse_power
+from gnn.numerics.sparse import entry_rows
 
 __all__ = ["following", "last_times", "recent_history", "visits_ago"]
 

@@ -1,0 +1,142 @@
+"""`interest bench`: accuracy, cost and speed, beside other libraries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eval.commands.console import say
+from eval.commands.options import (
+    ConfigOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    model_settings,
+    seed_numbers,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Measure accuracy, cost and speed, side by side with other libraries.",
+    no_args_is_help=True,
+)
+
+
+@app.command("eval")
+def bench_eval(
+    users: Annotated[int, typer.Option(help="Users of the made-up score problem.")] = 86_139,
+    rival: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rival",
+            help="NAME=PYTHON, the interpreter that has it installed: pyg, recbole or lenskit; "
+            "repeatable.",
+        ),
+    ] = None,
+    rival_users: Annotated[
+        int | None,
+        typer.Option(help="Users a rival is given; default: all, fewer for the slow ones."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of ours; the fastest counts.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the table as CSV.")] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Time full ranking with every ranking metric at k = 10, 20, 50 on four catalogues.
+
+    Scoring counts, and so do masking and ranking; making the problem does not. Other libraries
+    are given the same factors; the exit code is 1 if their figures differ from ours.
+
+    \b
+    interest bench eval
+    interest bench eval --rival pyg=.venv/bin/python --rival recbole=recbole-venv/bin/python
+    """
+    import torch
+
+    from eval.benchmarks.speed import measure_evaluation
+    from graphgen.errors import ConfigError
+
+    check_outputs(out)
+    pairs = [entry.partition("=")[::2] for entry in rival or []]
+    for name, python in pairs:
+        if not python:
+            raise ConfigError(f"--rival is written NAME=PYTHON; got {name!r}.")
+    speed = measure_evaluation(
+        n_users=users, rivals=dict(pairs), rival_users=rival_users, repeats=repeats, seed=seed
+    )
+    say(speed.to_markdown())
+    say(f"\n{torch.get_num_threads()} thread(s); a user counts once in each domain.")
+    if out is not None:
+        speed.table.to_csv(out, index=False)
+    if speed.strange:
+        say(f"These find other figures on the same problem: {', '.join(speed.strange)}.")
+        raise typer.Exit(1)
+
+
+@app.command("models")
+def bench_models(
+    context: typer.Context,
+    out: OutOption,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=DIR]...",
+            help="Folders of train and test, and perhaps valid and items, as `interest split` "
+            "writes them; without any, the embedded example.",
+            show_default=False,
+        ),
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated; default: all that `interest models` lists.", show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated; one run for each.")] = "0",
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also take interest-gnn apart, part by part.")
+    ] = False,
+    encoder: Annotated[str, typer.Option(help="Text encoder of the graphs.")] = "minilm",
+    config: ConfigOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which a run is given up.")
+    ] = None,
+) -> None:
+    """Measure what each model gives and costs, and what each part of interest-gnn is worth.
+
+    Every model and seed runs in a process of its own. What is finished stays in --out: an
+    interrupted benchmark goes on where it stopped, and one with another model adds that.
+
+    \b
+    interest bench models --out bench/
+    interest bench models shop=split/ --models popularity,ease,interest-gnn --seeds 0,1,2 \\
+        --ablation --out bench/
+    """
+    from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
+    from eval.benchmarks.models import measure_models
+    from gnn.registry import MODELS
+
+    # Runs are added to an earlier benchmark, and nothing of it is removed.
+    check_outputs(out, context=context, kind="benchmark", overwrite=True, inputs=[data, config])
+    names = [name.strip() for name in models.split(",")] if models else list(MODELS)
+    measured = measure_models(
+        find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
+        names,
+        out,
+        seeds=seed_numbers(seeds) or [0],
+        ablation=ablation,
+        settings=model_settings(config, set_, names),
+        encoder=encoder,
+        time_limit=time_limit,
+        on_run=say,
+    )
+    measured.save(out)
+    say()
+    say(measured.to_markdown())
+    say(f"\nThe tables are in {out / 'models.md'}, all figures in models.csv and models.json.")

@@ -1,0 +1,56 @@
+"""One console for all commands, and one way to fail."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from graphgen.allocation import keep_freed_memory
+from graphgen.errors import InterestError
+
+__all__ = [
+    "next_step",
+    "run",
+    "say",
+]
+
+
+def say(message: Any = "") -> None:
+    """Print a line, or anything that rich can draw, to standard output."""
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=isinstance(message, str)).print(
+        message, markup=not isinstance(message, str)
+    )
+
+
+def next_step(command: str) -> None:
+    """Print what to run next."""
+    say(f"\nNext: {command}")
+
+
+def run(app: Callable[[], Any]) -> None:
+    """Run a command line: known errors in one sentence and status 2, an interrupt with 130."""
+    keep_freed_memory()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        app()
+    except InterestError as error:
+        say_error(f"Error: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say_error("Interrupted; nothing was left half-written.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # `interest ... | head` is a right use. Keep Python from complaining at its own exit.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+
+
+def say_error(message: str) -> None:
+    """Print to standard error, as it stands."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(message, style="red", markup=False)

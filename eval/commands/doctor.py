@@ -1,0 +1,20 @@
+"""`interest doctor`: is the installation sound?"""
+
+from __future__ import annotations
+
+import typer
+
+from eval.commands.console import say
+
+__all__ = ["doctor"]
+
+
+def doctor() -> None:
+    """Check the installation: packages, name collisions, the packaged BERT, the cache."""
+    from graphgen.doctor import diagnose
+
+    checks = diagnose()
+    for check in checks:
+        say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.finding}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,53 @@
+"""`interest explore`: a neighbourhood as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eval.commands.console import say
+from eval.commands.options import (
+    OutOption,
+    check_outputs,
+)
+
+__all__ = ["explore"]
+
+
+def explore(
+    graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
+    out: OutOption,
+    user: Annotated[str | None, typer.Option(help="Centre: a user.")] = None,
+    item: Annotated[
+        str | None, typer.Option(help="Centre: an item, DOMAIN=ID, or a topic, interest=NAME.")
+    ] = None,
+    hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
+    limit: Annotated[int, typer.Option(help="Nodes at the most.")] = 60,
+) -> None:
+    """Write a neighbourhood as one interactive page that works offline.
+
+    \b
+    interest explore graph/ --user ann --out ann.html
+    interest explore graph/ --item book=dune --hops 1 --out dune.html
+    """
+    from graphgen.errors import ConfigError
+    from graphgen.graph import load_graph
+    from graphgen.looking.neighborhoods import neighborhood
+    from graphgen.looking.page import write_page
+    from graphgen.schema import USER
+
+    check_outputs(out, inputs=[graph])
+    if (user is None) == (item is None):
+        raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
+    if user is not None:
+        node = (USER, user)
+    else:
+        domain, equals, item_id = str(item).partition("=")
+        if not equals:
+            raise ConfigError(f"--item is written DOMAIN=ID; got {item!r}.")
+        node = (domain, item_id)
+    around = neighborhood(load_graph(graph), node, hops=hops, limit=limit)
+    write_page(around, out)
+    say(f"{around.number_of_nodes()} nodes and {around.number_of_edges()} edges are in {out}.")

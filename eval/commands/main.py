@@ -1,0 +1,67 @@
+"""The root of the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from eval.commands.abtest import abtest, power
+from eval.commands.bench import app as bench
+from eval.commands.build import build
+from eval.commands.compare import compare
+from eval.commands.console import run, say
+from eval.commands.demo import demo
+from eval.commands.describe import describe
+from eval.commands.doctor import doctor
+from eval.commands.evaluate import evaluate
+from eval.commands.explore import explore
+from eval.commands.models import models
+from eval.commands.recommend import recommend
+from eval.commands.split import split
+from eval.commands.synth import synth
+from eval.commands.train import train
+
+__all__ = ["app", "main"]
+
+# In the order in which one uses them.
+COMMANDS = (
+    demo, doctor, synth, build, describe, explore, split, models, train, recommend, evaluate,
+    compare, abtest, power,
+)  # fmt: skip
+
+app = typer.Typer(
+    name="interest",
+    help="Cross-domain interest graphs with BERT features and graph neural networks.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the console script ``interest``."""
+    run(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True)
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say what is going on.")] = False,
+) -> None:
+    """Build an interest graph, train on it, recommend across domains, and judge the result."""
+    if verbose:
+        import logging
+
+        logging.getLogger().setLevel(logging.INFO)
+    if version:
+        from graphgen.storage import package_version
+
+        say(package_version())
+        raise typer.Exit()

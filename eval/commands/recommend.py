@@ -1,0 +1,89 @@
+"""`interest recommend`: lists for users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eval.commands.console import next_step, say
+from eval.commands.options import (
+    ColumnOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    parse_columns,
+)
+
+__all__ = ["recommend"]
+
+
+def recommend(
+    model: Annotated[Path, typer.Argument(help="A model folder.", show_default=False)],
+    out: OutOption,
+    users: Annotated[
+        str | None,
+        typer.Option(
+            help="A text file of ids, or any CSV or Parquet with user_id; a domain column says "
+            "which domain to answer for each."
+        ),
+    ] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", help="An id; repeatable.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Target domain; every domain if not given.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Length of a list.")] = 20,
+    history: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--history", help="Interactions since training, or of people who arrived after it."
+        ),
+    ] = None,
+    favour_new: Annotated[
+        float | None,
+        typer.Option(
+            "--favour-new",
+            help="Share of NDCG on known items that the people who lose most may lose to new ones, "
+            "such as 0.2.",
+        ),
+    ] = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Also rank what the person has met.")
+    ] = False,
+    column: ColumnOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Recommend items to users, known or new.
+
+    \b
+    interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
+    interest recommend model/ --user ann --user bob --out recs.parquet
+    interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
+    """
+    from gnn.persistence import load_model
+    from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
+    from graphgen.errors import ConfigError
+    from graphgen.log import read_log
+
+    recommendation_format(out)
+    check_outputs(out, inputs=[model, users, history])
+    if (users is None) == (not user):
+        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
+    fitted = load_model(model)
+    if favour_new is not None:
+        fitted.favour_new(favour_new)
+    requests = read_requests(users, user or [], columns=parse_columns(column))
+    recs = answer(
+        fitted,
+        requests,
+        domain=domain,
+        k=k,
+        exclude_seen=not include_seen,
+        history=read_log(*history, columns=parse_columns(column)) if history else None,
+        seed=seed,
+        progress=True,
+    )
+    write_recommendations(recs, out)
+    say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
+    next_step(f"interest evaluate {out} --truth test.csv --out report/")

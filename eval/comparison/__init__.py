@@ -1,0 +1,1 @@
+"""Several results side by side, tests of their differences, and analyses of a result."""

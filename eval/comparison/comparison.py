@@ -1,0 +1,270 @@
+"""Several systems side by side, and which of them can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+
+from eval.comparison.pooling import pool_seeds
+from eval.comparison.table_tests import CELL, SYSTEM, looked_up, run_tests
+from eval.evaluation.result import (
+    DOMAIN,
+    MACRO,
+    METRICS_FILE,
+    PER_USER_FILE,
+    SCHEMA_VERSION,
+    SLICE,
+    EvaluationResult,
+    aligned,
+)
+from eval.metrics.registry import get_metric
+from graphgen.errors import ConfigError, InputError, StorageError
+from graphgen.storage import provenance, read_json
+
+__all__ = ["Comparison", "compare_results"]
+
+ALPHA: Final = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Metrics of several systems on the same users, with paired tests.
+
+    Attributes
+    ----------
+    table
+        One row per slice, domain (or ``macro``), metric and system: value, low, high, n_users;
+        sd_seeds and n_seeds where seeds were pooled; ``best`` (highest, or lowest where lower is
+        better); ``reference``, the system it was tested against (the baseline, else the best of the
+        cell; for the best itself the runner-up); difference, difference_low, difference_high,
+        p_value (sign-flip randomisation), p_wilcoxon, p_holm (p_value corrected over the whole
+        table); ``separable`` (p_holm below alpha); ``tied`` (not separable from the best).
+    results
+        The pooled result of each system, in the order given.
+    meta
+        Settings and provenance.
+    """
+
+    table: pd.DataFrame
+    results: dict[str, EvaluationResult]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def systems(self) -> list[str]:
+        """Names, in the order given."""
+        return list(self.results)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metric columns, in the order of the table."""
+        return list(dict.fromkeys(self.table["metric"]))
+
+    @property
+    def slices(self) -> list[str]:
+        """Slices, ``all`` first."""
+        return list(dict.fromkeys(self.table[SLICE]))
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains evaluated, sorted."""
+        return sorted(set(self.table[DOMAIN]) - {MACRO})
+
+    def to_markdown(
+        self,
+        metrics: Sequence[str] | None = None,
+        *,
+        slices: Sequence[str] | None = None,
+        domains: Sequence[str] | None = None,
+    ) -> str:
+        """Return tables in Markdown: bold is best, a dagger cannot be told from the best.
+
+        Parameters
+        ----------
+        metrics
+            Columns to show; default the headline ones.
+        slices
+            Slices to show; default all.
+        domains
+            Domains to show, ``macro`` for the mean over domains; default all.
+
+        Raises
+        ------
+        ConfigError
+            If nothing of this name was compared.
+        """
+        from eval.reports.markdown import comparison_markdown
+
+        known = {
+            "metric": (metrics, self.metrics),
+            "slice": (slices, self.slices),
+            "domain": (domains, [MACRO, *self.domains]),
+        }
+        for what, (asked, there) in known.items():
+            for name in asked or ():
+                if name not in there:
+                    raise ConfigError(f"No {what} {name!r} was compared; there is {there}.")
+        return comparison_markdown(self, metrics, slices, domains)
+
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
+
+        The folder appears whole or not at all; for the other parameters see
+        `graphgen.storage.atomic_directory`.
+        """
+        from eval.reports.writing import write_comparison
+
+        return write_comparison(self, path, overwrite=overwrite, made_from=made_from)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        StorageError
+            If the folder is no comparison, is damaged, or is of a newer version.
+        """
+        folder = Path(path)
+        content = read_json(
+            folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
+        )
+        try:
+            per_user = pd.read_parquet(folder / PER_USER_FILE)
+            results = {}
+            for name, saved in content["systems"].items():
+                mine = per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM)
+                summary = pd.DataFrame(saved["summary"])
+                results[name] = EvaluationResult(
+                    name, mine.reset_index(drop=True), summary, saved["meta"]
+                )
+            return cls(pd.DataFrame(content["table"]), results, content["meta"])
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise StorageError(f"{folder} is damaged: {error!r}. Compare again.") from error
+
+
+def compare_results(
+    results: Mapping[str, EvaluationResult | Sequence[EvaluationResult]],
+    *,
+    baseline: str | None = None,
+    metrics: Sequence[str] | None = None,
+    permutations: int = 2_000,
+    bootstrap: int = 1000,
+    alpha: float = ALPHA,
+    seed: int = 0,
+) -> Comparison:
+    """Put systems side by side and test their differences on the same users.
+
+    Parameters
+    ----------
+    results
+        Name to result; a sequence of results is one system run with several seeds.
+    baseline
+        Name of the system to test all others against; default the best of each cell.
+    metrics
+        Columns such as ``["ndcg@20"]`` (or names: all k); default all.
+    permutations
+        Sign patterns of the randomisation test.
+    bootstrap
+        Replicates of the interval of a difference.
+    alpha
+        Level of the Holm-corrected test.
+    seed
+        Seed of both.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If there is no system, or two were not evaluated on the same users and relevant items.
+    ConfigError
+        If the baseline or a metric is unknown.
+
+    Notes
+    -----
+    The best of a cell is chosen on the same users it is tested on. Holm's correction over all tests
+    of the table covers that choice, since the best is tested against every other.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eval import evaluate
+    >>> truth = pd.DataFrame({"user_id": list("abcdefgh"), "domain": "d", "item_id": "x"})
+    >>> good = truth.assign(rank=1)
+    >>> bad = good.assign(item_id="y")
+    >>> both = {"good": evaluate(good, truth, k=1), "bad": evaluate(bad, truth, k=1)}
+    >>> table = compare_results(both, metrics=["recall@1"]).table
+    >>> table.loc[table["best"], "system"].unique().tolist()
+    ['good']
+    """
+    if not results:
+        raise InputError("There is no system to compare.")
+    pooled = {
+        name: pool_seeds(
+            [result] if isinstance(result, EvaluationResult) else list(result),
+            name=name,
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        for name, result in results.items()
+    }
+    if baseline is not None and baseline not in pooled:
+        raise ConfigError(f"There is no system {baseline!r} to be the baseline: {list(pooled)}.")
+    first = next(iter(pooled.values()))
+    frames = {name: aligned(result, first) for name, result in pooled.items()}
+    columns = _chosen(pooled, metrics)
+    table = pd.concat(
+        [
+            result.summary[result.summary["metric"].isin(columns)].assign(**{SYSTEM: name})
+            for name, result in pooled.items()
+        ],
+        ignore_index=True,
+    )
+    table["best"] = _best(table)
+    tests = run_tests(table, frames, baseline, permutations, bootstrap, seed)
+    table = pd.concat([table, looked_up(table, tests, baseline, alpha)], axis=1)
+    meta = {
+        "baseline": baseline,
+        "alpha": alpha,
+        "permutations": permutations,
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "n_tests": len(tests),
+        "provenance": provenance(),
+    }
+    return Comparison(table, pooled, meta)
+
+
+def _chosen(results: Mapping[str, EvaluationResult], metrics: Sequence[str] | None) -> list[str]:
+    available = list(dict.fromkeys(m for result in results.values() for m in result.metrics))
+    if metrics is None:
+        return available
+    chosen: list[str] = []
+    for asked in [metrics] if isinstance(metrics, str) else metrics:
+        name = get_metric(asked).name
+        matching = [c for c in available if c == asked or c.partition("@")[0] == name]
+        exact = [c for c in matching if "@" not in asked or c == asked]
+        if not exact:
+            raise ConfigError(
+                f"There is no metric {asked!r} in these results; they have {', '.join(available)}."
+            )
+        chosen += [c for c in exact if c not in chosen]
+    return chosen
+
+
+def _best(table: pd.DataFrame) -> pd.Series:
+    """Mark the best value of every cell; nothing where no direction is better."""
+    direction = table["metric"].map(
+        {m: get_metric(m).higher_is_better for m in table["metric"].unique()}
+    )
+    sign = direction.map({True: 1.0, False: -1.0, None: np.nan}).astype(float)
+    merit = table["value"] * sign
+    top = merit.groupby([table[c] for c in CELL], sort=False).transform("max")
+    return (merit == top) & merit.notna()

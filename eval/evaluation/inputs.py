@@ -1,0 +1,311 @@
+"""Reading what is to be judged and what it is judged by: recommendations and truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from eval.evaluation.slices import DERIVED_SLICES, add_slices
+from eval.metrics.base import Array
+from graphgen.errors import InputError
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, SETTING, USER_ID
+from graphgen.topk import tie_noise
+
+if TYPE_CHECKING:
+    from graphgen.graph import InterestGraph
+
+__all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth"]
+
+logger = logging.getLogger(__name__)
+
+ALL = "all"
+DEFAULT_SLICES = (SETTING,)
+IDS = (USER_ID, DOMAIN, ITEM_ID)
+
+
+@dataclass(frozen=True, eq=False)
+class DomainTruth:
+    """The relevant items of one domain.
+
+    Attributes
+    ----------
+    user_ids
+        object [users], sorted: those with at least one relevant item.
+    pair_user
+        int64 [pairs], sorted: row of `user_ids`.
+    pair_item
+        object [pairs]: item ids; a (user, item) occurs once.
+    member
+        bool [pairs, slices]: the pair counts in the slice; column 0 is all True.
+    """
+
+    domain: str
+    user_ids: Array
+    pair_user: Array
+    pair_item: Array
+    member: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The relevant items of every domain, and the slices they fall into."""
+
+    domains: list[DomainTruth]
+    slices: list[str]
+    n_rows: int
+
+
+def read_table(source: Any, required: Sequence[str], what: str) -> pd.DataFrame:
+    """Return a DataFrame from a DataFrame, an InteractionLog or a path, with ids as text.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or unreadable, or columns are missing; the message names those found.
+    """
+    if isinstance(source, pd.DataFrame):
+        frame = source
+    elif isinstance(getattr(source, "frame", None), pd.DataFrame):
+        frame = source.frame
+    elif isinstance(source, str | Path):
+        frame = _read_file(Path(source), what)
+    else:
+        raise InputError(
+            f"{what} must be a DataFrame, an InteractionLog or the path of a CSV or Parquet file; "
+            f"got {type(source).__name__}."
+        )
+    missing = [column for column in required if column not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{what} has no column {', '.join(map(repr, missing))}; "
+            f"it has {', '.join(map(repr, frame.columns)) or 'none'}."
+        )
+    for column in (c for c in IDS if c in required):
+        blank = frame[column].isna()
+        if blank.any():
+            raise InputError(
+                f"{what}: column {column!r} is empty in {int(blank.sum())} rows "
+                f"(first: row {int(blank.to_numpy().argmax()) + 1})."
+            )
+    return frame
+
+
+def _read_file(path: Path, what: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"{what}: there is no file {path}.")
+    text_columns: Any = dict.fromkeys(IDS, str)
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return pd.read_parquet(path)
+        separator = "\t" if ".tsv" in path.suffixes else ","
+        return pd.read_csv(
+            path, sep=separator, dtype=text_columns, keep_default_na=False, na_values={"": [""]}
+        )
+    except (ValueError, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{what}: {path} cannot be read: {error}") from error
+
+
+def _codes(column: pd.Series) -> tuple[Array, Array]:
+    """Number a column of ids in sorted order: int64 codes, object ids."""
+    codes: Any
+    values: Any
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, values = column.cat.codes.to_numpy(), column.cat.categories
+    else:
+        codes, values = pd.factorize(column, sort=False)
+    ids = np.asarray(values.astype(str), dtype=object)
+    order = np.argsort(ids, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[np.asarray(codes, dtype=np.int64)], ids[order]
+
+
+def read_truth(
+    source: Any, by: Sequence[str] | None = None, graph: InterestGraph | None = None
+) -> Truth:
+    """Read what users really did.
+
+    Parameters
+    ----------
+    source
+        InteractionLog, DataFrame or path with user_id, domain, item_id.
+    by
+        Columns whose values make slices, named ``column=value``. Default: ``setting`` if it is
+        there. Rows without a value belong to no slice of that column.
+    graph
+        Makes the columns of `eval.evaluation.slices` that `by` names and the truth lacks.
+
+    Raises
+    ------
+    InputError
+        If there is no row, or a column is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> truth = read_truth(pd.DataFrame({
+    ...     "user_id": ["u", "u"], "domain": "books", "item_id": ["a", "b"],
+    ...     "setting": ["warm", "cold_item"]}))
+    >>> truth.slices
+    ['all', 'setting=cold_item', 'setting=warm']
+    """
+    if isinstance(source, str | Path):
+        from graphgen.log import read_log
+
+        source = read_log(source)
+    frame = read_table(source, IDS, "The truth")
+    if not len(frame):
+        raise InputError("The truth has no row: nobody to evaluate.")
+    if by is None:
+        by = [column for column in DEFAULT_SLICES if column in frame.columns]
+    by = [by] if isinstance(by, str) else list(by)
+    absent = [column for column in by if column not in frame.columns]
+    derived = [column for column in absent if column in DERIVED_SLICES]
+    if graph is not None and derived:
+        frame = add_slices(frame, graph, derived)
+        absent = [column for column in absent if column not in derived]
+    if absent:
+        raise InputError(
+            f"The truth has no column {', '.join(map(repr, absent))} to slice by; "
+            f"it has {', '.join(map(repr, frame.columns))}"
+            + (f"; with a graph also {', '.join(DERIVED_SLICES)}." if graph is None else ".")
+        )
+    slices, masks = [ALL], [np.ones(len(frame), dtype=bool)]
+    for column in by:
+        codes, values = pd.factorize(frame[column], sort=True)
+        for code, value in enumerate(values):
+            if str(value) != "":
+                slices.append(f"{column}={value}")
+                masks.append(codes == code)
+    member = np.stack(masks, axis=1)
+
+    user_codes, user_ids = _codes(frame[USER_ID])
+    item_codes, item_ids = _codes(frame[ITEM_ID])
+    domain_codes, domain_ids = _codes(frame[DOMAIN])
+    domains = []
+    for code, domain in enumerate(domain_ids):
+        rows = np.flatnonzero(domain_codes == code)
+        if not rows.size:
+            continue
+        key = user_codes[rows] * len(item_ids) + item_codes[rows]
+        pairs, where = np.unique(key, return_inverse=True)
+        in_slice = np.zeros((len(pairs), len(slices)), dtype=bool)
+        for number in range(len(slices)):
+            in_slice[where[member[rows, number]], number] = True
+        present, pair_user = np.unique(pairs // len(item_ids), return_inverse=True)
+        domains.append(
+            DomainTruth(
+                str(domain),
+                user_ids[present],
+                pair_user,
+                item_ids[pairs % len(item_ids)],
+                in_slice,
+            )
+        )
+    return Truth(domains, slices, len(frame))
+
+
+def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
+    """Read recommendation lists of any system and check them.
+
+    Parameters
+    ----------
+    source
+        DataFrame or path with user_id, domain, item_id and ``rank`` (from 1 without gaps) or
+        ``score``. With both, the rank decides; without a rank, equal scores are ordered at random.
+    seed
+        Seed of that order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        user_id, domain, item_id as text and rank int64.
+
+    Raises
+    ------
+    InputError
+        If there is no row; a rank or a deciding score is missing, NaN or infinite; a user is
+        recommended an item twice; ranks do not run 1, 2, 3 ...
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> recs = pd.DataFrame({"user_id": "u", "domain": "books", "item_id": ["a", "b"],
+    ...                      "score": [0.2, 0.9]})
+    >>> read_recommendations(recs)["rank"].tolist()
+    [2, 1]
+    """
+    what = "The recommendations"
+    frame = read_table(source, IDS, what)
+    decisive = RANK if RANK in frame.columns else SCORE
+    if decisive not in frame.columns:
+        raise InputError(f"{what} have neither a column 'rank' nor 'score' to order them by.")
+    if not len(frame):
+        raise InputError(f"{what} have no row.")
+    values = pd.to_numeric(frame[decisive], errors="coerce").to_numpy(np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = int(bad.argmax())
+        raise InputError(
+            f"{what}: column {decisive!r} must hold finite numbers; {int(bad.sum())} do not "
+            f"(first: row {first + 1}, {frame[decisive].iloc[first]!r})."
+        )
+    user, user_ids = _codes(frame[USER_ID])
+    domain, domain_ids = _codes(frame[DOMAIN])
+    item, item_ids = _codes(frame[ITEM_ID])
+    unit = domain * len(user_ids) + user
+    _refuse_duplicates(unit, item, len(item_ids), lambda row: _where(frame, row))
+    if decisive == SCORE:
+        # Noise of the content, not of the row: the order of the file decides nothing.
+        order = np.lexsort((tie_noise(unit, item, seed=seed), -values, unit))
+        rank = np.empty(len(frame), dtype=np.int64)
+        sizes = np.bincount(unit[order])
+        starts = np.cumsum(sizes) - sizes
+        rank[order] = np.arange(len(frame)) - starts[unit[order]] + 1
+    else:
+        rank = values.astype(np.int64)
+        _check_ranks(unit, rank, values, lambda row: _where(frame, row))
+    return pd.DataFrame(
+        {
+            USER_ID: pd.Categorical.from_codes(user, pd.Index(user_ids)),
+            DOMAIN: pd.Categorical.from_codes(domain, pd.Index(domain_ids)),
+            ITEM_ID: pd.Categorical.from_codes(item, pd.Index(item_ids)),
+            RANK: rank,
+        }
+    )
+
+
+def _where(frame: pd.DataFrame, row: int) -> str:
+    line = frame.iloc[row]
+    return f"user {line[USER_ID]!r}, domain {line[DOMAIN]!r}, item {line[ITEM_ID]!r}"
+
+
+def _refuse_duplicates(unit: Array, item: Array, n_items: int, where: Any) -> None:
+    key = unit * n_items + item
+    order = np.argsort(key, kind="stable")
+    repeated = order[1:][key[order][1:] == key[order][:-1]]
+    if repeated.size:
+        raise InputError(
+            f"The recommendations hold an item twice in one list, in {repeated.size} cases "
+            f"(first: {where(int(repeated.min()))}); a second place cannot count."
+        )
+
+
+def _check_ranks(unit: Array, rank: Array, values: Array, where: Any) -> None:
+    order = np.lexsort((rank, unit))
+    sizes = np.bincount(unit)
+    starts = np.cumsum(sizes) - sizes
+    due = np.arange(len(rank)) - starts[unit[order]] + 1
+    wrong = order[(rank[order] != due) | (values[order] != rank[order])]
+    if wrong.size:
+        row = int(wrong[0])
+        raise InputError(
+            "The ranks of a list must run 1, 2, 3 ... without gaps or repeats; found "
+            f"{values[row]:g} out of turn ({where(row)}). Drop the column 'rank' to order by score."
+        )

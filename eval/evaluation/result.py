@@ -1,0 +1,303 @@
+"""What an evaluation found: per user, in summary, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from eval.comparison.significance import bootstrap_means, mean_over_cells, percentile_interval
+from eval.evaluation.inputs import ALL
+from eval.metrics.base import Array
+from graphgen.errors import ConfigError, InputError, StorageError
+from graphgen.schema import DOMAIN, USER_ID
+from graphgen.storage import read_json
+
+__all__ = ["MACRO", "EvaluationResult"]
+
+MACRO = "macro"
+SLICE = "slice"
+SCHEMA_VERSION = 1
+METRICS_FILE = "metrics.json"
+PER_USER_FILE = "per_user.parquet"
+# Columns of `per_user` that are no metric.
+KEYS = (SLICE, USER_ID, DOMAIN)
+COUNTS = ("n_relevant", "answered")
+ATTRIBUTES = ("history", "group")
+SUMMARY_COLUMNS = (SLICE, DOMAIN, "metric", "value", "low", "high", "n_users")
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Metrics of one system on one truth.
+
+    Attributes
+    ----------
+    name
+        What the system is called in tables.
+    per_user
+        One row per (slice, user, domain) with relevant items: slice, user_id, domain, ``history``
+        (cold or warm, where known), ``group`` (where given), n_relevant, answered, and a column per
+        metric such as ``ndcg@20``. NaN: the metric has no meaning for the user.
+    summary
+        slice, domain (or ``macro``), metric, value, low, high, n_users. `value` is the mean over
+        users; macro is the plain mean over domains. `low` and `high` bound the 95 % bootstrap
+        interval over users; NaN for metrics of the whole catalogue, which have no value per user.
+        A pooled result (`eval.comparison.pooling`) also has ``sd_seeds`` and ``n_seeds``.
+    meta
+        Settings, counts, notes, what was not computed and why, seconds, provenance.
+    """
+
+    name: str
+    per_user: pd.DataFrame
+    summary: pd.DataFrame
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metric columns, in the order of the summary."""
+        return list(dict.fromkeys(self.summary["metric"]))
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains evaluated, sorted."""
+        return sorted(set(self.summary[DOMAIN]) - {MACRO})
+
+    @property
+    def slices(self) -> list[str]:
+        """Slices, ``all`` first."""
+        return list(dict.fromkeys(self.summary[SLICE]))
+
+    def value(self, metric: str, *, domain: str = MACRO, slice: str = ALL) -> float:
+        """Return one number of the summary.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such metric, domain or slice; the message lists those there are.
+        """
+        for what, asked, known in (
+            ("metric", metric, self.metrics),
+            ("domain", domain, [MACRO, *self.domains]),
+            ("slice", slice, self.slices),
+        ):
+            if asked not in known:
+                raise ConfigError(
+                    f"There is no {what} {asked!r} in this result; it has {', '.join(known)}."
+                )
+        summary = self.summary
+        row = summary[
+            (summary["metric"] == metric) & (summary[DOMAIN] == domain) & (summary[SLICE] == slice)
+        ]
+        return float(row["value"].iloc[0]) if len(row) else float("nan")
+
+    def to_markdown(self, metrics: list[str] | None = None) -> str:
+        """Return the summary as Markdown tables, one per slice."""
+        from eval.reports.markdown import result_markdown
+
+        return result_markdown(self, metrics)
+
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
+
+        The folder appears whole or not at all; for the other parameters see
+        `graphgen.storage.atomic_directory`.
+        """
+        from eval.reports.writing import write_result
+
+        return write_result(self, path, overwrite=overwrite, made_from=made_from)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        StorageError
+            If the folder is no report of one system, is damaged, or is of a newer version.
+        """
+        folder = Path(path)
+        content = read_json(
+            folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
+        )
+        try:
+            summary = pd.DataFrame(content["summary"])
+            per_user = pd.read_parquet(folder / PER_USER_FILE)
+            for column in ("value", "low", "high"):
+                summary[column] = summary[column].astype(float)
+            return cls(content["name"], per_user, summary, content["meta"])
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise StorageError(f"{folder} is damaged: {error!r}. Evaluate again.") from error
+
+
+def metric_columns(per_user: pd.DataFrame) -> list[str]:
+    """Return the metric columns of a per-user table."""
+    return [c for c in per_user.columns if c not in (*KEYS, *COUNTS, *ATTRIBUTES)]
+
+
+def summarise(
+    per_user: pd.DataFrame,
+    columns: list[str],
+    catalogue_values: pd.DataFrame | None = None,
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Average per-user values into the summary, with bootstrap intervals over people.
+
+    Parameters
+    ----------
+    per_user
+        As in `EvaluationResult`.
+    columns
+        Metric columns to average.
+    catalogue_values
+        slice, domain, metric, value, n_users of metrics that have no value per user.
+    bootstrap
+        Replicates; 0 for no intervals.
+    seed
+        Seed of the bootstrap.
+    """
+    cells, rows, row_cell = slice_cells(per_user)
+    values = per_user[columns].to_numpy(np.float64)[rows]
+    person = pd.factorize(per_user[USER_ID], sort=True)[0].astype(np.int64)[rows]
+    counted = ~np.isnan(values)
+    size = np.zeros((len(cells), len(columns)), dtype=np.int64)
+    total = np.zeros((len(cells), len(columns)))
+    np.add.at(size, row_cell, counted)
+    np.add.at(total, row_cell, np.where(counted, values, 0.0))
+    means = np.divide(total, size, out=np.full(total.shape, np.nan), where=size > 0)
+    if bootstrap:
+        draws = bootstrap_means(
+            values, person, row_cell, len(cells), replicates=bootstrap, seed=seed
+        )
+        low, high = percentile_interval(draws)
+    else:
+        low = high = np.full(means.shape, np.nan)
+
+    parts = []
+    slices = list(dict.fromkeys(name for name, _ in cells))
+    for name in slices:
+        here = [i for i, cell in enumerate(cells) if cell[0] == name]
+        parts += [
+            _part(name, cells[i][1], columns, means[i], low[i], high[i], size[i]) for i in here
+        ]
+        macro = mean_over_cells(means[None, here])[0]
+        bounds = (np.full(len(columns), np.nan),) * 2
+        if bootstrap:
+            bounds = percentile_interval(mean_over_cells(draws[:, here]))
+        # A person in two domains counts once here.
+        people = _people(person, row_cell, here, counted)
+        parts.append(_part(name, MACRO, columns, macro, *bounds, people))
+    summary = pd.concat(parts, ignore_index=True)
+    if catalogue_values is not None and len(catalogue_values):
+        per_slice = summary[summary[DOMAIN] == MACRO].groupby(SLICE)["n_users"].max()
+        whole = _with_macro(catalogue_values, per_slice)
+        summary = pd.concat([summary, whole], ignore_index=True)
+    return _ordered(summary, columns)
+
+
+def slice_cells(per_user: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, Array]:
+    """List (slice, domain) cells, and the rows of each; attribute columns make slices too."""
+    labels = [per_user[SLICE].astype(str).to_numpy(object)]
+    in_all = np.flatnonzero(labels[0] == ALL)
+    row_sets, names = [np.arange(len(per_user))], [labels[0]]
+    for column in ATTRIBUTES:
+        if column in per_user.columns:
+            known = in_all[per_user[column].notna().to_numpy()[in_all]]
+            if len(known) == len(in_all) and per_user[column].iloc[known].nunique() == 1:
+                continue  # everybody is the same: the slice would repeat "all"
+            row_sets.append(known)
+            names.append(np.array([f"{column}={v}" for v in per_user[column].iloc[known]], object))
+    rows, name = np.concatenate(row_sets), np.concatenate(names)
+    domain = per_user[DOMAIN].astype(str).to_numpy(object)[rows]
+    name_code, name_values = pd.factorize(name)
+    domain_code, domain_values = pd.factorize(domain, sort=True)
+    pair = name_code * len(domain_values) + domain_code
+    used, row_cell = np.unique(pair, return_inverse=True)
+    cells = [
+        (str(name_values[p // len(domain_values)]), str(domain_values[p % len(domain_values)]))
+        for p in used
+    ]
+    return cells, rows, row_cell.astype(np.int64)
+
+
+def _people(person: Array, row_cell: Array, cells: list[int], counted: Array) -> Array:
+    rows = np.flatnonzero(np.isin(row_cell, cells))
+    all_counted = counted[rows].all(axis=0)
+    people = np.full(counted.shape[1], len(np.unique(person[rows])), dtype=np.int64)
+    for column in np.flatnonzero(~all_counted):
+        people[column] = len(np.unique(person[rows[counted[rows, column]]]))
+    return people
+
+
+def _part(
+    name: str, domain: str, columns: list[str], value: Array, low: Array, high: Array, size: Array
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            SLICE: name,
+            DOMAIN: domain,
+            "metric": columns,
+            "value": value,
+            "low": low,
+            "high": high,
+            "n_users": size,
+        }
+    )
+
+
+def _with_macro(values: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
+    macro = values.groupby([SLICE, "metric"], as_index=False, sort=False)[["value"]].mean()
+    macro["n_users"] = macro[SLICE].map(people).to_numpy()
+    both = pd.concat([values, macro.assign(**{DOMAIN: MACRO})], ignore_index=True)
+    return both.assign(low=np.nan, high=np.nan)[list(SUMMARY_COLUMNS)]
+
+
+def _ordered(summary: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    slices = {name: i for i, name in enumerate(dict.fromkeys(summary[SLICE]))}
+    metrics = {name: i for i, name in enumerate(dict.fromkeys([*columns, *summary["metric"]]))}
+    key = pd.DataFrame(
+        {
+            "s": summary[SLICE].map(slices),
+            "d": np.where(summary[DOMAIN] == MACRO, "", summary[DOMAIN]),
+            "m": summary["metric"].map(metrics),
+        }
+    )
+    return summary.iloc[np.lexsort((key["m"], key["d"].astype(str), key["s"]))].reset_index(
+        drop=True
+    )
+
+
+def aligned(result: EvaluationResult, reference: EvaluationResult) -> pd.DataFrame:
+    """Return the per-user rows of `result` in the order of `reference`.
+
+    Raises
+    ------
+    InputError
+        If the two were not evaluated on the same users, domains and slices.
+    """
+    keys = list(KEYS)
+    wanted = pd.MultiIndex.from_frame(reference.per_user[keys].astype(str))
+    found = pd.MultiIndex.from_frame(result.per_user[keys].astype(str))
+    if wanted.equals(found):
+        frame = result.per_user
+    else:
+        place = found.get_indexer(wanted)
+        if (place < 0).any() or len(found) != len(wanted):
+            raise InputError(
+                f"{result.name!r} and {reference.name!r} were not evaluated on the same users: "
+                f"{int((place < 0).sum())} of {len(wanted)} rows are missing and "
+                f"{len(found) - int((place >= 0).sum())} are extra. Use the same truth for both."
+            )
+        frame = result.per_user.iloc[place]
+    counts = frame["n_relevant"].to_numpy() != reference.per_user["n_relevant"].to_numpy()
+    if counts.any():
+        raise InputError(
+            f"{result.name!r} and {reference.name!r} were not evaluated on the same relevant "
+            f"items: {int(counts.sum())} users differ. Use the same truth for both."
+        )
+    return frame.reset_index(drop=True)

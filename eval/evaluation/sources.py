@@ -1,0 +1,378 @@
+"""Where ranked lists come from: a scorer that ranks the whole catalogue, or a file of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from eval.evaluation.catalogue import GraphContext, history_labels
+from eval.evaluation.inputs import DomainTruth, Truth, read_recommendations
+from eval.evaluation.negatives import NegativeTable
+from eval.metrics.base import Array, Catalogue
+from eval.metrics.binary import ScoreHistogram
+from eval.metrics.classification import pair_auc
+from eval.metrics.sampled import sampled_rank
+from graphgen.errors import InputError
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
+from graphgen.topk import top_k
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["Block", "ListSource", "Scorer", "ScorerSource", "Source"]
+
+# Users of a file of lists handled at a time.
+LIST_BLOCK = 16_384
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """What the evaluator asks of a model: a score for every item of a domain, and what to mask."""
+
+    @property
+    def domains(self) -> list[str]:
+        """Names of the domains it can rank."""
+        ...
+
+    def items(self, domain: str) -> Vocabulary:
+        """Return the catalogue of a domain."""
+        ...
+
+    def score(self, user_ids: Any, *, domain: str) -> np.ndarray:
+        """Return float32 [users, items]; ``-inf`` for what must not be recommended."""
+        ...
+
+    def seen(self, user_ids: Any, *, domain: str) -> sp.csr_matrix:
+        """Return training interactions of the same shape; they are masked."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Ranked lists of the users ``start:stop`` of a domain.
+
+    Attributes
+    ----------
+    items
+        int64 [users, length]: codes of the items, -1 where a list is shorter.
+    pair_auc
+        float64 [pairs of these users], or None where there are no scores.
+    history
+        object [users]: ``cold`` or ``warm``, or None where unknown.
+    profile, profile_popularity
+        As in `RankedLists`, or None.
+    pair_rank
+        float64 [pairs of these users]: rank among the negatives, or None.
+    """
+
+    start: int
+    stop: int
+    items: Array
+    pair_auc: Array | None
+    history: Array | None
+    profile: sp.csr_matrix | None
+    profile_popularity: Array | None
+    pair_rank: Array | None = None
+
+
+class Source(Protocol):
+    """Gives ranked lists, one domain after the other."""
+
+    kind: str
+    histogram: ScoreHistogram | None
+    items: Vocabulary
+    """Catalogue of the domain opened last."""
+
+    def check(self, truth: Truth) -> None:
+        """Raise if truth and recommendations cannot belong together."""
+        ...
+
+    def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
+        """Return the catalogue, and the code of every relevant item (-1: has none)."""
+        ...
+
+    def blocks(self, truth: DomainTruth, codes: Array, length: int) -> Iterator[Block]:
+        """Yield ranked lists of all users of the domain, in order."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the result must know."""
+        ...
+
+
+class ScorerSource:
+    """Ranks the whole catalogue by a scorer, block of users by block."""
+
+    kind = "scorer"
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        context: GraphContext,
+        *,
+        seed: int,
+        chunk_bytes: int,
+        want_auc: bool,
+        want_links: bool = False,
+        negatives: NegativeTable | None = None,
+    ) -> None:
+        self.scorer = scorer
+        self.context = context
+        self.seed = seed
+        self.chunk_bytes = chunk_bytes
+        self.want_auc = want_auc
+        self.want_links = want_links
+        self.negatives = negatives
+        self.without_negatives = 0
+        self.histogram: ScoreHistogram | None = None
+        self.unknown = 0
+        self.already_seen = 0
+
+    def check(self, truth: Truth) -> None:
+        """Raise `InputError` for a domain that the scorer does not know."""
+        known = set(self.scorer.domains)
+        strange = [d.domain for d in truth.domains if d.domain not in known]
+        if strange:
+            raise InputError(
+                f"The truth has rows in {', '.join(map(repr, strange))}, which the scorer does not "
+                f"know; it knows {', '.join(map(repr, sorted(known)))}."
+            )
+
+    def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
+        """Return the scorer's catalogue and where each relevant item stands in it."""
+        items = self.scorer.items(truth.domain)
+        if not len(items):
+            raise InputError(f"The scorer's catalogue of domain {truth.domain!r} is empty.")
+        codes = np.asarray(items.encode(truth.pair_item, missing="mark"), dtype=np.int64)
+        self.unknown += int((codes < 0).sum())
+        self.items = items
+        self.catalogue = self.context.catalogue(truth.domain, items)
+        self.histogram = ScoreHistogram() if self.want_links else None
+        return self.catalogue, codes
+
+    def blocks(self, truth: DomainTruth, codes: Array, length: int) -> Iterator[Block]:
+        """Score, mask, rank and count, one block of users at a time."""
+        domain = truth.domain
+        n_items = len(self.scorer.items(domain))
+        step = max(1, self.chunk_bytes // (4 * n_items))
+        keys = pd.util.hash_array(truth.user_ids).view(np.int64)
+        profiles = _Profiles(self.catalogue)
+        drawn = self._drawn(truth)
+        for start in range(0, len(truth.user_ids), step):
+            stop = min(start + step, len(truth.user_ids))
+            ids = truth.user_ids[start:stop]
+            scores = np.asarray(self.scorer.score(ids, domain=domain), dtype=np.float32)
+            seen = sp.csr_matrix(self.scorer.seen(ids, domain=domain), copy=True)
+            for what, shape in (("score", scores.shape), ("seen", seen.shape)):
+                if shape != (stop - start, n_items):
+                    raise InputError(
+                        f"`{what}` must return the shape [{stop - start}, {n_items}] for domain "
+                        f"{domain!r}; got {list(shape)}."
+                    )
+            if not scores.flags.writeable:
+                scores = scores.copy()
+            seen.eliminate_zeros()
+            seen.sum_duplicates()
+            masked = (np.repeat(np.arange(stop - start), np.diff(seen.indptr)), seen.indices)
+            kept = scores[masked]
+            scores[masked] = -np.inf
+            try:
+                items, _ = top_k(scores, length, keys=keys[start:stop], seed=self.seed)
+            except InputError as error:
+                raise InputError(f"Domain {domain!r}: {error}") from None
+            pairs = slice(*np.searchsorted(truth.pair_user, [start, stop]))
+            rows, columns = truth.pair_user[pairs] - start, codes[pairs]
+            hidden = (columns >= 0) & _holds(seen, rows, columns)
+            self.already_seen += int(hidden.sum())
+            placed = np.where(hidden, -1, columns)
+            n_masked = np.diff(seen.indptr)
+            auc = pair_auc(scores, rows, placed, n_masked) if self.want_auc else None
+            if self.histogram is not None:
+                self.histogram.add(scores, rows, placed, n_masked)
+            rank = None
+            if drawn is not None:
+                rank = sampled_rank(
+                    scores, rows, placed, drawn[start:stop], keys[start:stop], self.seed
+                )
+            scores[masked] = kept  # it may be the scorer's own
+            yield Block(start, stop, items, auc, history_labels(seen), *profiles.of(seen), rank)
+
+    def _drawn(self, truth: DomainTruth) -> Array | None:
+        if self.negatives is None:
+            return None
+        drawn = self.negatives.matrix(truth, self.scorer.items(truth.domain))
+        self.without_negatives += int((~(drawn >= 0).any(axis=1)).sum())
+        return drawn
+
+    def notes(self) -> list[str]:
+        """Return counts of relevant items that could not be recommended."""
+        notes = []
+        if self.without_negatives:
+            notes.append(
+                f"{self.without_negatives} (user, domain) have no negatives; sampled metrics leave "
+                "them out."
+            )
+        if self.unknown:
+            notes.append(
+                f"{self.unknown} relevant items are not in the scorer's catalogue; "
+                "they count as missed."
+            )
+        if self.already_seen:
+            notes.append(
+                f"{self.already_seen} relevant pairs are in the training interactions, so they "
+                "are masked and count as missed: is the truth part of the training log?"
+            )
+        return notes
+
+
+class ListSource:
+    """Takes the lists of a recommendations table."""
+
+    kind = "lists"
+    histogram: ScoreHistogram | None = None
+
+    def __init__(self, recommendations: Any, context: GraphContext, *, seed: int) -> None:
+        self.frame = read_recommendations(recommendations, seed=seed)
+        self.context = context
+        self.lengths = np.bincount(self.frame[RANK])
+        self.unanswered = 0
+        self.used = 0
+        self.short = 0
+        self.repeated = 0
+        self.length = 0
+        self._codes = np.empty(0, np.int64)
+        self._rows = np.empty(0, np.int64)
+
+    def check(self, truth: Truth) -> None:
+        """Raise `InputError` if no recommended list belongs to a user of the truth."""
+        for domain in truth.domains:
+            users = self.frame.loc[self.frame[DOMAIN] == domain.domain, USER_ID]
+            if np.isin(domain.user_ids, users.cat.remove_unused_categories().cat.categories).any():
+                return
+        recommended, relevant = self.frame.iloc[0], truth.domains[0]
+        raise InputError(
+            "No recommended (user, domain) occurs in the truth. The recommendations hold for "
+            f"instance user {recommended[USER_ID]!r} in {recommended[DOMAIN]!r}, the truth user "
+            f"{relevant.user_ids[0]!r} in {relevant.domain!r}: do ids and domains match?"
+        )
+
+    def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
+        """Number the items of the domain: the graph's catalogue first, then any others."""
+        chosen = self.frame[self.frame[DOMAIN] == truth.domain]
+        rows = _lookup(truth.user_ids, chosen[USER_ID])
+        chosen, rows = chosen[rows >= 0], rows[rows >= 0]
+        listed = chosen[ITEM_ID].cat.remove_unused_categories()
+        items = self.context.vocabulary(truth.domain)
+        base = 0 if items is None else len(items)
+        together = Vocabulary.from_values(
+            np.asarray(listed.cat.categories, dtype=object), truth.pair_item
+        )
+        number = np.arange(len(together), dtype=np.int64)
+        if items is not None:
+            known = items.encode(together.ids, missing="mark")
+            number = np.where(known >= 0, known, base + number)
+        names = together.encode(np.asarray(listed.cat.categories, dtype=object))
+        self._codes = number[names][listed.cat.codes.to_numpy()] if len(listed) else number[:0]
+        self._rows, self._ranks = rows, chosen[RANK].to_numpy()
+        self.used += len(chosen)
+        self.items = items if items is not None else together
+        self.catalogue = self.context.catalogue(truth.domain, self.items)
+        if items is None:
+            self.catalogue = replace(self.catalogue, complete=None)
+        return self.catalogue, number[together.encode(truth.pair_item)]
+
+    def blocks(self, truth: DomainTruth, codes: Array, length: int) -> Iterator[Block]:
+        """Cut the lists at `length` and lay them out as rows."""
+        self.length = length
+        order = np.argsort(self._rows, kind="stable")
+        order = order[self._ranks[order] <= length]
+        rows, ranks, listed = self._rows[order], self._ranks[order], self._codes[order]
+        seen = self.context.seen(truth.domain, truth.user_ids, self.items)
+        if seen is not None:
+            inside = listed < len(self.items)
+            self.repeated += int(_holds(seen, rows[inside], listed[inside]).sum())
+        profiles = _Profiles(self.catalogue)
+        for start in range(0, len(truth.user_ids), LIST_BLOCK):
+            stop = min(start + LIST_BLOCK, len(truth.user_ids))
+            part = slice(*np.searchsorted(rows, [start, stop]))
+            items = np.full((stop - start, length), -1, dtype=np.int64)
+            items[rows[part] - start, ranks[part] - 1] = listed[part]
+            sizes = np.count_nonzero(items >= 0, axis=1)
+            self.unanswered += int((sizes == 0).sum())
+            self.short += int(((sizes > 0) & (sizes < length)).sum())
+            here = None if seen is None else seen[start:stop]
+            history = None if here is None else history_labels(here)
+            yield Block(start, stop, items, None, history, *profiles.of(here))
+
+    def notes(self) -> list[str]:
+        """Return counts of what the file lacks or holds in vain."""
+        notes = []
+        if self.unanswered:
+            notes.append(
+                f"{self.unanswered} (user, domain) of the truth have no recommendation "
+                "(unanswered); they score 0."
+            )
+        if self.short:
+            notes.append(
+                f"{self.short} lists are shorter than k={self.length}; missing places are misses."
+            )
+        if self.used < len(self.frame):
+            notes.append(
+                f"{len(self.frame) - self.used} of {len(self.frame)} recommendations are for users "
+                "or domains without truth; they are ignored."
+            )
+        if self.repeated:
+            notes.append(
+                f"{self.repeated} recommended items are in the user's training interactions: "
+                "the system did not leave out what was seen."
+            )
+        return notes
+
+
+class _Profiles:
+    """Describes users by the categories and the popularity of their training interactions."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.popularity = catalogue.popularity
+        self.matrix: sp.csr_matrix | None = None
+        if catalogue.categories is not None:
+            known = np.flatnonzero(catalogue.categories >= 0)
+            self.matrix = sp.csr_matrix(
+                (np.ones(len(known)), (known, catalogue.categories[known])),
+                shape=(catalogue.n_items, catalogue.n_categories),
+            )
+
+    def of(self, seen: sp.csr_matrix | None) -> tuple[sp.csr_matrix | None, Array | None]:
+        """Return the profile and its mean popularity, as in `RankedLists`."""
+        if seen is None:
+            return None, None
+        ones = seen.astype(np.float64)
+        profile = popularity = None
+        if self.matrix is not None:
+            counts = sp.csr_matrix(ones @ self.matrix)
+            total = np.asarray(counts.sum(axis=1)).ravel()
+            profile = sp.csr_matrix(sp.diags_array(1.0 / np.maximum(total, 1.0)) @ counts)
+        if self.popularity is not None:
+            size = np.diff(seen.indptr)
+            total = ones @ self.popularity
+            popularity = np.divide(total, size, out=np.full(len(size), np.nan), where=size > 0)
+        return profile, popularity
+
+
+def _lookup(sorted_ids: Array, column: pd.Series) -> Array:
+    """Find the place of each value of a categorical column in sorted ids; -1 where it has none."""
+    categories = np.asarray(column.cat.categories, dtype=object)
+    place = np.minimum(np.searchsorted(sorted_ids, categories), len(sorted_ids) - 1)
+    place = np.where(sorted_ids[place] == categories, place, -1)
+    return place[column.cat.codes.to_numpy()].astype(np.int64)
+
+
+def _holds(matrix: sp.csr_matrix, rows: Array, columns: Array) -> Array:
+    """Whether each (row, column) is stored; column -1 is not."""
+    if not len(rows):
+        return np.zeros(0, dtype=bool)
+    stored = np.asarray(matrix[rows, np.maximum(columns, 0)]).ravel() != 0
+    return stored & (columns >= 0)

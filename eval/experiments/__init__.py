@@ -1,0 +1,1 @@
+"""Whole experiments: hold out, train, compare, and the demo."""

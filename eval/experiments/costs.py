@@ -1,0 +1,86 @@
+"""What the systems of a comparison cost, beside what they gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eval.comparison.comparison import Comparison
+from eval.evaluation.records import records
+
+__all__ = ["Experiment", "SystemRun"]
+
+
+@dataclass(frozen=True)
+class SystemRun:
+    """What one run of a system cost, and what it was made with.
+
+    Attributes
+    ----------
+    fit_seconds, score_seconds
+        Wall time of training, and of ranking and scoring the test users.
+    peak_megabytes
+        Most memory resident while it was fitted and judged.
+    seed
+        Seed of its training; None for a file of recommendations.
+    config, chosen
+        Resolved settings of a model, and what it chose on validation rows; else None.
+    """
+
+    fit_seconds: float
+    score_seconds: float
+    peak_megabytes: float
+    seed: int | None = None
+    config: dict[str, Any] | None = None
+    chosen: dict[str, Any] | None = None
+
+
+@dataclass
+class Experiment:
+    """The comparison of systems, and every run of each (one per seed)."""
+
+    comparison: Comparison
+    runs: dict[str, list[SystemRun]] = field(default_factory=dict)
+
+    @property
+    def costs(self) -> pd.DataFrame:
+        """Seconds and megabytes of each run: system, seed and three columns."""
+        return pd.DataFrame(
+            {
+                "system": name,
+                "seed": run.seed,
+                "fit_seconds": run.fit_seconds,
+                "score_seconds": run.score_seconds,
+                "peak_megabytes": run.peak_megabytes,
+            }
+            for name, runs in self.runs.items()
+            for run in runs
+        )
+
+    def to_markdown(self) -> str:
+        """Return the comparison and the costs (means over seeds, and peak) as Markdown."""
+        lines = ["| system | fit s | rank s | peak GB |", "|---|--:|--:|--:|"]
+        for name, runs in self.costs.groupby("system", sort=False):
+            lines.append(
+                f"| {name} | {runs['fit_seconds'].mean():,.1f} | "
+                f"{runs['score_seconds'].mean():,.1f} | "
+                f"{runs['peak_megabytes'].max() / 1000:,.2f} |"
+            )
+        return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
+
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write the report; costs, resolved settings and choices are part of its JSON.
+
+        For the parameters see `graphgen.storage.atomic_directory`.
+        """
+        models = {
+            name: [{"seed": r.seed, "config": r.config, "chosen": r.chosen} for r in runs]
+            for name, runs in self.runs.items()
+            if runs[0].config is not None
+        }
+        meta = {**self.comparison.meta, "costs": records(self.costs), "models": models}
+        comparison = replace(self.comparison, meta=meta)
+        return comparison.save(path, overwrite=overwrite, made_from=made_from)

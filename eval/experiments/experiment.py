@@ -1,0 +1,328 @@
+"""The whole way: train with validation, and compare systems on the same rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from eval.comparison.comparison import compare_results
+from eval.comparison.pooling import pool_seeds
+from eval.evaluation.evaluator import evaluate
+from eval.evaluation.records import records
+from eval.evaluation.result import EvaluationResult
+from eval.experiments.costs import Experiment, SystemRun
+from eval.experiments.holdout import hold_out
+from eval.experiments.monitoring import ValidationMonitor
+from eval.experiments.peak_memory import PeakMemory
+from eval.experiments.single_domain import SeparateModels, migration_table, only_domain
+from gnn.base import Model
+from gnn.registry import make_model
+from graphgen.errors import ConfigError, UnknownIdError
+from graphgen.graph import InterestGraph
+from graphgen.log import InteractionLog
+
+__all__ = ["compare", "run_system", "train", "train_separately"]
+
+logger = logging.getLogger(__name__)
+
+# What is added to the name of a model that was trained in each domain on that domain alone.
+ALONE = "alone"
+
+
+def train(
+    graph: InterestGraph,
+    model: str = "interest-gnn",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    valid: InteractionLog | None = None,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+) -> Model:
+    """Fit a model, choosing what it leaves open on rows that it is not trained on.
+
+    Parameters
+    ----------
+    graph
+        Everything in it is trained on in the end.
+    model
+        Registered name.
+    settings
+        Fields of the model's config.
+    valid
+        Rows to choose on; they must not be in the graph. None holds out rows of the graph itself
+        (`eval.experiments.holdout.hold_out`), chooses on them, and then fits again on everything.
+    seed
+        Same seed, same result.
+    checkpoint
+        Folder of resumable state.
+    progress
+        Show progress bars.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyx"), "domain": "book"})
+    >>> train(graphgen.build_graph(log, encoder="none"), "item-knn")
+    ItemKNN(fitted on 3 users)
+    """
+    settings = dict(settings or {})
+    fresh = make_model(model, **settings)
+    if valid is not None:
+        monitor = ValidationMonitor(valid, seed=seed)
+        return fresh.fit(
+            graph, seed=seed, monitor=monitor, checkpoint=checkpoint, progress=progress
+        )
+    if not fresh.chooses:
+        return fresh.fit(graph, seed=seed, checkpoint=checkpoint, progress=progress)
+    smaller, rows = hold_out(graph, seed=seed)
+    if not len(rows):
+        logger.warning("No history is long enough to hold rows out; training with the defaults.")
+        return fresh.fit(graph, seed=seed, checkpoint=checkpoint, progress=progress)
+    logger.info("Choosing on %d held-out interactions, then fitting on all.", len(rows))
+    chooser = fresh.fit(
+        smaller,
+        seed=seed,
+        monitor=ValidationMonitor(rows, seed=seed),
+        checkpoint=_beside(checkpoint, "choose"),
+        progress=progress,
+    )
+    final = make_model(model, **{**settings, **chooser.chosen_})
+    return final.fit(graph, seed=seed, checkpoint=_beside(checkpoint, "refit"), progress=progress)
+
+
+def _beside(checkpoint: Path | None, stage: str) -> Path | None:
+    return None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{stage}")
+
+
+def train_separately(
+    graph: InterestGraph,
+    model: str,
+    domains: Sequence[str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    valid: InteractionLog | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> SeparateModels:
+    """Fit a model in each of `domains` on that domain alone; the rest is as in `train`."""
+    return SeparateModels(
+        {
+            domain: train(
+                only_domain(graph, domain),
+                model,
+                settings=settings,
+                valid=None if valid is None else valid.where(domain=domain),
+                seed=seed,
+                progress=progress,
+            )
+            for domain in domains
+        }
+    )
+
+
+def run_system(
+    name: str,
+    make: Callable[[], Any],
+    test: InteractionLog,
+    *,
+    made_with: int | None,
+    **judging: Any,
+) -> tuple[EvaluationResult, SystemRun, Any]:
+    """Make one system and judge it, and measure what that costs.
+
+    Parameters
+    ----------
+    name
+        What the system is called in tables.
+    make
+        Returns what `eval.evaluate` can judge; its time is the time of the fit.
+    test
+        Rows to judge by.
+    made_with
+        Seed of its training; None for a file of recommendations.
+    **judging
+        Other parameters of `eval.evaluate`.
+
+    Returns
+    -------
+    result, run, system
+
+    Raises
+    ------
+    UnknownIdError
+        If a model is to be judged in a domain that the graph in `judging` does not have: said
+        before an hour of training, not after it.
+    """
+    graph = None if made_with is None else judging.get("graph")
+    strange = [d for d in test.domains if graph is not None and d not in graph.domains]
+    if strange:
+        raise UnknownIdError(
+            f"The graph does not have {', '.join(map(repr, strange))}, of which there are rows to "
+            "judge by. Name such items in a file of items, or leave these rows out."
+        )
+    with PeakMemory() as peak:
+        started = time.perf_counter()
+        system = make()
+        fitted = time.perf_counter()
+        result = evaluate(system, test, name=name, **judging)
+    model = system if isinstance(system, Model) else None
+    run = SystemRun(
+        fit_seconds=fitted - started,
+        score_seconds=result.meta["seconds"]["ranking"],
+        peak_megabytes=peak.megabytes,
+        seed=made_with,
+        config=None if model is None else model.config.to_dict(),
+        chosen=None if model is None else dict(model.chosen_),
+    )
+    return result, run, system
+
+
+def compare(
+    graph: InterestGraph,
+    test: InteractionLog,
+    models: Sequence[str],
+    *,
+    valid: InteractionLog | None = None,
+    recommendations: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    k: int | Sequence[int] = 20,
+    by: Sequence[str] | None = None,
+    baseline: str | None = None,
+    single_domain: Sequence[str] | None = None,
+    users: Any = None,
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    bootstrap: int = 1000,
+    progress: bool = False,
+    on_run: Callable[[str, SystemRun, Any], None] | None = None,
+) -> Experiment:
+    """Train models on one graph and judge them, and lists of other systems, on the same rows.
+
+    A fitted model is let go as soon as it is judged, so memory does not grow with their number.
+
+    Parameters
+    ----------
+    graph
+        Training interactions; no row of `valid` or `test` may be in it.
+    test
+        Rows to judge by; never used for training or choosing.
+    models
+        Registered names, trained in this order.
+    valid
+        Rows to choose on; None holds out rows of the graph.
+    recommendations
+        Lists of other systems by name: a table, or a path.
+    settings
+        Fields of the models' configs, by model.
+    k, by, users, metrics, bootstrap
+        As in `eval.evaluate`.
+    baseline
+        System that the others are tested against; None tests against the best of the rest.
+    single_domain
+        Systems that see the target domain only: models, each trained once more in every test
+        domain on that domain alone (shown as ``NAME alone``), or names of `recommendations`. The
+        gain of the others over the best of these is ``comparison.meta["migration"]``.
+    seed
+        Of training, ties and intervals.
+    seeds
+        Seeds of training: each model is trained once with each, and its runs are pooled
+        (`eval.pool_seeds`); default `seed` alone.
+    progress
+        Show progress bars.
+    on_run
+        Called with each system's name, run, and the fitted model (or the lists), as soon as it is
+        judged.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    ConfigError
+        If `seeds` is empty or holds a seed twice.
+    """
+    training = [seed] if seeds is None else list(seeds)
+    if not training or len(set(training)) < len(training):
+        raise ConfigError(f"`seeds` must hold different whole numbers; got {training}.")
+    lists = dict(recommendations or {})
+    runs: dict[str, list[SystemRun]] = {}
+    results: dict[str, EvaluationResult] = {}
+
+    def fit(name: str, training_seed: int) -> Model:
+        return train(
+            graph,
+            name,
+            settings=(settings or {}).get(name),
+            valid=valid,
+            seed=training_seed,
+            progress=progress,
+        )
+
+    def fit_alone(name: str, training_seed: int) -> SeparateModels:
+        return train_separately(
+            graph,
+            name,
+            test.domains,
+            settings=(settings or {}).get(name),
+            valid=valid,
+            seed=training_seed,
+            progress=progress,
+        )
+
+    def run(
+        name: str, make: Callable[[], Any], made_with: int | None, replicates: int = bootstrap
+    ) -> EvaluationResult:
+        result, done, system = run_system(
+            name,
+            make,
+            test,
+            made_with=made_with,
+            k=k,
+            graph=graph,
+            by=by,
+            users=users,
+            metrics=metrics,
+            bootstrap=replicates,
+            seed=seed,
+            progress=progress,
+        )
+        runs.setdefault(name, []).append(done)
+        if on_run is not None:
+            on_run(name, done, system)
+        return result
+
+    def run_seeds(name: str, make: Callable[[int], Any]) -> None:
+        # Several are given their intervals when they are pooled.
+        replicates = bootstrap if len(training) == 1 else 0
+        found = [run(name, partial(make, each), each, replicates) for each in training]
+        results[name] = pool_seeds(found, bootstrap=bootstrap, seed=seed)
+
+    for name in models:
+        run_seeds(name, partial(fit, name))
+    alone = []
+    for name in single_domain or ():
+        alone.append(name if name in lists else f"{name} {ALONE}")
+        if name not in lists:
+            run_seeds(alone[-1], partial(fit_alone, name))
+    for name, table in lists.items():
+        results[name] = run(name, partial(_given, table), None)
+    comparison = compare_results(results, baseline=baseline, seed=seed)
+    if alone:
+        comparison.meta["migration"] = records(migration_table(results, alone, seed=seed))
+    comparison.meta["seeds"] = training
+    return Experiment(comparison, runs)
+
+
+def _given(table: Any) -> Any:
+    return table

@@ -1,0 +1,311 @@
+"""The card of a split: what is in it, what was left out, and the leak checks it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from eval.splits.base import Split
+from eval.splits.duplicate_items import find_twins
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
+from graphgen.storage import atomic_directory, provenance, write_json
+
+__all__ = ["LeakCheck", "leak_checks", "split_card", "write_split"]
+
+# Pairs of domains, and of twins, listed in card.txt; card.json and twins.csv have all.
+SHOWN_PAIRS = 12
+SCHEMA_VERSION: Final = 1
+CARD = "card.json"
+PAIR = [USER_ID, DOMAIN, ITEM_ID]
+
+
+class LeakCheck(NamedTuple):
+    """One thing that must not have happened.
+
+    Attributes
+    ----------
+    name
+        What is checked.
+    passed
+        None where the protocol does not promise it.
+    detail
+        The count behind it.
+    """
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+def leak_checks(split: Split) -> list[LeakCheck]:
+    """Look for what would let a model see its own answers; every check is made from the parts.
+
+    Returns
+    -------
+    list of LeakCheck
+        Pair in two parts, later edge in an earlier part, cold user with target history, cold item
+        with training interactions, twin items.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eval.splits.history_holdout import random_split
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["u"] * 10, "domain": "d", "item_id": list("abcdefghij")}))
+    >>> leak_checks(random_split(log))[0]
+    LeakCheck(name='no pair in two parts', passed=True, detail='0 pairs')
+    """
+    return [
+        _no_pair_twice(split),
+        _no_later_edge(split),
+        _no_target_history(split),
+        _no_cold_item_in_training(split),
+        _no_twins(split),
+    ]
+
+
+def _index(log: InteractionLog, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(log.frame[columns].astype(str).drop_duplicates())
+
+
+def _no_pair_twice(split: Split) -> LeakCheck:
+    indices = [_index(part, PAIR) for part in split.parts.values()]
+    shared = sum(int(a.isin(b).sum()) for a, b in combinations(indices, 2))
+    return LeakCheck("no pair in two parts", shared == 0, f"{shared} pairs")
+
+
+def _no_later_edge(split: Split) -> LeakCheck:
+    name = "no later edge in an earlier part"
+    if not split.train.has_time:
+        return LeakCheck(name, None, "the log has no timestamps")
+    times = [part.frame[TIMESTAMP] for part in split.parts.values() if len(part)]
+    later = sum(int((a >= b.min()).sum()) for a, b in pairwise(times))
+    if split.cutoff is not None:
+        later += int((split.train.frame[TIMESTAMP] >= pd.Timestamp(split.cutoff)).sum())
+        return LeakCheck(name, later == 0, f"{later} edges; train ends before {split.cutoff}")
+    return LeakCheck(name, None, f"{later} edges; {split.protocol} does not cut by time for all")
+
+
+def _no_target_history(split: Split) -> LeakCheck:
+    name = "no cold user with target history"
+    history = _index(split.train, [USER_ID, DOMAIN])
+    found = cold = 0
+    for part in (split.valid, split.test):
+        frame = part.frame
+        if split.protocol != "cold-user":
+            frame = frame[frame[SETTING].isin(["cold_user", "new_user"])]
+        users = pd.MultiIndex.from_frame(frame[[USER_ID, DOMAIN]].astype(str).drop_duplicates())
+        cold += len(users)
+        found += int(users.isin(history).sum())
+    return LeakCheck(name, found == 0, f"{found} of {cold} cold (user, domain)")
+
+
+def _no_cold_item_in_training(split: Split) -> LeakCheck:
+    name = "no cold item with training interactions"
+    trained = _index(split.train, [DOMAIN, ITEM_ID])
+    found = cold = 0
+    for part in (split.valid, split.test):
+        frame = part.frame
+        if split.protocol != "cold-item":
+            frame = frame[frame[SETTING] == "cold_item"]
+        items = pd.MultiIndex.from_frame(frame[[DOMAIN, ITEM_ID]].astype(str).drop_duplicates())
+        cold += len(items)
+        found += int(items.isin(trained).sum())
+    return LeakCheck(name, found == 0, f"{found} of {cold} cold items")
+
+
+def _no_twins(split: Split) -> LeakCheck:
+    n = len(find_twins(split.whole))
+    remedy = "; drop or merge them (twins='drop', --drop-twins)" if n else ""
+    return LeakCheck("no twin items", n == 0, f"{n} pairs{remedy}")
+
+
+def split_card(split: Split) -> dict[str, Any]:
+    """Return everything a reader of a split must know, as plain JSON types.
+
+    Returns
+    -------
+    dict
+        protocol, settings, cutoff, counts per part and domain, overlap between domains, settings of
+        held-out rows, dropped rows, leak checks, twins, digests, provenance.
+    """
+    return {
+        "protocol": split.protocol,
+        "settings": split.settings,
+        "cutoff": split.cutoff.isoformat() if split.cutoff else None,
+        "parts": {name: _counts(part) for name, part in split.parts.items()},
+        "overlap": _overlap(split.whole),
+        "held_out": {
+            name: {str(k): int(v) for k, v in part.frame[SETTING].value_counts().items()}
+            for name, part in split.parts.items()
+            if SETTING in part.frame
+        },
+        "dropped": {reason: n for reason, n in split.dropped.items() if n},
+        "checks": [check._asdict() for check in leak_checks(split)],
+        "twins": split.twins.to_dict("records"),
+        "digests": {name: part.digest() for name, part in split.parts.items() if len(part)},
+        "provenance": provenance(),
+    }
+
+
+def _counts(log: InteractionLog) -> dict[str, Any]:
+    frame = log.frame
+    grouped = frame.groupby(frame[DOMAIN].astype(str))
+    return {
+        "interactions": len(log),
+        "users": log.n_users,
+        "items": log.n_items,
+        "domains": {
+            str(domain): {
+                "interactions": len(rows),
+                "users": int(rows[USER_ID].nunique()),
+                "items": int(rows[ITEM_ID].nunique()),
+            }
+            for domain, rows in grouped
+        },
+    }
+
+
+def _overlap(log: InteractionLog) -> dict[str, dict[str, int]]:
+    """Count the people that each two domains share."""
+    frame = log.frame
+    user, users = pd.factorize(frame[USER_ID])
+    domain = np.asarray(pd.Categorical(frame[DOMAIN], categories=log.domains).codes)
+    present = np.zeros((len(users), len(log.domains)), dtype=np.int64)
+    present[user, domain] = 1
+    shared = present.T @ present
+    return {
+        a: {b: int(shared[i, j]) for j, b in enumerate(log.domains)}
+        for i, a in enumerate(log.domains)
+    }
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """Write a card out for reading."""
+    lines = [f"Split by the protocol {card['protocol']!r}", ""]
+    lines += [f"  {name}: {value}" for name, value in card["settings"].items()]
+    if card["cutoff"]:
+        lines.append(f"  cutoff: train holds only interactions before {card['cutoff']}")
+    lines += ["", "Parts"]
+    for name, part in card["parts"].items():
+        lines.append(
+            f"  {name:<6} {part['interactions']:>10,} interactions {part['users']:>9,} users "
+            f"{part['items']:>9,} items"
+        )
+        if len(part["domains"]) > 1:
+            lines += [
+                f"    {domain:<16} {n['interactions']:>10,} {n['users']:>9,} {n['items']:>9,}"
+                for domain, n in part["domains"].items()
+            ]
+    lines += ["", "Held-out rows by setting"]
+    lines += [
+        f"  {name:<6} " + (", ".join(f"{s} {n:,}" for s, n in counts.items()) or "none")
+        for name, counts in card["held_out"].items()
+    ]
+    domains = list(card["overlap"])
+    if len(domains) > 1:
+        lines += ["", "Users shared by two domains"]
+        pairs = sorted(
+            ((card["overlap"][a][b], a, b) for a, b in combinations(domains, 2)), reverse=True
+        )
+        shared = [(n, a, b) for n, a, b in pairs if n]
+        lines += [f"  {a} and {b}: {n:,}" for n, a, b in shared[:SHOWN_PAIRS]] or ["  none"]
+        if len(shared) > SHOWN_PAIRS:
+            lines.append(f"  and {len(shared) - SHOWN_PAIRS:,} smaller ones, in card.json")
+    lines += ["", "Dropped"]
+    lines += [f"  {n:,} rows: {reason}" for reason, n in card["dropped"].items()] or ["  nothing"]
+    lines += _twin_lines(card)
+    lines += ["", "Leak checks"]
+    for check in card["checks"]:
+        verdict = {True: "passed", False: "FAILED", None: "not promised"}[check["passed"]]
+        lines.append(f"  {verdict:<13}{check['name']} ({check['detail']})")
+    return "\n".join(lines) + "\n"
+
+
+def _twin_lines(card: dict[str, Any]) -> list[str]:
+    twins = card["twins"]
+    if not twins:
+        return []
+    done = {"keep": "kept", "drop": "the second dropped", "merge": "merged into the first"}
+    lines = ["", f"Twin items: {len(twins):,} pairs found, {done[card['settings']['twins']]}"]
+    lines += [
+        f"  {t['domain']}/{t['item_id']} ({t['users']:,} users) and {t['twin_domain']}/"
+        f"{t['twin_item_id']} ({t['twin_users']:,}): {t['shared']:,} shared, "
+        f"Jaccard {t['jaccard']:.2f}"
+        for t in twins[:SHOWN_PAIRS]
+    ]
+    if len(twins) > SHOWN_PAIRS:
+        lines.append(f"  and {len(twins) - SHOWN_PAIRS:,} less alike, in twins.csv")
+    return lines
+
+
+def write_split(
+    splits: Split | Sequence[Split],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
+) -> Path:
+    """Write train.csv, valid.csv, test.csv and the card; several folds in folders of their own.
+
+    Parameters
+    ----------
+    splits
+        What `make_split` or a protocol returned.
+    path, overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder. With one split it holds the three files, ``twins.csv`` (where there are any),
+        ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with these.
+
+    Raises
+    ------
+    StorageError
+        If the folder holds something that `interest` did not write.
+    """
+    several = [splits] if isinstance(splits, Split) else list(splits)
+    with atomic_directory(path, kind="split", overwrite=overwrite, made_from=made_from) as folder:
+        if len(several) == 1:
+            _write_one(several[0], folder)
+        else:
+            cards = []
+            for number, split in enumerate(several, start=1):
+                (folder / f"fold-{number}").mkdir()
+                cards.append(_write_one(split, folder / f"fold-{number}"))
+            content = {
+                "protocol": several[0].protocol,
+                "folds": [f"fold-{n}" for n in range(1, len(several) + 1)],
+                "parts": [card["parts"] for card in cards],
+            }
+            write_json(folder / CARD, content, schema_version=SCHEMA_VERSION)
+    return Path(path)
+
+
+def _write_one(split: Split, folder: Path) -> dict[str, Any]:
+    for name, part in split.parts.items():
+        _write_csv(part.frame, folder / f"{name}.csv")
+    if len(split.twins):
+        split.twins.to_csv(folder / "twins.csv", index=False)
+    card = split_card(split)
+    (folder / "card.txt").write_text(card_text(card), encoding="utf-8")
+    write_json(folder / CARD, card, schema_version=SCHEMA_VERSION)
+    return card
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    if TIMESTAMP in frame:
+        # ISO 8601 with milliseconds: exact, and readable by `read_log` and by people.
+        text = frame[TIMESTAMP].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
+        frame = frame.assign(**{TIMESTAMP: text})
+    pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)

@@ -1,0 +1,186 @@
+"""Protocols that take whole users or items out: cold users, cold items, folds of users."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from eval.splits.base import (
+    TEST,
+    TRAIN,
+    VALID,
+    Split,
+    assemble,
+    check_shares,
+    cut_groups,
+    hold_out_at_random,
+    number_units,
+)
+from graphgen.errors import ConfigError, InputError
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+
+__all__ = ["cold_item_split", "cold_user_split", "k_fold_split"]
+
+# Share, of the overlap users that are not tested on, to choose on.
+VALID_OF_REST: Final = 0.1
+
+
+def cold_user_split(
+    log: InteractionLog,
+    *,
+    target: str | None = None,
+    test: float = 0.2,
+    valid: float | None = None,
+    seed: int = 0,
+) -> Split:
+    """Take a target domain away from a share of the overlap users.
+
+    Overlap users are people with interactions in the target and in another domain. Those chosen
+    lose their whole history in the target, and keep all else.
+
+    Parameters
+    ----------
+    log
+        With at least two domains.
+    target
+        The domain to take away; None: for each chosen user one of their domains at random.
+    test
+        Share of the overlap users to test on. PTUPCDR compares itself with EMCDR at .2, .5 and .8.
+    valid
+        Share of the overlap users to choose on; None: a tenth of those not tested on. Those
+        papers have none: 0 leaves all others to training, as they do.
+    seed
+        Seed.
+
+    References
+    ----------
+    Man et al., "Cross-domain recommendation: an embedding and mapping approach", IJCAI 2017;
+    Zhu et al., "Personalized transfer of user preferences for cross-domain recommendation",
+    WSDM 2022.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": list("abcde") * 2, "domain": ["books"] * 5 + ["films"] * 5,
+    ...     "item_id": list("vwxyz") * 2}))
+    >>> split = cold_user_split(log, target="films", test=0.4, valid=0)
+    >>> split.test.frame["domain"].unique().tolist(), split.test.n_users
+    (['films'], 2)
+    """
+    valid = round(VALID_OF_REST * (1 - test), 6) if valid is None else valid
+    check_shares(valid=valid, test=test)
+    frame = log.frame
+    if target is not None and target not in log.domains:
+        raise ConfigError(f"There is no domain {target!r}; the log has {', '.join(log.domains)}.")
+    user, users = pd.factorize(frame[USER_ID], sort=True)
+    domain = np.asarray(pd.Categorical(frame[DOMAIN], categories=log.domains).codes, np.int64)
+    present = np.zeros((len(users), len(log.domains)), dtype=bool)
+    present[user, domain] = True
+    overlap = present.sum(axis=1) >= 2
+    if target is not None:
+        overlap &= present[:, log.domains.index(target)]
+    people = np.flatnonzero(overlap)
+    if len(people) < 2:
+        raise InputError(
+            f"Only {len(people)} users have interactions in "
+            f"{'two domains' if target is None else f'{target!r} and another domain'}; a cold-user "
+            "split needs more."
+        )
+    generator = np.random.default_rng(seed)
+    people = generator.permutation(people)
+    n_test = max(1, round(len(people) * test))
+    n_valid = min(len(people) - n_test, round(len(people) * valid))
+    lost = np.full(len(users), -1, dtype=np.int64)
+    chosen = people[: n_test + n_valid]
+    if target is None:
+        noise = np.where(present[chosen], generator.random((len(chosen), len(log.domains))), -1)
+        lost[chosen] = noise.argmax(axis=1)
+    else:
+        lost[chosen] = log.domains.index(target)
+    role = np.full(len(users), TRAIN)
+    role[people[:n_test]], role[people[n_test : n_test + n_valid]] = TEST, VALID
+    part = np.where(domain == lost[user], role[user], TRAIN)
+    settings = {"target": target, "test": test, "valid": valid, "seed": seed}
+    return assemble("cold-user", log, part, {**settings, "overlap_users": len(people)})
+
+
+def cold_item_split(
+    log: InteractionLog, *, test: float = 0.1, valid: float = 0.05, seed: int = 0
+) -> Split:
+    """Hold out every interaction of a share of the items of each domain.
+
+    Parameters
+    ----------
+    log
+        What to split.
+    test, valid
+        Shares of the items of each domain.
+    seed
+        Seed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["u", "v"] * 10, "domain": "d",
+    ...     "item_id": [f"i{n}" for n in range(10) for _ in range(2)]}))
+    >>> split = cold_item_split(log, test=0.2, valid=0)
+    >>> len(split.test), split.test.frame["setting"].unique().tolist()
+    (4, ['cold_item'])
+    """
+    check_shares(valid=valid, test=test)
+    frame = log.frame
+    domain, _ = pd.factorize(frame[DOMAIN].astype(str), sort=True)
+    name, names = pd.factorize(frame[ITEM_ID], sort=True)
+    pairs, item = np.unique(domain.astype(np.int64) * len(names) + name, return_inverse=True)
+    role = cut_groups(pairs // len(names), valid, test, np.random.default_rng(seed))
+    settings = {"test": test, "valid": valid, "seed": seed}
+    return assemble("cold-item", log, role[item], settings)
+
+
+def k_fold_split(
+    log: InteractionLog, *, folds: int = 5, test: float = 0.5, valid: float = 0.1, seed: int = 0
+) -> list[Split]:
+    """Cut the users in `folds` groups and test on each group once.
+
+    In fold i the users of group i keep part of their interactions in each domain as history and
+    the rest is held out; everybody else is trained on whole.
+
+    Parameters
+    ----------
+    log
+        What to split.
+    folds
+        Number of groups, at least 2.
+    test, valid
+        Shares of the interactions of the users of the group, as in `random_split`.
+    seed
+        Seed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": [f"u{n % 4}" for n in range(40)], "domain": "d",
+    ...     "item_id": [f"i{n}" for n in range(40)]}))
+    >>> folds = k_fold_split(log, folds=2, valid=0)
+    >>> [fold.test.n_users for fold in folds]
+    [2, 2]
+    """
+    check_shares(valid=valid, test=test)
+    user, users = pd.factorize(log.frame[USER_ID], sort=True)
+    if not 2 <= folds <= len(users):
+        raise ConfigError(f"`folds` must lie between 2 and the {len(users)} users; got {folds}.")
+    generator = np.random.default_rng(seed)
+    group = generator.permutation(len(users)) % folds
+    part = hold_out_at_random(number_units(log.frame), valid, test, generator)
+    splits = []
+    for fold in range(folds):
+        mine = np.where(group[user] == fold, part, TRAIN)
+        settings = {"folds": folds, "fold": fold + 1, "test": test, "valid": valid, "seed": seed}
+        splits.append(assemble("k-fold", log, mine, settings))
+    return splits

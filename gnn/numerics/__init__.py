@@ -1,0 +1,1 @@
+"""Pure functions on arrays: sparse products, decompositions, filters, losses, sampling."""

@@ -1,0 +1,79 @@
+"""Models that see one domain only, and what others gain over them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eval import compare
+from eval.experiments.single_domain import only_domain
+from graphgen.build import build_graph
+from graphgen.log import InteractionLog
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A taste of two kinds, the same in both domains; half of the people are new to films."""
+    generator = np.random.default_rng(0)
+    taste = np.arange(120) % 2
+    parts = []
+    for domain in ("book", "film"):
+        item = 2 * generator.integers(0, 15, (120, 8)) + taste[:, None]
+        user = np.repeat(np.arange(120), 8)
+        ids = [f"{domain}{i:02d}" for i in item.ravel()]
+        frame = pd.DataFrame({"user_id": [f"u{u:03d}" for u in user], "item_id": ids})
+        parts.append(frame.assign(domain=domain, number=user))
+    log = pd.concat(parts).drop_duplicates(["user_id", "domain", "item_id"])
+    new = (log["domain"] == "film") & (log["number"] % 4 < 2)
+    log = log.drop(columns="number")
+    return InteractionLog(log[~new]), InteractionLog(log[new])
+
+
+def test_the_part_of_one_domain_knows_nothing_of_the_others(rows):
+    graph = build_graph(rows[0], encoder="none")
+    part = only_domain(graph, "film")
+    assert part.domains == ["film"]
+    assert part.n_users == graph.n_users
+    assert set(part.data.node_types) == {"user", "film"}
+    for mine, whole in zip(part.interactions("film"), graph.interactions("film"), strict=True):
+        assert mine.equal(whole)
+
+
+def test_gain_over_the_best_that_stays_in_its_domain(rows, tmp_path):
+    train, test = rows
+    experiment = compare(
+        build_graph(train, encoder="none"),
+        test,
+        ["item-knn"],
+        single_domain=["item-knn", "popularity"],
+        k=15,
+        bootstrap=100,
+    )
+    assert list(experiment.runs) == ["item-knn", "item-knn alone", "popularity alone"]
+    table = pd.DataFrame(experiment.comparison.meta["migration"])
+    row = table.set_index(["slice", "domain", "metric"]).loc["all", "macro", "recall@15"]
+    assert row["system"] == "item-knn"
+    assert row["best_single"].endswith("alone")
+    assert row["gain"] == pytest.approx(row["value"] - row["single_value"])
+    assert 0.2 < row["low"] < row["gain"] < row["high"]
+    assert row["p_holm"] < 0.05
+    experiment.save(tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Migration gain" in page
+    assert "Migration gain" in experiment.to_markdown()
+
+
+def test_lists_of_others_may_be_the_single_domain_systems(rows):
+    train, test = rows
+    lists = test.frame.drop_duplicates("user_id").assign(item_id="film00", rank=1)
+    experiment = compare(
+        build_graph(train, encoder="none"),
+        test,
+        ["item-knn"],
+        recommendations={"theirs": lists},
+        single_domain=["theirs"],
+        k=5,
+        bootstrap=20,
+    )
+    assert {r["best_single"] for r in experiment.comparison.meta["migration"]} == {"theirs"}
