@@ -339,11 +339,14 @@ class Model(ABC):
             }
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all."""
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
+        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all.
+
+        For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`.
+        """
         from gnn.persistence import save_model
 
-        save_model(self, path)
+        save_model(self, path, overwrite=overwrite, made_from=made_from)
 
     # For subclasses that train in steps ----------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from gnn.fitting import FitOptions
 from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
-from graphgen.storage import atomic_directory, read_json, write_json
+from graphgen.storage import atomic_directory, read_json, remove_directory, write_json
 
 if TYPE_CHECKING:
     from gnn.base import Model
@@ -118,8 +117,8 @@ class TrainingLoop:
         with torch.no_grad():
             for name, value in best.items():
                 self.parameters[name].copy_(value)
-        if self.checkpoint is not None and self.checkpoint.exists():
-            shutil.rmtree(self.checkpoint)
+        if self.checkpoint is not None:
+            remove_directory(self.checkpoint, kind="checkpoint")
         return history
 
     def _exhausted(self, history: list[dict[str, float]]) -> bool:
@@ -135,7 +134,7 @@ class TrainingLoop:
         tensors |= {f"best.{k}": v for k, v in best.items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        with atomic_directory(self.checkpoint) as folder:
+        with atomic_directory(self.checkpoint, kind="checkpoint", overwrite=True) as folder:
             save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
             content = {
                 "done": done,

@@ -25,6 +25,11 @@ from graphgen.storage import atomic_file, provenance, write_json
 __all__ = ["DataSetBenchmark", "ModelBenchmark", "measure_models"]
 
 SCHEMA_VERSION: Final = 1
+CLAIM: Final = {
+    "kind": "benchmark",
+    "made_from": "",
+    "files": ["models.csv", "models.json", "models.md"],
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class ModelBenchmark:
         """
         folder = Path(path)
         content = {
+            **CLAIM,
             **self.meta,
             "data_sets": {
                 part.data.name: {
@@ -187,6 +193,8 @@ def measure_models(
     """
     _check(models, seeds, ablation, settings or {})
     out, settings = Path(out), settings or {}
+    if not (out / "models.json").exists():  # From now on the folder is known as a benchmark.
+        write_json(out / "models.json", CLAIM, schema_version=SCHEMA_VERSION)
     started = time.perf_counter()
 
     def tell(line: str) -> None:

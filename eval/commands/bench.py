@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from eval.commands.console import say
-from eval.commands.options import ConfigOption, OutOption, SeedOption, model_settings, seed_numbers
+from eval.commands.options import (
+    ConfigOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    model_settings,
+    seed_numbers,
+)
 
 __all__ = ["app"]
 
@@ -51,6 +58,7 @@ def bench_eval(
     from eval.benchmarks.speed import measure_evaluation
     from graphgen.errors import ConfigError
 
+    check_outputs(out)
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -69,6 +77,7 @@ def bench_eval(
 
 @app.command("models")
 def bench_models(
+    context: typer.Context,
     out: OutOption,
     data: Annotated[
         list[str] | None,
@@ -113,6 +122,8 @@ def bench_models(
     from eval.benchmarks.models import measure_models
     from gnn.registry import MODELS
 
+    # Runs are added to an earlier benchmark, and nothing of it is removed.
+    check_outputs(out, context=context, kind="benchmark", overwrite=True, inputs=[data, config])
     names = [name.strip() for name in models.split(",")] if models else list(MODELS)
     measured = measure_models(
         find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
