@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from graphgen.storage import atomic_directory, read_json, remove_directory, writ
 if TYPE_CHECKING:
     from gnn.base import Model
 
-__all__ = ["TrainingLoop", "train_in_steps"]
+__all__ = ["TrainingLoop", "best_step", "train_in_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -234,9 +234,33 @@ def train_in_steps(
         validate_every=model.config.validate_every,
         patience=model.config.patience,
         checkpoint=options.checkpoint,
-        fingerprint=model.fingerprint(seed),
+        fingerprint=_fingerprint(model, seed),
         progress=options.progress,
         unit=unit,
     )
     model.history_ = loop.run(step, validate if blocks else None)
     publish()
+
+
+def best_step(history: Sequence[dict[str, float]], unit: str = "step") -> int | None:
+    """Return the step (or epoch) with the best metric; None where none was measured.
+
+    Examples
+    --------
+    >>> best_step([{"step": 6, "metric": 0.1}, {"step": 12, "metric": 0.3}])
+    12
+    """
+    measured = [entry for entry in history if "metric" in entry]
+    return int(max(measured, key=lambda entry: entry["metric"])[unit]) if measured else None
+
+
+def _fingerprint(model: Model, seed: int) -> dict[str, Any]:
+    """Return what must be equal for a checkpoint to be taken up."""
+    data = model.data
+    return {
+        "model": model.name,
+        "config": model.config.to_dict(),
+        "seed": seed,
+        "shape": [data.n_users, data.n_items, int(data.matrix.nnz)],
+        "graph": model.provenance_.get("graph", {}).get("log", {}).get("digest"),
+    }

@@ -1,4 +1,4 @@
-"""Models and metrics of another package are found by their entry points, by the command line too."""
+"""Models and metrics of another package are found by their entry points."""
 
 from __future__ import annotations
 

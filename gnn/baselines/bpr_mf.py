@@ -15,7 +15,7 @@ from gnn.fitting import FitOptions
 from gnn.numerics.losses import bpr_loss
 from gnn.numerics.sampling import NegativeSampler
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import train_in_steps
+from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -125,7 +125,8 @@ class BPRMF(Model):
 
     def _chosen(self) -> dict[str, int]:
         """Return the number of epochs that was best on validation rows."""
-        return self.best_unit("epoch", "epochs")
+        best = best_step(self.history_, "epoch")
+        return {} if best is None else {"epochs": best}
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)

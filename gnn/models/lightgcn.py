@@ -17,7 +17,7 @@ from gnn.numerics.losses import bpr_loss
 from gnn.numerics.propagation import Propagator, normalized_adjacency
 from gnn.numerics.sampling import NegativeSampler
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import train_in_steps
+from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -133,7 +133,8 @@ class LightGCN(Model):
 
     def _chosen(self) -> dict[str, int]:
         """Return the number of epochs that was best on validation rows."""
-        return self.best_unit("epoch", "epochs")
+        best = best_step(self.history_, "epoch")
+        return {} if best is None else {"epochs": best}
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         chosen = torch.from_numpy(np.maximum(users.index, 0))

@@ -40,7 +40,7 @@ from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
 from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.numerics.sparse import pack_csr, unpack_csr
-from gnn.training import train_in_steps
+from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
 
@@ -189,8 +189,9 @@ class InterestGNN(Model):
         return FactorBridgeConfig(embedding_dim=self.config.factor_dim, epochs=FACTOR_EPOCHS)
 
     def _chosen(self) -> dict[str, Any]:
+        best = best_step(self.history_)
         return {
-            **self.best_unit("step", "steps"),
+            **({} if best is None else {"steps": best}),
             "filter": self.filter_.to_dict(),
             "trend": self.trend_.config.to_dict() if self.trend_ else False,
             "mixture": self.mixture_.to_dict(),
