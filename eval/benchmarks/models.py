@@ -149,6 +149,7 @@ def measure_models(
     encoder: str = "minilm",
     bootstrap: int = 1000,
     time_limit: float | None = None,
+    command: str = "",
     on_run: Callable[[str], None] | None = None,
 ) -> ModelBenchmark:
     """Train and judge models on data sets, each with each seed in a process of its own.
@@ -177,6 +178,8 @@ def measure_models(
         Replicates of the intervals.
     time_limit
         Seconds after which a run is given up; None for no limit.
+    command
+        The command line that the tables name.
     on_run
         Called with a line on each run, as soon as it is done.
 
@@ -243,6 +246,7 @@ def measure_models(
         for each in data
     ]
     meta = {
+        "command": command,
         "config": {
             "models": list(models),
             "seeds": list(seeds),
