@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,15 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
-from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 

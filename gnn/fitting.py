@@ -6,12 +6,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from gnn.holdout import hold_out
 from graphgen.config import Config
-from graphgen.graph import InterestGraph
 
 if TYPE_CHECKING:
     from gnn.base import Model
+    from graphgen.graph import InterestGraph
 
 __all__ = ["FitOptions", "fit_twice"]
 
@@ -51,6 +50,8 @@ def fit_twice(model: AnyModel, graph: InterestGraph, *, seed: int, options: FitO
     options
         Each of the fits has a checkpoint of its own.
     """
+    from gnn.holdout import hold_out
+
     smaller, rows = hold_out(graph, seed=seed)
     if not len(rows):
         logger.warning("No history is long enough to hold rows out; the defaults are taken.")

@@ -61,7 +61,6 @@ def recommend(
     interest recommend model/ --user ann --user bob --out recs.parquet
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
-    from gnn.models.interest.model import InterestGNN
     from gnn.persistence import load_model
     from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
@@ -73,6 +72,8 @@ def recommend(
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)
     if favour_new is not None:
+        from gnn.models.interest.model import InterestGNN
+
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
