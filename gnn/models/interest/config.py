@@ -38,8 +38,8 @@ class InterestGNNConfig(Config):
 
     embedding_dim: int = pydantic.Field(160, ge=1)
     """Width of the vectors."""
-    num_layers: int = pydantic.Field(2, ge=1)
-    """Rounds of propagation."""
+    num_layers: int = pydantic.Field(1, ge=1)
+    """Rounds of propagation, each from the items to the users and back."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes as many as about a minute on two cores
     allows, from 18 on large graphs to 80."""

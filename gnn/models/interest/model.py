@@ -62,8 +62,8 @@ class InterestGNN(Model):
     the user's numbers of interactions, learned on held-out rows (`learn_mixture`). Where a log has
     times and held-out rows favour it, recent popularity scales all experts (`Trend`).
 
-    Users who arrive after training are scored from their history, without training: a ridge
-    regression takes the place of their embedding. Items without interactions are scored by their
+    Users are functions of their histories, so those who arrive after training are scored without
+    training. Items without interactions are scored by their
     text. Users without any interaction get popular items, or those that are popular now where there
     is a trend.
 
@@ -144,7 +144,7 @@ class InterestGNN(Model):
             # The last vectors go first: there is room for one set beside the optimizer's state.
             self.vectors_, self._experts = None, {}
             self.vectors_ = network.vectors(adjacency, item_scale.unsqueeze(1))
-            self._experts["gnn"] = NetworkExpert(data, self.vectors_, config.user_exponent)
+            self._experts["gnn"] = NetworkExpert(data, self.vectors_)
 
         train_in_steps(
             self,
@@ -228,7 +228,7 @@ class InterestGNN(Model):
     def _expert(self, name: str) -> Expert:
         config, data = self.config, self.data
         if name == "gnn" and self.vectors_ is not None:
-            return NetworkExpert(data, self.vectors_, config.user_exponent)
+            return NetworkExpert(data, self.vectors_)
         if name == "factors" and self.factors_ is not None:
             return FactorExpert(self.factors_)
         if name == "ridge" and self.ridge_ is not None:
@@ -294,7 +294,7 @@ class InterestGNN(Model):
 
         self.similar_ = unpack_csr("similar", state)
         network, factors, leading = part("network."), part("factors."), part("leading.")
-        self.vectors_ = NetworkVectors.from_state(network) if network else None
+        self.vectors_ = NetworkVectors(**network) if network else None
         self.factors_ = None
         if factors:
             self.factors_ = FactorBridge.from_state(factors, self.data, self._factor_config())
