@@ -92,8 +92,8 @@ class NetworkTrainer:
 
     Every step propagates once over the whole training graph. A share of the items is trained as
     new: without ids and layers, so that their text learns to stand alone. A share of the edges does
-    not propagate, and a share of the users is cold in one domain (`GraphDropout`). Training interactions both propagate, where not dropped, and are predicted; held-out
-    rows do neither.
+    not propagate, and a share of the users is cold in one domain (`GraphDropout`). Training
+    interactions both propagate, where not dropped, and are predicted; held-out rows do neither.
 
     A step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim).
 
