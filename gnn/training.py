@@ -7,22 +7,20 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
+from gnn.base import Model
 from gnn.fitting import FitOptions
 from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_directory, read_json, remove_directory, write_json
 
-if TYPE_CHECKING:
-    from gnn.base import Model
-
-__all__ = ["TrainingLoop", "best_step", "train_in_steps"]
+__all__ = ["EpochModel", "TrainingLoop", "best_step", "train_in_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -240,6 +238,57 @@ def train_in_steps(
     )
     model.history_ = loop.run(step, validate if blocks else None)
     publish()
+
+
+class EpochModel(Model):
+    """A model trained in epochs of shuffled interactions, whose config has epochs and batch_size.
+
+    Users who arrive after training get the popularity answer.
+    """
+
+    chooses: ClassVar[bool] = True
+    inductive: ClassVar[bool] = False
+
+    def _train(
+        self,
+        batch_step: Callable[[np.ndarray], float],
+        publish: Callable[[], None],
+        *,
+        parameters: dict[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        generator: np.random.Generator,
+        seed: int,
+        rows: ValidationRows | None,
+        options: FitOptions,
+    ) -> None:
+        """Train; `batch_step` takes positions of interactions, steps, and returns the loss."""
+        config, n_edges = self.config, self.data.matrix.nnz
+
+        def epoch() -> float:
+            order = generator.permutation(n_edges)
+            starts = range(0, n_edges, config.batch_size)
+            return float(
+                np.mean([batch_step(order[low : low + config.batch_size]) for low in starts])
+            )
+
+        train_in_steps(
+            self,
+            epoch,
+            publish,
+            parameters=parameters,
+            optimizer=optimizer,
+            generator=generator,
+            steps=config.epochs,
+            seed=seed,
+            rows=rows,
+            options=options,
+            unit="epoch",
+        )
+
+    def _chosen(self) -> dict[str, int]:
+        """Return the number of epochs that was best on held-out rows."""
+        best = best_step(self.history_, "epoch")
+        return {} if best is None else {"epochs": best}
 
 
 def best_step(history: Sequence[dict[str, float]], unit: str = "step") -> int | None:

@@ -22,8 +22,8 @@ from gnn.models.interest.paths import (
     symmetric_neighbors,
 )
 from gnn.models.interest.ridge import RidgePath
-from gnn.numerics.initial import spectral_vectors
 from gnn.numerics.sparse import dense_product, keep_largest, pack_csr, unpack_csr
+from gnn.numerics.svd import spectral_vectors
 from graphgen.errors import ConfigError
 
 

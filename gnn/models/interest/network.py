@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from gnn.data import TrainingData, UserBatch
-from gnn.numerics.initial import spectral_vectors
 from gnn.numerics.propagation import Propagator, inverse_power
 from gnn.numerics.scoring import inner_products, to_unit
 from gnn.numerics.sparse import keep_largest
+from gnn.numerics.svd import spectral_vectors
 
 __all__ = ["InterestNetwork", "NetworkExpert", "NetworkVectors"]
 
