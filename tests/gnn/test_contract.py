@@ -41,7 +41,7 @@ def fitted(graph):
 
     def get(name):
         if name not in cache:
-            cache[name] = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1)
+            cache[name] = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1, valid=None)
         return cache[name]
 
     return get
@@ -148,17 +148,40 @@ def test_newer_or_damaged_models_are_refused(fitted, name, tmp_path):
 
 @every_model
 def test_same_seed_same_result(fitted, name, graph):
-    again = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1)
+    again = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1, valid=None)
     np.testing.assert_array_equal(
         again.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
     )
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if model_class(n).chooses))
+def test_what_is_chosen_gives_the_same_model_as_a_setting(name, graph):
+    """By itself, `fit` holds out, chooses, and fits on everything with what it chose."""
+    settings = {**QUICK[name], "validate_every": 4, "embedding_dim": 8}
+    settings["steps" if "steps" in settings else "epochs"] = 8
+    model = make_model(name, **settings)
+    before = model.config
+    model.fit(graph, seed=1)
+    assert model.config == before
+    assert model.chosen_
+    again = make_model(name, **{**settings, **model.chosen_}).fit(graph, seed=1, valid=None)
+    assert model.data.matrix.nnz == again.data.matrix.nnz
+    np.testing.assert_array_equal(
+        model.score(["u003"], domain="film"), again.score(["u003"], domain="film")
+    )
+
+
+@every_model
+def test_another_word_for_held_out_rows_is_a_clear_error(name, graph):
+    with pytest.raises(ConfigError, match="`valid` must be a log, \"auto\" or None; got 'none'"):
+        make_model(name).fit(graph, valid="none")
 
 
 @every_model
 def test_fitting_again_equals_fitting_once(name, graph, plain_graph, fitted):
     model = make_model(name, **QUICK.get(name, {}))
     other = graph if model.requires else plain_graph
-    model.fit(other, seed=1).fit(graph, seed=1)
+    model.fit(other, seed=1, valid=None).fit(graph, seed=1, valid=None)
     np.testing.assert_array_equal(
         model.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
     )
@@ -172,7 +195,7 @@ def test_one_domain_without_text(name, plain_graph):
         with pytest.raises(ConfigError, match=NEEDS[need]):
             model.fit(plain_graph)
         return
-    model.fit(plain_graph)
+    model.fit(plain_graph, valid=None)
     assert len(model.recommend(["u000"], k=3)) == 3
 
 
@@ -209,7 +232,7 @@ def test_taste_migrates_to_a_domain_without_history(name, log, items, tmp_path):
         moved = build_graph(train, items, encoder="hashing", cache_dir=tmp_path)
     else:
         moved = build_graph(train, encoder="none")
-    model.fit(moved, seed=2)
+    model.fit(moved, seed=2, valid=None)
     recs = model.recommend(movers, domain="film", k=1)
     assert (taste(recs.item_id).to_numpy() == np.arange(12) % 3).mean() > 0.8
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from eval.experiments.holdout import hold_out
 from eval.experiments.single_domain import only_domain
 from gnn.data import TrainingData
+from gnn.holdout import hold_out
 from graphgen import build_graph, connect, describe, draw_neighborhood, load_graph, neighborhood
 from graphgen.builders import text_topics as text_topics_module
 from graphgen.builders.text_topics import choose_n_topics, text_topics, topic_names

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eval.benchmarks.ablations import OTHER_DOMAINS, ablations, without_text, without_topics
+from eval.benchmarks.ablations import OTHER_DOMAINS, ablations
 from eval.benchmarks.datasets import find_data_set, find_data_sets, synthetic_data_set
 from eval.benchmarks.models import measure_models
 from eval.benchmarks.runs import REFUSED, _finished, _work
@@ -17,8 +17,9 @@ from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
 
-# One path: four variants remain, without times, the trend, the other domains, and the gate.
-SETTINGS = {"interest-gnn": {"steps": 2, "paths": ["filter"]}}
+# One expert: six variants remain, without times, the trend, dropout, the choice of the filter, the
+# other domains, and the gate.
+SETTINGS = {"interest-gnn": {"steps": 2, "experts": ["filter"]}}
 MODELS = ["popularity", "text-knn", "interest-gnn"]
 
 
@@ -92,52 +93,28 @@ def test_variants_lack_what_their_name_says(tmp_path):
     assert [v.lacks(graph) for v in ablations()[0].values()].count("") >= 3
 
 
-def test_paths_that_a_graph_does_not_allow_are_left_out():
+def test_experts_that_a_graph_does_not_allow_are_left_out():
     made = synthesize(n_users=100, n_items=400, seed=1)
     graph = build_graph(made.train, encoder="none")
     variants = ablations()[0]
-    for name in ("without path semantic", "path semantic alone"):
+    for name in ("without expert semantic", "expert semantic alone"):
         assert "no semantic edges" in variants[name].lacks(graph)
     timeless = variants["without times"].graph(graph)
-    for name in ("without times", "without the trend", "path sequence alone"):
+    for name in ("without times", "without the trend", "expert sequence alone"):
         assert not variants[name].lacks(graph)
         assert variants[name].lacks(timeless) == "the log has no timestamps"
     assert not any("time" in timeless.data[edge_type] for edge_type in timeless.data.edge_types)
-    for name in ("without path factors", "path ridge alone"):
+    for name in ("without expert factors", "expert ridge alone"):
         assert not variants[name].lacks(graph)
 
 
-def test_topics_can_be_taken_away(tmp_path):
-    import torch
-
-    from graphgen.graph import InterestGraph
-    from graphgen.vocabulary import Vocabulary
-
-    made = synthesize(n_users=100, n_items=400, seed=1)
-    plain = build_graph(made.train, encoder="none")
-    data, domain = plain.data, plain.domains[0]
-    data["interest"].num_nodes = 2
-    data[domain, "about", "interest"].edge_index = torch.tensor([[0, 1], [0, 1]])
-    data["interest", "rev_about", domain].edge_index = torch.tensor([[0, 1], [0, 1]])
-    names = {**plain.vocabularies, "interest": Vocabulary(["jazz", "sea"])}
-    graph = InterestGraph(data, names)
-    variant = ablations()[0]["without topics"]
-    assert not variant.lacks(graph)
-    for smaller in (variant.graph(graph), without_text(graph)):
-        assert "interest" not in smaller.data.node_types
-        assert not any("interest" in t for t in smaller.data.edge_types)
-        assert smaller.domains == graph.domains
-        assert variant.lacks(smaller) == "the graph has no topics"
-    assert without_topics(without_topics(graph)).n_items == graph.n_items
-
-
-def test_paths_and_gate_are_taken_away():
+def test_experts_and_gate_are_taken_away():
     variants, notes = ablations()
-    paths = ablations({"paths": ("filter", "gnn")})[0]
-    assert paths["without path gnn"].settings == {"paths": ("filter",)}
-    assert paths["path gnn alone"].settings == {"paths": ("gnn",)}
+    experts = ablations({"experts": ("filter", "gnn")})[0]
+    assert experts["without expert gnn"].settings == {"experts": ("filter",)}
+    assert experts["expert gnn alone"].settings == {"experts": ("gnn",)}
     assert not notes
-    assert any("paths" in note for note in ablations({"paths": ("filter",)})[1])
+    assert any("experts" in note for note in ablations({"experts": ("filter",)})[1])
     assert "without the gate" in variants
     for variant in variants.values():
         model_class("interest-gnn").Config.make(variant.settings)
@@ -147,7 +124,7 @@ def test_paths_and_gate_are_taken_away():
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 8  # the graph, three models, four variants
+    assert len(told) == 10  # the graph, three models, six variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
@@ -226,7 +203,7 @@ def test_the_files_agree(first, tmp_path):
     assert content["config"]["settings"] == SETTINGS
     assert content["provenance"]["packages"]["torch"]
     runs = content["data_sets"]["shop"]["runs"]
-    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 5]
+    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 7]
     table = pd.read_csv(tmp_path / "models.csv")
     assert len(table) == len(content["table"]) == len(measured.table)
     assert table["value"].to_numpy() == pytest.approx(measured.table["value"].to_numpy())

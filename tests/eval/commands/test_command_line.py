@@ -137,7 +137,7 @@ def test_recommend_to_single_users_in_every_domain(home, model):
     assert "1 of 2 users are unknown" in out
 
 
-def test_favour_new_moves_along_the_frontier(home, model):
+def test_favour_new_changes_the_weight_of_new_items(home, model):
     train = pd.read_csv(home / "data" / "train.csv", dtype=str)
     warm = set(zip(train.domain, train.item_id, strict=True))
     share = []

@@ -56,7 +56,9 @@ def test_every_half_step_lowers_the_loss(ragged):
 
 
 def test_bpr_learns_from_what_is_met(graph):
-    model = make_model("bpr-mf", embedding_dim=8, epochs=20, learning_rate=0.05).fit(graph)
+    model = make_model("bpr-mf", embedding_dim=8, epochs=20, learning_rate=0.05).fit(
+        graph, valid=None
+    )
     losses = [entry["loss"] for entry in model.history_]
     assert losses[-1] < 0.7 * losses[0]
     cold = model.score(["u000"], domain="book")[0, 24:]
