@@ -207,12 +207,12 @@ class Model(ABC):
         users = self._batch(user_ids, history)
         scores = np.empty((len(users), len(self.data.items[domain])), dtype=np.float32)
 
-        def work(block: tuple[int, UserBatch]) -> None:
+        def work(block: tuple[int, UserBatch]) -> int:
             low, part = block
-            scores[low : low + len(part)] = self._score_batch(part, domain)
+            scores[low : low + len(part)], flat = self._score_batch(part, domain)
+            return flat
 
-        for _ in map_pieces(work, self._blocks(users, domain)):
-            pass
+        self._report_flat(sum(map_pieces(work, self._blocks(users, domain))), len(users))
         return scores
 
     def seen(
@@ -282,9 +282,10 @@ class Model(ABC):
                     exclude_seen=exclude_seen,
                     seed=seed,
                 )
-                for size, part in map_pieces(work, self._blocks(everybody, target)):
-                    parts.append(part)
-                    advance(size)
+                blocks = self._blocks(everybody, target)
+                ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
+                parts += [rows for _, _, rows in ranked]
+                self._report_flat(sum(flat for _, flat, _ in ranked), len(ids))
         user, place, item, score, rank = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -321,7 +322,12 @@ class Model(ABC):
         """
         from gnn.persistence import save_model
 
-        save_model(self, path, overwrite=overwrite, made_from=made_from)
+        save_model(self, self._state(), path, overwrite=overwrite, made_from=made_from)
+
+    def restore(self, data: TrainingData, state: dict[str, torch.Tensor]) -> None:
+        """Take back what `save` wrote; `gnn.persistence.load_model` calls it."""
+        self._data = data
+        self._load_state(state)
 
     # For subclasses that train in steps ----------------------------------------------------
 
@@ -366,13 +372,18 @@ class Model(ABC):
         known = np.diff(users.history.indptr) > 0
         return known if self.inductive else known & (users.index >= 0)
 
-    def _score_batch(self, users: UserBatch, domain: str) -> np.ndarray:
+    def _score_batch(self, users: UserBatch, domain: str) -> tuple[np.ndarray, int]:
+        """Return the scores, and how many known users got equal ones for all items.
+
+        These, and unknown users, get the popularity of the items.
+        """
         scores = self._score(users, domain)
-        # A row without any difference holds no opinion: popularity answers for it.
-        silent = ~self._knows(users) | _constant(scores)
-        if silent.any():
-            scores[silent] = self._popular(users.rows_of(silent), domain)
-        return scores
+        known = self._knows(users)
+        flat = known & _constant(scores)
+        replaced = ~known | flat
+        if replaced.any():
+            scores[replaced] = self._popular(users.rows_of(replaced), domain)
+        return scores, int(flat.sum())
 
     def _recommend_batch(
         self,
@@ -383,22 +394,26 @@ class Model(ABC):
         k: int,
         exclude_seen: bool,
         seed: int,
-    ) -> tuple[int, tuple[np.ndarray, ...]]:
-        """Return the size of a block and its rows: user, domain, item, score, rank."""
+    ) -> tuple[int, int, tuple[np.ndarray, ...]]:
+        """Return the size of a block, how many of it have equal scores, and its rows.
+
+        The rows are user, domain, item, score, rank.
+        """
         first, users = block
-        scores = self._score_batch(users, domain)
+        scores, flat = self._score_batch(users, domain)
         if exclude_seen:
             seen = users.history[:, self.data.span(domain)].tocoo()
             scores[seen.row, seen.col] = -np.inf
         indices, values = top_k(scores, k, keys=users.keys, seed=seed)
         row, column = np.nonzero(indices >= 0)
-        return len(users), (
+        rows = (
             row + first,
             np.full(len(row), number),
             indices[row, column],
             values[row, column],
             column + 1,
         )
+        return len(users), flat, rows
 
     def _warn_unknown(self, users: UserBatch) -> None:
         unknown = int((~self._knows(users)).sum())
@@ -407,6 +422,15 @@ class Model(ABC):
                 "%d of %d users are unknown to this %s model; they get the popularity answer.",
                 unknown,
                 len(users),
+                self.name,
+            )
+
+    def _report_flat(self, flat: int, users: int) -> None:
+        if flat:
+            logger.info(
+                "%d of %d users have equal %s scores for all items and get the popularity answer.",
+                flat,
+                users,
                 self.name,
             )
 
