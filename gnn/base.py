@@ -235,8 +235,7 @@ class Model(ABC):
             low, part = block
             scores[low : low + len(part)] = self.score_batch(part, domain)
 
-        for _ in map_pieces(work, self._blocks(users, domain)):
-            pass
+        map_pieces(work, self._blocks(users, domain))
         return scores
 
     def seen(
@@ -306,9 +305,9 @@ class Model(ABC):
                     exclude_seen=exclude_seen,
                     seed=seed,
                 )
-                for size, part in map_pieces(work, self._blocks(everybody, target)):
-                    parts.append(part)
-                    advance(size)
+                blocks = self._blocks(everybody, target)
+                ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
+                parts += [rows for _, rows in ranked]
         user, place, item, score, rank = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -335,7 +334,12 @@ class Model(ABC):
         """
         from gnn.persistence import save_model
 
-        save_model(self, path, overwrite=overwrite, made_from=made_from)
+        save_model(self, self._state(), path, overwrite=overwrite, made_from=made_from)
+
+    def restore(self, data: TrainingData, state: dict[str, torch.Tensor]) -> None:
+        """Take back what `save` wrote; `gnn.persistence.load_model` calls it."""
+        self._data = data
+        self._load_state(state)
 
     # The shared inside --------------------------------------------------------------------
 
@@ -361,11 +365,18 @@ class Model(ABC):
         return known if self.inductive else known & (users.index >= 0)
 
     def score_batch(self, users: UserBatch, domain: str) -> np.ndarray:
+        """Return float32 [n, items of domain], as `score`.
+
+        Users without a score, unknown or with equal ones for all items, get the popularity.
+        """
         scores = self._score(users, domain)
-        # A row without any difference holds no opinion: popularity answers for it.
-        silent = ~self._knows(users) | _constant(scores)
-        if silent.any():
-            scores[silent] = self._popular(users.rows_of(silent), domain)
+        known = self._knows(users)
+        flat = known & _constant(scores)
+        if flat.any():
+            logger.debug("%d known users have equal scores in %s.", int(flat.sum()), domain)
+        replaced = ~known | flat
+        if replaced.any():
+            scores[replaced] = self._popular(users.rows_of(replaced), domain)
         return scores
 
     def _recommend_batch(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import safetensors
 import scipy.sparse as sp
+import torch
 from safetensors.torch import load_file, save_file
 
 from gnn.base import Model
@@ -25,7 +27,12 @@ TIMES = "times.npy"
 
 
 def save_model(
-    model: Model, path: str | Path, *, overwrite: bool = False, made_from: str = ""
+    model: Model,
+    state: Mapping[str, torch.Tensor],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
 ) -> None:
     """Write a fitted model to a folder that appears whole or not at all.
 
@@ -33,6 +40,8 @@ def save_model(
     ----------
     model
         The model.
+    state
+        What it has learned, by name.
     path, overwrite, made_from
         As in `graphgen.storage.atomic_directory`.
 
@@ -53,7 +62,7 @@ def save_model(
         if data.times is not None:
             np.save(folder / TIMES, data.times.data)
         save_file(
-            {name: tensor.contiguous() for name, tensor in model._state().items()},
+            {name: tensor.contiguous() for name, tensor in state.items()},
             folder / "state.safetensors",
         )
         manifest = {
@@ -117,9 +126,8 @@ def load_model(path: str | Path) -> Model:
         state = load_file(folder / "state.safetensors")
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
-    model._data = TrainingData(users, items, matrix, times=times)
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
-    model._load_state(state)
     model.provenance_ = manifest["provenance"]
+    model.restore(TrainingData(users, items, matrix, times=times), state)
     return model

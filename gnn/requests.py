@@ -55,7 +55,7 @@ def read_requests(
             raise InputError(f"{path} holds no user id; write one a line.")
         return Requests({None: list(dict.fromkeys(ids))})
     # Not `read_users`: here a person may stand on several rows, one for each domain.
-    frames, _, _ = read_tables([source], USERS, UserTable._clean, columns=columns)
+    frames, _, _ = read_tables([source], USERS, UserTable.clean, columns=columns)
     frame = frames[0]
     if DOMAIN not in frame:
         return Requests({None: frame[USER_ID].unique().tolist()})

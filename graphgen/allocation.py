@@ -25,11 +25,6 @@ def keep_freed_memory() -> bool:
     vectors of all people, are returned all the same; where the kernel allows it they come in huge
     pages, which takes a seventh off the time of a fit. It holds for the whole process, so only
     command lines call it, before the first tensor.
-
-    Examples
-    --------
-    >>> keep_freed_memory() in (True, False)
-    True
     """
     os.environ.setdefault(HUGE_PAGES, "1")
     libc = _glibc()
@@ -41,13 +36,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> bool:
-    """Give what is free back to the system, between two parts of long work; returns whether it did.
-
-    Examples
-    --------
-    >>> release_freed_memory() in (True, False)
-    True
-    """
+    """Give what is free back to the system, between two long steps; return whether it worked."""
     libc = _glibc()
     return bool(libc and libc.malloc_trim(0))
 

@@ -62,6 +62,8 @@ class InterestGraph:
         Interactions at or after this instant were left out; None where none were.
     provenance
         Resolved configuration, content hash of the log, encoder and package versions.
+    derived
+        What was computed from the graph and is kept as long as it lives, by name; not saved.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class InterestGraph:
         self.cutoff = cutoff
         self.provenance = dict(provenance or {})
         self._item_tables = dict(item_tables or {})
+        self.derived: dict[str, Any] = {}
         self.validate()
 
     @cached_property

@@ -180,16 +180,6 @@ class InteractionLog:
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
         return self._kept((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
 
-    def min_weight(self, threshold: float) -> Self:
-        """Keep the rows with a weight of at least `threshold`.
-
-        Raises
-        ------
-        InputError
-            If the log has no weights.
-        """
-        return self._at_least(WEIGHT, threshold)
-
     def _at_least(self, column: str, threshold: float) -> Self:
         if column not in self._frame:
             raise InputError(

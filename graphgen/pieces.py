@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -42,30 +44,80 @@ def over_rows(work: Callable[[int, int], None], rows: int, columns: int) -> None
         list(pool.map(lambda start: work(start, min(start + step, rows)), starts))
 
 
-def map_pieces(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
-    """Yield ``work(piece)`` in the order of the pieces, several at once, each on one thread.
+def map_pieces(
+    work: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    *,
+    done: Callable[[Result], object] | None = None,
+) -> list[Result]:
+    """Return ``work(piece)`` in the order of the pieces, several at once, each on one thread.
 
-    Worth it where much of the work knows one thread only, as SciPy's sparse products do. The first
-    piece is worked on alone, so that what is made at first use is made once.
+    Worth it where much of the work knows one thread only, as SciPy's sparse products do, or where
+    each piece takes a few ms: threads that meet after every small operation wait for the slowest
+    whenever another process takes a core. The first piece is worked on alone, so that tables that
+    are made at first use are made once; a single piece has all threads.
+
+    Parameters
+    ----------
+    work
+        What to do with a piece.
+    pieces
+        The pieces; all are taken before the second is done.
+    done
+        Called with each result in turn, in the calling thread, for a progress bar.
 
     Examples
     --------
-    >>> list(map_pieces(lambda n: n * n, range(4)))
+    >>> map_pieces(lambda n: n * n, range(4))
     [0, 1, 4, 9]
     """
-    threads = torch.get_num_threads()
+    results: list[Result] = []
+
+    def take(some: Iterable[Result]) -> None:
+        for result in some:
+            results.append(result)
+            if done is not None:
+                done(result)
+
     rest = iter(pieces)
-    for first in rest:
-        yield work(first)
-        break
-    if threads <= 1:
-        yield from map(work, rest)
-        return
-    try:
-        with (
-            threadpool_limits(1, user_api="blas"),
-            ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        ):
-            yield from pool.map(work, rest)
-    finally:
-        torch.set_num_threads(threads)
+    first = list(itertools.islice(rest, 2))
+    threads = torch.get_num_threads()
+    if threads <= 1 or len(first) <= 1:
+        take(map(work, itertools.chain(first, rest)))
+        return results
+    with (
+        ONE_THREAD,
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        take(map(work, first[:1]))
+        take(pool.map(work, itertools.chain(first[1:], rest)))
+    return results
+
+
+class _OneThread:
+    """While it is entered, numpy and PyTorch work on one thread in each thread of ours.
+
+    The limits hold for the whole process, so what was before is kept by the first of several
+    threads that enter and restored by the last that leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._torch = torch.get_num_threads()
+                self._blas = threadpool_limits(1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._blas.restore_original_limits()
+                torch.set_num_threads(self._torch)
+
+
+ONE_THREAD: Final = _OneThread()

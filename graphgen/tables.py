@@ -37,7 +37,7 @@ class _Table:
         names = [str(name) for name in frame.columns]
         resolved = resolve_columns(names, None, self._spec, file="DataFrame")
         arrow = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
-        clean, faults = self._clean(arrow, resolved, n_rows=len(frame), file="DataFrame")
+        clean, faults = self.clean(arrow, resolved, n_rows=len(frame), file="DataFrame")
         faults.raise_any("DataFrame")
         self._set(clean, ReadReport(sources=("DataFrame",), rows_read=len(frame)))
 
@@ -54,7 +54,7 @@ class _Table:
         self._digest: str | None = None
 
     @classmethod
-    def _clean(
+    def clean(
         cls,
         table: MutableMapping[str, pa.ChunkedArray],
         resolved: dict[str, str],
@@ -295,7 +295,7 @@ def read_items(
     frames, _, report = read_tables(
         sources,
         ITEMS,
-        ItemTable._clean,
+        ItemTable.clean,
         columns=columns,
         on_bad_rows=on_bad_rows,
         quarantine=quarantine,
@@ -338,7 +338,7 @@ def read_users(
     frames, _, report = read_tables(
         sources,
         USERS,
-        UserTable._clean,
+        UserTable.clean,
         columns=columns,
         on_bad_rows=on_bad_rows,
         quarantine=quarantine,

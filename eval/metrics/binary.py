@@ -82,13 +82,6 @@ class ScoreHistogram:
         below = np.cumsum(self.irrelevant) - 0.5 * self.irrelevant
         return float(self.relevant @ below / (relevant * irrelevant))
 
-    def rounding_error(self) -> float:
-        """Return how far `roc_auc` may be from its value on unrounded scores, at most."""
-        relevant, irrelevant = self._totals()
-        if not relevant or not irrelevant:
-            return float("nan")
-        return float(0.5 * (self.relevant @ self.irrelevant) / (relevant * irrelevant))
-
     def average_precision(self) -> float:
         """Return the area under the precision-recall curve, as the mean precision at each link.
 

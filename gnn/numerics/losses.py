@@ -13,6 +13,9 @@ from graphgen.pieces import map_pieces
 
 __all__ = ["SoftmaxChunk", "bpr_loss", "sampled_softmax"]
 
+# Chunks whose gradients are in memory at once.
+GROUP_CHUNKS = 64
+
 
 @dataclass(frozen=True)
 class SoftmaxChunk:
@@ -96,11 +99,13 @@ class _SampledSoftmax(torch.autograd.Function):
         to_users = (positives @ items).div_(-temperature)
         to_items = (positives.T @ users).div_(-temperature)
         total = (users * to_users).sum()
-        results = map_pieces(work, chunks)
-        for chunk, (loss, own, negatives) in zip(chunks, results, strict=True):
-            total += loss
-            to_users.index_add_(0, chunk.users, own)
-            to_items.index_add_(0, chunk.negatives, negatives)
+        # In groups, so that few gradients wait to be added.
+        for low in range(0, len(chunks), GROUP_CHUNKS):
+            group = chunks[low : low + GROUP_CHUNKS]
+            for chunk, (loss, own, negatives) in zip(group, map_pieces(work, group), strict=True):
+                total += loss
+                to_users.index_add_(0, chunk.users, own)
+                to_items.index_add_(0, chunk.negatives, negatives)
         ctx.save_for_backward(to_users, to_items)
         return total
 

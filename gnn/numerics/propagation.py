@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,6 @@ import torch
 from gnn.numerics.sparse import to_torch
 
 __all__ = ["Propagator", "normalized_adjacency"]
-
-# PyTorch calls CSR tensors a beta feature each time a process makes its first.
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 
 class Propagator:

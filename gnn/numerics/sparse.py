@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,6 +32,7 @@ def to_torch(csr: sp.csr_matrix) -> torch.Tensor:
     >>> to_torch(sp.csr_matrix(np.array([[0.0, 2.0]]))).to_dense()
     tensor([[0., 2.]])
     """
+    _first_csr()
     csr.sort_indices()
     # Half the memory of 64 bits, and no slower.
     width = np.int32 if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max else np.int64
@@ -40,6 +43,13 @@ def to_torch(csr: sp.csr_matrix) -> torch.Tensor:
         size=csr.shape,
         check_invariants=False,  # SciPy has just made it; saying so also keeps PyTorch quiet.
     )
+
+
+@cache
+def _first_csr() -> None:
+    """Make the first CSR tensor of the process, for which PyTorch warns of a beta feature."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=False)
 
 
 def dense_product(left: sp.csr_matrix, right: sp.csr_matrix) -> torch.Tensor:

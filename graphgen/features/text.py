@@ -98,10 +98,18 @@ class BertEncoder:
                     with path.open("rb") as file:
                         digest.update(hashlib.file_digest(file, "sha256").digest())
         else:
-            digest.update(f"{self._source}@{getattr(self._config, '_commit_hash', '')}".encode())
+            digest.update(f"{self._source}@{self._commit()}".encode())
         return f"{folder.name if folder.is_dir() else self.name}-{digest.hexdigest()[:16]}".replace(
             "/", "--"
         )
+
+    def _commit(self) -> str:
+        """Return the commit of the hub's files, which is the name of their folder in its cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        _ = self._config  # Now its file is in the cache.
+        path = try_to_load_from_cache(self._source, "config.json")
+        return Path(path).parent.name if isinstance(path, str) else ""
 
     @cached_property
     def _model(self) -> tuple[Any, Any]:

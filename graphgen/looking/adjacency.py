@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -163,14 +162,11 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([*parts, np.empty(0, dtype=dtype)]).astype(dtype, copy=False)
 
 
-_CACHE: WeakKeyDictionary[InterestGraph, Adjacency] = WeakKeyDictionary()
-
-
 def adjacency_of(graph: InterestGraph) -> Adjacency:
     """Return the table of neighbours of `graph`, built at the first call and then kept."""
-    found = _CACHE.get(graph)
+    found: Adjacency | None = graph.derived.get("adjacency")
     if found is None:
-        found = _CACHE[graph] = Adjacency(graph)
+        found = graph.derived["adjacency"] = Adjacency(graph)
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,8 +11,12 @@ __all__ = ["to_milliseconds"]
 
 # Smallest magnitude read as the unit, and how many of the unit make a second. Seconds end at 1e11
 # (the year 5138), which as milliseconds is 1973; each further unit starts 1000 times higher.
-UNITS = (("seconds", 0.0, 1), ("milliseconds", 1e11, 10**3), ("microseconds", 1e14, 10**6))
-UNITS = (*UNITS, ("nanoseconds", 1e17, 10**9))  # type: ignore[assignment]
+UNITS = (
+    ("seconds", 0.0, 1),
+    ("milliseconds", 1e11, 10**3),
+    ("microseconds", 1e14, 10**6),
+    ("nanoseconds", 1e17, 10**9),
+)
 # In a file of milliseconds or finer, a value of at least this number that still lies before 1973 is
 # a time after 1973 in a coarser unit: it is in the wrong one.
 SUSPICIOUS_SECONDS = 10**8
@@ -65,10 +67,6 @@ def to_milliseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _numeric(column)
     return _textual(column.cast(pa.large_string()))
-
-
-def _mask(values: Any) -> np.ndarray:
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _mask_of(column: pa.ChunkedArray) -> np.ndarray:

@@ -1,10 +1,13 @@
 """The largest values against a plain sort, on rows of every kind."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from graphgen import pieces
 from graphgen.largest import largest
@@ -55,3 +58,39 @@ def test_pieces_and_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     for one, other in zip(whole, largest(block, 20), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_map_pieces_leaves_no_limits_behind():
+    def limits():
+        blas = {
+            m["filepath"]: m["num_threads"] for m in threadpool_info() if m["user_api"] == "blas"
+        }
+        return torch.get_num_threads(), blas
+
+    def nested(n):
+        return limits(), sum(pieces.map_pieces(abs, range(n)))
+
+    def fails(n):
+        if n == 3:
+            raise ValueError("the third")
+        return n
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        before = limits()
+        seen = []
+        with ThreadPoolExecutor(3) as pool:  # several callers at a time
+            found = list(pool.map(lambda _: pieces.map_pieces(nested, range(6)), range(3)))
+        assert [[total for _, total in one] for one in found] == [[0, 0, 1, 3, 6, 10]] * 3
+        assert limits() == before
+        results = pieces.map_pieces(nested, range(4), done=seen.append)
+        assert seen == results
+        for torch_threads, blas in (at for at, _ in results[1:]):
+            assert torch_threads == 1
+            assert set(blas.values()) <= {1}
+        with pytest.raises(ValueError, match="the third"):
+            pieces.map_pieces(fails, range(5))
+        assert limits() == before
+    finally:
+        torch.set_num_threads(threads)

@@ -181,7 +181,6 @@ def test_weight_and_rating(tmp_path):
     assert log.frame.weight.tolist() == [np.float32(0.1)]
     assert log.frame.rating.tolist() == [5]
     assert log.report.below_rating == 1
-    assert len(log.min_weight(0.5)) == 0
     jester = write(tmp_path / "b.csv", "user_id,item_id,rating\na,1,-9.5\na,2,8\n")
     with pytest.raises(BadRowsError, match=r"line 2, column 'rating': must be at least 0 .*-9.5"):
         read_log(jester)
