@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, near_miss
 
 if TYPE_CHECKING:
     from gnn.base import Model
@@ -39,8 +38,7 @@ def model_class(name: str) -> type[Model]:
         If there is none; the message names the near miss.
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MODELS)}."
+        hint = near_miss(name, MODELS, f"there are {', '.join(MODELS)}.")
         raise ConfigError(f"There is no model {name!r}; {hint}")
     module, _, attribute = MODELS[name].partition(":")
     cls: type[Model] = getattr(importlib.import_module(module), attribute)
