@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
 from graphgen.progress import progress_bar
-from graphgen.reading.cleaning import SHOWN_ROWS, Faults, shorten, to_text
+from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
 from graphgen.reading.columns import LOG, TableSpec, listed, near_column, resolve_columns
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import Source, find_sources
@@ -25,7 +25,7 @@ from graphgen.reading.tabular import RawTable, TableFile
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
 
-__all__ = ["QUARANTINE_COLUMNS", "read_tables"]
+__all__ = ["QUARANTINE_COLUMNS", "clean_frame", "read_tables"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,26 @@ class Clean(Protocol):
         file: str,
         domain: str | None,
     ) -> tuple[pd.DataFrame, Faults]: ...
+
+
+def clean_frame(
+    frame: pd.DataFrame, spec: TableSpec, clean: Clean
+) -> tuple[pd.DataFrame, ReadReport]:
+    """Convert a frame as `read_tables` does a file.
+
+    Raises
+    ------
+    BadRowsError
+        If a row is bad.
+    InputError
+        If a column is missing.
+    """
+    names = [str(name) for name in frame.columns]
+    resolved = resolve_columns(names, None, spec, file="DataFrame")
+    table = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+    cleaned, faults = clean(table, resolved, n_rows=len(frame), file="DataFrame", domain=None)
+    faults.raise_any("DataFrame")
+    return cleaned, ReadReport(sources=("DataFrame",), rows_read=len(frame))
 
 
 @dataclass
