@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from graphgen.arrays import place_in_group
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID
@@ -95,11 +96,10 @@ def _edges(graph: InterestGraph) -> _Edges:
     for number, domain in enumerate(graph.domains):
         index = graph.data[USER, INTERACTS, domain].edge_index.numpy()
         count = np.bincount(index[0], minlength=graph.n_users)
-        start = np.cumsum(count) - count
         users.append(index[0])
         items.append(index[1])
         domains.append(np.full(index.shape[1], number))
-        places.append(np.arange(index.shape[1]) - start[index[0]])
+        places.append(place_in_group(index[0]))
         lengths.append(count[index[0]])
     return _Edges(*(np.concatenate(part) for part in (users, items, domains, places, lengths)))
 

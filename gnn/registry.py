@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, near_miss
 from graphgen.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
@@ -54,10 +53,8 @@ def model_class(name: str) -> type[Model]:
     """
     if name not in MODELS:
         if name not in plugins(GROUP):
-            near = difflib.get_close_matches(name, list_models(), n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"there are {', '.join(list_models())}."
-            )
+            names = list_models()
+            hint = near_miss(name, names, f"there are {', '.join(names)}.")
             raise ConfigError(f"There is no model {name!r}; {hint}")
         from gnn.base import Model
 

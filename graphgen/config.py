@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any, Self
 
 import pydantic
 
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, near_miss
 
 __all__ = ["Config", "parse_assignments", "read_toml"]
 
@@ -31,7 +30,9 @@ class Config(pydantic.BaseModel):
     graphgen.errors.ConfigError: Demo has no setting 'epoch'; did you mean 'epochs'?
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
 
     @classmethod
     def make(cls, base: Mapping[str, Any] | None = None, /, **overrides: Any) -> Self:
@@ -52,12 +53,8 @@ class Config(pydantic.BaseModel):
         values = {**(base or {}), **overrides}
         for key in values:
             if key not in cls.model_fields:
-                near = difflib.get_close_matches(key, cls.model_fields, n=1)
-                hint = (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else f"it has {', '.join(cls.model_fields) or 'none at all'}."
-                )
+                known = ", ".join(cls.model_fields) or "none at all"
+                hint = near_miss(key, cls.model_fields, f"it has {known}.")
                 raise ConfigError(f"{cls.__name__} has no setting {key!r}; {hint}")
         try:
             return cls(**values)

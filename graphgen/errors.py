@@ -12,9 +12,12 @@ __all__ = [
     "NotFittedError",
     "StorageError",
     "UnknownIdError",
+    "near_miss",
 ]
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class InterestError(Exception):
@@ -103,3 +106,15 @@ class StorageError(InterestError):
 
 class MissingDependencyError(InterestError, ImportError):
     """An optional package is needed; the message holds the exact install line."""
+
+
+def near_miss(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return "did you mean ...?" with the known name that is closest, else `otherwise`.
+
+    Examples
+    --------
+    >>> near_miss("spilt", ["split"], "it has 'split'.")
+    "did you mean 'split'?"
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
+from graphgen.arrays import place_in_group
 from graphgen.pieces import over_rows
 
 __all__ = ["largest"]
@@ -77,7 +78,7 @@ def largest(block: torch.Tensor, count: int) -> tuple[Array, Array]:
         if odd.any():
             flat, row = flat[~odd[row]], row[~odd[row]]
             sizes = np.where(odd, 0, sizes)
-        place = np.arange(len(flat)) - (np.cumsum(sizes) - sizes)[row]
+        place = place_in_group(row)
         shape = (len(piece), max(count, int(sizes.max(initial=0))))
         found = np.full(shape, -np.inf, dtype=np.float32)
         where = np.zeros(shape, dtype=np.int64)

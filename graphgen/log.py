@@ -14,9 +14,9 @@ import pandas as pd
 
 from graphgen.errors import ConfigError, InputError
 from graphgen.reading.cleaning import Codes, arrow_column, to_codes
-from graphgen.reading.columns import LOG, near_column, resolve_columns
+from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import read_tables
+from graphgen.reading.files import clean_frame, read_tables
 from graphgen.reading.filters import core_rows, latest_rows
 from graphgen.reading.normalise import concat_frames, interaction_frame
 from graphgen.reading.report import ReadReport
@@ -64,12 +64,7 @@ class InteractionLog:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        names = [str(name) for name in frame.columns]
-        resolved = resolve_columns(names, None, LOG, file="DataFrame")
-        arrow = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
-        clean, faults = interaction_frame(arrow, resolved, n_rows=len(frame), file="DataFrame")
-        faults.raise_any("DataFrame")
-        self._set(clean, ReadReport(sources=("DataFrame",), rows_read=len(frame)))
+        self._set(*clean_frame(frame, LOG, interaction_frame))
 
     @classmethod
     def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:

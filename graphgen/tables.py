@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.reading.cleaning import MISSING_ID, Faults, arrow_column, to_codes, to_text
-from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, resolve_columns
+from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import read_tables
+from graphgen.reading.files import clean_frame, read_tables
 from graphgen.reading.normalise import domain_codes, strings
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
@@ -34,12 +34,7 @@ class _Table:
     _key: tuple[str, ...]
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        names = [str(name) for name in frame.columns]
-        resolved = resolve_columns(names, None, self._spec, file="DataFrame")
-        arrow = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
-        clean, faults = self.clean(arrow, resolved, n_rows=len(frame), file="DataFrame")
-        faults.raise_any("DataFrame")
-        self._set(clean, ReadReport(sources=("DataFrame",), rows_read=len(frame)))
+        self._set(*clean_frame(frame, self._spec, self.clean))
 
     @classmethod
     def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:

@@ -7,17 +7,13 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
+from graphgen.arrays import GOLDEN_GAMMA, mix_bits
 from graphgen.errors import InputError
 from graphgen.largest import largest
 
 __all__ = ["tie_noise", "top_k"]
 
 Array: TypeAlias = np.ndarray
-
-# Constants of the splitmix64 generator (Steele, Lea and Flood, OOPSLA 2014).
-GOLDEN_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
-MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
-MIX_2: Final = np.uint64(0x94D049BB133111EB)
 
 # Extra columns fetched beyond k: short runs of ties at the boundary end within them.
 LOOK_AHEAD: Final = 12
@@ -27,18 +23,9 @@ BLOCK_SCORES: Final = 4_000_000
 SPARSE_SHARE: Final = 16
 
 
-def _mix(state: Array) -> Array:
-    """Finalise splitmix64 states; uint64 in, uint64 out, the input is left alone."""
-    mixed = state ^ (state >> np.uint64(30))
-    mixed *= MIX_1
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= MIX_2
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
-
-
 def _row_states(keys: Array, seed: int) -> Array:
-    return _mix(np.atleast_1d(keys).astype(np.int64).view(np.uint64) + _mix(_seed_state(seed)))
+    state = mix_bits(_seed_state(seed))
+    return mix_bits(np.atleast_1d(keys).astype(np.int64).view(np.uint64) + state)
 
 
 def _seed_state(seed: int) -> Array:
@@ -73,7 +60,7 @@ def tie_noise(keys: Array, columns: Array, *, seed: int = 0) -> Array:
     keys = np.asarray(keys, dtype=np.int64)
     states = _row_states(keys.ravel(), seed).reshape(keys.shape)
     steps = (np.asarray(columns, dtype=np.int64).view(np.uint64) + np.uint64(1)) * GOLDEN_GAMMA
-    return (_mix(np.asarray(states + steps)) >> np.uint64(1)).view(np.int64)
+    return (mix_bits(np.asarray(states + steps)) >> np.uint64(1)).view(np.int64)
 
 
 def top_k(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,20 +46,7 @@ def models(
 
 def _settings(config: type[Config]) -> dict[str, tuple[str, str]]:
     """Return default and docstring of each field of a config class."""
-    import ast
-    import inspect
-    import textwrap
-
-    definition = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
-    texts = {}
-    for field, after in itertools.pairwise(getattr(definition, "body", [])):
-        match field, after:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                texts[name] = " ".join(text.split())
     return {
-        name: (str(field.default), texts.get(name, ""))
+        name: (str(field.default), " ".join((field.description or "").split()))
         for name, field in config.model_fields.items()
     }

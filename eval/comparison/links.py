@@ -20,6 +20,7 @@ from eval.metrics.calibration import (
     reliability_curve,
     threshold_metrics,
 )
+from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.schema import SCORE, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
@@ -226,8 +227,8 @@ def _resampled(
     for _ in range(bootstrap):
         chosen = generator.integers(0, len(size), len(size))
         length = size[chosen]
-        offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        rows = order[np.repeat(start[chosen], length) + offset]
+        draw = np.repeat(np.arange(len(chosen)), length)
+        rows = order[start[chosen][draw] + place_in_group(draw)]
         parts = [None if part is None else part[rows] for part in (probabilities, raw)]
         measured = _measure(labels[rows], scores[rows], threshold, parts[0], parts[1], bins)
         draws.append(list(measured.values()))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from eval.evaluation.slices import DERIVED_SLICES, add_slices
 from eval.metrics.base import Array
+from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, SETTING, USER_ID
 from graphgen.topk import tie_noise
@@ -265,9 +266,7 @@ def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
         # Noise of the content, not of the row: the order of the file decides nothing.
         order = np.lexsort((tie_noise(unit, item, seed=seed), -values, unit))
         rank = np.empty(len(frame), dtype=np.int64)
-        sizes = np.bincount(unit[order])
-        starts = np.cumsum(sizes) - sizes
-        rank[order] = np.arange(len(frame)) - starts[unit[order]] + 1
+        rank[order] = place_in_group(unit[order]) + 1
     else:
         rank = values.astype(np.int64)
         _check_ranks(unit, rank, values, lambda row: _where(frame, row))
@@ -299,9 +298,7 @@ def _refuse_duplicates(unit: Array, item: Array, n_items: int, where: Any) -> No
 
 def _check_ranks(unit: Array, rank: Array, values: Array, where: Any) -> None:
     order = np.lexsort((rank, unit))
-    sizes = np.bincount(unit)
-    starts = np.cumsum(sizes) - sizes
-    due = np.arange(len(rank)) - starts[unit[order]] + 1
+    due = place_in_group(unit[order]) + 1
     wrong = order[(rank[order] != due) | (values[order] != rank[order])]
     if wrong.size:
         row = int(wrong[0])

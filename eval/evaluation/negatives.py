@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from eval.evaluation.catalogue import GraphContext
 from eval.evaluation.inputs import DomainTruth, read_table, read_truth
 from eval.metrics.base import Array
+from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
@@ -163,7 +164,7 @@ class NegativeTable:
         row, column = row[order], column[order]
         size = np.bincount(row, minlength=len(truth.user_ids))
         result = np.full((len(size), int(size.max(initial=0))), -1, dtype=np.int64)
-        result[row, np.arange(len(row)) - (np.cumsum(size) - size)[row]] = column
+        result[row, place_in_group(row)] = column
         return result
 
 

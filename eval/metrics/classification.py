@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from eval.metrics.base import Array, Metric
+from graphgen.arrays import place_in_group
 from graphgen.pieces import over_rows
 
 __all__ = ["AUC", "pair_auc"]
@@ -78,7 +79,7 @@ def pair_auc(scores: Array, rows: Array, columns: Array, n_masked: Array | None 
     irrelevant = (n_items - masked - per_row)[rows]
     if placed.size:
         row, own = rows[placed], scores[rows[placed], columns[placed]]
-        place = np.arange(len(row)) - (np.cumsum(per_row) - per_row)[row]
+        place = place_in_group(row)
         below, up_to = _count(scores, row, own, place, per_row)
         # Take the user's other relevant items, and what is masked, out of the count.
         relevant = np.full((n_users, int(per_row.max())), np.nan, dtype=np.float32)

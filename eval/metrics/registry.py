@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import cache
 
 from eval.metrics import binary, classification, diversity, interests, ranking, sampled
 from eval.metrics.base import Metric
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, near_miss
 from graphgen.plugins import load_plugin, plugins
 
 __all__ = ["get_metric", "list_metrics", "sampled_metrics", "select_metrics"]
@@ -54,8 +53,7 @@ def get_metric(name: str) -> Metric:
     key = name.partition("@")[0].lower().replace("_", "-")
     metrics = list_metrics()
     if key not in metrics:
-        near = difflib.get_close_matches(key, metrics, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(metrics)}."
+        hint = near_miss(key, metrics, f"there are {', '.join(metrics)}.")
         raise ConfigError(f"There is no metric {name!r}; {hint}")
     return metrics[key]
 

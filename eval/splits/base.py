@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eval.metrics.base import Array
+from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
@@ -113,12 +114,7 @@ def hold_out_at_random(
     n_valid = np.floor(size * valid + generator.random(len(size))).astype(np.int64)
     n_test = np.minimum(n_test, size - 1)
     n_valid = np.minimum(n_valid, size - 1 - n_test)
-    order = np.lexsort((generator.random(len(unit)), unit))
-    place = np.empty(len(unit), dtype=np.int64)
-    place[order] = np.arange(len(unit)) - (np.cumsum(size) - size)[unit[order]]
-    return np.where(
-        place < n_test[unit], TEST, np.where(place < (n_test + n_valid)[unit], VALID, TRAIN)
-    )
+    return _draw(unit, n_valid, n_test, generator)
 
 
 def cut_groups(group: Array, valid: float, test: float, generator: np.random.Generator) -> Array:
@@ -126,9 +122,14 @@ def cut_groups(group: Array, valid: float, test: float, generator: np.random.Gen
     size = np.bincount(group)
     n_test = np.minimum(np.round(size * test).astype(np.int64), size - 1)
     n_valid = np.minimum(np.round(size * valid).astype(np.int64), size - 1 - n_test)
+    return _draw(group, n_valid, n_test, generator)
+
+
+def _draw(group: Array, n_valid: Array, n_test: Array, generator: np.random.Generator) -> Array:
+    """Give as many members of each group to test and valid, drawn at random."""
     order = np.lexsort((generator.random(len(group)), group))
     place = np.empty(len(group), dtype=np.int64)
-    place[order] = np.arange(len(group)) - (np.cumsum(size) - size)[group[order]]
+    place[order] = place_in_group(group[order])
     return np.where(
         place < n_test[group], TEST, np.where(place < (n_test + n_valid)[group], VALID, TRAIN)
     )

@@ -7,7 +7,6 @@ slices by: ``warm``; ``cold_user`` (history in other domains only); ``new_user``
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -17,7 +16,7 @@ from eval.splits.base import Split
 from eval.splits.duplicate_items import find_twins, resolve_twins
 from eval.splits.entity_holdout import cold_item_split, cold_user_split, k_fold_split
 from eval.splits.history_holdout import leave_last_out_split, random_split, temporal_split
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.log import InteractionLog
 
 __all__ = ["PROTOCOLS", "make_split"]
@@ -78,8 +77,7 @@ def make_split(
     5
     """
     if protocol not in PROTOCOLS:
-        near = difflib.get_close_matches(protocol, PROTOCOLS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PROTOCOLS)}."
+        hint = near_miss(protocol, PROTOCOLS, f"there are {', '.join(PROTOCOLS)}.")
         raise ConfigError(f"There is no protocol {protocol!r}; {hint}")
     if twins not in ("keep", "drop", "merge"):
         raise ConfigError(f"`twins` must be 'keep', 'drop' or 'merge'; got {twins!r}.")
@@ -87,8 +85,7 @@ def make_split(
     known = function.__kwdefaults__ or {}
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
+            hint = near_miss(option, known, f"it has {', '.join(known)}.")
             raise ConfigError(f"The protocol {protocol!r} has no option {option!r}; {hint}")
     if not len(log):
         raise InputError("The log has no interactions to split.")

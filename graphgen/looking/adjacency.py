@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
 from scipy import sparse
 
-from graphgen.errors import UnknownIdError
+from graphgen.errors import UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.schema import CATEGORY, REV_INTERACTS, SIMILAR, TITLE, USER
 
@@ -185,8 +184,7 @@ def node_number(graph: InterestGraph, node: Node) -> int:
     node_type, id_ = node
     if node_type not in graph.vocabularies:
         known = adjacency_of(graph).types
-        near = get_close_matches(str(node_type), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
+        hint = near_miss(str(node_type), known, f"it has {', '.join(known)}.")
         raise UnknownIdError(f"There is no node type {node_type!r} in this graph; {hint}")
     number = int(graph.vocabularies[node_type].encode([id_])[0])
     return adjacency_of(graph).offset[node_type] + number

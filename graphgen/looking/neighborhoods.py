@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Final
 
 import networkx as nx
 import numpy as np
 
-from graphgen.errors import ConfigError
+from graphgen.arrays import GOLDEN_GAMMA, mix_bits, place_in_group
+from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.looking.adjacency import (
     NO_TIME,
@@ -135,8 +135,7 @@ def _chosen_kinds(adjacency: Adjacency, relations: Iterable[str] | None) -> np.n
     names = [relations] if isinstance(relations, str) else list(relations)
     for name in names:
         if name not in adjacency.kinds:
-            near = get_close_matches(name, adjacency.kinds, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(adjacency.kinds)}."
+            hint = near_miss(name, adjacency.kinds, f"it has {', '.join(adjacency.kinds)}.")
             raise ConfigError(f"The graph has no relation {name!r}; {hint}")
     return np.isin(adjacency.kinds, names)
 
@@ -169,20 +168,14 @@ def _offers(
     order = np.lexsort((chance, score, group))
     # Within a node: the best of each group, then the second best of each. The first group to speak
     # changes from node to node, or the first domain would always win a short list.
-    within = _position(group[order])
+    within = place_in_group(group[order])
     n_sorts = int(sort.max()) + 1
     rotated = (sort[order] + turn[order]) % n_sorts
     nested = order[np.lexsort((rotated, within, turn[order]))]
-    across = nested[np.lexsort((turn[nested], _position(turn[nested])))]
+    across = nested[np.lexsort((turn[nested], place_in_group(turn[nested])))]
     target = links.target[across]
     _, first = np.unique(target, return_index=True)
     return target[np.sort(first)]
-
-
-def _position(group: np.ndarray) -> np.ndarray:
-    """Number the entries within each run of equal values, from 0."""
-    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
-    return np.arange(len(group)) - np.repeat(starts, np.diff(starts, append=len(group)))
 
 
 def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -201,11 +194,10 @@ def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def _hashed(nodes: np.ndarray, seed: int) -> np.ndarray:
-    """Scramble node numbers (splitmix64): chance that depends on node and seed alone."""
-    x = nodes.astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15 + 1) % 2**64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """Return random uint64 numbers that depend on node and seed alone."""
+    # In numpy the product would warn that it wraps.
+    start = np.uint64((seed * int(GOLDEN_GAMMA) + 1) % 2**64)
+    return mix_bits(nodes.astype(np.uint64) + start)
 
 
 def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx.DiGraph:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.schema import (
     CATEGORY,
     DOMAIN,
@@ -217,8 +217,7 @@ def near_column(name: str, found: Sequence[str]) -> str:
     >>> near_column("spilt", ["split"]), near_column("x", ["split"])
     ("did you mean 'split'?", "it has 'split'.")
     """
-    near = get_close_matches(name, found, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"it has {listed(found)}."
+    return near_miss(name, found, f"it has {listed(found)}.")
 
 
 def extra_name(name: str, spec: TableSpec) -> str | None:

@@ -9,20 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graphgen.arrays import GOLDEN_GAMMA, MIX_1, mix_bits
 from graphgen.reading.cleaning import arrow_column, to_codes
 
-__all__ = ["frame_digest", "mix"]
-
-# Odd multipliers and increment of splitmix64 (Steele, Lea and Flood 2014).
-MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def mix(values: np.ndarray) -> np.ndarray:
-    """Spread each uint64 over all its bits (the finaliser of splitmix64)."""
-    values = (values ^ (values >> np.uint64(30))) * MIX_1
-    values = (values ^ (values >> np.uint64(27))) * MIX_2
-    return np.asarray(values ^ (values >> np.uint64(31)))
+__all__ = ["frame_digest"]
 
 
 def frame_digest(frame: pd.DataFrame, coded: Mapping[str, Any] | None = None) -> str:
@@ -54,8 +44,8 @@ def frame_digest(frame: pd.DataFrame, coded: Mapping[str, Any] | None = None) ->
     rows = np.zeros(len(frame), dtype=np.uint64)
     for name in columns:
         column = _column_hash(frame[name], (coded or {}).get(name))
-        rows = mix((rows * MIX_1 + GOLDEN) ^ column)
-    total = [int(rows.sum()), int(mix(rows).sum()), int(np.bitwise_xor.reduce(rows))]
+        rows = mix_bits((rows * MIX_1 + GOLDEN_GAMMA) ^ column)
+    total = [int(rows.sum()), int(mix_bits(rows).sum()), int(np.bitwise_xor.reduce(rows))]
     content = repr((columns, len(frame), total))
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
@@ -64,10 +54,10 @@ def _column_hash(column: pd.Series, coded: Any) -> np.ndarray:
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, values = column.cat.codes.to_numpy(), column.cat.categories.to_numpy(object)
     elif column.dtype.kind == "M":
-        return mix(column.astype("int64").to_numpy().astype(np.uint64))
+        return mix_bits(column.astype("int64").to_numpy().astype(np.uint64))
     elif column.dtype.kind == "f":
         bits = (column.to_numpy() + np.float32(0)).view(np.uint32)  # -0 becomes 0
-        return mix(bits.astype(np.uint64))
+        return mix_bits(bits.astype(np.uint64))
     else:
         coded = coded or to_codes(arrow_column(column))
         codes, values = coded.codes, coded.values.to_numpy(zero_copy_only=False)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
 from graphgen.progress import progress_bar
-from graphgen.reading.cleaning import SHOWN_ROWS, Faults, shorten, to_text
+from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
 from graphgen.reading.columns import LOG, TableSpec, listed, near_column, resolve_columns
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import Source, find_sources
@@ -25,7 +25,7 @@ from graphgen.reading.tabular import RawTable, TableFile
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
 
-__all__ = ["QUARANTINE_COLUMNS", "read_tables"]
+__all__ = ["QUARANTINE_COLUMNS", "clean_frame", "read_tables"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,26 @@ class Clean(Protocol):
         file: str,
         domain: str | None,
     ) -> tuple[pd.DataFrame, Faults]: ...
+
+
+def clean_frame(
+    frame: pd.DataFrame, spec: TableSpec, clean: Clean
+) -> tuple[pd.DataFrame, ReadReport]:
+    """Convert a frame as `read_tables` does a file.
+
+    Raises
+    ------
+    BadRowsError
+        If a row is bad.
+    InputError
+        If a column is missing.
+    """
+    names = [str(name) for name in frame.columns]
+    resolved = resolve_columns(names, None, spec, file="DataFrame")
+    table = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+    cleaned, faults = clean(table, resolved, n_rows=len(frame), file="DataFrame", domain=None)
+    faults.raise_any("DataFrame")
+    return cleaned, ReadReport(sources=("DataFrame",), rows_read=len(frame))
 
 
 @dataclass
@@ -69,9 +89,6 @@ def read_tables(
     progress: bool = False,
 ) -> tuple[list[pd.DataFrame], list[str], ReadReport]:
     """Read and convert every source.
-
-    A file is read the fast way first; only when one of its rows turns out bad it is read again
-    line by line, to tell where.
 
     Parameters
     ----------
@@ -220,26 +237,22 @@ def _read_one(
     keep: bool,
 ) -> tuple[pd.DataFrame, int, int]:
     """Return the good rows of a file, the number of its rows and of those filtered out."""
-    where = _where(source, file, resolved)
     raw = file.read(advance=advance)
-    while True:
-        n_rows = raw.n_rows
-        chosen = _matching(raw, where, source)
-        if chosen is not None:
-            mask = pa.array(chosen)
-            raw.columns = {name: column.filter(mask) for name, column in raw.columns.items()}
-            raw.n_rows = int(chosen.sum())
-            raw.lines = None if raw.lines is None else raw.lines[chosen]
-        # With the line numbers known the columns may be needed again, for the bad rows.
-        table = raw.columns if raw.lines is None else dict(raw.columns)
-        frame, faults = clean(
-            table, resolved, n_rows=raw.n_rows, file=source.name, domain=source.domain
-        )
-        if raw.lines is not None or not len(faults):
-            break
-        logger.info("%s has bad rows; reading it again to tell where.", source.name)
-        raw = file.read(exact=True)
-    _collect(bad, raw, faults, source.name, keep=keep)
+    n_rows = raw.n_rows
+    chosen = _matching(raw, _where(source, file, resolved), source)
+    if chosen is not None:
+        mask = pa.array(chosen)
+        raw.columns = {name: column.filter(mask) for name, column in raw.columns.items()}
+        raw.n_rows = int(chosen.sum())
+    # `clean` frees the columns as it goes; those of bad rows are only needed to set them aside.
+    table = dict(raw.columns) if keep else raw.columns
+    frame, faults = clean(
+        table, resolved, n_rows=raw.n_rows, file=source.name, domain=source.domain
+    )
+    if len(faults) or raw.bad:
+        lines = file.lines() if raw.lines is None else raw.lines
+        lines = lines if chosen is None else lines[chosen]
+        _collect(bad, raw, faults, lines, source.name, keep=keep)
     return frame, n_rows + len(raw.bad), n_rows - raw.n_rows
 
 
@@ -282,15 +295,14 @@ def _matching(
     return mask
 
 
-def _collect(bad: _Bad, raw: RawTable, faults: Faults, name: str, *, keep: bool) -> None:
-    total = len(raw.bad) + len(faults)
-    if not total:
-        return
-    bad.total += total
+def _collect(
+    bad: _Bad, raw: RawTable, faults: Faults, lines: np.ndarray, name: str, *, keep: bool
+) -> None:
+    bad.total += len(raw.bad) + len(faults)
     shown = [
         BadRow(name, r.line, r.column, shorten(r.value), r.reason) for r in raw.bad[:SHOWN_ROWS]
     ]
-    shown += faults.rows(name, raw.lines)
+    shown += faults.rows(name, lines)
     shown.sort(key=lambda row: row.line)
     bad.shown += shown[: SHOWN_ROWS - len(bad.shown)]
     if not keep:
@@ -302,8 +314,8 @@ def _collect(bad: _Bad, raw: RawTable, faults: Faults, name: str, *, keep: bool)
         )
     ]
     for part in faults.parts:
-        lines = part.rows + 1 if raw.lines is None else raw.lines[part.rows]
-        content = (name, lines, part.column, part.values, part.reason, _rows(raw, part.rows))
+        rows = _rows(raw, part.rows)
+        content = (name, lines[part.rows], part.column, part.values, part.reason, rows)
         parts.append(pd.DataFrame(dict(zip(QUARANTINE_COLUMNS, content, strict=True))))
     bad.frames.append(pd.concat(parts).sort_values("line", kind="stable"))
 

@@ -105,6 +105,12 @@ class ByteStream(io.RawIOBase):
         data, self._pending = self._pending[:size], self._pending[size:]
         return data
 
+    def skip(self, n_bytes: int) -> None:
+        """Pass over bytes, and forget which quotes and NUL bytes were among them."""
+        while n_bytes > 0:
+            n_bytes -= len(self.read(n_bytes))
+        self.quotes, self.nuls = b'"' in self._pending, b"\0" in self._pending
+
     def readinto(self, buffer: Any, /) -> int:
         data = self.read(len(buffer))
         buffer[: len(data)] = data
