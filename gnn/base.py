@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,20 +15,21 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
-from gnn.holdout import hold_out
+from gnn.fitting import FitOptions, fit_twice
 from gnn.requirements import check_requirements
 from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
-from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -150,27 +151,15 @@ class Model(ABC):
         path = None if checkpoint is None else Path(checkpoint)
         options = FitOptions(checkpoint=path, progress=progress)
         if not isinstance(valid, str):
-            return self._fit_once(graph, valid, seed=seed, options=options)
+            return self.fit_once(graph, valid, seed=seed, options=options)
         if not self.chooses:
-            return self._fit_once(graph, None, seed=seed, options=options)
-        smaller, rows = hold_out(graph, seed=seed)
-        if not len(rows):
-            logger.warning("No history is long enough to hold rows out; the defaults are taken.")
-            return self._fit_once(graph, None, seed=seed, options=options)
-        logger.info("Choosing on %d held-out interactions, then fitting on all.", len(rows))
-        self._fit_once(smaller, rows, seed=seed, options=options.stage("choose"))
-        given, chosen = self.config, self.chosen_
-        self.config = given.replace(**chosen)
-        try:
-            self._fit_once(graph, None, seed=seed, options=options.stage("refit"))
-        finally:
-            self.config = given
-        self.chosen_ = chosen | self.chosen_
-        return self
+            return self.fit_once(graph, None, seed=seed, options=options)
+        return fit_twice(self, graph, seed=seed, options=options)
 
-    def _fit_once(
+    def fit_once(
         self, graph: InterestGraph, valid: InteractionLog | None, *, seed: int, options: FitOptions
     ) -> Self:
+        """Learn from a graph, with held-out rows or without; see `fit`."""
         data = TrainingData.from_graph(graph)
         check_requirements(self.name, self.requires, data)
         self._data = data
@@ -339,31 +328,14 @@ class Model(ABC):
             }
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all."""
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
+        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all.
+
+        For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`.
+        """
         from gnn.persistence import save_model
 
-        save_model(self, path)
-
-    # For subclasses that train in steps ----------------------------------------------------
-
-    def fingerprint(self, seed: int) -> dict[str, Any]:
-        """Return what must be equal for a checkpoint of this model to be taken up."""
-        data = self.data
-        return {
-            "model": self.name,
-            "config": self.config.to_dict(),
-            "seed": seed,
-            "shape": [data.n_users, data.n_items, int(data.matrix.nnz)],
-            "graph": self.provenance_.get("graph", {}).get("log", {}).get("digest"),
-        }
-
-    def best_unit(self, unit: str, setting: str) -> dict[str, int]:
-        """Return ``{setting: n}`` for the step or epoch n with the best metric, if there is one."""
-        measured = [entry for entry in self.history_ if "metric" in entry]
-        if not measured:
-            return {}
-        return {setting: int(max(measured, key=lambda entry: entry["metric"])[unit])}
+        save_model(self, path, overwrite=overwrite, made_from=made_from)
 
     # The shared inside --------------------------------------------------------------------
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
 from graphgen.errors import ConfigError
-from graphgen.graph import InterestGraph
 from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
+    from graphgen.graph import InterestGraph
 
 __all__ = ["TrainingData", "UserBatch", "joint_matrix", "known_times", "latest_times"]
 

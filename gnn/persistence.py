@@ -24,8 +24,17 @@ MANIFEST = "model.json"
 TIMES = "times.npy"
 
 
-def save_model(model: Model, path: str | Path) -> None:
+def save_model(
+    model: Model, path: str | Path, *, overwrite: bool = False, made_from: str = ""
+) -> None:
     """Write a fitted model to a folder that appears whole or not at all.
+
+    Parameters
+    ----------
+    model
+        The model.
+    path, overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
 
     Raises
     ------
@@ -35,7 +44,7 @@ def save_model(model: Model, path: str | Path) -> None:
         If the path holds something that is not ours.
     """
     data = model.data
-    with atomic_directory(path) as folder:
+    with atomic_directory(path, kind="model", overwrite=overwrite, made_from=made_from) as folder:
         data.users.save(folder / "users.arrow")
         for number, vocabulary in enumerate(data.items.values()):
             vocabulary.save(folder / f"items{number}.arrow")

@@ -1,4 +1,4 @@
-"""Models by name. One line here puts a model into the command line and under the contract tests."""
+"""Models by name: one line here, or an entry point ``interest.models`` of another package."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from graphgen.errors import ConfigError
+from graphgen.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
     from gnn.base import Model
 
-__all__ = ["MODELS", "make_model", "model_class"]
+__all__ = ["MODELS", "list_models", "make_model", "model_class"]
+
+GROUP = "interest.models"
 
 MODELS: dict[str, str] = {
     "popularity": "gnn.baselines.popularity:Popularity",
@@ -30,6 +33,17 @@ MODELS: dict[str, str] = {
 }
 
 
+def list_models() -> list[str]:
+    """Return the names of all models, those of other packages last.
+
+    Examples
+    --------
+    >>> list_models()[:2]
+    ['popularity', 'item-knn']
+    """
+    return list(dict.fromkeys([*MODELS, *plugins(GROUP)]))
+
+
 def model_class(name: str) -> type[Model]:
     """Return the class registered under a name.
 
@@ -39,9 +53,16 @@ def model_class(name: str) -> type[Model]:
         If there is none; the message names the near miss.
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MODELS)}."
-        raise ConfigError(f"There is no model {name!r}; {hint}")
+        if name not in plugins(GROUP):
+            near = difflib.get_close_matches(name, list_models(), n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"there are {', '.join(list_models())}."
+            )
+            raise ConfigError(f"There is no model {name!r}; {hint}")
+        from gnn.base import Model
+
+        plugin: type[Model] = load_plugin(GROUP, name, Model)
+        return plugin
     module, _, attribute = MODELS[name].partition(":")
     cls: type[Model] = getattr(importlib.import_module(module), attribute)
     return cls
@@ -53,7 +74,7 @@ def make_model(name: str, **settings: Any) -> Model:
     Parameters
     ----------
     name
-        One of `MODELS`, as ``interest models`` lists them.
+        One of `list_models`, as ``interest models`` lists them.
     **settings
         Fields of the model's `Config`.
 

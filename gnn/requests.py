@@ -95,15 +95,20 @@ def answer(
 
 def write_recommendations(recs: pd.DataFrame, path: str | Path) -> None:
     """Write CSV (also .gz, .zst), TSV or Parquet, by the suffix, whole or not at all."""
-    path = Path(path)
-    kinds = [suffix.lower() for suffix in path.suffixes]
+    kind = recommendation_format(path)
     with atomic_file(path) as temporary:
-        if ".parquet" in kinds:
+        if kind == ".parquet":
             recs.to_parquet(temporary, index=False)
-        elif ".csv" in kinds or ".tsv" in kinds:
-            recs.to_csv(temporary, index=False, sep="\t" if ".tsv" in kinds else ",")
         else:
-            raise InputError(
-                "Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; "
-                f"got {path}."
-            )
+            recs.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")
+
+
+def recommendation_format(path: str | Path) -> str:
+    """Return ".parquet", ".tsv" or ".csv", which a path to write recommendations to ends in."""
+    suffixes = {suffix.lower() for suffix in Path(path).suffixes}
+    for kind in (".parquet", ".tsv", ".csv"):
+        if kind in suffixes:
+            return kind
+    raise InputError(
+        f"Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; got {path}."
+    )

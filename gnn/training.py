@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
+from gnn.base import Model
 from gnn.fitting import FitOptions
 from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
-from graphgen.storage import atomic_directory, read_json, write_json
+from graphgen.storage import atomic_directory, read_json, remove_directory, write_json
 
-if TYPE_CHECKING:
-    from gnn.base import Model
-
-__all__ = ["TrainingLoop", "train_in_steps"]
+__all__ = ["EpochModel", "TrainingLoop", "best_step", "train_in_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +115,8 @@ class TrainingLoop:
         with torch.no_grad():
             for name, value in best.items():
                 self.parameters[name].copy_(value)
-        if self.checkpoint is not None and self.checkpoint.exists():
-            shutil.rmtree(self.checkpoint)
+        if self.checkpoint is not None:
+            remove_directory(self.checkpoint, kind="checkpoint")
         return history
 
     def _exhausted(self, history: list[dict[str, float]]) -> bool:
@@ -135,7 +132,7 @@ class TrainingLoop:
         tensors |= {f"best.{k}": v for k, v in best.items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        with atomic_directory(self.checkpoint) as folder:
+        with atomic_directory(self.checkpoint, kind="checkpoint", overwrite=True) as folder:
             save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
             content = {
                 "done": done,
@@ -235,9 +232,84 @@ def train_in_steps(
         validate_every=model.config.validate_every,
         patience=model.config.patience,
         checkpoint=options.checkpoint,
-        fingerprint=model.fingerprint(seed),
+        fingerprint=_fingerprint(model, seed),
         progress=options.progress,
         unit=unit,
     )
     model.history_ = loop.run(step, validate if blocks else None)
     publish()
+
+
+class EpochModel(Model):
+    """A model trained in epochs of shuffled interactions, whose config has epochs and batch_size.
+
+    Users who arrive after training get the popularity answer.
+    """
+
+    chooses: ClassVar[bool] = True
+    inductive: ClassVar[bool] = False
+
+    def _train(
+        self,
+        batch_step: Callable[[np.ndarray], float],
+        publish: Callable[[], None],
+        *,
+        parameters: dict[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        generator: np.random.Generator,
+        seed: int,
+        rows: ValidationRows | None,
+        options: FitOptions,
+    ) -> None:
+        """Train; `batch_step` takes positions of interactions, steps, and returns the loss."""
+        config, n_edges = self.config, self.data.matrix.nnz
+
+        def epoch() -> float:
+            order = generator.permutation(n_edges)
+            starts = range(0, n_edges, config.batch_size)
+            return float(
+                np.mean([batch_step(order[low : low + config.batch_size]) for low in starts])
+            )
+
+        train_in_steps(
+            self,
+            epoch,
+            publish,
+            parameters=parameters,
+            optimizer=optimizer,
+            generator=generator,
+            steps=config.epochs,
+            seed=seed,
+            rows=rows,
+            options=options,
+            unit="epoch",
+        )
+
+    def _chosen(self) -> dict[str, int]:
+        """Return the number of epochs that was best on held-out rows."""
+        best = best_step(self.history_, "epoch")
+        return {} if best is None else {"epochs": best}
+
+
+def best_step(history: Sequence[dict[str, float]], unit: str = "step") -> int | None:
+    """Return the step (or epoch) with the best metric; None where none was measured.
+
+    Examples
+    --------
+    >>> best_step([{"step": 6, "metric": 0.1}, {"step": 12, "metric": 0.3}])
+    12
+    """
+    measured = [entry for entry in history if "metric" in entry]
+    return int(max(measured, key=lambda entry: entry["metric"])[unit]) if measured else None
+
+
+def _fingerprint(model: Model, seed: int) -> dict[str, Any]:
+    """Return what must be equal for a checkpoint to be taken up."""
+    data = model.data
+    return {
+        "model": model.name,
+        "config": model.config.to_dict(),
+        "seed": seed,
+        "shape": [data.n_users, data.n_items, int(data.matrix.nnz)],
+        "graph": model.provenance_.get("graph", {}).get("log", {}).get("digest"),
+    }

@@ -210,13 +210,15 @@ class InterestGraph:
                         f"[0, {size}); got {low} to {high}."
                     )
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
         """Write the graph to a folder: Arrow for ids and tables, npy for arrays, JSON for the rest.
 
         The folder appears whole or not at all. Reverse edges are not written; `load` turns the
-        forward ones round.
+        forward ones round. For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`.
         """
-        with atomic_directory(path) as folder:
+        with atomic_directory(
+            path, kind="graph", overwrite=overwrite, made_from=made_from
+        ) as folder:
             nodes = []
             for number, (node_type, vocabulary) in enumerate(self.vocabularies.items()):
                 prefix = f"node{number}"

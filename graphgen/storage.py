@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -19,64 +20,248 @@ from graphgen.errors import StorageError
 __all__ = [
     "atomic_directory",
     "atomic_file",
+    "check_output",
+    "fingerprint",
     "package_version",
     "provenance",
     "read_json",
+    "remove_directory",
     "write_json",
 ]
 
 DISTRIBUTION = "interest-expansion"
 # The packages whose versions can change a result; recorded with everything written.
 RECORDED_PACKAGES = ("torch", "torch-geometric", "transformers", "pandas", "numpy", "scipy")
+# What the manifest of every folder has; with them a folder is known as ours.
+MANIFEST_KEYS = {"schema_version", "kind", "made_from", "files"}
 
 
 @contextmanager
-def atomic_directory(target: str | Path) -> Iterator[Path]:
+def atomic_directory(
+    target: str | Path, *, kind: str, overwrite: bool = False, made_from: str = ""
+) -> Iterator[Path]:
     """Give a temporary folder that becomes `target` only when the block ends without an error.
 
-    An older `target` is replaced in two renames, so a reader sees the old folder or the new one,
-    never a mixture. A folder that this project did not write (no ``*.json`` with a
-    ``schema_version`` in it) is never replaced.
+    The block writes one JSON file with `write_json`, the manifest. It then also says of what kind
+    the folder is, what it was made from and which files were written. An older folder is replaced
+    in two renames, so a reader sees the old one or the new one, never a mixture; files in it that
+    the older manifest does not list stay.
+
+    Parameters
+    ----------
+    target
+        The folder; a link to a folder stays a link.
+    kind
+        What is written ("graph"). Only a folder of the same kind is replaced.
+    overwrite
+        Replace an older folder that was made from something else.
+    made_from
+        Fingerprint of command, settings and inputs; an older folder with the same one is replaced.
 
     Raises
     ------
     StorageError
-        If `target` exists and is a file or a folder of somebody else's.
+        If the path cannot be written, or holds something that must not be replaced.
     """
-    target = Path(target)
-    if target.exists() and not _is_ours(target):
-        raise StorageError(
-            f"{target} exists and was not written by interest; "
-            "choose another path, or empty it first."
-        )
+    check_output(target, kind=kind, overwrite=overwrite, made_from=made_from)
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     temporary.chmod(0o755)
+    retired = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
+        _sign(temporary, kind=kind, made_from=made_from)
+        check_output(target, kind=kind, overwrite=overwrite, made_from=made_from)
         if target.exists():
-            retired = temporary.with_name(temporary.name + ".old")
+            removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
             target.rename(retired)
-            temporary.rename(target)
-            shutil.rmtree(retired)
+            try:
+                temporary.rename(target)
+            except OSError:
+                retired.rename(target)
+                raise
+            _remove_files(retired, removable)
         else:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_ours(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
-    if not any(folder.iterdir()):
-        return True
-    for path in folder.glob("*.json"):
-        try:
-            if "schema_version" in json.loads(path.read_text(encoding="utf-8")):
-                return True
-        except (OSError, ValueError, TypeError):
+def remove_directory(target: str | Path, *, kind: str) -> None:
+    """Remove a folder of a kind: the files that were written, and it if nothing else is in it."""
+    manifest = _manifest(Path(target))
+    if manifest.get("kind") == kind:
+        _remove_files(Path(target), manifest["files"])
+
+
+def check_output(
+    target: str | Path,
+    *,
+    kind: str | None = None,
+    overwrite: bool = False,
+    made_from: str = "",
+    inputs: Iterable[str | Path] = (),
+) -> None:
+    """Raise if a path cannot or must not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    target
+        Where the output shall go.
+    kind
+        Kind of the folder; None for a file, which may replace any file but an input.
+    overwrite, made_from
+        As in `atomic_directory`.
+    inputs
+        Files and folders that are read. No output is one of them, lies in one, or holds one.
+
+    Raises
+    ------
+    StorageError
+        In one sentence, with the remedy.
+
+    Examples
+    --------
+    >>> check_output("graph", kind="graph", inputs=["graph"])
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.StorageError: graph is an input; choose another path for the output.
+    """
+    real = Path(os.path.realpath(target))
+    for given in inputs:
+        source = Path(os.path.realpath(given))
+        if real == source:
+            raise StorageError(f"{target} is an input; choose another path for the output.")
+        if source in real.parents:
+            raise StorageError(f"{target} lies in the input {given}; choose another path.")
+        if kind and real in source.parents and os.path.isdir(real):
+            raise StorageError(f"{target} holds the input {given}; choose another path.")
+    if kind:
+        _check_folder(target, real, kind, overwrite, made_from)
+    elif os.path.exists(real) and not os.path.isfile(real):
+        raise StorageError(f"{target} is not a file; choose another path.")
+    if os.path.exists(real) and not os.access(real, os.W_OK):
+        raise StorageError(f"{target} must not be written: it is read-only.")
+    parent = next(folder for folder in real.parents if os.path.exists(folder))
+    try:
+        tempfile.TemporaryFile(dir=parent).close()
+    except OSError as error:
+        reason = error.strerror if os.path.isdir(parent) else "it is a file"
+        raise StorageError(f"{target} cannot be written, because of {parent}: {reason}.") from None
+
+
+def _check_folder(
+    target: str | Path, real: Path, kind: str, overwrite: bool, made_from: str
+) -> None:
+    if not os.path.exists(real):
+        return
+    if not os.path.isdir(real):
+        raise StorageError(f"{target} is a file, not a folder; choose another path.")
+    here = Path.cwd()
+    if real in (here, *here.parents):
+        raise StorageError(f"{target} is or holds the current folder; name a folder below it.")
+    if not any(real.iterdir()):
+        return
+    manifest = _manifest(real)
+    if not manifest:
+        raise StorageError(
+            f"{target} is not empty and was not written by interest (or by a version that did not "
+            "record what it wrote); choose another path."
+        )
+    if manifest["kind"] != kind:
+        raise StorageError(
+            f"{target} holds output of another kind ({manifest['kind']}, not {kind}); "
+            "choose another path."
+        )
+    if not overwrite and not (made_from and manifest["made_from"] == made_from):
+        raise StorageError(
+            f"{target} already holds a {kind}, not made by the same command with these inputs; "
+            "choose another path, or replace it: --overwrite (in Python, overwrite=True)."
+        )
+
+
+def fingerprint(settings: Any, inputs: Iterable[str | Path] = ()) -> str:
+    """Return a hash of settings (as JSON) and of the content of the inputs.
+
+    A folder that has a fingerprint counts by it, another one by its files. What cannot be read
+    again, such as a pipe, makes the fingerprint empty, which equals none.
+    """
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for given in inputs:
+        path = Path(given)
+        made_from = _manifest(path).get("made_from") if path.is_dir() else None
+        if made_from:
+            total.update(made_from.encode())
             continue
-    return False
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_dir():
+                continue
+            if not file.is_file():
+                return ""
+            with file.open("rb") as content:
+                total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder that `atomic_directory` wrote; of another one, {}."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and content.keys() >= MANIFEST_KEYS:
+            return content
+    return {}
+
+
+def _sign(folder: Path, *, kind: str, made_from: str) -> None:
+    """Add kind, fingerprint and the list of files to the manifest of a folder."""
+    files = [str(path.relative_to(folder)) for path in _files(folder)]
+    for path in folder.glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.pop("schema_version")
+        signed = {"kind": kind, "made_from": made_from, "files": files, **content}
+        write_json(path, signed, schema_version=version)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _keep_others(old: Path, new: Path) -> list[str]:
+    """Put the files of a folder that are not ours into the one that replaces it.
+
+    They are linked, so both folders are whole until one takes the place of the other. Where a new
+    file has the name of another's, the latter gets ".old" behind its name.
+    """
+    ours = set(_manifest(old).get("files", ()))
+    others = [path for path in _files(old) if str(path.relative_to(old)) not in ours]
+    for path in others:
+        kept = new / path.relative_to(old)
+        while os.path.lexists(kept):
+            kept = kept.with_name(kept.name + ".old")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, kept, follow_symlinks=False)
+        except OSError:  # A file system without hard links.
+            shutil.copy2(path, kept, follow_symlinks=False)
+    return [str(path.relative_to(old)) for path in others]
+
+
+def _remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder, then what is left of it if that is only empty folders."""
+    # Only what is seen in the folder: a list that names ../other removes nothing.
+    listed = set(names)
+    for path in _files(folder):
+        if str(path.relative_to(folder)) in listed:
+            path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 @contextmanager
@@ -84,8 +269,10 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `target`, renamed onto it when the block ends well.
 
     The temporary name keeps the suffixes of `target`, so writers that look at them still work.
+    A link to a file stays a link.
     """
-    target = Path(target)
+    check_output(target)
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}.{target.name}")
     try:

@@ -73,11 +73,16 @@ class ABTest:
         lines += ["", *(f"- {note}" for note in self.meta["notes"])]
         return "\n".join(lines) + "\n"
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``abtest.json``, ``abtest.csv`` and ``report.md``; the folder appears whole."""
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write ``abtest.json``, ``abtest.csv`` and ``report.md``; the folder appears whole.
+
+        For the parameters see `graphgen.storage.atomic_directory`.
+        """
         from eval.evaluation.records import records
 
-        with atomic_directory(path) as folder:
+        with atomic_directory(
+            path, kind="A/B test", overwrite=overwrite, made_from=made_from
+        ) as folder:
             self.table.to_csv(folder / "abtest.csv", index=False)
             (folder / "report.md").write_text(self.to_markdown(), encoding="utf-8")
             content = {

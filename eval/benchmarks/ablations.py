@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from gnn.data import TrainingData
 from gnn.models.interest.experts import missing_for
-from gnn.numerics.linear_filter import FilterConfig
 from gnn.registry import model_class
 from graphgen.graph import InterestGraph
 from graphgen.schema import INTERACTS, REV_INTERACTS, SIMILAR
@@ -82,7 +81,6 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
         Ablation("without times", without_times, lacks=_lacks_times),
         Ablation("without the trend", settings={"trend": False}, lacks=_lacks_times),
         Ablation("without edge and domain dropout", settings=NO_DROPOUT),
-        Ablation("with the default filter", settings={"filter": FilterConfig().to_dict()}),
         Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
     ]
     notes = []

@@ -117,7 +117,7 @@ def find_data_set(source: str) -> DataSet:
 
 def synthetic_data_set(out: Path, *, n_users: int = 4000) -> DataSet:
     """Write the embedded example to a folder and return it."""
-    write_synthetic(out, n_users=n_users)
+    write_synthetic(out, n_users=n_users, overwrite=True)
     return find_data_set(f"{SYNTHETIC}={out}")
 
 

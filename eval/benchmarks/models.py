@@ -25,6 +25,11 @@ from graphgen.storage import atomic_file, provenance, write_json
 __all__ = ["DataSetBenchmark", "ModelBenchmark", "measure_models"]
 
 SCHEMA_VERSION: Final = 1
+CLAIM: Final = {
+    "kind": "benchmark",
+    "made_from": "",
+    "files": ["models.csv", "models.json", "models.md"],
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class ModelBenchmark:
         """
         folder = Path(path)
         content = {
+            **CLAIM,
             **self.meta,
             "data_sets": {
                 part.data.name: {
@@ -143,6 +149,7 @@ def measure_models(
     encoder: str = "minilm",
     bootstrap: int = 1000,
     time_limit: float | None = None,
+    command: str = "",
     on_run: Callable[[str], None] | None = None,
 ) -> ModelBenchmark:
     """Train and judge models on data sets, each with each seed in a process of its own.
@@ -171,6 +178,8 @@ def measure_models(
         Replicates of the intervals.
     time_limit
         Seconds after which a run is given up; None for no limit.
+    command
+        The command line that the tables name.
     on_run
         Called with a line on each run, as soon as it is done.
 
@@ -187,6 +196,8 @@ def measure_models(
     """
     _check(models, seeds, ablation, settings or {})
     out, settings = Path(out), settings or {}
+    if not (out / "models.json").exists():  # From now on the folder is known as a benchmark.
+        write_json(out / "models.json", CLAIM, schema_version=SCHEMA_VERSION)
     started = time.perf_counter()
 
     def tell(line: str) -> None:
@@ -235,6 +246,7 @@ def measure_models(
         for each in data
     ]
     meta = {
+        "command": command,
         "config": {
             "models": list(models),
             "seeds": list(seeds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from eval.reports.tables import (
     number,
     slice_title,
 )
+from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, SETTING
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from eval.benchmarks.runs import Outcome
     from eval.comparison.comparison import Comparison
 
-__all__ = ["benchmark_markdown"]
+__all__ = ["benchmark_markdown", "results_page"]
 
 COSTS: Final = ("fit s", "users/s", "peak GB")
 # What decides whether the other domains help a group of users.
@@ -49,14 +51,39 @@ def benchmark_markdown(benchmark: ModelBenchmark) -> str:
         "scored and ranked a second, once for each domain they are judged in, with the exact AUC; "
         "peak is the most memory resident, that of Python and its libraries included. Fit and "
         f"users/s are means over seeds. {made['cpus']} CPUs, interest {made['interest_version']}.",
+        f"Command: `{benchmark.meta['command']}`",
     ]
     for part in benchmark.parts:
         parts += _data_set(part)
     return "\n\n".join(parts)
 
 
+def results_page(folders: Sequence[Path]) -> str:
+    """Return the tables of several benchmarks as one page.
+
+    Parameters
+    ----------
+    folders
+        Folders that `ModelBenchmark.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If one of them has no tables.
+    """
+    parts = ["# Results", "Written by `interest bench report`; every table names its command."]
+    for folder in folders:
+        path = folder / "models.md"
+        if not path.is_file():
+            raise InputError(f"{folder} has no models.md; write it with `interest bench models`.")
+        # The title of the page stands once.
+        parts.append(path.read_text(encoding="utf-8").partition("\n\n")[2].strip())
+    return "\n\n".join(parts) + "\n"
+
+
 def _data_set(part: DataSetBenchmark) -> list[str]:
-    lines = [f"## {part.data.name}", f"{part.about}."]
+    digests = ", ".join(f"{name} `{digest[:12]}`" for name, digest in part.data.digests.items())
+    lines = [f"## {part.data.name}", f"{part.about}. SHA-256 of the files: {digests}."]
     if part.comparison is None:
         rows = [[name, _reason(outcomes)] for name, outcomes in part.models.items()]
         return [*lines, markdown_table(["system", "reason"], rows)]

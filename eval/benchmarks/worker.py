@@ -46,7 +46,7 @@ def build(job: Mapping[str, Any]) -> None:
     items = read_items(files["items"]) if "items" in files else None
     graph = build_graph(read_log(files["train"]), items, encoder=inputs["encoder"])
     graph.provenance[RUN] = {"inputs": inputs, "sources": loaded_sources("graphgen")}
-    graph.save(job["graph"])
+    graph.save(job["graph"], overwrite=True)
 
 
 def measure(job: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ def measure(job: Mapping[str, Any]) -> None:
         "config": run.config,
         "chosen": run.chosen,
     }
-    result.save(job["out"])
+    result.save(job["out"], overwrite=True)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from eval.commands.console import say
-from eval.commands.options import ColumnOption, parse_columns
+from eval.commands.options import (
+    ColumnOption,
+    OverwriteOption,
+    check_outputs,
+    parse_columns,
+)
 
 __all__ = ["abtest", "power"]
 
 
 def abtest(
+    context: typer.Context,
     sources: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
@@ -34,6 +40,7 @@ def abtest(
     alpha: Annotated[float, typer.Option(help="Level.")] = 0.05,
     out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
     column: ColumnOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
 
@@ -44,6 +51,9 @@ def abtest(
     from eval.abtests.analysis import analyse_abtest
     from graphgen.log import read_log
 
+    made_from = check_outputs(
+        out, context=context, kind="A/B test", overwrite=overwrite, inputs=[sources]
+    )
     log = read_log(*sources, columns=parse_columns(column), deduplicate=False, progress=True)
     result = analyse_abtest(
         log,
@@ -57,7 +67,7 @@ def abtest(
     )
     say(result.to_markdown())
     if out is not None:
-        result.save(out)
+        result.save(out, overwrite=overwrite, made_from=made_from)
         say(f"\nThe result is in {out}.")
 
 

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from eval.commands.console import say
-from eval.commands.options import ConfigOption, OutOption, SeedOption, model_settings, seed_numbers
+from eval.commands.options import (
+    ConfigOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    model_settings,
+    seed_numbers,
+)
 
 __all__ = ["app"]
 
@@ -51,6 +58,7 @@ def bench_eval(
     from eval.benchmarks.speed import measure_evaluation
     from graphgen.errors import ConfigError
 
+    check_outputs(out)
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -69,6 +77,7 @@ def bench_eval(
 
 @app.command("models")
 def bench_models(
+    context: typer.Context,
     out: OutOption,
     data: Annotated[
         list[str] | None,
@@ -109,11 +118,16 @@ def bench_models(
     interest bench models shop=split/ --models popularity,ease,interest-gnn --seeds 0,1,2 \\
         --ablation --out bench/
     """
+    import shlex
+    import sys
+
     from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
     from eval.benchmarks.models import measure_models
-    from gnn.registry import MODELS
+    from gnn.registry import list_models
 
-    names = [name.strip() for name in models.split(",")] if models else list(MODELS)
+    # Runs are added to an earlier benchmark, and nothing of it is removed.
+    check_outputs(out, context=context, kind="benchmark", overwrite=True, inputs=[data, config])
+    names = [name.strip() for name in models.split(",")] if models else list_models()
     measured = measure_models(
         find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
         names,
@@ -123,9 +137,32 @@ def bench_models(
         settings=model_settings(config, set_, names),
         encoder=encoder,
         time_limit=time_limit,
+        command=shlex.join(["interest", *sys.argv[1:]]),
         on_run=say,
     )
     measured.save(out)
     say()
     say(measured.to_markdown())
     say(f"\nThe tables are in {out / 'models.md'}, all figures in models.csv and models.json.")
+
+
+@app.command("report")
+def bench_report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders that `interest bench models` wrote.")
+    ],
+    out: OutOption,
+) -> None:
+    """Write the tables of several benchmarks as one Markdown page.
+
+    \b
+    interest bench report bench-amazon4/ bench-games/ --out docs/results.md
+    """
+    from eval.benchmarks.tables import results_page
+    from graphgen.storage import atomic_file, check_output
+
+    check_output(out, inputs=folders)
+    page = results_page(folders)
+    with atomic_file(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    say(f"The tables of {len(folders)} benchmark{'s' if len(folders) > 1 else ''} are in {out}.")

@@ -14,7 +14,9 @@ from eval.commands.options import (
     ConfigOption,
     OnBadRowsOption,
     OutOption,
+    OverwriteOption,
     SetOption,
+    check_outputs,
     parse_columns,
 )
 
@@ -22,6 +24,7 @@ __all__ = ["build"]
 
 
 def build(
+    context: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -72,6 +75,7 @@ def build(
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Build an interest graph from interaction logs.
 
@@ -86,6 +90,14 @@ def build(
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
+    made_from = check_outputs(
+        out,
+        context=context,
+        kind="graph",
+        overwrite=overwrite,
+        inputs=[sources, items, users, config],
+        files=[quarantine],
+    )
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     settings = BuildConfig.make(
         {
@@ -111,7 +123,7 @@ def build(
     table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
     people = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
     graph = build_graph(log, table, people, config=settings, progress=True)
-    graph.save(out)
+    graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe_graph(graph))
     say(f"\nThe graph is in {out}.")
     next_step(f"interest train {out} --out model/")

@@ -13,7 +13,9 @@ from eval.commands.options import (
     CurvesOption,
     MetricsOption,
     OutOption,
+    OverwriteOption,
     SeedOption,
+    check_outputs,
     chosen_metrics,
     model_settings,
     parse_columns,
@@ -29,6 +31,7 @@ DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 
 def compare(
+    context: typer.Context,
     train: Annotated[
         list[str], typer.Option("--train", help="Interactions to train on; repeatable.")
     ],
@@ -90,6 +93,7 @@ def compare(
             "runs; --seed then decides ties and intervals only."
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train several models on the same rows and compare them, with intervals and tests.
 
@@ -108,6 +112,13 @@ def compare(
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
+    made_from = check_outputs(
+        out,
+        context=context,
+        kind="report",
+        overwrite=overwrite,
+        inputs=[train, valid, test, items, users, recs, config],
+    )
     names = [name.strip() for name in models.split(",") if name.strip()]
     others = dict(entry.partition("=")[::2] for entry in recs or [])
     if not names and not others:
@@ -141,7 +152,7 @@ def compare(
         progress=True,
         on_run=_say_run,
     )
-    experiment.save(out)
+    experiment.save(out, overwrite=overwrite, made_from=made_from)
     say(experiment.to_markdown())
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from eval.commands.console import next_step, say
-from eval.commands.options import SeedOption
+from eval.commands.options import (
+    OverwriteOption,
+    SeedOption,
+)
 
 __all__ = ["demo"]
 
@@ -18,6 +21,7 @@ def demo(
     users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Go the whole way on an embedded example: log, graph, training, comparison, a picture.
 
@@ -27,5 +31,5 @@ def demo(
     """
     from eval.experiments.demo import run_demo
 
-    run_demo(out, n_users=users, encoder=encoder, seed=seed, say=say)
+    run_demo(out, n_users=users, encoder=encoder, seed=seed, say=say, overwrite=overwrite)
     next_step(f"interest build your_log.csv --items your_items.csv --out {out}/yours")

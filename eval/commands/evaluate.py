@@ -13,7 +13,9 @@ from eval.commands.options import (
     CurvesOption,
     MetricsOption,
     OutOption,
+    OverwriteOption,
     SeedOption,
+    check_outputs,
     chosen_metrics,
     parse_columns,
 )
@@ -22,6 +24,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
+    context: typer.Context,
     recommendations: Annotated[
         str,
         typer.Argument(
@@ -81,6 +84,7 @@ def evaluate(
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Score recommendations by what users really did.
 
@@ -96,6 +100,16 @@ def evaluate(
     from graphgen.log import read_log
     from graphgen.tables import read_users
 
+    table = None if providers == "category" else providers
+    drawn_to = out.with_name(f"{out.name}.negatives.parquet") if sampled is not None else None
+    made_from = check_outputs(
+        out,
+        context=context,
+        kind="report",
+        overwrite=overwrite,
+        inputs=[recommendations, truth, graph, users, valid, negatives, table],
+        files=[drawn_to],
+    )
     known = load_graph(graph) if graph else None
     rows = read_log(*truth, columns=parse_columns(column))
     system: Any = recommendations
@@ -103,8 +117,8 @@ def evaluate(
         from gnn.persistence import load_model
 
         system = load_model(recommendations)
-    if sampled is not None:
-        negatives = out.with_name(f"{out.name}.negatives.parquet")
+    if sampled is not None and drawn_to is not None:
+        negatives = drawn_to
         scorer = None if system is recommendations else system
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
@@ -124,7 +138,7 @@ def evaluate(
         progress=True,
         name=Path(recommendations).name,
     )
-    result.save(out)
+    result.save(out, overwrite=overwrite, made_from=made_from)
     say(result.to_markdown())
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 

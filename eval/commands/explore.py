@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from eval.commands.console import say
-from eval.commands.options import OutOption
+from eval.commands.options import (
+    OutOption,
+    check_outputs,
+)
 
 __all__ = ["explore"]
 
@@ -35,6 +38,7 @@ def explore(
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
+    check_outputs(out, inputs=[graph])
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     if user is not None:

@@ -28,11 +28,11 @@ def models(
 
     from rich.table import Table
 
-    from gnn.registry import MODELS, model_class
+    from gnn.registry import list_models, model_class
 
     if name is None:
         table = Table("model", "what it is")
-        for key in MODELS:
+        for key in list_models():
             table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
         say(table)
         next_step("interest models NAME shows the settings of one")

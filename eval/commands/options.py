@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +18,10 @@ __all__ = [
     "MetricsOption",
     "OnBadRowsOption",
     "OutOption",
+    "OverwriteOption",
     "SeedOption",
     "SetOption",
+    "check_outputs",
     "chosen_metrics",
     "model_settings",
     "parse_columns",
@@ -26,6 +29,13 @@ __all__ = [
 ]
 
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write.", show_default=False)]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace an earlier output of the same kind that has other inputs or settings.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file of settings.", show_default=False)
@@ -115,3 +125,60 @@ def seed_numbers(text: str | None) -> list[int] | None:
         return [int(seed) for seed in text.split(",")]
     except ValueError:
         raise ConfigError(f"--seeds is written 0,1,2; got {text!r}.") from None
+
+
+def check_outputs(
+    out: Path | None,
+    *,
+    context: typer.Context | None = None,
+    kind: str | None = None,
+    overwrite: bool = False,
+    inputs: Iterable[Any] = (),
+    files: Iterable[Path | None] = (),
+) -> str:
+    """Check all outputs of the present command before it does any work.
+
+    Parameters
+    ----------
+    out, kind, overwrite
+        As in `graphgen.storage.check_output`.
+    context
+        Gives the options of the command, for the fingerprint of a folder.
+    inputs
+        What the command reads: paths, what `read_log` takes, lists of them, or None.
+    files
+        Other files that it writes, or None.
+
+    Returns
+    -------
+    str
+        Fingerprint of the command, its options and its inputs, for the manifest of a folder.
+
+    Raises
+    ------
+    StorageError
+        If an output cannot or must not be written.
+    """
+    from graphgen.storage import check_output, fingerprint
+
+    lists = (given if isinstance(given, list) else [given] for given in inputs)
+    read = [_input_path(str(one)) for one in itertools.chain(*lists) if one is not None]
+    made_from = ""
+    if context is not None:
+        ignored = {"out", "overwrite"}
+        options = {name: v for name, v in context.params.items() if name not in ignored}
+        made_from = fingerprint([context.info_name, options], read)
+    for path in filter(None, files):
+        check_output(path, inputs=read)
+    if out is not None:
+        check_output(out, kind=kind, overwrite=overwrite, made_from=made_from, inputs=read)
+    return made_from
+
+
+def _input_path(source: str) -> Path:
+    """Return the path in ``DOMAIN=PATH#column=value``, where it exists."""
+    after = source.partition("=")[2]
+    for text in (source, source.rpartition("#")[0], after, after.rpartition("#")[0]):
+        if text and Path(text).expanduser().exists():
+            return Path(text).expanduser()
+    return Path(source)

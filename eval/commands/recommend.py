@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from eval.commands.console import next_step, say
-from eval.commands.options import ColumnOption, OutOption, SeedOption, parse_columns
+from eval.commands.options import (
+    ColumnOption,
+    OutOption,
+    SeedOption,
+    check_outputs,
+    parse_columns,
+)
 
 __all__ = ["recommend"]
 
@@ -55,16 +61,19 @@ def recommend(
     interest recommend model/ --user ann --user bob --out recs.parquet
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
-    from gnn.models.interest.model import InterestGNN
     from gnn.persistence import load_model
-    from gnn.requests import answer, read_requests, write_recommendations
+    from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
+    recommendation_format(out)
+    check_outputs(out, inputs=[model, users, history])
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)
     if favour_new is not None:
+        from gnn.models.interest.model import InterestGNN
+
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)

@@ -7,12 +7,20 @@ from typing import Annotated, Literal
 import typer
 
 from eval.commands.console import next_step, say
-from eval.commands.options import ColumnOption, OutOption, SeedOption, parse_columns
+from eval.commands.options import (
+    ColumnOption,
+    OutOption,
+    OverwriteOption,
+    SeedOption,
+    check_outputs,
+    parse_columns,
+)
 
 __all__ = ["split"]
 
 
 def split(
+    context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="LOG...", help="As `interest build`.")],
     protocol: Annotated[
         str,
@@ -41,6 +49,7 @@ def split(
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Split a log into train, valid and test, with a card of what was checked.
 
@@ -55,6 +64,9 @@ def split(
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
+    made_from = check_outputs(
+        out, context=context, kind="split", overwrite=overwrite, inputs=[sources]
+    )
     if drop_twins and merge_twins:
         raise ConfigError("Give either --drop-twins or --merge-twins.")
     twins: Literal["keep", "drop", "merge"] = (
@@ -67,7 +79,7 @@ def split(
         options["test"] = share / 100
     log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
     parts = make_split(log, protocol, twins=twins, seed=seed, **options)
-    write_split(parts, out)
+    write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):
         say(card.read_text(encoding="utf-8"))
     first = out if len(parts) == 1 else out / "fold-1"

@@ -12,8 +12,10 @@ from eval.commands.options import (
     ColumnOption,
     ConfigOption,
     OutOption,
+    OverwriteOption,
     SeedOption,
     SetOption,
+    check_outputs,
     parse_columns,
 )
 
@@ -21,6 +23,7 @@ __all__ = ["train"]
 
 
 def train(
+    context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     out: OutOption,
     model: Annotated[str, typer.Option(help="As `interest models` lists them.")] = "interest-gnn",
@@ -36,6 +39,7 @@ def train(
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a model on a graph. An interrupted run goes on where it stopped.
 
@@ -49,7 +53,14 @@ def train(
     from graphgen.config import parse_assignments, read_toml
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.storage import check_output
 
+    made_from = check_outputs(
+        out, context=context, kind="model", overwrite=overwrite, inputs=[graph, valid, config]
+    )
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    for stage in ("", "-choose", "-refit"):
+        check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
     settings = {**(read_toml(config) if config else {}), **parse_assignments(set_ or [])}
     rows = read_log(*valid, columns=parse_columns(column)) if valid else None
     started = time.perf_counter()
@@ -57,11 +68,11 @@ def train(
         load_graph(graph),
         valid="auto" if rows is None else rows,
         seed=seed,
-        checkpoint=out.with_name(f"{out.name}.checkpoint"),
+        checkpoint=checkpoint,
         progress=True,
     )
     seconds = time.perf_counter() - started
-    fitted.save(out)
+    fitted.save(out, overwrite=overwrite, made_from=made_from)
     say(f"{model} was trained in {seconds:,.1f} s and is in {out}.")
     measured = [entry["metric"] for entry in fitted.history_ if "metric" in entry]
     if measured:

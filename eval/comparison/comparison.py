@@ -110,14 +110,15 @@ class Comparison:
                     raise ConfigError(f"No {what} {name!r} was compared; there is {there}.")
         return comparison_markdown(self, metrics, slices, domains)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
         """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
 
-        The folder appears whole or not at all; an older report in it is replaced.
+        The folder appears whole or not at all; for the other parameters see
+        `graphgen.storage.atomic_directory`.
         """
         from eval.reports.writing import write_comparison
 
-        return write_comparison(self, path)
+        return write_comparison(self, path, overwrite=overwrite, made_from=made_from)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

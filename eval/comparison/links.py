@@ -52,13 +52,18 @@ class LinkEvaluation:
     curves: dict[str, dict[str, list[float]]]
     meta: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``links.json``, ``links.csv`` and ``report.html``; the folder appears whole."""
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write ``links.json``, ``links.csv`` and ``report.html``; the folder appears whole.
+
+        For the parameters see `graphgen.storage.atomic_directory`.
+        """
         from eval.evaluation.records import records
         from eval.reports.curves import link_plots
         from eval.reports.html import links_page
 
-        with atomic_directory(path) as folder:
+        with atomic_directory(
+            path, kind="link report", overwrite=overwrite, made_from=made_from
+        ) as folder:
             self.summary.to_csv(folder / "links.csv", index=False)
             page = links_page(self, link_plots(self))
             (folder / "report.html").write_text(page, encoding="utf-8")

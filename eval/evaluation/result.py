@@ -100,14 +100,15 @@ class EvaluationResult:
 
         return result_markdown(self, metrics)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
         """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
 
-        The folder appears whole or not at all; an older report in it is replaced.
+        The folder appears whole or not at all; for the other parameters see
+        `graphgen.storage.atomic_directory`.
         """
         from eval.reports.writing import write_result
 
-        return write_result(self, path)
+        return write_result(self, path, overwrite=overwrite, made_from=made_from)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,16 @@ class Experiment:
             )
         return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
 
-    def save(self, path: str | Path) -> None:
-        """Write the report; costs, resolved settings and choices are part of its JSON."""
-        meta = self.comparison.meta
-        meta["costs"] = records(self.costs)
-        meta["models"] = {
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write the report; costs, resolved settings and choices are part of its JSON.
+
+        For the parameters see `graphgen.storage.atomic_directory`.
+        """
+        models = {
             name: [{"seed": r.seed, "config": r.config, "chosen": r.chosen} for r in runs]
             for name, runs in self.runs.items()
             if runs[0].config is not None
         }
-        self.comparison.save(path)
+        meta = {**self.comparison.meta, "costs": records(self.costs), "models": models}
+        comparison = replace(self.comparison, meta=meta)
+        return comparison.save(path, overwrite=overwrite, made_from=made_from)

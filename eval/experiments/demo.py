@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from eval.evaluation.result import EvaluationResult
 from eval.experiments.costs import Experiment, SystemRun
@@ -16,6 +17,7 @@ from graphgen.looking.connections import connect
 from graphgen.looking.neighborhoods import neighborhood
 from graphgen.looking.page import write_page
 from graphgen.schema import USER
+from graphgen.storage import check_output, fingerprint
 from graphgen.synthetic.generator import write_synthetic
 from graphgen.tables import read_items
 
@@ -30,18 +32,30 @@ EXPLAINED_MODEL = "interest-gnn"
 
 
 def run_demo(
-    out: Path, *, n_users: int, encoder: str, seed: int, say: Callable[[str], None]
+    out: Path,
+    *,
+    n_users: int,
+    encoder: str,
+    seed: int,
+    say: Callable[[str], None],
+    overwrite: bool = False,
 ) -> Experiment:
     """Write a log, build a graph, train, compare on cold users, explain one recommendation."""
     data, graph_path = out / "data", out / "graph"
+    made_from = fingerprint(["demo", n_users, encoder, seed])
+    kinds = {data: "synthetic log", graph_path: "graph", out / "report": "report"}
+    for path, kind in {**kinds, out / "model": "model"}.items():
+        check_output(path, kind=kind, overwrite=overwrite, made_from=made_from)
+    check_output(out / "neighborhood.html")
+    replacing: Any = {"overwrite": overwrite, "made_from": made_from}
     say("1. A synthetic log of books, films, games and music, with planted tastes")
-    write_synthetic(data, n_users=n_users, seed=seed)
+    write_synthetic(data, n_users=n_users, seed=seed, **replacing)
     log = read_log(data / "train.csv")
     say(f"   {log}")
 
     say("2. An interest graph with text features")
     graph = build_graph(log, read_items(data / "items.csv"), encoder=encoder, progress=True)
-    graph.save(graph_path)
+    graph.save(graph_path, **replacing)
     say(f"   {graph}")
 
     say("3. Models, trained on the same rows, chosen on validation rows, judged on test rows")
@@ -61,9 +75,9 @@ def run_demo(
         progress=True,
         on_run=finished,
     )
-    experiment.save(out / "report")
+    experiment.save(out / "report", **replacing)
     model = fitted[EXPLAINED_MODEL]
-    model.save(out / "model")
+    model.save(out / "model", **replacing)
     say("\nPeople whose whole history lies in other domains (cold users), with 95 % intervals:")
     say(experiment.comparison.to_markdown(SHOWN, slices=[COLD], domains=["macro"]))
 

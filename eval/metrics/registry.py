@@ -1,4 +1,4 @@
-"""Which metrics there are, by name."""
+"""Metrics by name: those of this package, and entry points ``interest.metrics`` of others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from functools import cache
 from eval.metrics import binary, classification, diversity, interests, ranking, sampled
 from eval.metrics.base import Metric
 from graphgen.errors import ConfigError
+from graphgen.plugins import load_plugin, plugins
 
 __all__ = ["get_metric", "list_metrics", "sampled_metrics", "select_metrics"]
 
+GROUP = "interest.metrics"
 MODULES = (ranking, classification, binary, diversity, interests, sampled)
 
 
@@ -30,6 +32,8 @@ def list_metrics() -> dict[str, Metric]:
             thing = getattr(module, attribute)
             if isinstance(thing, type) and issubclass(thing, Metric):
                 found[thing.name] = thing()
+    for name in plugins(GROUP):
+        found.setdefault(name, load_plugin(GROUP, name, Metric)())
     first = ("recall", "ndcg", "precision", "f1", "hit-rate", "mrr", "map", "r-precision", "auc")
     return {name: found[name] for name in (*first, *(n for n in found if n not in first))}
 

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["write_comparison", "write_result"]
 
 
-def write_result(result: EvaluationResult, path: str | Path) -> Path:
+def write_result(
+    result: EvaluationResult, path: str | Path, *, overwrite: bool = False, made_from: str = ""
+) -> Path:
     """Write the report of one system to a folder.
 
     Parameters
     ----------
     result
         What to write.
-    path
-        The folder; an older report in it is replaced, anything else is left alone.
+    path, overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def write_result(result: EvaluationResult, path: str | Path) -> Path:
     StorageError
         If the folder holds something that `interest` did not write.
     """
-    with atomic_directory(path) as folder:
+    with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
         (folder / "report.html").write_text(
             result_page(result, result_plots(result)), encoding="utf-8"
         )
@@ -54,9 +56,15 @@ def write_result(result: EvaluationResult, path: str | Path) -> Path:
     return Path(path)
 
 
-def write_comparison(comparison: Comparison, path: str | Path) -> Path:
-    """Write the comparison of several systems to a folder; files as in `write_result`."""
-    with atomic_directory(path) as folder:
+def write_comparison(
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
+) -> Path:
+    """Write the comparison of several systems to a folder; files and parameters: `write_result`."""
+    with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
         (folder / "report.html").write_text(
             comparison_page(comparison, comparison_plots(comparison)), encoding="utf-8"
         )

@@ -247,15 +247,21 @@ def _twin_lines(card: dict[str, Any]) -> list[str]:
     return lines
 
 
-def write_split(splits: Split | Sequence[Split], path: str | Path) -> Path:
+def write_split(
+    splits: Split | Sequence[Split],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
+) -> Path:
     """Write train.csv, valid.csv, test.csv and the card; several folds in folders of their own.
 
     Parameters
     ----------
     splits
         What `make_split` or a protocol returned.
-    path
-        The folder; an older split in it is replaced, anything else is left alone.
+    path, overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
 
     Returns
     -------
@@ -269,7 +275,7 @@ def write_split(splits: Split | Sequence[Split], path: str | Path) -> Path:
         If the folder holds something that `interest` did not write.
     """
     several = [splits] if isinstance(splits, Split) else list(splits)
-    with atomic_directory(path) as folder:
+    with atomic_directory(path, kind="split", overwrite=overwrite, made_from=made_from) as folder:
         if len(several) == 1:
             _write_one(several[0], folder)
         else:

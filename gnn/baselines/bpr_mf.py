@@ -9,13 +9,12 @@ import numpy as np
 import pydantic
 import torch
 
-from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
 from gnn.numerics.losses import bpr_loss
 from gnn.numerics.sampling import NegativeSampler
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import train_in_steps
+from gnn.training import EpochModel
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -44,7 +43,7 @@ class BPRMFConfig(Config):
     """Validations without improvement after which training stops."""
 
 
-class BPRMF(Model):
+class BPRMF(EpochModel):
     """Factors of users and items and a bias of items, trained to rank met above unmet.
 
     Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009, with
@@ -62,9 +61,7 @@ class BPRMF(Model):
     """
 
     name: ClassVar[str] = "bpr-mf"
-    chooses: ClassVar[bool] = True
     Config = BPRMFConfig
-    inductive: ClassVar[bool] = False
 
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -89,43 +86,31 @@ class BPRMF(Model):
             self.item_vectors_ = items.detach().clone()
             self.item_bias_ = bias.detach().clone()
 
-        def epoch() -> float:
-            losses = []
-            order = generator.permutation(edges.nnz)
-            for low in range(0, len(order), config.batch_size):
-                batch = order[low : low + config.batch_size]
-                # index_select, not [rows]: its gradient is summed in a fixed order.
-                user = users.index_select(0, torch.from_numpy(edges.row[batch].astype(np.int64)))
-                good = torch.from_numpy(edges.col[batch].astype(np.int64))
-                bad = torch.from_numpy(sampler.draw(edges.col[batch], generator))
-                positive, negative = items.index_select(0, good), items.index_select(0, bad)
-                up, down = bias.index_select(0, good), bias.index_select(0, bad)
-                loss = bpr_loss((user * positive).sum(1) + up, (user * negative).sum(1) + down)
-                used = (user, positive, negative, up, down)
-                norm = torch.stack([part.square().sum() for part in used]).sum()
-                optimizer.zero_grad()
-                (loss + config.regularization * norm / (2 * len(batch))).backward()
-                optimizer.step()
-                losses.append(float(loss.detach()))
-            return float(np.mean(losses))
+        def step(batch: np.ndarray) -> float:
+            # index_select, not [rows]: its gradient is summed in a fixed order.
+            user = users.index_select(0, torch.from_numpy(edges.row[batch].astype(np.int64)))
+            good = torch.from_numpy(edges.col[batch].astype(np.int64))
+            bad = torch.from_numpy(sampler.draw(edges.col[batch], generator))
+            positive, negative = items.index_select(0, good), items.index_select(0, bad)
+            up, down = bias.index_select(0, good), bias.index_select(0, bad)
+            loss = bpr_loss((user * positive).sum(1) + up, (user * negative).sum(1) + down)
+            used = (user, positive, negative, up, down)
+            norm = torch.stack([part.square().sum() for part in used]).sum()
+            optimizer.zero_grad()
+            (loss + config.regularization * norm / (2 * len(batch))).backward()
+            optimizer.step()
+            return float(loss.detach())
 
-        train_in_steps(
-            self,
-            epoch,
+        self._train(
+            step,
             publish,
             parameters=parameters,
             optimizer=optimizer,
             generator=generator,
-            steps=config.epochs,
             seed=seed,
             rows=rows,
             options=options,
-            unit="epoch",
         )
-
-    def _chosen(self) -> dict[str, int]:
-        """Return the number of epochs that was best on validation rows."""
-        return self.best_unit("epoch", "epochs")
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)

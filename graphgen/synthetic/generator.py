@@ -298,7 +298,13 @@ What is held out
 
 
 def write_synthetic(
-    out: str | Path, *, n_users: int = 4000, seed: int = 0, **settings: Any
+    out: str | Path,
+    *,
+    n_users: int = 4000,
+    seed: int = 0,
+    overwrite: bool = False,
+    made_from: str = "",
+    **settings: Any,
 ) -> SyntheticData:
     """Write the embedded example as CSV files with a card.
 
@@ -306,10 +312,11 @@ def write_synthetic(
     ----------
     out
         Folder to write: train.csv, valid.csv, test.csv, items.csv, users.csv, README.txt and
-        synth.json. It appears whole or not at all, and replaces an older one that this function
-        or another of this project wrote.
+        synth.json. It appears whole or not at all.
     n_users, seed, **settings
         See `synthesize`. Same settings and same version, same bytes.
+    overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
 
     Returns
     -------
@@ -343,13 +350,14 @@ def write_synthetic(
     counts = {name: len(table) for name, table in tables.items()}
     shares = config.model_dump(include={name for name, _ in config if f"{{{name}" in CARD})
     overlap = 1 - config.domain_counts[0] / sum(config.domain_counts)
-    with atomic_directory(out) as folder:
+    with atomic_directory(
+        out, kind="synthetic log", overwrite=overwrite, made_from=made_from
+    ) as folder:
         for name, table in tables.items():
             _write_csv(table, folder / f"{name}.csv")
         card = CARD.format(**counts, **shares, overlap=overlap)
         (folder / "README.txt").write_text(card, encoding="utf-8")
         content = {
-            "kind": "synthetic log",
             "interest_version": package_version(),
             "config": config.to_dict(),
             "rows": counts,

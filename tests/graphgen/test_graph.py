@@ -91,7 +91,7 @@ def test_a_failed_save_leaves_the_old_graph(graph, tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        graph.save(tmp_path / "graph")
+        graph.save(tmp_path / "graph", overwrite=True)
     assert (tmp_path / "graph" / "graph.json").read_text() == before
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".graph")) == []
 
@@ -101,7 +101,7 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with (
         pytest.raises(StorageError, match="was not written by interest"),
-        atomic_directory(tmp_path / "mine"),
+        atomic_directory(tmp_path / "mine", kind="graph"),
     ):
         pass
 

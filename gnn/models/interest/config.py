@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Literal, Self
 
 import pydantic
 
@@ -13,7 +14,7 @@ from gnn.models.interest.trend import TrendConfig
 from gnn.numerics.linear_filter import FilterConfig
 from graphgen.config import Config
 
-__all__ = ["InterestGNNConfig", "resolved"]
+__all__ = ["InterestGNNConfig", "TrainingSettings"]
 
 # A log is dense from so many interactions an item. Popular items would then drown the others in a
 # propagation at exponent 0.3, a sharp softmax would learn noise, and dropout only costs. Chosen on
@@ -37,8 +38,8 @@ class InterestGNNConfig(Config):
 
     embedding_dim: int = pydantic.Field(160, ge=1)
     """Width of the vectors."""
-    num_layers: int = pydantic.Field(2, ge=1)
-    """Rounds of propagation."""
+    num_layers: int = pydantic.Field(1, ge=1)
+    """Rounds of propagation, each from the items to the users and back."""
     steps: int | None = pydantic.Field(None, ge=1)
     """Full-batch gradient steps at the most; None takes as many as about a minute on two cores
     allows, from 18 on large graphs to 80."""
@@ -100,15 +101,42 @@ class InterestGNNConfig(Config):
     """Validations without improvement after which training stops."""
 
 
-def resolved(config: InterestGNNConfig, data: TrainingData) -> InterestGNNConfig:
-    """Return the settings with the defaults that depend on the size and density of the log."""
-    warm = max(1, int(data.warm.sum()))
-    defaults: dict[str, Any] = dict(
-        DENSE_DEFAULTS if data.matrix.nnz >= DENSE * warm else SPARSE_DEFAULTS
-    )
-    size = data.n_users + data.n_items + data.matrix.nnz
-    defaults["steps"] = max(MIN_STEPS, min(MAX_STEPS, STEP_BUDGET // max(1, size)))
-    # A user with several domains is scored in each of them.
-    pairs = max(1, int(data.active().sum()))
-    defaults["num_negatives"] = max(MIN_NEGATIVES, NEGATIVE_BUDGET // pairs)
-    return config.replace(**{k: v for k, v in defaults.items() if getattr(config, k) is None})
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of the network's training, with the defaults that depend on the log filled in.
+
+    Attributes
+    ----------
+    steps, learning_rate, text_rate, temperature, num_negatives, chunk_users, id_dropout
+        As in `InterestGNNConfig`.
+    edge_dropout, domain_dropout, item_exponent
+        Likewise.
+    """
+
+    steps: int
+    learning_rate: float
+    text_rate: float
+    temperature: float
+    num_negatives: int
+    chunk_users: int
+    id_dropout: float
+    edge_dropout: float
+    domain_dropout: float
+    item_exponent: float
+
+    @classmethod
+    def of(cls, config: InterestGNNConfig, data: TrainingData) -> Self:
+        """Fill in the settings that are left open by the size and density of a log."""
+        warm = max(1, int(data.warm.sum()))
+        dense = data.matrix.nnz >= DENSE * warm
+        size = data.n_users + data.n_items + data.matrix.nnz
+        # A user with several domains is scored in each of them.
+        pairs = max(1, int(data.active().sum()))
+        defaults = {
+            **(DENSE_DEFAULTS if dense else SPARSE_DEFAULTS),
+            "steps": max(MIN_STEPS, min(MAX_STEPS, STEP_BUDGET // size)),
+            "num_negatives": max(MIN_NEGATIVES, NEGATIVE_BUDGET // pairs),
+        }
+        given = {field.name: getattr(config, field.name) for field in fields(cls)}
+        values = {name: defaults[name] if v is None else v for name, v in given.items()}
+        return cls(**values)

@@ -19,7 +19,7 @@ from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.baselines.linear import ease_weights
 from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.fitting import FitOptions
-from gnn.models.interest.config import InterestGNNConfig, resolved
+from gnn.models.interest.config import InterestGNNConfig, TrainingSettings
 from gnn.models.interest.experts import (
     Expert,
     FactorExpert,
@@ -40,7 +40,7 @@ from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
 from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.numerics.sparse import pack_csr, unpack_csr
-from gnn.training import train_in_steps
+from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
 
@@ -62,8 +62,8 @@ class InterestGNN(Model):
     the user's numbers of interactions, learned on held-out rows (`learn_mixture`). Where a log has
     times and held-out rows favour it, recent popularity scales all experts (`Trend`).
 
-    Users who arrive after training are scored from their history, without training: a ridge
-    regression takes the place of their embedding. Items without interactions are scored by their
+    Users are functions of their histories, so those who arrive after training are scored without
+    training. Items without interactions are scored by their
     text. Users without any interaction get popular items, or those that are popular now where there
     is a trend.
 
@@ -86,7 +86,7 @@ class InterestGNN(Model):
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
-        config = resolved(self.config, data)
+        config = self.config
         if data.times is None and isinstance(config.trend, TrendConfig):
             raise ConfigError(NO_TIMES)
         names = config.mixture.experts if config.mixture else config.experts
@@ -102,8 +102,8 @@ class InterestGNN(Model):
         if "gnn" in names:
             # By itself and on items with interactions, so that early stopping judges the network.
             self.mixture_ = Mixture.default(["gnn"]).replace(new_item_weight=0.0)
-            self._train_network(config, data, seed=seed, rows=rows, options=options)
-        self._fit_closed_forms(config, names, data, rows, seed=seed, options=options)
+            self._train_network(data, seed=seed, rows=rows, options=options)
+        self._fit_closed_forms(names, data, rows, seed=seed, options=options)
         self.mixture_ = config.mixture or Mixture.default(names)
         self._prepare()
         trend = config.trend
@@ -122,14 +122,9 @@ class InterestGNN(Model):
             )
 
     def _train_network(
-        self,
-        config: InterestGNNConfig,
-        data: TrainingData,
-        *,
-        seed: int,
-        rows: ValidationRows | None,
-        options: FitOptions,
+        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
+        config, settings = self.config, TrainingSettings.of(self.config, data)
         generator = np.random.default_rng(seed)
         network = InterestNetwork(
             data,
@@ -140,16 +135,16 @@ class InterestGNN(Model):
             generator=generator,
         )
         adjacency = Propagator(
-            normalized_adjacency(data.matrix, config.user_exponent, config.item_exponent)
+            normalized_adjacency(data.matrix, config.user_exponent, settings.item_exponent)
         )
-        item_scale = inverse_power(data.popularity, config.item_exponent)
-        trainer = NetworkTrainer(data, network, adjacency, config, generator)
+        item_scale = torch.from_numpy(inverse_power(data.popularity, settings.item_exponent))
+        trainer = NetworkTrainer(data, network, adjacency, settings, generator)
 
         def publish() -> None:
             # The last vectors go first: there is room for one set beside the optimizer's state.
             self.vectors_, self._experts = None, {}
-            self.vectors_ = network.vectors(adjacency, torch.from_numpy(item_scale).unsqueeze(1))
-            self._experts["gnn"] = NetworkExpert(data, self.vectors_, config.user_exponent)
+            self.vectors_ = network.vectors(adjacency, item_scale.unsqueeze(1))
+            self._experts["gnn"] = NetworkExpert(data, self.vectors_)
 
         train_in_steps(
             self,
@@ -158,7 +153,7 @@ class InterestGNN(Model):
             parameters=dict(network.named_parameters()),
             optimizer=trainer.optimizer,
             generator=generator,
-            steps=config.steps,
+            steps=settings.steps,
             seed=seed,
             rows=rows,
             options=options,
@@ -166,7 +161,6 @@ class InterestGNN(Model):
 
     def _fit_closed_forms(
         self,
-        config: InterestGNNConfig,
         names: Sequence[str],
         data: TrainingData,
         rows: ValidationRows | None,
@@ -174,6 +168,7 @@ class InterestGNN(Model):
         seed: int,
         options: FitOptions,
     ) -> None:
+        config = self.config
         if "filter" in names and rows and config.filter is None:
             self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
         elif "filter" in names and self.filter_.flattened:
@@ -194,8 +189,9 @@ class InterestGNN(Model):
         return FactorBridgeConfig(embedding_dim=self.config.factor_dim, epochs=FACTOR_EPOCHS)
 
     def _chosen(self) -> dict[str, Any]:
+        best = best_step(self.history_)
         return {
-            **self.best_unit("step", "steps"),
+            **({} if best is None else {"steps": best}),
             "filter": self.filter_.to_dict(),
             "trend": self.trend_.config.to_dict() if self.trend_ else False,
             "mixture": self.mixture_.to_dict(),
@@ -227,19 +223,24 @@ class InterestGNN(Model):
 
     def _prepare(self) -> None:
         """Make the experts from what was learned, after `fit` and after loading."""
+        self._experts = {name: self._expert(name) for name in self.mixture_.experts}
+
+    def _expert(self, name: str) -> Expert:
         config, data = self.config, self.data
-        makers = {
-            "filter": lambda: FilterExpert(
-                data, self.filter_, self.leading_, self.similar_, config.bridge_neighbors
-            ),
-            "gnn": lambda: NetworkExpert(data, self.vectors_, config.user_exponent),
-            "popularity": lambda: PopularityExpert(data),
-            "factors": lambda: FactorExpert(self.factors_),
-            "semantic": lambda: SemanticExpert(data, self.similar_),
-            "ridge": lambda: RidgeExpert(data, self.ridge_),
-            "sequence": lambda: SequenceExpert(transitions(data), config.sequence_half_life),
-        }
-        self._experts = {name: makers[name]() for name in self.mixture_.experts}
+        if name == "gnn" and self.vectors_ is not None:
+            return NetworkExpert(data, self.vectors_)
+        if name == "factors" and self.factors_ is not None:
+            return FactorExpert(self.factors_)
+        if name == "ridge" and self.ridge_ is not None:
+            return RidgeExpert(data, self.ridge_)
+        if name == "filter":
+            neighbors = config.bridge_neighbors
+            return FilterExpert(data, self.filter_, self.leading_, self.similar_, neighbors)
+        if name == "semantic":
+            return SemanticExpert(data, self.similar_)
+        if name == "sequence":
+            return SequenceExpert(transitions(data), config.sequence_half_life)
+        return PopularityExpert(data)
 
     def _expert_scores(self, users: UserBatch, domain: str) -> tuple[ExpertScores, torch.Tensor]:
         span = self.data.span(domain)
@@ -293,7 +294,7 @@ class InterestGNN(Model):
 
         self.similar_ = unpack_csr("similar", state)
         network, factors, leading = part("network."), part("factors."), part("leading.")
-        self.vectors_ = NetworkVectors.from_state(network) if network else None
+        self.vectors_ = NetworkVectors(**network) if network else None
         self.factors_ = None
         if factors:
             self.factors_ = FactorBridge.from_state(factors, self.data, self._factor_config())

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import nn
-from torch.nn.functional import normalize
 
 from gnn.data import TrainingData, UserBatch
-from gnn.numerics.initial import spectral_vectors
-from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.numerics.scoring import inner_products
+from gnn.numerics.propagation import Propagator, inverse_power
+from gnn.numerics.scoring import inner_products, to_unit
 from gnn.numerics.sparse import keep_largest
+from gnn.numerics.svd import spectral_vectors
 
 __all__ = ["InterestNetwork", "NetworkExpert", "NetworkVectors"]
 
 # Ridge of the map from text to spectral vectors that the projection starts from.
 TEXT_RIDGE = 30.0
-# Ridge of the map from histories to user embeddings, as a share of the mean squared feature.
-FALLBACK_RIDGE = 0.003
 # Interactions above which an item leans less on its semantic neighbours.
 SPARSE_ITEM = 20.0
 
@@ -31,11 +26,12 @@ SPARSE_ITEM = 20.0
 class InterestNetwork(nn.Module):
     """Vectors of items and users by propagation over the interactions of all domains.
 
-    The base of an item is b = m·id + P·text, smoothed over semantic neighbours, b + λ S b, where m
-    is 1 for items with interactions; items without text have one learned vector in place of P·text.
-    The base of a user is an embedding. `num_layers` rounds of propagation, u_{l+1} = A i_l and
-    i_{l+1} = Aᵀ u_l as in LightGCN (He et al., SIGIR 2020), give the layers; the vector of a user
-    or an item is the normalised sum of its layers.
+    The base of an item is i_0 = m·id + P·text, smoothed over semantic neighbours, + λ S i_0, where
+    m is 1 for items with interactions; items without text have one learned vector in place of
+    P·text. A round of propagation goes to the users and back, u_{l+1} = A i_l and
+    i_{l+1} = Aᵀ u_{l+1}, as in LightGCN (He et al., SIGIR 2020) without user embeddings: those were
+    worth nothing on the validation rows of amazon4 and game_video, and without them every user is a
+    function of a history. The vector of a user or an item is the normalised sum of its layers.
 
     Parameters
     ----------
@@ -66,7 +62,7 @@ class InterestNetwork(nn.Module):
         super().__init__()
         self.num_layers = num_layers
         self._warm = torch.from_numpy(data.warm).float().unsqueeze(1)
-        spectral = vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
+        vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
         self._text: torch.Tensor | None = None
         if data.features is not None:
             self._text = torch.from_numpy(data.features)
@@ -80,9 +76,6 @@ class InterestNetwork(nn.Module):
             self.projection = nn.Parameter(projection)
             self.textless = nn.Parameter(torch.zeros(1, dim))
         self.item = nn.Parameter(vectors)
-        users = Propagator(normalized_adjacency(data.matrix)) @ spectral
-        active = users.norm(dim=1) > 0
-        self.user = nn.Parameter(users / users[active].norm(dim=1).mean().clamp(min=1e-12))
         self._semantic: Propagator | None = None
         if data.similar is not None and semantic_weight > 0:
             nearest = keep_largest(data.similar, semantic_neighbors)
@@ -103,7 +96,7 @@ class InterestNetwork(nn.Module):
         return vectors
 
     def forward(
-        self, adjacency: Propagator, dropped: torch.Tensor, own: torch.Tensor
+        self, adjacency: Propagator, dropped: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the unit vectors of users and items; O(num_layers · nnz · dim).
 
@@ -113,23 +106,19 @@ class InterestNetwork(nn.Module):
             A, [n_users, n_items].
         dropped
             bool [n_items], items without their ids and their layers.
-        own
-            float32 [n_users, 1] or [1], weight of the user embeddings.
         """
-        known = (~dropped).float().unsqueeze(1)
-        users, items = self.user, self.base(dropped)
-        user_sum, item_sum = own * users, items
+        base = items = self.base(dropped)
+        user_sum, item_sum = torch.zeros(1), torch.zeros(1)
         for _ in range(self.num_layers):
-            users, items = adjacency @ items, adjacency.T @ users
-            user_sum = user_sum + users
-            item_sum = item_sum + known * items
-        return normalize(user_sum, dim=1), normalize(item_sum, dim=1)
+            users = adjacency @ items
+            items = adjacency.T @ users
+            user_sum, item_sum = user_sum + users, item_sum + items
+        known = (~dropped).float().unsqueeze(1)
+        return to_unit(user_sum), to_unit(torch.addcmul(base, known, item_sum))
 
     @torch.no_grad()
     def vectors(self, adjacency: Propagator, item_scale: torch.Tensor) -> NetworkVectors:
-        """Return the vectors that the network scores with.
-
-        O(num_layers · nnz · dim + n_users · (num_layers · dim)²).
+        """Return the vectors that the network scores with; O(num_layers · nnz · dim).
 
         Parameters
         ----------
@@ -138,49 +127,30 @@ class InterestNetwork(nn.Module):
         item_scale
             float32 [n_items, 1], the part of the items' degrees in A.
         """
-        users, items = [self.user.detach()], [self.base()]
+        layers = [self.base()]
         for _ in range(self.num_layers):
-            users, items = [*users, adjacency @ items[-1]], [*items, adjacency.T @ users[-1]]
-        # The layers of a user are linear in the history; the fallback is a regression on them.
-        features = torch.cat(users[1:], dim=1)
-        gram = features.T @ features
-        gram.diagonal().add_(FALLBACK_RIDGE * gram.diagonal().mean() + 1e-6)
-        regression = torch.linalg.solve(gram, features.T @ users[0])
+            layers.append(adjacency.T @ (adjacency @ layers[-1]))
         return NetworkVectors(
-            users=users[0].clone(),
-            items=normalize(sum(items[1:], items[0]), dim=1),
-            history=item_scale * sum(items[1:-1], items[0]),
-            fallback=item_scale * (torch.cat(items[:-1], dim=1) @ regression),
+            items=to_unit(sum(layers[1:], layers[0])),
+            history=item_scale * sum(layers[1:-1], layers[0]),
         )
 
 
 @dataclass(frozen=True)
 class NetworkVectors:
-    """Vectors of a trained network; a score is the cosine of user embedding + history, and an item.
+    """Vectors of a trained network; a score is the cosine of a sum over a history, and an item.
 
     Attributes
     ----------
-    users
-        float32 [n_users, dim], embeddings of the users trained on.
     items
         float32 [n_items, dim], normalised.
     history
-        float32 [n_items, dim]; the sum over a history, times the user's degree factor, is the sum
-        of the user's propagated layers.
-    fallback
-        float32 [n_items, dim]; the same sum estimates the embedding of a user who was not trained
-        on: a ridge regression over the users who were.
+        float32 [n_items, dim]; the sum over a history is the sum of the user's layers, but for the
+        user's degree.
     """
 
-    users: torch.Tensor
     items: torch.Tensor
     history: torch.Tensor
-    fallback: torch.Tensor
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
-        """Make them from the tensors of `vars`."""
-        return cls(**state)
 
 
 class NetworkExpert:
@@ -192,27 +162,16 @@ class NetworkExpert:
         Training data.
     vectors
         Of the network.
-    user_exponent
-        Of the users' degrees in the propagation.
     """
 
-    def __init__(self, data: TrainingData, vectors: NetworkVectors, user_exponent: float) -> None:
+    def __init__(self, data: TrainingData, vectors: NetworkVectors) -> None:
         self._data = data
         self._vectors = vectors
-        self._user_exponent = user_exponent
-        self._trained = np.diff(data.matrix.indptr) > 0
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items]; O(interactions · dim + n · items · dim)."""
-        vectors = self.users(users)
-        return inner_products(vectors, self._vectors.items[self._data.span(domain)])
+        return inner_products(self.users(users), self._vectors.items[self._data.span(domain)])
 
     def users(self, users: UserBatch) -> torch.Tensor:
         """Return float32 [n, dim], unit vectors of users; O(interactions · dim)."""
-        history, parts = users.history, self._vectors
-        scale = inverse_power(np.diff(history.indptr), self._user_exponent)[:, None]
-        vectors = scale * (history @ parts.history.numpy())
-        known = (users.index >= 0) & self._trained[users.index]
-        vectors[known] += parts.users.numpy()[users.index[known]]
-        vectors[~known] += scale[~known] * (history[~known] @ parts.fallback.numpy())
-        return normalize(torch.from_numpy(vectors), dim=1)
+        return to_unit(torch.from_numpy(users.history @ self._vectors.history.numpy()))

@@ -9,19 +9,19 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData
-from gnn.models.interest.config import InterestGNNConfig
+from gnn.models.interest.config import TrainingSettings
 from gnn.models.interest.network import InterestNetwork
-from gnn.numerics.losses import log_partition
+from gnn.numerics.losses import SoftmaxChunk, sampled_softmax
 from gnn.numerics.propagation import Propagator, inverse_power
 
 __all__ = ["GraphDropout", "NetworkTrainer"]
 
-# Parameters of single nodes.
-IDS = {"item", "user"}
+# The embeddings of items learn at the full rate, the parameters that all share slower.
+EMBEDDING = "item"
 
 
 class GraphDropout:
-    """Draws the edges that do not propagate in a step, and the users who are cold in a domain.
+    """Draws the edges that propagate in a step.
 
     Every edge is left out with probability `edge_dropout`, as in DropEdge (Rong et al., ICLR 2020).
     Of the users active in several domains a share `domain_dropout` loses all edges of one of them,
@@ -45,9 +45,8 @@ class GraphDropout:
     >>> dropout = GraphDropout(
     ...     data, edge_dropout=0.0, domain_dropout=0.999, generator=np.random.default_rng(0)
     ... )
-    >>> kept, cold = dropout.draw()
-    >>> int(kept.sum()), cold.tolist()
-    (1, [True])
+    >>> int(dropout.draw().sum())  # The user is cold in one of the two domains.
+    1
     """
 
     def __init__(
@@ -75,10 +74,8 @@ class GraphDropout:
         """Whether there is anything to draw."""
         return self.edge_dropout > 0 or (self.domain_dropout > 0 and len(self._users) > 0)
 
-    def draw(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return bool [nnz], the edges that propagate, in the order of the matrix, and bool
-        [n_users], the users who are cold in a domain; O(nnz).
-        """
+    def draw(self) -> np.ndarray:
+        """Return bool [nnz], the edges that propagate, in the order of the matrix; O(nnz)."""
         generator = self.generator
         place = (generator.random(len(self._users)) * self._count).astype(np.int64)
         chosen = generator.random(len(self._users)) < self.domain_dropout
@@ -87,7 +84,7 @@ class GraphDropout:
         kept = self._domain != lost[self._user]
         if self.edge_dropout:
             kept &= generator.random(len(kept), dtype=np.float32) >= self.edge_dropout
-        return kept, lost >= 0
+        return kept
 
 
 class NetworkTrainer:
@@ -95,9 +92,8 @@ class NetworkTrainer:
 
     Every step propagates once over the whole training graph. A share of the items is trained as
     new: without ids and layers, so that their text learns to stand alone. A share of the edges does
-    not propagate, and a share of the users is cold in one domain (`GraphDropout`), without their
-    embeddings. Training interactions both propagate, where not dropped, and are predicted; held-out
-    rows do neither.
+    not propagate, and a share of the users is cold in one domain (`GraphDropout`). Training
+    interactions both propagate, where not dropped, and are predicted; held-out rows do neither.
 
     A step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim).
 
@@ -109,8 +105,8 @@ class NetworkTrainer:
         What is trained.
     adjacency
         A of the training graph.
-    config
-        Settings, all resolved.
+    settings
+        Settings.
     generator
         Source of all randomness.
     """
@@ -120,18 +116,17 @@ class NetworkTrainer:
         data: TrainingData,
         network: InterestNetwork,
         adjacency: Propagator,
-        config: InterestGNNConfig,
+        settings: TrainingSettings,
         generator: np.random.Generator,
     ) -> None:
         self.network = network
-        self.config = config
+        self.settings = settings
         self.generator = generator
         self.optimizer = torch.optim.Adam(
             [
                 {
                     "params": [parameter],
-                    # Embeddings of single nodes learn at the full rate, shared parameters slower.
-                    "lr": config.learning_rate * (1.0 if name in IDS else config.text_rate),
+                    "lr": settings.learning_rate * (1 if name == EMBEDDING else settings.text_rate),
                 }
                 for name, parameter in network.named_parameters()
             ]
@@ -139,8 +134,8 @@ class NetworkTrainer:
         self._adjacency = adjacency
         self._dropout = GraphDropout(
             data,
-            edge_dropout=config.edge_dropout,
-            domain_dropout=config.domain_dropout,
+            edge_dropout=settings.edge_dropout,
+            domain_dropout=settings.domain_dropout,
             generator=generator,
         )
         self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
@@ -149,24 +144,20 @@ class NetworkTrainer:
 
     def step(self) -> float:
         """Do one step and return the loss per interaction."""
-        dropped = torch.from_numpy(self.generator.random(self._n_items) < self.config.id_dropout)
-        adjacency, own = self._adjacency, torch.ones(1)
+        dropped = torch.from_numpy(self.generator.random(self._n_items) < self.settings.id_dropout)
+        adjacency = self._adjacency
         if self._dropout.drops:
-            kept, cold = self._dropout.draw()
-            adjacency, own = adjacency.masked(kept), torch.from_numpy(~cold).float().unsqueeze(1)
-        users, items = self.network(adjacency, dropped, own)
-        temperature = self.config.temperature
+            adjacency = adjacency.masked(self._dropout.draw())
+        users, items = self.network(adjacency, dropped)
+        size = self.settings.chunk_users
         chunks = [
-            (who, weight, torch.from_numpy(self._negatives(target.warm)))
+            SoftmaxChunk(who, weight, torch.from_numpy(self._negatives(target.warm)))
             for target in self._targets
-            for who, weight in zip(
-                target.users.split(self.config.chunk_users),
-                target.weight.split(self.config.chunk_users),
-                strict=True,
-            )
+            for who, weight in zip(target.users.split(size), target.weight.split(size), strict=True)
         ]
-        toward = (users * (self._positives @ items)).sum() / temperature
-        loss = log_partition(users, items, chunks, temperature=temperature) - toward
+        loss = sampled_softmax(
+            users, items, self._positives, chunks, temperature=self.settings.temperature
+        )
         loss = loss / self._total
         self.optimizer.zero_grad()
         loss.backward()
@@ -174,9 +165,9 @@ class NetworkTrainer:
         return float(loss.detach())
 
     def _negatives(self, candidates: np.ndarray) -> np.ndarray:
-        if len(candidates) <= self.config.num_negatives:
+        if len(candidates) <= self.settings.num_negatives:
             return candidates  # The full softmax costs no more.
-        return candidates[self.generator.integers(0, len(candidates), self.config.num_negatives)]
+        return candidates[self.generator.integers(0, len(candidates), self.settings.num_negatives)]
 
 
 @dataclass(frozen=True)

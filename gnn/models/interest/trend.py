@@ -13,8 +13,8 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch, known_times
-from gnn.models.interest.selection import choose
 from gnn.numerics.sparse import entry_rows
+from gnn.selection import choose
 from gnn.validation import MIN_USERS, Scores, ValidationRows
 from graphgen.config import Config
 

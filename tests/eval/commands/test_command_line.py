@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eval.commands.main import main
+
 SCRIPT = Path(sys.executable).with_name("interest")
 
 
@@ -373,6 +375,88 @@ def test_a_folder_of_somebody_else_is_never_replaced(home, data):
     )
     assert "was not written by interest" in out
     assert (home / "precious" / "thesis.txt").exists()
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder with a log, a graph, a model and a folder of somebody else's; the current one."""
+    rows = [f"u{n % 7},i{n % 5}" for n in range(35)]
+    (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id", *rows]))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "data.json").write_text('{"schema_version": 1}')
+    monkeypatch.chdir(tmp_path)
+    here("build log.csv --encoder none --out graph", monkeypatch)
+    here("train graph --model popularity --out model", monkeypatch)
+    return tmp_path
+
+
+def here(line, monkeypatch):
+    """Run the entry of the console script in this process; return its status."""
+    monkeypatch.setattr(sys, "argv", ["interest", *line.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code or 0
+
+
+def content(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ("train graph --model popularity --out graph", "graph is an input"),
+        ("train graph --model popularity --overwrite --out graph", "graph is an input"),
+        ("train graph --model popularity --out graph/model", "lies in the input graph"),
+        ("evaluate model --truth log.csv --overwrite --out graph", "(graph, not report)"),
+        ("evaluate model --truth log.csv --overwrite --out model", "model is an input"),
+        ("build log.csv --encoder none --overwrite --out model", "(model, not graph)"),
+        ("build log.csv --encoder none --k-core 2 --out graph", "already holds a graph"),
+        ("build log.csv --encoder none --overwrite --out theirs", "was not written by interest"),
+        ("build log.csv --encoder none --quarantine log.csv --out new", "log.csv is an input"),
+        ("build log.csv --encoder none --out log.csv/graph", "lies in the input log.csv"),
+        ("split log.csv --protocol random --overwrite --out model", "(model, not split)"),
+        ("synth --users 100 --overwrite --out model", "(model, not synthetic log)"),
+        ("compare --train log.csv --test log.csv --out theirs", "was not written by interest"),
+        ("recommend model --users log.csv --out log.csv", "log.csv is an input"),
+        ("recommend model --user u1 --out log.csv/recs.csv", "log.csv: it is a file"),
+        ("recommend model --user u1 --out recs.json", "written as .csv, .tsv"),
+        ("explore graph --user u1 --out theirs", "theirs is not a file"),
+        ("abtest log.csv --conversion x --out model", "(model, not A/B test)"),
+        ("bench models --out theirs", "was not written by interest"),
+        ("bench eval --out theirs", "theirs is not a file"),
+    ],
+)
+def test_outputs_are_checked_first_and_nothing_is_lost(
+    small, monkeypatch, capsys, arguments, wanted
+):
+    before = content(small)
+    capsys.readouterr()
+    assert here(arguments, monkeypatch) == 2
+    out, error = capsys.readouterr()
+    assert not out
+    assert wanted in error
+    assert error.startswith("Error: ")
+    assert error.count("\n") == 1
+    assert content(small) == before
+
+
+def test_a_repetition_replaces_and_keeps_a_users_notes(small, monkeypatch, capsys):
+    evaluate = "evaluate model --truth log.csv --metrics recall --out report"
+    assert here(evaluate, monkeypatch) == 0
+    (small / "report" / "notes.txt").write_text("mine")
+    for again in (
+        "build log.csv --encoder none --out graph",
+        "train graph --model popularity --out model",
+        evaluate,
+    ):
+        assert here(again, monkeypatch) == 0
+    with (small / "log.csv").open("a") as log:
+        log.write("\nu1,i1\n")
+    assert here(evaluate, monkeypatch) == 2
+    assert "already holds a report" in capsys.readouterr().err
+    assert here(f"{evaluate} --overwrite", monkeypatch) == 0
+    assert (small / "report" / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.slow

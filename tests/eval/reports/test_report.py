@@ -44,7 +44,7 @@ def test_files_and_loading(result, tmp_path):
     assert loaded.to_markdown() == result.to_markdown()
     assert json.loads((folder / "metrics.json").read_text())["schema_version"] == 1
     assert len(pd.read_csv(folder / "metrics.csv")) == len(result.summary)
-    result.save(folder)  # an older report is replaced
+    result.save(folder, overwrite=True)
 
 
 def test_folders_of_others_and_newer_reports_are_left_alone(result, tmp_path):

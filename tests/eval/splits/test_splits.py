@@ -303,7 +303,7 @@ def test_a_written_split_reads_back(tmp_path):
     text = (folder / "card.txt").read_text()
     assert "passed       no later edge in an earlier part" in text
     assert "Users shared by two domains" in text
-    write_split(split, folder)
+    write_split(split, folder, overwrite=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").write_text("x")
     with pytest.raises(StorageError):

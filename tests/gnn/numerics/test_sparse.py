@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn.numerics.initial import spectral_vectors
+from gnn.numerics.svd import spectral_vectors
 from gnn.numerics.sparse import dense_product, keep_largest, pack_csr, unpack_csr
 
 

@@ -8,7 +8,7 @@ import torch
 
 from gnn.data import TrainingData
 from gnn.holdout import hold_out
-from gnn.models.interest.selection import choose
+from gnn.selection import choose
 from gnn.validation import ValidationRows
 
 
