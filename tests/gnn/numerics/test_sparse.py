@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from gnn.numerics.svd import spectral_vectors
 from gnn.numerics.sparse import dense_product, keep_largest, pack_csr, unpack_csr
+from gnn.numerics.svd import spectral_vectors
 
 
 def test_keep_largest_and_packing():
