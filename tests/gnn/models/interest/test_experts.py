@@ -148,8 +148,8 @@ def test_a_model_with_a_flattened_filter_is_loaded_as_it_was_saved(crowded, tmp_
     )
 
 
-def test_mixed_experts_take_no_more_than_their_own_scores(data):
-    """The caller may change what an expert returns; asked again, it answers the same."""
+def test_the_scores_of_an_expert_may_be_changed(data):
+    """Asked again, it answers the same."""
     similar = symmetric_neighbors(data)
     users = data.batch(np.arange(6))
     expert = FilterExpert(data, FilterConfig(), None, similar, 5)
