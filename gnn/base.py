@@ -16,6 +16,7 @@ import torch
 
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, Monitor
+from gnn.persistence import save_model
 from gnn.requirements import check_requirements
 from gnn.users import user_batch
 from graphgen.config import Config as Settings
@@ -316,8 +317,6 @@ class Model(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all."""
-        from gnn.persistence import save_model
-
         save_model(self, path)
 
     # For subclasses that train in steps ----------------------------------------------------

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from graphgen.config import Config
 
 if TYPE_CHECKING:
-    from gnn.base import Model
     from graphgen.log import InteractionLog
 
 __all__ = ["FitOptions", "Monitor"]
@@ -19,7 +18,7 @@ class Monitor(Protocol):
 
     truth: InteractionLog
 
-    def __call__(self, model: Model) -> float:
+    def __call__(self, model: Any) -> float:
         """Return the validation metric of the model as it stands; higher is better."""
         ...
 

@@ -6,12 +6,15 @@ import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gnn.persistence import read_model
 from graphgen.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gnn.base import Model
 
-__all__ = ["MODELS", "make_model", "model_class"]
+__all__ = ["MODELS", "load_model", "make_model", "model_class"]
 
 MODELS: dict[str, str] = {
     "popularity": "gnn.baselines.popularity:Popularity",
@@ -77,3 +80,32 @@ def make_model(name: str, **settings: Any) -> Model:
     graphgen.errors.ConfigError: There is no model 'popularty'; did you mean 'popularity'?
     """
     return model_class(name)(**settings)
+
+
+def load_model(path: str | Path) -> Model:
+    """Open a model written by `Model.save` or ``interest train``.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Returns
+    -------
+    Model
+        Fitted; it scores exactly as before.
+
+    Raises
+    ------
+    StorageError
+        If the folder is no model, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> load_model("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.StorageError: no/such/folder is not a model (see `interest train`): ...
+    """
+    model: Model = read_model(path, make_model)
+    return model

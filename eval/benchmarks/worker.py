@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +68,6 @@ def measure(job: Mapping[str, Any]) -> None:
     if variant.separately:
         make = partial(train_separately, known, model, test.domains, **arguments)
     result, run, _ = run_system(
-        job["name"],
         make,
         test,
         made_with=inputs["seed"],
@@ -89,7 +89,7 @@ def measure(job: Mapping[str, Any]) -> None:
         "config": run.config,
         "chosen": run.chosen,
     }
-    result.save(job["out"])
+    replace(result, name=job["name"]).save(job["out"])
 
 
 if __name__ == "__main__":

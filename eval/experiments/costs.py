@@ -10,6 +10,8 @@ import pandas as pd
 
 from eval.comparison.comparison import Comparison
 from eval.evaluation.records import records
+from eval.reports.markdown import comparison_markdown
+from eval.reports.writing import write_comparison
 
 __all__ = ["Experiment", "SystemRun"]
 
@@ -69,15 +71,13 @@ class Experiment:
                 f"{runs['score_seconds'].mean():,.1f} | "
                 f"{runs['peak_megabytes'].max() / 1000:,.2f} |"
             )
-        return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
+        return f"{comparison_markdown(self.comparison)}\n\n" + "\n".join(lines)
 
     def save(self, path: str | Path) -> None:
         """Write the report; costs, resolved settings and choices are part of its JSON."""
-        meta = self.comparison.meta
-        meta["costs"] = records(self.costs)
-        meta["models"] = {
+        models = {
             name: [{"seed": r.seed, "config": r.config, "chosen": r.chosen} for r in runs]
             for name, runs in self.runs.items()
             if runs[0].config is not None
         }
-        self.comparison.save(path)
+        write_comparison(self.comparison, path, costs=records(self.costs), models=models)

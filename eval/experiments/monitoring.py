@@ -48,9 +48,7 @@ class ValidationMonitor:
     def __call__(self, model: Any) -> float:
         """Return the metric of a scorer as it stands; O(sampled users · items)."""
         name, _, length = self.metric.partition("@")
-        result = evaluate(
-            model, self._sample, k=int(length), metrics=[name], bootstrap=0, name="validation"
-        )
+        result = evaluate(model, self._sample, k=int(length), metrics=[name], bootstrap=0)
         frame = result.per_user
         by_domain = frame.groupby(["slice", DOMAIN], observed=True)[self.metric].mean()
         macro = by_domain.groupby("slice", observed=True).mean()
