@@ -1,6 +1,6 @@
 from .base import Model as Model
-from .persistence import load_model as load_model
 from .registry import MODELS as MODELS
+from .registry import load_model as load_model
 from .registry import make_model as make_model
 from .registry import model_class as model_class
 

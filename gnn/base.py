@@ -16,6 +16,7 @@ import torch
 
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions, fit_twice
+from gnn.persistence import save_model
 from gnn.requirements import check_requirements
 from gnn.users import user_batch
 from gnn.validation import ValidationRows
@@ -332,8 +333,6 @@ class Model(ABC):
 
         For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`.
         """
-        from gnn.persistence import save_model
-
         save_model(self, self._state(), path, overwrite=overwrite, made_from=made_from)
 
     def restore(self, data: TrainingData, state: dict[str, torch.Tensor]) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from graphgen.config import Config
 
 if TYPE_CHECKING:
-    from gnn.base import Model
     from graphgen.graph import InterestGraph
 
 __all__ = ["FitOptions", "fit_twice"]
 
 logger = logging.getLogger(__name__)
 
-AnyModel = TypeVar("AnyModel", bound="Model")
+AnyModel = TypeVar("AnyModel", bound=Any)
 
 
 class FitOptions(Config):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,12 @@ import scipy.sparse as sp
 import torch
 from safetensors.torch import load_file, save_file
 
-from gnn.base import Model
 from gnn.data import TrainingData
-from gnn.registry import model_class
 from graphgen.errors import StorageError
 from graphgen.storage import atomic_directory, provenance, read_json, write_json
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["read_model", "save_model"]
 
 SCHEMA_VERSION = 2
 MANIFEST = "model.json"
@@ -27,7 +26,7 @@ TIMES = "times.npy"
 
 
 def save_model(
-    model: Model,
+    model: Any,
     state: Mapping[str, torch.Tensor],
     path: str | Path,
     *,
@@ -77,36 +76,19 @@ def save_model(
         write_json(folder / MANIFEST, manifest, schema_version=SCHEMA_VERSION)
 
 
-def load_model(path: str | Path) -> Model:
-    """Open a model written by `Model.save` or ``interest train``.
-
-    Parameters
-    ----------
-    path
-        The folder.
-
-    Returns
-    -------
-    Model
-        Fitted; it scores exactly as before.
+def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
+    """Read what `save_model` wrote into the model that ``make(name, **config)`` returns.
 
     Raises
     ------
     StorageError
         If the folder is no model, is damaged, or was written by a newer version.
-
-    Examples
-    --------
-    >>> load_model("no/such/folder")
-    Traceback (most recent call last):
-        ...
-    graphgen.errors.StorageError: no/such/folder is not a model (see `interest train`): ...
     """
     folder = Path(path)
     manifest = read_json(
         folder / MANIFEST, schema_version=SCHEMA_VERSION, what="a model (see `interest train`)"
     )
-    model = model_class(manifest["model"])(**manifest["config"])
+    model = make(manifest["model"], **manifest["config"])
     try:
         users = Vocabulary.load(folder / "users.arrow")
         items = {

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gnn.persistence import read_model
 from graphgen.errors import ConfigError, near_miss
 from graphgen.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gnn.base import Model
 
-__all__ = ["MODELS", "list_models", "make_model", "model_class"]
+__all__ = ["MODELS", "list_models", "load_model", "make_model", "model_class"]
 
 GROUP = "interest.models"
 
@@ -95,3 +98,32 @@ def make_model(name: str, **settings: Any) -> Model:
     graphgen.errors.ConfigError: There is no model 'popularty'; did you mean 'popularity'?
     """
     return model_class(name)(**settings)
+
+
+def load_model(path: str | Path) -> Model:
+    """Open a model written by `Model.save` or ``interest train``.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Returns
+    -------
+    Model
+        Fitted; it scores exactly as before.
+
+    Raises
+    ------
+    StorageError
+        If the folder is no model, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> load_model("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.StorageError: no/such/folder is not a model (see `interest train`): ...
+    """
+    model: Model = read_model(path, make_model)
+    return model

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "show_progress"]
+
+_shown: ContextVar[bool] = ContextVar("shown", default=False)
+
+
+@contextmanager
+def show_progress(enabled: bool = True) -> Iterator[None]:
+    """Show or hide the bars of what runs inside and does not say for itself.
+
+    Examples
+    --------
+    >>> with show_progress(False), progress_bar("Counting", 3) as advance:
+    ...     advance(3)
+    """
+    before = _shown.set(enabled)
+    try:
+        yield
+    finally:
+        _shown.reset(before)
 
 
 @contextmanager
 def progress_bar(
-    description: str, total: int, *, enabled: bool = True
+    description: str, total: int, *, enabled: bool | None = None
 ) -> Iterator[Callable[..., None]]:
     """Show a bar on standard error and give a function that moves it.
 
@@ -21,7 +40,8 @@ def progress_bar(
     total
         Number of steps.
     enabled
-        False gives a function that does nothing, so callers need no second path.
+        False gives a function that does nothing, so callers need no second path; None is what
+        `show_progress` says, and False outside of it.
 
     Yields
     ------
@@ -33,7 +53,7 @@ def progress_bar(
     >>> with progress_bar("Counting", 3, enabled=False) as advance:
     ...     advance(3)
     """
-    if not enabled:
+    if not (_shown.get() if enabled is None else enabled):
         yield lambda steps=1, note="": None
         return
     from rich.console import Console

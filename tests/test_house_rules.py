@@ -4,6 +4,8 @@ import ast
 import json
 from pathlib import Path
 
+import grimp
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +68,20 @@ def test_library_raises_instead_of_asserting():
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
+
+
+def circles(arrows):
+    """Return the groups of files that reach each other."""
+    graph = nx.DiGraph(arrows)
+    return [sorted(group) for group in nx.strongly_connected_components(graph) if len(group) > 1]
+
+
+def test_no_two_files_import_each_other_directly_or_in_a_circle():
+    graph = grimp.build_graph("graphgen", "gnn", "eval", cache_dir=None)
+    arrows = [(m, n) for m in graph.modules for n in graph.find_modules_directly_imported_by(m)]
+    assert len(arrows) > 500
+    assert circles(arrows) == []  # imports inside functions and for typing count too
+    assert circles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [["a", "b", "c"]]
 
 
 def test_tests_are_no_package():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +14,15 @@ import pandas as pd
 from eval.benchmarks.ablations import ABLATED, ablations
 from eval.benchmarks.datasets import DataSet
 from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
-from eval.benchmarks.tables import benchmark_markdown
-from eval.comparison.comparison import Comparison, compare_results
+from eval.benchmarks.tables import DataSetBenchmark, benchmark_markdown
+from eval.comparison.comparison import compare_results
 from eval.evaluation.records import records
 from gnn.registry import model_class
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph, load_graph
 from graphgen.storage import atomic_file, provenance, write_json
 
-__all__ = ["DataSetBenchmark", "ModelBenchmark", "measure_models"]
+__all__ = ["ModelBenchmark", "measure_models"]
 
 SCHEMA_VERSION: Final = 1
 CLAIM: Final = {
@@ -30,35 +30,6 @@ CLAIM: Final = {
     "made_from": "",
     "files": ["models.csv", "models.json", "models.md"],
 }
-
-
-@dataclass(frozen=True)
-class DataSetBenchmark:
-    """What was found on one data set.
-
-    Attributes
-    ----------
-    data
-        The data set.
-    about
-        Its size, in words.
-    models, variants
-        The runs of each model and of each variant of `interest-gnn` by name, one for each seed.
-    comparison
-        The models side by side; None where none finished.
-    ablation
-        `interest-gnn` and its variants, tested against it; None where there is nothing to test.
-    notes
-        Variants that were left out, and why.
-    """
-
-    data: DataSet
-    about: str
-    models: dict[str, list[Outcome]]
-    variants: dict[str, list[Outcome]]
-    comparison: Comparison | None
-    ablation: Comparison | None
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,7 +49,7 @@ class ModelBenchmark:
 
     def to_markdown(self) -> str:
         """Return the tables as Markdown."""
-        return benchmark_markdown(self)
+        return benchmark_markdown(self.parts, self.meta)
 
     @property
     def table(self) -> pd.DataFrame:

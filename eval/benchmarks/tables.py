@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
-from eval.benchmarks.runs import mean_cost
+from eval.benchmarks.datasets import DataSet
+from eval.benchmarks.runs import Outcome, mean_cost
+from eval.comparison.comparison import Comparison
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import MACRO, SLICE
 from eval.reports.markdown import marked
@@ -27,22 +30,46 @@ from eval.reports.tables import (
 from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, SETTING
 
-if TYPE_CHECKING:
-    from eval.benchmarks.models import DataSetBenchmark, ModelBenchmark
-    from eval.benchmarks.runs import Outcome
-    from eval.comparison.comparison import Comparison
-
-__all__ = ["benchmark_markdown", "results_page"]
+__all__ = ["DataSetBenchmark", "benchmark_markdown", "results_page"]
 
 COSTS: Final = ("fit s", "users/s", "peak GB")
 # What decides whether the other domains help a group of users.
 DECISIVE: Final = "ndcg@20"
 
 
-def benchmark_markdown(benchmark: ModelBenchmark) -> str:
+@dataclass(frozen=True)
+class DataSetBenchmark:
+    """What was found on one data set.
+
+    Attributes
+    ----------
+    data
+        The data set.
+    about
+        Its size, in words.
+    models, variants
+        The runs of each model and of each variant of `interest-gnn` by name, one for each seed.
+    comparison
+        The models side by side; None where none finished.
+    ablation
+        `interest-gnn` and its variants, tested against it; None where there is nothing to test.
+    notes
+        Variants that were left out, and why.
+    """
+
+    data: DataSet
+    about: str
+    models: dict[str, list[Outcome]]
+    variants: dict[str, list[Outcome]]
+    comparison: Comparison | None
+    ablation: Comparison | None
+    notes: list[str] = field(default_factory=list)
+
+
+def benchmark_markdown(data_sets: Sequence[DataSetBenchmark], meta: Mapping[str, Any]) -> str:
     """Return every table of a benchmark."""
-    seeds = benchmark.meta["config"]["seeds"]
-    made = benchmark.meta["provenance"]
+    seeds = meta["config"]["seeds"]
+    made = meta["provenance"]
     parts = [
         "# Models",
         f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} ({', '.join(map(str, seeds))}). Macro "
@@ -51,9 +78,9 @@ def benchmark_markdown(benchmark: ModelBenchmark) -> str:
         "scored and ranked a second, once for each domain they are judged in, with the exact AUC; "
         "peak is the most memory resident, that of Python and its libraries included. Fit and "
         f"users/s are means over seeds. {made['cpus']} CPUs, interest {made['interest_version']}.",
-        f"Command: `{benchmark.meta['command']}`",
+        f"Command: `{meta['command']}`",
     ]
-    for part in benchmark.parts:
+    for part in data_sets:
         parts += _data_set(part)
     return "\n\n".join(parts)
 

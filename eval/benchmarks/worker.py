@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +74,6 @@ def measure(job: Mapping[str, Any]) -> None:
             seed=seed,
         )
     result, run, _ = run_system(
-        job["name"],
         make,
         test,
         made_with=inputs["seed"],
@@ -95,7 +95,7 @@ def measure(job: Mapping[str, Any]) -> None:
         "config": run.config,
         "chosen": run.chosen,
     }
-    result.save(job["out"], overwrite=True)
+    replace(result, name=job["name"]).save(job["out"], overwrite=True)
 
 
 if __name__ == "__main__":

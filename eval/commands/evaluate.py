@@ -94,10 +94,19 @@ def evaluate(
     interest evaluate model/ --truth test.csv --graph graph/ --by activity --out report/
     interest evaluate model/ --truth test.csv --valid valid.csv --curves --out report/
     """
+    from dataclasses import replace
+
+    from eval.comparison.analyses import analyse
+    from eval.comparison.scorer_links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
+    from eval.evaluation.inputs import with_groups
     from eval.evaluation.negatives import sample_negatives, write_negatives
+    from eval.reports.markdown import result_markdown
+    from eval.reports.writing import write_report
+    from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.progress import show_progress
     from graphgen.tables import read_users
 
     table = None if providers == "category" else providers
@@ -114,7 +123,7 @@ def evaluate(
     rows = read_log(*truth, columns=parse_columns(column))
     system: Any = recommendations
     if (Path(recommendations) / "model.json").exists():
-        from gnn.persistence import load_model
+        from gnn.registry import load_model
 
         system = load_model(recommendations)
     if sampled is not None and drawn_to is not None:
@@ -123,23 +132,28 @@ def evaluate(
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
         say(f"The negatives are in {negatives}; --negatives reads them again.")
-    result = judge(
-        system,
-        rows,
-        k=k or [20],
-        graph=known,
-        metrics=chosen_metrics(metrics, curves),
-        negatives=negatives,
-        valid=read_log(*valid, columns=parse_columns(column)) if valid else None,
-        providers=_providers(providers, known),
-        by=by,
-        users=read_users(*users) if users else None,
-        seed=seed,
-        progress=True,
-        name=Path(recommendations).name,
-    )
-    result.save(out, overwrite=overwrite, made_from=made_from)
-    say(result.to_markdown())
+    judged: Any = rows if users is None else with_groups(rows, read_users(*users))
+    with show_progress():
+        result = judge(
+            system,
+            judged,
+            k=k or [20],
+            graph=known,
+            by=by,
+            metrics=chosen_metrics(metrics, curves),
+            negatives=negatives,
+            seed=seed,
+        )
+    result = replace(result, name=Path(recommendations).name)
+    links = None
+    if valid:
+        if system is recommendations:
+            raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
+        chosen_on = read_log(*valid, columns=parse_columns(column))
+        links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
+    analyses = analyse(result, providers=_providers(providers, known), links=links)
+    write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
+    say(result_markdown(result, analyses=analyses))
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 
 

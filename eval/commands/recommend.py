@@ -61,7 +61,7 @@ def recommend(
     interest recommend model/ --user ann --user bob --out recs.parquet
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
-    from gnn.persistence import load_model
+    from gnn.registry import load_model
     from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
     from graphgen.log import read_log

@@ -10,8 +10,10 @@ from typing import Any, Final, Self
 import numpy as np
 import pandas as pd
 
+from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.pooling import pool_seeds
 from eval.comparison.table_tests import CELL, SYSTEM, looked_up, run_tests
+from eval.evaluation.records import records
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
@@ -24,7 +26,7 @@ from eval.evaluation.result import (
 )
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError, StorageError
-from graphgen.storage import provenance, read_json
+from graphgen.storage import provenance, read_json, write_json
 
 __all__ = ["Comparison", "compare_results"]
 
@@ -48,11 +50,18 @@ class Comparison:
         The pooled result of each system, in the order given.
     meta
         Settings and provenance.
+    analyses
+        What else is known of each system.
+    migration
+        Rows of `eval.comparison.migration.migration_table`; empty where nothing was trained in
+        one domain alone.
     """
 
     table: pd.DataFrame
     results: dict[str, EvaluationResult]
     meta: dict[str, Any] = field(default_factory=dict)
+    analyses: dict[str, Analyses] = field(default_factory=dict)
+    migration: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def systems(self) -> list[str]:
@@ -74,55 +83,23 @@ class Comparison:
         """Domains evaluated, sorted."""
         return sorted(set(self.table[DOMAIN]) - {MACRO})
 
-    def to_markdown(
-        self,
-        metrics: Sequence[str] | None = None,
-        *,
-        slices: Sequence[str] | None = None,
-        domains: Sequence[str] | None = None,
-    ) -> str:
-        """Return tables in Markdown: bold is best, a dagger cannot be told from the best.
-
-        Parameters
-        ----------
-        metrics
-            Columns to show; default the headline ones.
-        slices
-            Slices to show; default all.
-        domains
-            Domains to show, ``macro`` for the mean over domains; default all.
-
-        Raises
-        ------
-        ConfigError
-            If nothing of this name was compared.
-        """
-        from eval.reports.markdown import comparison_markdown
-
-        known = {
-            "metric": (metrics, self.metrics),
-            "slice": (slices, self.slices),
-            "domain": (domains, [MACRO, *self.domains]),
+    def write(self, folder: Path, **more: Any) -> None:
+        """Write ``metrics.json`` (with `more` in its meta), ``metrics.csv`` and the users."""
+        self.table.to_csv(folder / "metrics.csv", index=False)
+        frames = [r.per_user.assign(**{SYSTEM: n}) for n, r in self.results.items()]
+        pd.concat(frames, ignore_index=True).to_parquet(folder / PER_USER_FILE, index=False)
+        content = {
+            "table": records(self.table),
+            "systems": {name: result.to_dict() for name, result in self.results.items()},
+            "analyses": {name: found.to_dict() for name, found in self.analyses.items()},
+            "migration": records(self.migration),
+            "meta": {**self.meta, **more},
         }
-        for what, (asked, there) in known.items():
-            for name in asked or ():
-                if name not in there:
-                    raise ConfigError(f"No {what} {name!r} was compared; there is {there}.")
-        return comparison_markdown(self, metrics, slices, domains)
-
-    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
-        """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
-
-        The folder appears whole or not at all; for the other parameters see
-        `graphgen.storage.atomic_directory`.
-        """
-        from eval.reports.writing import write_comparison
-
-        return write_comparison(self, path, overwrite=overwrite, made_from=made_from)
+        write_json(folder / METRICS_FILE, content, schema_version=SCHEMA_VERSION)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
+        """Read what `eval.write_report` wrote.
 
         Raises
         ------
@@ -135,14 +112,16 @@ class Comparison:
         )
         try:
             per_user = pd.read_parquet(folder / PER_USER_FILE)
-            results = {}
-            for name, saved in content["systems"].items():
-                mine = per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM)
-                summary = pd.DataFrame(saved["summary"])
-                results[name] = EvaluationResult(
-                    name, mine.reset_index(drop=True), summary, saved["meta"]
+            results = {
+                name: EvaluationResult.from_dict(
+                    saved,
+                    per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM).reset_index(drop=True),
                 )
-            return cls(pd.DataFrame(content["table"]), results, content["meta"])
+                for name, saved in content["systems"].items()
+            }
+            analyses = {n: Analyses.from_dict(found) for n, found in content["analyses"].items()}
+            table, migration = (pd.DataFrame(content[name]) for name in ("table", "migration"))
+            return cls(table, results, content["meta"], analyses, migration)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise StorageError(f"{folder} is damaged: {error!r}. Compare again.") from error
 
@@ -206,14 +185,13 @@ def compare_results(
     """
     if not results:
         raise InputError("There is no system to compare.")
-    pooled = {
-        name: pool_seeds(
-            [result] if isinstance(result, EvaluationResult) else list(result),
-            name=name,
-            bootstrap=bootstrap,
-            seed=seed,
-        )
+    runs = {
+        name: [result] if isinstance(result, EvaluationResult) else list(result)
         for name, result in results.items()
+    }
+    pooled = {
+        name: pool_seeds(each, name=name, bootstrap=bootstrap, seed=seed)
+        for name, each in runs.items()
     }
     if baseline is not None and baseline not in pooled:
         raise ConfigError(f"There is no system {baseline!r} to be the baseline: {list(pooled)}.")
@@ -239,7 +217,8 @@ def compare_results(
         "n_tests": len(tests),
         "provenance": provenance(),
     }
-    return Comparison(table, pooled, meta)
+    analyses = {name: analyse(result, runs=runs[name]) for name, result in pooled.items()}
+    return Comparison(table, pooled, meta, analyses)
 
 
 def _chosen(results: Mapping[str, EvaluationResult], metrics: Sequence[str] | None) -> list[str]:

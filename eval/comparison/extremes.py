@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from eval.comparison.significance import CONFIDENCE
+from eval.evaluation.resampling import CONFIDENCE
 from eval.metrics.base import Array
 
 __all__ = ["extreme_interval", "gap_interval", "ratio_interval", "smallest_and_largest"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,20 +14,20 @@ from eval.comparison.extremes import (
     ratio_interval,
     smallest_and_largest,
 )
-from eval.comparison.significance import bootstrap_means, mean_over_cells, percentile_interval
+from eval.evaluation.inputs import read_table
+from eval.evaluation.resampling import bootstrap_means, mean_over_cells, percentile_interval
+from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, metric_columns
 from eval.metrics.base import Array
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
+from graphgen.schema import GROUP, ITEM_ID, RANK, USER_ID
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = ["exposure_by_provider", "fairness_by_attribute", "group_fairness", "provider_fairness"]
 
-    from eval.evaluation.result import EvaluationResult
-
-__all__ = ["group_fairness", "provider_fairness"]
-
-MACRO: Final = "macro"
+HISTORY: Final = "history"
+PROVIDER: Final = "provider"
+# Slices that are about the user alone: each user has one value in all domains.
+USER_SLICES: Final = ("activity", "domain_count")
 
 
 def group_fairness(
@@ -140,8 +141,7 @@ def _labels(frame: pd.DataFrame, by: str | pd.Series) -> pd.Series:
 
 
 def _columns(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    skip = {"slice", USER_ID, DOMAIN, "n_relevant", "answered", "history", "group"}
-    available = [c for c in frame.columns if c not in skip]
+    available = metric_columns(frame)
     if metrics is None:
         return [c for c in available if get_metric(c).higher_is_better is not None]
     for metric in metrics:
@@ -211,6 +211,58 @@ def _compare(
     return pd.DataFrame(records)
 
 
+def fairness_by_attribute(
+    result: EvaluationResult, metrics: list[str], *, bootstrap: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare user groups by each attribute that the result knows.
+
+    Attributes are ``group`` (of the user table), ``history`` (cold or warm in the domain), and the
+    slices ``activity`` and ``domain_count`` where they were asked for.
+
+    Parameters
+    ----------
+    result
+        Of `evaluate`.
+    metrics
+        Columns to compare.
+    bootstrap, seed
+        As in `group_fairness`.
+
+    Returns
+    -------
+    table
+        attribute, and the columns of `group_fairness`.
+    notes
+        Attributes that could not be compared, and why.
+    """
+    frame = result.per_user
+    columns = [m for m in metrics if m in metric_columns(frame)]
+    attributes: dict[str, str | pd.Series] = {
+        name: name for name in (GROUP, HISTORY) if name in frame and frame[name].nunique() > 1
+    }
+    for name in USER_SLICES:
+        if any(label.startswith(f"{name}=") for label in result.slices):
+            attributes[name] = _from_slices(frame, name)
+    parts, notes = [], []
+    for name, by in attributes.items() if columns else ():
+        try:
+            table = group_fairness(result, by, metrics=columns, bootstrap=bootstrap, seed=seed)
+        except InputError as error:
+            notes.append(f"Fairness by {name}: {error}")
+            continue
+        table.insert(0, "attribute", name)
+        parts.append(table)
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), notes
+
+
+def _from_slices(frame: pd.DataFrame, name: str) -> pd.Series:
+    label = frame[SLICE].astype(str)
+    mine = frame[label.str.startswith(f"{name}=").to_numpy()]
+    values = mine[SLICE].astype(str).str.partition("=")[2]
+    groups = pd.Series(values.to_numpy(), index=mine[USER_ID].astype(str))
+    return groups[~groups.index.duplicated()]
+
+
 def provider_fairness(
     recommendations: pd.DataFrame,
     truth: pd.DataFrame,
@@ -270,31 +322,47 @@ def provider_fairness(
         if missing:
             raise InputError(f"The {what} have no column {', '.join(map(repr, missing))}.")
     key = [DOMAIN, ITEM_ID]
-    table = providers[[*key, column]].astype(str)
-    table = table[table[column] != ""].drop_duplicates(key)
     shown = recommendations[recommendations[RANK] <= k]
     shown = shown[key].astype(str).assign(exposure=1.0 / np.log2(1.0 + shown[RANK].to_numpy()))
     wanted = truth[key].astype(str).assign(merit=1.0)
-    per_item = table.merge(shown.groupby(key, as_index=False).sum(), how="left", on=key)
-    per_item = per_item.merge(wanted.groupby(key, as_index=False).sum(), how="left", on=key)
-    per_item = per_item.fillna({"exposure": 0.0, "merit": 0.0})
-    return provider_shares(per_item.rename(columns={column: "provider"}))
+    sums = (frame.groupby(key, as_index=False).sum() for frame in (shown, wanted))
+    per_item = pd.merge(*sums, how="outer", on=key)
+    return _shares(per_item, providers.rename(columns={column: PROVIDER}))
 
 
-def provider_shares(per_item: pd.DataFrame) -> pd.DataFrame:
-    """Sum exposure and merit of items by domain and provider, and turn both into shares.
+def exposure_by_provider(result: EvaluationResult, providers: Any) -> pd.DataFrame:
+    """Set exposure against merit, as `provider_fairness` does, over the lists of an evaluation.
 
     Parameters
     ----------
-    per_item
-        domain, provider, item_id, exposure, merit; one row per item.
+    result
+        What `evaluate` returned; exposure is over the longest k.
+    providers
+        DataFrame or path with domain, item_id and ``provider`` (brand, seller, publisher,
+        category); items without one do not count.
 
-    Returns
-    -------
-    pandas.DataFrame
-        As in `provider_fairness`.
+    Raises
+    ------
+    InputError
+        If a column is missing, no item is known, or the result was loaded from a folder, which
+        does not keep the exposure of items.
     """
-    summed = per_item.groupby([DOMAIN, "provider"], as_index=False).agg(
+    if result.exposure is None:
+        raise InputError("A result that was loaded has no exposure of items; evaluate again.")
+    table = read_table(providers, (DOMAIN, ITEM_ID, PROVIDER), "The providers")
+    table = table[table[DOMAIN].astype(str).isin(result.domains)]
+    if not len(table[[DOMAIN, ITEM_ID]].astype(str).merge(result.exposure)):
+        raise InputError("No item of the providers table was shown or wanted: do ids match?")
+    return _shares(result.exposure, table.fillna({PROVIDER: ""}))
+
+
+def _shares(per_item: pd.DataFrame, providers: pd.DataFrame) -> pd.DataFrame:
+    """Sum exposure and merit of items by domain and provider, and turn both into shares."""
+    key = [DOMAIN, ITEM_ID]
+    table = providers[[*key, PROVIDER]].astype(str)
+    table = table[table[PROVIDER] != ""].drop_duplicates(key)
+    per_item = table.merge(per_item, how="left", on=key).fillna({"exposure": 0.0, "merit": 0.0})
+    summed = per_item.groupby([DOMAIN, PROVIDER], as_index=False).agg(
         items=(ITEM_ID, "size"), exposure=("exposure", "sum"), merit=("merit", "sum")
     )
     for name in ("exposure", "merit"):
@@ -305,5 +373,5 @@ def provider_shares(per_item: pd.DataFrame) -> pd.DataFrame:
         summed["exposure"].to_numpy(), merit, out=np.full(len(merit), np.nan), where=merit > 0
     )
     return summed.sort_values(
-        [DOMAIN, "exposure", "provider"], ascending=[True, False, True], ignore_index=True
+        [DOMAIN, "exposure", PROVIDER], ascending=[True, False, True], ignore_index=True
     )

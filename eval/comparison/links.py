@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
 
-from eval.comparison.significance import percentile_interval
 from eval.evaluation.inputs import read_table
+from eval.evaluation.records import records
+from eval.evaluation.resampling import percentile_interval
 from eval.metrics.base import Array
 from eval.metrics.calibration import (
     best_threshold,
@@ -23,12 +24,11 @@ from eval.metrics.calibration import (
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.schema import SCORE, USER_ID
-from graphgen.storage import atomic_directory, provenance, write_json
+from graphgen.storage import provenance
 
 __all__ = ["LinkEvaluation", "evaluate_links"]
 
 LABEL: Final = "label"
-SCHEMA_VERSION: Final = 1
 CURVE_POINTS: Final = 101
 
 
@@ -53,28 +53,14 @@ class LinkEvaluation:
     curves: dict[str, dict[str, list[float]]]
     meta: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
-        """Write ``links.json``, ``links.csv`` and ``report.html``; the folder appears whole.
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``links.json`` holds."""
+        return {"summary": records(self.summary), "curves": self.curves, "meta": self.meta}
 
-        For the parameters see `graphgen.storage.atomic_directory`.
-        """
-        from eval.evaluation.records import records
-        from eval.reports.curves import link_plots
-        from eval.reports.html import links_page
-
-        with atomic_directory(
-            path, kind="link report", overwrite=overwrite, made_from=made_from
-        ) as folder:
-            self.summary.to_csv(folder / "links.csv", index=False)
-            page = links_page(self, link_plots(self))
-            (folder / "report.html").write_text(page, encoding="utf-8")
-            content = {
-                "summary": records(self.summary),
-                "curves": self.curves,
-                "meta": self.meta,
-            }
-            write_json(folder / "links.json", content, schema_version=SCHEMA_VERSION)
-        return Path(path)
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Take back what `to_dict` gave."""
+        return cls(pd.DataFrame(content["summary"]), content["curves"], content["meta"])
 
 
 def evaluate_links(

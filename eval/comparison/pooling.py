@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from eval.comparison.people import people_tables
-from eval.comparison.significance import mean_over_cells
+from eval.evaluation.resampling import mean_over_cells
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
@@ -48,8 +47,7 @@ def pool_seeds(
     Returns
     -------
     EvaluationResult
-        ``meta["fairness"]`` and ``meta["reach"]`` are of the pooled values; notes, curves and
-        seconds are those of the first run.
+        Notes, curves, exposure and seconds are those of the first run.
 
     Raises
     ------
@@ -78,10 +76,5 @@ def pool_seeds(
     where = pd.MultiIndex.from_frame(summary[keys])
     summary["sd_seeds"] = spread["std"].reindex(where).to_numpy()
     summary["n_seeds"] = len(results)
-    pooled = EvaluationResult(name, per_user, summary, dict(results[0].meta))
-    pooled.meta["n_seeds"] = len(results)
-    if bootstrap:
-        tables, notes = people_tables(pooled, runs=results, bootstrap=bootstrap, seed=seed)
-        known = pooled.meta.get("notes", [])
-        pooled.meta.update(tables, notes=[*known, *(n for n in notes if n not in known)])
-    return pooled
+    meta = {**results[0].meta, "n_seeds": len(results), "bootstrap": bootstrap}
+    return replace(results[0], name=name, per_user=per_user, summary=summary, meta=meta)

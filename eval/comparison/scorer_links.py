@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from eval.comparison.links import LABEL, LinkEvaluation, evaluate_links
 from eval.evaluation.inputs import DomainTruth, read_truth
 from eval.evaluation.negatives import NegativeTable, sample_negatives
-from eval.evaluation.records import records
 from eval.evaluation.sources import Scorer
 from eval.metrics.base import Array
 from graphgen.errors import InputError
@@ -146,7 +145,7 @@ def evaluate_scorer_links(
     negatives: Any = None,
     bootstrap: int = 200,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> dict[str, LinkEvaluation | None]:
     """Judge a scorer's links in each domain, with what validation rows chose.
 
     Scores of two domains need not be comparable, so each domain has a threshold and a calibration
@@ -170,26 +169,21 @@ def evaluate_scorer_links(
     Returns
     -------
     dict
-        By domain: ``summary`` (rows of metric, value, low, high), ``curves`` and ``meta`` of the
-        `LinkEvaluation`, or ``missing`` with the reason why there is none.
+        A `LinkEvaluation` by domain; None where test or validation rows hold links of one kind
+        only.
     """
     tested = score_links(scorer, truth, negatives, seed=seed)
     sizes = tested[tested[LABEL] == 0].groupby([DOMAIN, USER_ID], observed=True).size()
     n = max(1, round(float(sizes.median()))) if len(sizes) else N_NEGATIVES
     # Another seed: a pair drawn in both would be counted on both sides.
     chosen_on = score_links(scorer, valid, n=n, seed=seed + 1)
-    found: dict[str, Any] = {}
+    found: dict[str, LinkEvaluation | None] = {}
     for domain in sorted(set(tested[DOMAIN])):
         test, rows = tested[tested[DOMAIN] == domain], chosen_on[chosen_on[DOMAIN] == domain]
         if rows[LABEL].nunique() < 2 or test[LABEL].nunique() < 2:
-            found[domain] = {"missing": "validation or test rows hold links of one kind only"}
+            found[domain] = None
             continue
-        links: LinkEvaluation = evaluate_links(test, valid=rows, bootstrap=bootstrap, seed=seed)
-        meta = {key: value for key, value in links.meta.items() if key != "provenance"}
-        meta["negatives_per_user"] = n
-        found[domain] = {
-            "summary": records(links.summary),
-            "curves": links.curves,
-            "meta": meta,
-        }
+        links = evaluate_links(test, valid=rows, bootstrap=bootstrap, seed=seed)
+        links.meta["negatives_per_user"] = n
+        found[domain] = links
     return found

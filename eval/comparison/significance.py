@@ -1,147 +1,31 @@
-"""How sure a mean is, and whether two means differ: resampling over users.
+"""Whether two means differ: paired tests over users, and a correction for their number.
 
-A person who appears in several domains is drawn, or has the sign turned, in all of them at once.
+A user who appears in several domains has the sign turned in all of them at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from scipy import stats
 
+from eval.evaluation.resampling import (
+    bootstrap_means,
+    mean_over_cells,
+    percentile_interval,
+    weighted_sums,
+)
 from eval.metrics.base import Array
 from graphgen.errors import InputError
 
-__all__ = ["PairedTest", "bootstrap_means", "holm", "paired_test", "percentile_interval"]
+__all__ = ["PairedTest", "holm", "paired_test"]
 
-# People whose weights are drawn at a time; with 1,000 replicates a block takes 16 MB.
-BLOCK_PEOPLE: Final = 4096
-CONFIDENCE: Final = 0.95
 # Equal sums taken in another order must count as equal.
 TOLERANCE: Final = 1e-5
 # A p value is never shown as zero.
 SMALLEST_P: Final = 1e-300
-
-
-def _poisson_table() -> Array:
-    """Give the Poisson(1) weight of each of 65,536 equally likely draws."""
-    upper = np.round(stats.poisson.cdf(np.arange(12), 1.0) * 65536).astype(np.int64)
-    return np.searchsorted(upper, np.arange(65536), side="right").astype(np.float32)
-
-
-def bootstrap_means(
-    values: Array,
-    person: Array,
-    cell: Array,
-    n_cells: int,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-) -> Array:
-    """Draw people with replacement and return the mean of every cell in every draw.
-
-    Each person gets a Poisson(1) weight in each replicate, the same in all cells: the bootstrap of
-    a resampling of people, in a form that needs no more memory for more people.
-
-    Parameters
-    ----------
-    values
-        float [rows, metrics]; NaN where a row does not count for a metric.
-    person, cell
-        int64 [rows]: who a row is about, and which mean it enters.
-    n_cells
-        Number of means.
-    replicates
-        Number of draws.
-    seed
-        Seed of the draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [replicates, n_cells, metrics]; NaN where a draw holds nobody of the cell.
-
-    References
-    ----------
-    Chamandy et al., "Estimating uncertainty for massive data streams", Google 2012.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> means = bootstrap_means(rng.normal(size=(400, 1)), np.arange(400), np.zeros(400, int), 1)
-    >>> bool(0.04 < means.std() < 0.06)  # the standard error is 1 / sqrt(400)
-    True
-    """
-    values = np.asarray(values, dtype=np.float64)
-    table = _poisson_table()
-
-    def weights(generator: np.random.Generator, people: int) -> Array:
-        return table[generator.integers(0, 65536, size=(replicates, people), dtype=np.uint16)]
-
-    total, weight = _weighted_sums(values, person, cell, n_cells, replicates, weights, [seed])
-    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
-
-
-def _weighted_sums(
-    values: Array,
-    person: Array,
-    cell: Array,
-    n_cells: int,
-    replicates: int,
-    draw: Callable[[np.random.Generator, int], Array],
-    seed: list[int],
-) -> tuple[Array, Array]:
-    """Sum values over the rows of each cell with random weights per person, many times.
-
-    Returns sums and sums of the weights of rows that count, [replicates, n_cells, metrics] each.
-    """
-    order = np.lexsort((cell, person))
-    people, person = np.unique(person[order], return_inverse=True)
-    values, cell = values[order], np.asarray(cell)[order]
-    total = np.zeros((replicates, n_cells, values.shape[1]))
-    weight = np.zeros_like(total)
-    for number, start in enumerate(range(0, len(people), BLOCK_PEOPLE)):
-        stop = min(start + BLOCK_PEOPLE, len(people))
-        weights = draw(np.random.default_rng([*seed, number]), stop - start)
-        first, last = np.searchsorted(person, [start, stop])
-        for this in np.unique(cell[first:last]):
-            rows = first + np.flatnonzero(cell[first:last] == this)
-            block = values[rows]
-            counted = ~np.isnan(block)
-            here = np.take(weights, person[rows] - start, axis=1)
-            total[:, this] += here @ np.where(counted, block, 0.0).astype(np.float32)
-            full = counted.all(axis=0)
-            weight[:, this, full] += here.sum(axis=1, dtype=np.float64)[:, None]
-            some = counted.any(axis=0) & ~full
-            if some.any():
-                weight[:, this, some] += here @ counted[:, some].astype(np.float32)
-    return total, weight
-
-
-def percentile_interval(replicates: Array, confidence: float = CONFIDENCE) -> tuple[Array, Array]:
-    """Return the percentile interval over the first axis, leaving NaN replicates out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> low, high = percentile_interval(np.arange(101.0), 0.9)
-    >>> round(float(low), 6), round(float(high), 6)
-    (5.0, 95.0)
-    """
-    ordered = np.sort(replicates, axis=0)  # NaN goes last
-    last = np.count_nonzero(~np.isnan(ordered), axis=0) - 1
-    bounds = []
-    for share in ((1 - confidence) / 2, (1 + confidence) / 2):
-        position = np.maximum(share * last, 0.0)
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, np.maximum(last, 0))
-        low = np.take_along_axis(ordered, below[None], axis=0)[0]
-        high = np.take_along_axis(ordered, above[None], axis=0)[0]
-        bounds.append(low + (position - below) * (high - low))
-    return bounds[0], bounds[1]
 
 
 class PairedTest(NamedTuple):
@@ -277,7 +161,7 @@ def tests_by_group(
         return np.unpackbits(packed, axis=1, count=people).astype(np.float32) * 2 - 1
 
     scale = np.maximum(np.nanmax(np.abs(np.where(counted, difference, 0)), axis=0), 1e-300)
-    flipped, _ = _weighted_sums(
+    flipped, _ = weighted_sums(
         difference / scale, person, cell, n_cells, permutations, signs, [seed, 1]
     )
     flipped /= np.where(size > 0, size, np.nan)
@@ -298,14 +182,6 @@ def tests_by_group(
         p_wilcoxon = np.array([_wilcoxon_p(column) for column in added.T])
         parts.append((observed * scale, low, high, p_value, p_wilcoxon))
     return PairedTest(*(np.stack(part) for part in zip(*parts, strict=True)))
-
-
-def mean_over_cells(means: Array) -> Array:
-    """Average over the second axis, leaving out cells without a value (NaN if none has one)."""
-    counted = ~np.isnan(means)
-    count = counted.sum(axis=1)
-    total = np.where(counted, means, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _sign_flip_p(flipped: Array, observed: Array, added: Array) -> Array:

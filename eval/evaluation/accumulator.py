@@ -2,54 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from eval.evaluation.inputs import ALL, DomainTruth
-from eval.evaluation.result import DOMAIN, SLICE
+from eval.evaluation.result import DOMAIN, SLICE, Curve
 from eval.evaluation.sources import Block
-from eval.metrics.base import Array, Catalogue, CatalogueMetric, ListMetric, Metric, RankedLists
-from eval.metrics.binary import LinkMetric, ScoreHistogram
-from eval.metrics.classification import AUC
-from eval.metrics.sampled import SampledMetric
-from graphgen.schema import USER_ID
+from eval.metrics.base import Array, Catalogue, DomainTotals, Metric, RankedLists
+from eval.metrics.binary import ScoreHistogram
+from graphgen.schema import ITEM_ID, USER_ID
+from graphgen.vocabulary import Vocabulary
 
-__all__ = ["Tally"]
+__all__ = ["Accumulator"]
 
-REASONS = {
-    "scores": "it needs a score for every item, and recommendation lists hold only the best; "
-    "evaluate the model itself",
-    "features": "it needs item features: pass `graph` (built with an encoder) or `item_features`",
+NO_SCORES: Final = (
+    "it needs a score for every item, and recommendation lists hold only the best; "
+    "evaluate the model itself"
+)
+REASONS: Final = {
+    "pair_auc": NO_SCORES,
+    "histogram": NO_SCORES,
+    "features": "it needs item features: pass `graph` (built with an encoder)",
     "categories": "it needs item categories: pass a `graph` built with an items table",
     "popularity": "it needs training interactions: pass `graph`",
     "complete": "it needs the whole catalogue: pass `graph`",
-    "negatives": "it needs a scorer and a file of negatives: pass `negatives`",
+    "pair_rank": "it needs a scorer and a file of negatives: pass `negatives`",
     "profile_popularity": "it needs training interactions: pass `graph`",
     "profile": "it needs item categories and training interactions: pass `graph`",
     "relevant_categories": "it needs item categories: pass a `graph` built with an items table",
 }
 
 
-class Tally:
-    """Collects metric values block by block."""
+class Accumulator:
+    """Collects metric values block by block, and how often each item is shown.
+
+    Attributes
+    ----------
+    exposure
+        One table per domain: domain, item_id, exposure (the sum of ``1 / log2(1 + place)`` over
+        the lists of the longest k) and merit (users to whom the item is relevant).
+    curves
+        ROC curve of all links, by domain, where it was asked for.
+    """
 
     def __init__(self, metrics: list[Metric], ks: tuple[int, ...]) -> None:
         self.ks = ks
-        self.list_metrics = [m for m in metrics if isinstance(m, ListMetric)]
-        self.catalogue_metrics = [m for m in metrics if isinstance(m, CatalogueMetric)]
-        self.sampled_metrics = [m for m in metrics if isinstance(m, SampledMetric)]
-        self.link_metrics = [m for m in metrics if isinstance(m, LinkMetric)]
-        self.curves: dict[str, dict[str, list[float]]] = {}
-        self.auc = next((m for m in metrics if isinstance(m, AUC)), None)
-        self.order = metrics
-        self.frames: list[pd.DataFrame] = []
-        self.reasons: dict[str, dict[str, str]] = {}
-        self.exposure: dict[tuple[str, int], Array] = {}
-        self.n_users: dict[str, int] = {}
-        self.whole: list[dict[str, Any]] = []
-        self.n_units: dict[str, int] = {}
+        self.exposure: list[pd.DataFrame] = []
+        self.curves: dict[str, Curve] = {}
+        self._metrics = [metric for metric in metrics if metric.columns(ks)]
+        self._domain_metrics = [metric for metric in metrics if not metric.columns(ks)]
+        self._frames: list[pd.DataFrame] = []
+        self._reasons: dict[str, dict[str, str]] = {}
+        self._totals: dict[str, DomainTotals] = {}
+        self._shown: Array | None = None
+        self._of_domains: list[dict[str, Any]] = []
 
     def add(
         self,
@@ -59,9 +68,8 @@ class Tally:
         codes: Array,
         block: Block,
     ) -> None:
-        """Compute all list metrics of a block of users, in each slice."""
+        """Compute the metrics of a block of users, in each slice."""
         start, stop = block.start, block.stop
-        self.n_units[truth.domain] = stop
         pairs = slice(*np.searchsorted(truth.pair_user, [start, stop]))
         pair_row, member = truth.pair_user[pairs] - start, truth.member[pairs]
         found, pair = _match(block.items, pair_row, codes[pairs])
@@ -79,13 +87,14 @@ class Tally:
                 hits=hits if whole else hits[rows],
                 n_relevant=counts[rows],
                 catalogue=catalogue,
-                profile=None if block.profile is None else block.profile[rows],
-                profile_popularity=(
-                    None if block.profile_popularity is None else block.profile_popularity[rows]
-                ),
+                profile=_part(block.profile, rows),
+                profile_popularity=_part(block.profile_popularity, rows),
                 relevant_categories=_relevant_categories(
                     catalogue, rows, pair_row[inside], codes[pairs][inside]
                 ),
+                pair_row=np.searchsorted(rows, pair_row[inside]),
+                pair_auc=_part(block.pair_auc, inside),
+                pair_rank=_part(block.pair_rank, inside),
             )
             values: dict[str, Any] = {
                 SLICE: name,
@@ -96,127 +105,117 @@ class Tally:
                 values["history"] = block.history[rows]
             values["n_relevant"] = lists.n_relevant
             values["answered"] = lists.sizes > 0
-            for metric in self.list_metrics:
+            for metric in self._metrics:
                 if not self._possible(metric, lists, truth.domain):
                     continue
-                for k in self.ks:
-                    column = metric.column(metric.name, k)
-                    if metric.uses_truth:
-                        values[column] = metric(lists, k)
-                        continue
-                    if number == 0:
-                        everywhere[column] = metric(lists, k)
-                    values[column] = everywhere[column][rows]
-            if self.auc is not None:
-                if block.pair_auc is None:
-                    self._note(self.auc.name, truth.domain, REASONS["scores"])
+                if metric.uses_truth or number == 0:
+                    measured = metric.per_user(lists, self.ks)
+                    values |= measured
+                    if not metric.uses_truth:
+                        everywhere |= measured
                 else:
-                    total = np.bincount(
-                        pair_row[inside], weights=block.pair_auc[inside], minlength=stop - start
-                    )
-                    values[self.auc.name] = (total[rows] / counts[rows]).astype(np.float64)
-            for sampled in self.sampled_metrics:
-                if block.pair_rank is None:
-                    self._note(sampled.name, truth.domain, REASONS["negatives"])
-                    continue
-                lengths: tuple[int | None, ...] = self.ks if sampled.has_k else (None,)
-                for length in lengths:
-                    each = sampled(block.pair_rank[inside], length or 0)
-                    total = np.bincount(pair_row[inside], weights=each, minlength=stop - start)
-                    values[sampled.column(sampled.name, length)] = total[rows] / counts[rows]
-            self.frames.append(pd.DataFrame(values))
-            self._expose(name, lists)
+                    values |= {c: everywhere[c][rows] for c in metric.columns(self.ks)}
+            self._frames.append(pd.DataFrame(values))
+            if self._domain_metrics:
+                self._count(name, lists)
+            if number == 0:
+                self._expose(lists)
 
-    def _possible(self, metric: Metric, lists: RankedLists, domain: str) -> bool:
-        missing = metric.missing(lists)
+    def _possible(self, metric: Metric, known: RankedLists | DomainTotals, domain: str) -> bool:
+        missing = metric.missing(known)
         if missing:
-            self._note(metric.name, domain, REASONS[missing[0]])
+            self._reasons.setdefault(metric.name, {})[domain] = REASONS[missing[0]]
         return not missing
 
-    def _note(self, metric: str, domain: str, reason: str) -> None:
-        self.reasons.setdefault(metric, {})[domain] = reason
-
-    def _expose(self, name: str, lists: RankedLists) -> None:
-        if not self.catalogue_metrics:
-            return
-        self.n_users[name] = self.n_users.get(name, 0) + len(lists.items)
+    def _count(self, name: str, lists: RankedLists) -> None:
         size = lists.catalogue.n_items
-        for k in self.ks:
-            shown = lists.items[:, :k][lists.known[:, :k]]
-            counts = np.bincount(shown, minlength=size)
-            key = (name, k)
-            self.exposure[key] = counts + self.exposure.get(key, 0)
+        known = self._totals.get(name)
+        before = known.exposure if known else dict.fromkeys(self.ks, 0)
+        counts = {
+            k: before[k] + np.bincount(lists.items[:, :k][lists.known[:, :k]], minlength=size)
+            for k in self.ks
+        }
+        n_lists = len(lists.items) + (known.n_lists if known else 0)
+        self._totals[name] = DomainTotals(lists.catalogue, counts, n_lists)
 
-    def close(self, domain: str, catalogue: Catalogue, histogram: ScoreHistogram | None) -> None:
+    def _expose(self, lists: RankedLists) -> None:
+        weight = np.broadcast_to(lists.discounts, lists.items.shape)[lists.known]
+        shown = np.bincount(
+            lists.items[lists.known], weights=weight, minlength=lists.catalogue.n_items
+        )
+        self._shown = shown if self._shown is None else self._shown + shown
+
+    def close(
+        self, domain: str, items: Vocabulary, codes: Array, histogram: ScoreHistogram | None
+    ) -> None:
         """Finish a domain: metrics of the whole catalogue, and of all its links."""
-        for link_metric in self.link_metrics:
-            if histogram is None:
-                self._note(link_metric.name, domain, REASONS["scores"])
-                continue
-            self.whole.append(
-                {
-                    SLICE: ALL,
-                    DOMAIN: domain,
-                    "metric": link_metric.name,
-                    "value": link_metric(histogram),
-                    "n_users": self.n_units.get(domain, 0),
-                }
-            )
+        if histogram is not None:
             false, true = histogram.roc_curve()
             self.curves[domain] = {"fpr": false.round(5).tolist(), "tpr": true.round(5).tolist()}
-        for (name, k), counts in self.exposure.items():
-            for metric in self.catalogue_metrics:
-                missing = [n for n in metric.needs if getattr(catalogue, n) is None]
-                if missing:
-                    self._note(metric.name, domain, REASONS[missing[0]])
-                    continue
-                self.whole.append(
+        if ALL in self._totals:
+            self._totals[ALL] = replace(self._totals[ALL], histogram=histogram)
+            possible = [
+                metric
+                for metric in self._domain_metrics
+                if self._possible(metric, self._totals[ALL], domain)
+            ]
+        for name, totals in self._totals.items():
+            for metric in possible:
+                for column, value in metric.per_domain(totals).items():
+                    self._of_domains.append(
+                        {
+                            SLICE: name,
+                            DOMAIN: domain,
+                            "metric": column,
+                            "value": value,
+                            "n_users": totals.n_lists,
+                        }
+                    )
+        self._totals.clear()
+        if self._shown is not None:
+            size = len(self._shown)
+            merit = np.bincount(codes[(codes >= 0) & (codes < size)], minlength=size)
+            used = np.flatnonzero((self._shown > 0) | (merit > 0))
+            self.exposure.append(
+                pd.DataFrame(
                     {
-                        SLICE: name,
                         DOMAIN: domain,
-                        "metric": metric.column(metric.name, k),
-                        "value": metric(counts, catalogue, n_lists=self.n_users[name], k=k),
-                        "n_users": self.n_users[name],
+                        ITEM_ID: items.ids[used].astype(str),
+                        "exposure": self._shown[used],
+                        "merit": merit[used].astype(np.float64),
                     }
                 )
-        self.exposure.clear()
-        self.n_users.clear()
+            )
+            self._shown = None
 
     def per_user(self) -> pd.DataFrame:
         """Return all rows, sorted by slice, domain and user."""
-        frame = pd.concat(self.frames, ignore_index=True)
-        lead = [c for c in frame.columns if c not in self._columns_of(self.order)]
-        order = [c for c in self._columns_of(self.order) if c in frame.columns]
+        frame = pd.concat(self._frames, ignore_index=True)
+        metrics = self.columns()
         for column in (SLICE, DOMAIN, "history"):
             if column in frame.columns:
                 frame[column] = frame[column].astype("category")
-        return frame[[*lead, *order]]
+        return frame[[*(c for c in frame.columns if c not in metrics), *metrics]]
 
     def columns(self) -> list[str]:
         """Return the columns of metrics with a value per user."""
-        present = {column for frame in self.frames for column in frame.columns}
-        return [c for c in self._columns_of(self.order) if c in present]
+        present = {column for frame in self._frames for column in frame.columns}
+        return [c for metric in self._metrics for c in metric.columns(self.ks) if c in present]
 
-    def _columns_of(self, metrics: list[Metric]) -> list[str]:
-        columns = []
-        for metric in metrics:
-            per_k = isinstance(metric, SampledMetric) and metric.has_k
-            if isinstance(metric, ListMetric) or per_k:
-                columns += [metric.column(metric.name, k) for k in self.ks]
-            elif isinstance(metric, AUC | SampledMetric):
-                columns.append(metric.name)
-        return columns
-
-    def catalogue_values(self) -> pd.DataFrame:
+    def of_domains(self) -> pd.DataFrame:
         """Return the values of metrics that have none per user."""
-        return pd.DataFrame(self.whole)
+        return pd.DataFrame(self._of_domains)
 
     def not_computed(self) -> dict[str, str]:
         """Return why metrics are missing, per metric."""
         return {
             metric: f"{next(iter(reasons.values()))} (domains: {', '.join(reasons)})"
-            for metric, reasons in self.reasons.items()
+            for metric, reasons in self._reasons.items()
         }
+
+
+def _part(values: Any, rows: Array) -> Any:
+    return None if values is None else values[rows]
 
 
 def _match(items: Array, pair_row: Array, pair_code: Array) -> tuple[Array, Array]:

@@ -11,13 +11,13 @@ import scipy.sparse as sp
 
 from eval.metrics.base import Array, Catalogue
 from graphgen.errors import InputError
-from graphgen.schema import CATEGORY, GROUP, INTERACTS, USER, USER_ID
+from graphgen.schema import CATEGORY, INTERACTS, USER
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
 
-__all__ = ["GraphContext", "history_labels", "user_groups"]
+__all__ = ["GraphContext", "history_labels"]
 
 COLD, WARM = "cold", "warm"
 
@@ -122,26 +122,3 @@ def _categories(graph: InterestGraph, domain: str, index: Array) -> tuple[Array 
 def history_labels(seen: sp.csr_matrix) -> Array:
     """Label users ``cold`` without a training interaction in the domain, else ``warm``."""
     return np.where(np.diff(seen.indptr) > 0, WARM, COLD)
-
-
-def user_groups(users: Any) -> pd.Series:
-    """Return the group of each user, indexed by user id as text.
-
-    Parameters
-    ----------
-    users
-        UserTable, or DataFrame with user_id and group.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or a user occurs twice.
-    """
-    frame = users if isinstance(users, pd.DataFrame) else getattr(users, "frame", None)
-    if not isinstance(frame, pd.DataFrame) or not {USER_ID, GROUP} <= set(frame.columns):
-        raise InputError("`users` must be a UserTable or a DataFrame with user_id and group.")
-    groups = pd.Series(frame[GROUP].to_numpy(), index=frame[USER_ID].astype(str), dtype=object)
-    if groups.index.has_duplicates:
-        twice = groups.index[groups.index.duplicated()][0]
-        raise InputError(f"`users` holds user {twice!r} more than once.")
-    return groups.replace("", None).dropna().astype(str)

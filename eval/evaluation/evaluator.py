@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from eval.comparison.equity import ExposureTally
-from eval.comparison.people import people_tables
-from eval.comparison.scorer_links import evaluate_scorer_links
-from eval.evaluation.accumulator import REASONS, Tally
-from eval.evaluation.catalogue import GraphContext, user_groups
+from eval.evaluation.accumulator import Accumulator
+from eval.evaluation.catalogue import GraphContext
 from eval.evaluation.inputs import read_truth
 from eval.evaluation.negatives import NegativeTable
-from eval.evaluation.records import records
 from eval.evaluation.result import EvaluationResult, summarise
 from eval.evaluation.sources import ListSource, Scorer, ScorerSource, Source
-from eval.metrics.binary import LinkMetric
-from eval.metrics.classification import AUC
 from eval.metrics.registry import sampled_metrics, select_metrics
 from graphgen.errors import ConfigError
 from graphgen.progress import progress_bar
-from graphgen.schema import USER_ID
+from graphgen.schema import GROUP, USER_ID
 from graphgen.storage import provenance
 
 if TYPE_CHECKING:
@@ -42,24 +37,18 @@ def evaluate(
     truth: Any,
     *,
     k: int | Sequence[int] = DEFAULT_K,
-    graph: InterestGraph | None = None,
+    graph: InterestGraph | GraphContext | None = None,
     by: Sequence[str] | None = None,
-    users: Any = None,
     metrics: Iterable[str] | None = None,
-    item_features: Mapping[str, Any] | None = None,
     negatives: Any = None,
-    valid: Any = None,
-    providers: Any = None,
     bootstrap: int = 1000,
     seed: int = 0,
-    chunk_bytes: int = 32 * 2**20,
-    progress: bool = False,
-    name: str = "system",
 ) -> EvaluationResult:
     """Compute every metric that the input allows, with intervals over users.
 
     Each (user, domain) with relevant items counts once in each slice it has relevant items in. A
-    user whom the recommendations do not mention scores 0 and is counted as unanswered.
+    user whom the recommendations do not mention scores 0 and is counted as unanswered. What else
+    there is to know of a result is a function of it: `eval.analyse`, `eval.compare_results`.
 
     Parameters
     ----------
@@ -68,46 +57,28 @@ def evaluate(
         or score), or a `Scorer` such as a fitted model. A scorer ranks the whole catalogue of the
         domain with the items it has seen in training masked, and also gives the exact AUC.
     truth
-        InteractionLog, DataFrame or path with user_id, domain, item_id.
+        InteractionLog, DataFrame or path with user_id, domain, item_id. A column ``group``, the
+        same in all rows of a user (`eval.with_groups` adds it), makes a slice per group.
     k
         One or several lengths of list.
     graph
         The graph trained on: brings catalogue, features, categories, popularity, and who is cold.
+        A `GraphContext` has item features of your own in the place of the graph's.
     by
         Columns of `truth` whose values make slices; default ``setting`` where there is one. In a
         slice only its rows are relevant; the ranking stays the same. With a graph also
         ``activity``, ``popularity``, ``source_domain``, ``domain_count`` and ``overlap_share``
         (see `eval.evaluation.slices`).
-    users
-        UserTable or DataFrame with user_id and group: adds a slice per group. Groups are compared
-        (as are cold and warm users, and the slices by activity and domain count) in
-        ``meta["fairness"]``.
     metrics
         Names such as ``["recall", "ndcg", "auc"]``; default all that can be computed but the
         global ``roc-auc`` and ``pr-auc``, which take as long again.
-    item_features
-        ``{domain: float [items, dim]}`` in the place of the graph's features.
     negatives
         DataFrame or path of fixed negatives (see `eval.sample_negatives`): adds the metrics named
         ``sampled-...`` beside the full ones. For a scorer only.
-    valid
-        Rows of the form of `truth` to choose on: adds accuracy and F1 at the threshold chosen
-        on them, and calibration (`scorer_links`), as ``meta["links"]``. For a scorer only;
-        it scores up to 2,000 users of each domain of both once more.
-    providers
-        DataFrame or path with domain, item_id and provider: adds the exposure that each gets
-        against what it merits, as ``meta["providers"]``.
     bootstrap
-        Replicates of the intervals; 0 for none, and for no comparison of groups and no
-        ``meta["reach"]`` (in how many of their domains people are served).
+        Replicates of the intervals; 0 for none.
     seed
         Seed of ties and of the bootstrap.
-    chunk_bytes
-        Size of a block of scores; memory stays flat in the number of users.
-    progress
-        Show a progress bar.
-    name
-        What the system is called in tables.
 
     Returns
     -------
@@ -140,46 +111,40 @@ def evaluate(
     if negatives is not None:
         asked = {metric.name for metric in chosen}
         chosen += [m for m in sampled_metrics() if m.name not in asked]
-    relevant = read_truth(truth, by, graph)
-    context = GraphContext(graph, item_features)
+    context = graph if isinstance(graph, GraphContext) else GraphContext(graph)
+    relevant = read_truth(truth, by, context.graph)
     source: Source
     if isinstance(recommendations, Scorer):
-        want_auc = any(isinstance(metric, AUC) for metric in chosen)
+        needed = {need for metric in chosen for need in metric.needs}
         source = ScorerSource(
             recommendations,
             context,
             seed=seed,
-            chunk_bytes=chunk_bytes,
-            want_auc=want_auc,
+            want_auc="pair_auc" in needed,
+            want_links="histogram" in needed,
             negatives=None if negatives is None else NegativeTable(negatives),
-            want_links=any(isinstance(metric, LinkMetric) for metric in chosen),
         )
     else:
         source = ListSource(recommendations, context, seed=seed)
     source.check(relevant)
-    shown = None if providers is None else ExposureTally(providers, max(ks))
 
-    tally = Tally(chosen, ks)
+    found = Accumulator(chosen, ks)
     n_units = sum(len(domain.user_ids) for domain in relevant.domains)
-    with progress_bar(f"Evaluating {name}", n_units, enabled=progress) as advance:
+    with progress_bar("Evaluating", n_units) as advance:
         for domain in relevant.domains:
             advance(0, domain.domain)
             catalogue, codes = source.open(domain)
-            if shown is not None:
-                shown.open(domain.domain, source.items, codes)
             for block in source.blocks(domain, codes, max(ks)):
-                tally.add(domain, relevant.slices, catalogue, codes, block)
-                if shown is not None:
-                    shown.add(domain.domain, block.items)
+                found.add(domain, relevant.slices, catalogue, codes, block)
                 advance(block.stop - block.start, domain.domain)
-            tally.close(domain.domain, catalogue, source.histogram)
-    per_user = tally.per_user()
-    if users is not None:
-        groups = user_groups(users)
-        per_user.insert(3, "group", groups.reindex(per_user[USER_ID].astype(str)).to_numpy())
+            found.close(domain.domain, source.items, codes, source.histogram)
+    per_user = found.per_user()
+    if relevant.groups is not None:
+        groups = relevant.groups.reindex(per_user[USER_ID].astype(str)).to_numpy()
+        per_user.insert(3, GROUP, groups)
     ranked = time.perf_counter()
     summary = summarise(
-        per_user, tally.columns(), tally.catalogue_values(), bootstrap=bootstrap, seed=seed
+        per_user, found.columns(), found.of_domains(), bootstrap=bootstrap, seed=seed
     )
     meta: dict[str, Any] = {
         "k": list(ks),
@@ -191,35 +156,17 @@ def evaluate(
         "n_truth_rows": relevant.n_rows,
         "domains": {d.domain: {"users": len(d.user_ids)} for d in relevant.domains},
         "notes": source.notes(),
-        "not_computed": tally.not_computed(),
-        "curves": tally.curves,
+        "not_computed": found.not_computed(),
         "seconds": {
             "ranking": round(ranked - started, 3),
             "intervals": round(time.perf_counter() - ranked, 3),
         },
         "provenance": provenance(),
     }
-    result = EvaluationResult(name, per_user, summary, meta)
-    if shown is not None:
-        meta["providers"] = {"k": max(ks), "rows": records(shown.table())}
-    if bootstrap:
-        tables, notes = people_tables(result, bootstrap=bootstrap, seed=seed)
-        meta.update(tables)
-        meta["notes"] += notes
-    if valid is not None and isinstance(recommendations, Scorer):
-        meta["links"] = evaluate_scorer_links(
-            recommendations,
-            truth,
-            valid,
-            negatives=negatives,
-            bootstrap=min(bootstrap, 200),
-            seed=seed,
-        )
-    elif valid is not None:
-        meta["not_computed"]["links"] = REASONS["scores"]
     for note in meta["notes"]:
-        logger.info("%s: %s", name, note)
-    return result
+        logger.info("%s", note)
+    exposure = pd.concat(found.exposure, ignore_index=True)
+    return EvaluationResult("system", per_user, summary, meta, found.curves, exposure)
 
 
 def _lengths(k: Any) -> tuple[int, ...]:

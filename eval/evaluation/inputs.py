@@ -15,13 +15,13 @@ from eval.evaluation.slices import DERIVED_SLICES, add_slices
 from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, SETTING, USER_ID
+from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, SCORE, SETTING, USER_ID
 from graphgen.topk import tie_noise
 
 if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
 
-__all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth"]
+__all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth", "with_groups"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +55,12 @@ class DomainTruth:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The relevant items of every domain, and the slices they fall into."""
+    """The relevant items of every domain, the slices they fall into, and groups of users."""
 
     domains: list[DomainTruth]
     slices: list[str]
     n_rows: int
+    groups: pd.Series | None = None
 
 
 def read_table(source: Any, required: Sequence[str], what: str) -> pd.DataFrame:
@@ -135,7 +136,8 @@ def read_truth(
     Parameters
     ----------
     source
-        InteractionLog, DataFrame or path with user_id, domain, item_id.
+        InteractionLog, DataFrame or path with user_id, domain, item_id; a column ``group``, the
+        same in all rows of a user, makes groups.
     by
         Columns whose values make slices, named ``column=value``. Default: ``setting`` if it is
         there. Rows without a value belong to no slice of that column.
@@ -209,7 +211,42 @@ def read_truth(
                 in_slice,
             )
         )
-    return Truth(domains, slices, len(frame))
+    return Truth(domains, slices, len(frame), _groups(frame))
+
+
+def _groups(frame: pd.DataFrame) -> pd.Series | None:
+    if GROUP not in frame:
+        return None
+    pairs = frame[[USER_ID, GROUP]].astype(object).replace({GROUP: {"": None}}).dropna()
+    pairs = pairs.astype(str).drop_duplicates().set_index(USER_ID)[GROUP]
+    if pairs.index.has_duplicates:
+        twice = pairs.index[pairs.index.duplicated()][0]
+        raise InputError(f"The truth holds user {twice!r} in more than one group.")
+    return pairs
+
+
+def with_groups(truth: Any, users: Any) -> pd.DataFrame:
+    """Add the group of each user to the truth.
+
+    Parameters
+    ----------
+    truth
+        As in `read_truth`.
+    users
+        UserTable, or DataFrame with user_id and group.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a user occurs twice.
+    """
+    frame = read_table(truth, IDS, "The truth")
+    table = read_table(users, (USER_ID, GROUP), "The users")
+    groups = pd.Series(table[GROUP].to_numpy(), index=table[USER_ID].astype(str), dtype=object)
+    if groups.index.has_duplicates:
+        twice = groups.index[groups.index.duplicated()][0]
+        raise InputError(f"The users hold user {twice!r} more than once.")
+    return frame.assign(**{GROUP: groups.reindex(frame[USER_ID].astype(str)).to_numpy()})
 
 
 def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:

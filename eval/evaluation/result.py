@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -9,24 +10,29 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from eval.comparison.significance import bootstrap_means, mean_over_cells, percentile_interval
 from eval.evaluation.inputs import ALL
+from eval.evaluation.records import records
+from eval.evaluation.resampling import bootstrap_means, mean_over_cells, percentile_interval
 from eval.metrics.base import Array
 from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.schema import DOMAIN, USER_ID
-from graphgen.storage import read_json
+from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["MACRO", "EvaluationResult"]
+__all__ = ["MACRO", "Curve", "EvaluationResult", "headline"]
+
+Curve = dict[str, list[float]]
 
 MACRO = "macro"
 SLICE = "slice"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METRICS_FILE = "metrics.json"
 PER_USER_FILE = "per_user.parquet"
 # Columns of `per_user` that are no metric.
 KEYS = (SLICE, USER_ID, DOMAIN)
 COUNTS = ("n_relevant", "answered")
 ATTRIBUTES = ("history", "group")
+MAIN_K = 20
+HEADLINE = ("recall", "ndcg", "hit-rate", "auc", "ild", "coverage", "novelty")
 SUMMARY_COLUMNS = (SLICE, DOMAIN, "metric", "value", "low", "high", "n_users")
 
 
@@ -49,12 +55,20 @@ class EvaluationResult:
         A pooled result (`eval.comparison.pooling`) also has ``sd_seeds`` and ``n_seeds``.
     meta
         Settings, counts, notes, what was not computed and why, seconds, provenance.
+    curves
+        ``fpr`` and ``tpr`` of the ROC curve of all links, by domain, where ``roc-auc`` or
+        ``pr-auc`` was asked for.
+    exposure
+        domain, item_id, exposure (the sum of ``1 / log2(1 + place)`` over all lists) and merit
+        (users to whom the item is relevant) of items that have either; it is not saved.
     """
 
     name: str
     per_user: pd.DataFrame
     summary: pd.DataFrame
     meta: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, Curve] = field(default_factory=dict)
+    exposure: pd.DataFrame | None = None
 
     @property
     def metrics(self) -> list[str]:
@@ -94,25 +108,43 @@ class EvaluationResult:
         ]
         return float(row["value"].iloc[0]) if len(row) else float("nan")
 
-    def to_markdown(self, metrics: list[str] | None = None) -> str:
-        """Return the summary as Markdown tables, one per slice."""
-        from eval.reports.markdown import result_markdown
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``metrics.json`` holds."""
+        return {
+            "name": self.name,
+            "summary": records(self.summary),
+            "curves": self.curves,
+            "meta": self.meta,
+        }
 
-        return result_markdown(self, metrics)
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], per_user: pd.DataFrame) -> Self:
+        """Take back what `to_dict` gave, with the values of users."""
+        summary = pd.DataFrame(content["summary"])
+        for column in ("value", "low", "high"):
+            summary[column] = summary[column].astype(float)
+        return cls(content["name"], per_user, summary, content["meta"], content["curves"])
+
+    def write(self, folder: Path, **more: Any) -> None:
+        """Write ``metrics.json`` (with `more` in it), ``metrics.csv`` and ``per_user.parquet``."""
+        self.summary.to_csv(folder / "metrics.csv", index=False)
+        self.per_user.to_parquet(folder / PER_USER_FILE, index=False)
+        write_json(folder / METRICS_FILE, {**self.to_dict(), **more}, schema_version=SCHEMA_VERSION)
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
-        """Write ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and the users.
+        """Write its figures to a folder that appears whole; `eval.write_report` adds pages.
 
-        The folder appears whole or not at all; for the other parameters see
-        `graphgen.storage.atomic_directory`.
+        For the parameters see `graphgen.storage.atomic_directory`.
         """
-        from eval.reports.writing import write_result
-
-        return write_result(self, path, overwrite=overwrite, made_from=made_from)
+        with atomic_directory(
+            path, kind="report", overwrite=overwrite, made_from=made_from
+        ) as folder:
+            self.write(folder)
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` or `eval.write_report` wrote.
 
         Raises
         ------
@@ -124,13 +156,23 @@ class EvaluationResult:
             folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
         )
         try:
-            summary = pd.DataFrame(content["summary"])
-            per_user = pd.read_parquet(folder / PER_USER_FILE)
-            for column in ("value", "low", "high"):
-                summary[column] = summary[column].astype(float)
-            return cls(content["name"], per_user, summary, content["meta"])
+            return cls.from_dict(content, pd.read_parquet(folder / PER_USER_FILE))
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise StorageError(f"{folder} is damaged: {error!r}. Evaluate again.") from error
+
+
+def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[str]:
+    """Choose the few metrics that a table by domain has room for.
+
+    Examples
+    --------
+    >>> headline(["recall@10", "recall@20", "f1@10", "ndcg@10", "ndcg@20", "auc"])
+    ['recall@20', 'ndcg@20', 'auc']
+    """
+    lengths = sorted({int(c.split("@")[1]) for c in columns if "@" in c})
+    main = MAIN_K if MAIN_K in lengths else (lengths or [0])[-1]
+    wanted = [w for name in names for w in (name, f"{name}@{main}")]
+    return [c for c in wanted if c in columns] or list(columns)[:6]
 
 
 def metric_columns(per_user: pd.DataFrame) -> list[str]:

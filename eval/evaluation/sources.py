@@ -24,6 +24,8 @@ from graphgen.vocabulary import Vocabulary
 
 __all__ = ["Block", "ListSource", "Scorer", "ScorerSource", "Source"]
 
+# Size of a block of scores; memory stays flat in the number of users.
+BLOCK_BYTES = 32 * 2**20
 # Users of a file of lists handled at a time.
 LIST_BLOCK = 16_384
 
@@ -114,7 +116,6 @@ class ScorerSource:
         context: GraphContext,
         *,
         seed: int,
-        chunk_bytes: int,
         want_auc: bool,
         want_links: bool = False,
         negatives: NegativeTable | None = None,
@@ -122,7 +123,6 @@ class ScorerSource:
         self.scorer = scorer
         self.context = context
         self.seed = seed
-        self.chunk_bytes = chunk_bytes
         self.want_auc = want_auc
         self.want_links = want_links
         self.negatives = negatives
@@ -157,7 +157,7 @@ class ScorerSource:
         """Score, mask, rank and count, one block of users at a time."""
         domain = truth.domain
         n_items = len(self.scorer.items(domain))
-        step = max(1, self.chunk_bytes // (4 * n_items))
+        step = max(1, BLOCK_BYTES // (4 * n_items))
         keys = pd.util.hash_array(truth.user_ids).view(np.int64)
         profiles = _Profiles(self.catalogue)
         drawn = self._drawn(truth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pandas as pd
 
 from eval.comparison.comparison import Comparison
 from eval.evaluation.records import records
+from eval.reports.markdown import comparison_markdown
+from eval.reports.writing import write_comparison
 
 __all__ = ["Experiment", "SystemRun"]
 
@@ -69,7 +71,7 @@ class Experiment:
                 f"{runs['score_seconds'].mean():,.1f} | "
                 f"{runs['peak_megabytes'].max() / 1000:,.2f} |"
             )
-        return f"{self.comparison.to_markdown()}\n\n" + "\n".join(lines)
+        return f"{comparison_markdown(self.comparison)}\n\n" + "\n".join(lines)
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
         """Write the report; costs, resolved settings and choices are part of its JSON.
@@ -81,6 +83,11 @@ class Experiment:
             for name, runs in self.runs.items()
             if runs[0].config is not None
         }
-        meta = {**self.comparison.meta, "costs": records(self.costs), "models": models}
-        comparison = replace(self.comparison, meta=meta)
-        return comparison.save(path, overwrite=overwrite, made_from=made_from)
+        return write_comparison(
+            self.comparison,
+            path,
+            overwrite=overwrite,
+            made_from=made_from,
+            costs=records(self.costs),
+            models=models,
+        )

@@ -9,6 +9,7 @@ from typing import Any
 from eval.evaluation.result import EvaluationResult
 from eval.experiments.costs import Experiment, SystemRun
 from eval.experiments.experiment import compare
+from eval.reports.markdown import comparison_markdown
 from gnn.base import Model
 from graphgen.build import build_graph
 from graphgen.graph import InterestGraph
@@ -79,7 +80,7 @@ def run_demo(
     model = fitted[EXPLAINED_MODEL]
     model.save(out / "model", **replacing)
     say("\nPeople whose whole history lies in other domains (cold users), with 95 % intervals:")
-    say(experiment.comparison.to_markdown(SHOWN, slices=[COLD], domains=["macro"]))
+    say(comparison_markdown(experiment.comparison, SHOWN, slices=[COLD], domains=["macro"]))
 
     _explain(graph, model, experiment.comparison.results[EXPLAINED_MODEL], out, say)
     say("\nWhat was written:")

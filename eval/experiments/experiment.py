@@ -5,22 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from eval.comparison.comparison import compare_results
-from eval.comparison.pooling import pool_seeds
+from eval.comparison.migration import migration_table
 from eval.evaluation.evaluator import evaluate
-from eval.evaluation.records import records
+from eval.evaluation.inputs import read_table, with_groups
 from eval.evaluation.result import EvaluationResult
 from eval.experiments.costs import Experiment, SystemRun
 from eval.experiments.peak_memory import PeakMemory
-from eval.experiments.single_domain import SeparateModels, migration_table, only_domain
+from eval.experiments.single_domain import SeparateModels, only_domain
 from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
+from graphgen.progress import show_progress
+from graphgen.schema import DOMAIN
 
 __all__ = ["compare", "run_system", "train_separately"]
 
@@ -55,9 +58,8 @@ def train_separately(
 
 
 def run_system(
-    name: str,
     make: Callable[[], Any],
-    test: InteractionLog,
+    truth: Any,
     *,
     made_with: int | None,
     **judging: Any,
@@ -66,12 +68,10 @@ def run_system(
 
     Parameters
     ----------
-    name
-        What the system is called in tables.
     make
         Returns what `eval.evaluate` can judge; its time is the time of the fit.
-    test
-        Rows to judge by.
+    truth
+        Rows to judge by, as `eval.evaluate` takes them.
     made_with
         Seed of its training; None for a file of recommendations.
     **judging
@@ -88,7 +88,8 @@ def run_system(
         before an hour of training, not after it.
     """
     graph = None if made_with is None else judging.get("graph")
-    strange = [d for d in test.domains if graph is not None and d not in graph.domains]
+    asked = sorted(set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str)))
+    strange = [d for d in asked if graph is not None and d not in graph.domains]
     if strange:
         raise UnknownIdError(
             f"The graph does not have {', '.join(map(repr, strange))}, of which there are rows to "
@@ -98,7 +99,7 @@ def run_system(
         started = time.perf_counter()
         system = make()
         fitted = time.perf_counter()
-        result = evaluate(system, test, name=name, **judging)
+        result = evaluate(system, truth, **judging)
     model = system if isinstance(system, Model) else None
     run = SystemRun(
         fit_seconds=fitted - started,
@@ -149,14 +150,16 @@ def compare(
         Lists of other systems by name: a table, or a path.
     settings
         Fields of the models' configs, by model.
-    k, by, users, metrics, bootstrap
+    k, by, metrics, bootstrap
         As in `eval.evaluate`.
+    users
+        UserTable or DataFrame with user_id and group: groups are compared.
     baseline
         System that the others are tested against; None tests against the best of the rest.
     single_domain
         Systems that see the target domain only: models, each trained once more in every test
         domain on that domain alone (shown as ``NAME alone``), or names of `recommendations`. The
-        gain of the others over the best of these is ``comparison.meta["migration"]``.
+        gain of the others over the best of these is ``comparison.migration``.
     seed
         Of training, ties and intervals.
     seeds
@@ -182,7 +185,8 @@ def compare(
         raise ConfigError(f"`seeds` must hold different whole numbers; got {training}.")
     lists = dict(recommendations or {})
     runs: dict[str, list[SystemRun]] = {}
-    results: dict[str, EvaluationResult] = {}
+    results: dict[str, list[EvaluationResult]] = {}
+    truth = test if users is None else with_groups(test, users)
 
     def fit(name: str, training_seed: int) -> Model:
         return make_model(name, **(settings or {}).get(name, {})).fit(
@@ -206,20 +210,18 @@ def compare(
     def run(
         name: str, make: Callable[[], Any], made_with: int | None, replicates: int = bootstrap
     ) -> EvaluationResult:
-        result, done, system = run_system(
-            name,
-            make,
-            test,
-            made_with=made_with,
-            k=k,
-            graph=graph,
-            by=by,
-            users=users,
-            metrics=metrics,
-            bootstrap=replicates,
-            seed=seed,
-            progress=progress,
-        )
+        with show_progress(progress):
+            result, done, system = run_system(
+                make,
+                truth,
+                made_with=made_with,
+                k=k,
+                graph=graph,
+                by=by,
+                metrics=metrics,
+                bootstrap=replicates,
+                seed=seed,
+            )
         runs.setdefault(name, []).append(done)
         if on_run is not None:
             on_run(name, done, system)
@@ -228,8 +230,7 @@ def compare(
     def run_seeds(name: str, make: Callable[[int], Any]) -> None:
         # Several are given their intervals when they are pooled.
         replicates = bootstrap if len(training) == 1 else 0
-        found = [run(name, partial(make, each), each, replicates) for each in training]
-        results[name] = pool_seeds(found, bootstrap=bootstrap, seed=seed)
+        results[name] = [run(name, partial(make, each), each, replicates) for each in training]
 
     for name in models:
         run_seeds(name, partial(fit, name))
@@ -239,10 +240,11 @@ def compare(
         if name not in lists:
             run_seeds(alone[-1], partial(fit_alone, name))
     for name, table in lists.items():
-        results[name] = run(name, partial(_given, table), None)
-    comparison = compare_results(results, baseline=baseline, seed=seed)
+        results[name] = [run(name, partial(_given, table), None)]
+    comparison = compare_results(results, baseline=baseline, bootstrap=bootstrap, seed=seed)
     if alone:
-        comparison.meta["migration"] = records(migration_table(results, alone, seed=seed))
+        migration = migration_table(comparison.results, alone, seed=seed)
+        comparison = replace(comparison, migration=migration)
     comparison.meta["seeds"] = training
     return Experiment(comparison, runs)
 

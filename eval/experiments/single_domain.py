@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
-from eval.comparison.cross_domain import migration_gain
-from eval.evaluation.result import EvaluationResult
-from eval.reports.tables import headline
 from gnn.base import Model
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["SeparateModels", "migration_table", "only_domain"]
-
-GAIN_METRICS: Final = ("recall", "ndcg")
+__all__ = ["SeparateModels", "only_domain"]
 
 
 def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
@@ -81,33 +75,3 @@ class SeparateModels:
     def seen(self, user_ids: Any, *, domain: str) -> sp.csr_matrix:
         """Return training interactions of the same shape."""
         return self.models[domain].seen(user_ids, domain=domain)
-
-
-def migration_table(
-    results: Mapping[str, EvaluationResult], single_domain: Sequence[str], *, seed: int = 0
-) -> pd.DataFrame:
-    """Set every system against the best of those that see one domain only.
-
-    Parameters
-    ----------
-    results
-        Name to result, of all systems.
-    single_domain
-        Names of those that see the target domain only.
-    seed
-        Of tests and intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        system, and the columns of `migration_gain`, for recall and NDCG at the main k.
-    """
-    alone = {name: results[name] for name in single_domain}
-    metrics = headline(next(iter(results.values())).metrics, GAIN_METRICS)
-    parts = []
-    for name, result in results.items():
-        if name not in alone:
-            table = migration_gain(result, alone, metrics=metrics, seed=seed)
-            table.insert(0, "system", name)
-            parts.append(table)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

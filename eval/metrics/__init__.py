@@ -1,6 +1,13 @@
 """Metrics, each in one small class that states its conventions."""
 
-from eval.metrics.base import Catalogue, CatalogueMetric, ListMetric, Metric, RankedLists
+from eval.metrics.base import (
+    Catalogue,
+    CatalogueMetric,
+    DomainTotals,
+    ListMetric,
+    Metric,
+    RankedLists,
+)
 from eval.metrics.binary import PRAUC, ROCAUC, ScoreHistogram
 from eval.metrics.classification import AUC, pair_auc
 from eval.metrics.diversity import (
@@ -43,6 +50,7 @@ __all__ = [
     "CatalogueMetric",
     "CategoryDistance",
     "Coverage",
+    "DomainTotals",
     "Entropy",
     "ExpansionHitRate",
     "ExpansionRecall",

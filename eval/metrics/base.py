@@ -10,7 +10,15 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["Array", "Catalogue", "CatalogueMetric", "ListMetric", "Metric", "RankedLists"]
+__all__ = [
+    "Array",
+    "Catalogue",
+    "CatalogueMetric",
+    "DomainTotals",
+    "ListMetric",
+    "Metric",
+    "RankedLists",
+]
 
 Array: TypeAlias = np.ndarray
 
@@ -85,6 +93,12 @@ class RankedLists:
     relevant_categories
         int64 [pairs, 2]: (row, category) of every relevant item, category -1 where unknown, or
         None.
+    pair_row
+        int64 [pairs]: row of every relevant item, or None.
+    pair_auc
+        float64 [pairs]: what `pair_auc` gives for every relevant item, or None without scores.
+    pair_rank
+        float64 [pairs]: rank of every relevant item among fixed negatives, or None.
 
     Examples
     --------
@@ -100,6 +114,9 @@ class RankedLists:
     profile: sp.csr_matrix | None = None
     profile_popularity: Array | None = None
     relevant_categories: Array | None = None
+    pair_row: Array | None = None
+    pair_auc: Array | None = None
+    pair_rank: Array | None = None
 
     @classmethod
     def of(
@@ -199,6 +216,36 @@ class RankedLists:
         total = np.where(used, values[:, :k], 0.0).sum(axis=1)
         return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
+    def mean_over_pairs(self, values: Array) -> Array:
+        """Average a value per relevant item over the items of each user; float64 [users]."""
+        total = np.bincount(
+            np.asarray(self.pair_row), weights=values, minlength=len(self.n_relevant)
+        )
+        return total / self.n_relevant
+
+
+@dataclass(frozen=True, eq=False)
+class DomainTotals:
+    """What all lists of a domain come to, for the users of one slice.
+
+    Attributes
+    ----------
+    catalogue
+        What is known about the items.
+    exposure
+        By length of list, int64 [n_items]: in how many lists each item of the catalogue stands.
+    n_lists
+        How many lists there are.
+    histogram
+        The scores of all links (`eval.metrics.binary.ScoreHistogram`), for the slice of all users;
+        None elsewhere and where there are no scores.
+    """
+
+    catalogue: Catalogue
+    exposure: dict[int, Array]
+    n_lists: int
+    histogram: Any = None
+
 
 class Metric(ABC):
     """A named number about recommendation lists; the docstring of each states its conventions.
@@ -212,7 +259,8 @@ class Metric(ABC):
     higher_is_better
         None where neither direction is better in itself.
     needs
-        Attributes of `Catalogue` or `RankedLists` without which it cannot be computed.
+        Attributes of `Catalogue`, `RankedLists` or `DomainTotals` without which it cannot be
+        computed.
     uses_truth
         Whether it changes with what is relevant (else it is the same in every slice).
     on_request
@@ -226,12 +274,24 @@ class Metric(ABC):
     uses_truth: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
 
-    def missing(self, lists: RankedLists) -> tuple[str, ...]:
-        """Return those of `needs` that these lists do not carry."""
+    def columns(self, ks: tuple[int, ...]) -> list[str]:
+        """Return the columns of its values per user; none where it has no value per user."""
+        return []
+
+    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
+        """Return float64 [users] for each of `columns`."""
+        return {}
+
+    def per_domain(self, totals: DomainTotals) -> dict[str, float]:
+        """Return its values of a domain as a whole, by column."""
+        return {}
+
+    def missing(self, known: RankedLists | DomainTotals) -> tuple[str, ...]:
+        """Return those of `needs` that are not known."""
         return tuple(
             need
             for need in self.needs
-            if getattr(lists if hasattr(lists, need) else lists.catalogue, need) is None
+            if getattr(known if hasattr(known, need) else known.catalogue, need) is None
         )
 
     @staticmethod
@@ -242,6 +302,14 @@ class Metric(ABC):
 
 class ListMetric(Metric):
     """A metric with one value per user and k."""
+
+    def columns(self, ks: tuple[int, ...]) -> list[str]:
+        """Return one column per k."""
+        return [self.column(self.name, k) for k in ks]
+
+    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
+        """Return one column per k."""
+        return {self.column(self.name, k): self(lists, k) for k in ks}
 
     @abstractmethod
     def __call__(self, lists: RankedLists, k: int) -> Array:
@@ -260,6 +328,13 @@ class CatalogueMetric(Metric):
     """A metric of all lists together, computed from how often each item was recommended."""
 
     uses_truth = False
+
+    def per_domain(self, totals: DomainTotals) -> dict[str, float]:
+        """Return one value per k."""
+        return {
+            self.column(self.name, k): self(counts, totals.catalogue, n_lists=totals.n_lists, k=k)
+            for k, counts in totals.exposure.items()
+        }
 
     @abstractmethod
     def __call__(

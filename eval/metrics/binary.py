@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from eval.metrics.base import Array, Metric
+from eval.metrics.base import Array, DomainTotals, Metric
 
 __all__ = ["PRAUC", "ROCAUC", "ScoreHistogram"]
 
@@ -119,8 +119,12 @@ def _bins(scores: Array) -> Array:
 class LinkMetric(Metric):
     """A metric with one value per domain, computed from the scores of all its links."""
 
-    needs = ("scores",)
+    needs = ("histogram",)
     on_request = True
+
+    def per_domain(self, totals: DomainTotals) -> dict[str, float]:
+        """Return one value, of all users together."""
+        return {} if totals.histogram is None else {self.name: self(totals.histogram)}
 
     def __call__(self, histogram: ScoreHistogram) -> float:
         """Return the value."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from eval.metrics.base import Array, Metric
+from eval.metrics.base import Array, Metric, RankedLists
 from graphgen.arrays import place_in_group
 from graphgen.pieces import over_rows
 
@@ -37,7 +37,15 @@ class AUC(Metric):
     """
 
     name, title = "auc", "AUC"
-    needs = ("scores",)
+    needs = ("pair_auc",)
+
+    def columns(self, ks: tuple[int, ...]) -> list[str]:
+        """Return one column."""
+        return [self.name]
+
+    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
+        """Average over the relevant items of each user."""
+        return {self.name: lists.mean_over_pairs(np.asarray(lists.pair_auc))}
 
     def __call__(
         self, scores: Array, rows: Array, columns: Array, n_masked: Array | None = None

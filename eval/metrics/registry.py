@@ -85,4 +85,4 @@ def sampled_metrics() -> list[Metric]:
     >>> [metric.name for metric in sampled_metrics()]
     ['sampled-hit-rate', 'sampled-mrr', 'sampled-ndcg']
     """
-    return [metric for metric in list_metrics().values() if "negatives" in metric.needs]
+    return [metric for metric in list_metrics().values() if "pair_rank" in metric.needs]

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.metrics.base import Array, Metric
+from eval.metrics.base import Array, Metric, RankedLists
 from graphgen.topk import tie_noise
 
 __all__ = ["SampledHitRate", "SampledMRR", "SampledNDCG", "sampled_rank"]
@@ -22,9 +22,21 @@ __all__ = ["SampledHitRate", "SampledMRR", "SampledNDCG", "sampled_rank"]
 class SampledMetric(Metric):
     """A metric of the rank of one relevant item among negatives; users average over theirs."""
 
-    needs = ("negatives",)
+    needs = ("pair_rank",)
     on_request = True
     has_k: ClassVar[bool] = True
+
+    def columns(self, ks: tuple[int, ...]) -> list[str]:
+        """Return one column per k, or one where k has no meaning."""
+        return [self.column(self.name, k) for k in ks] if self.has_k else [self.name]
+
+    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
+        """Average over the relevant items of each user."""
+        rank = np.asarray(lists.pair_rank)
+        return {
+            column: lists.mean_over_pairs(self(rank, k))
+            for column, k in zip(self.columns(ks), ks, strict=False)
+        }
 
     @abstractmethod
     def __call__(self, rank: Array, k: int) -> Array:

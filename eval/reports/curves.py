@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from eval.comparison.links import LinkEvaluation
 from eval.reports.drawing import COLOURS, DASHES, INK, MARKERS, Plot, draw, legend_above, short
-
-if TYPE_CHECKING:
-    from eval.comparison.links import LinkEvaluation
 
 __all__ = ["link_plots", "reliability_plot", "roc_plot"]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-from eval.evaluation.result import MACRO
+from eval.comparison.analyses import Analyses
+from eval.comparison.comparison import Comparison
+from eval.comparison.links import LinkEvaluation
+from eval.evaluation.result import MACRO, EvaluationResult, headline
+from eval.reports.drawing import Plot
 from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -14,18 +17,11 @@ from eval.reports.tables import (
     by_domain,
     by_slice,
     by_system,
-    headline,
     interval,
     legend,
     number,
     slice_title,
 )
-
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
-    from eval.comparison.links import LinkEvaluation
-    from eval.evaluation.result import EvaluationResult
-    from eval.reports.drawing import Plot
 
 __all__ = ["comparison_page", "links_page", "result_page"]
 
@@ -129,8 +125,8 @@ def _facts(pairs: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _remarks(result: EvaluationResult) -> str:
-    notes = [escape(note) for note in result.meta.get("notes", [])]
+def _remarks(result: EvaluationResult, analyses: Analyses) -> str:
+    notes = [escape(note) for note in [*result.meta.get("notes", []), *analyses.notes]]
     missing = result.meta.get("not_computed", {})
     notes += [
         f"<code>{escape(m)}</code> was not computed: {escape(why)}." for m, why in missing.items()
@@ -157,7 +153,7 @@ def _sections(sections: Sequence[Section]) -> list[str]:
     ]
 
 
-def result_page(result: EvaluationResult, plots: Sequence[Plot]) -> str:
+def result_page(result: EvaluationResult, analyses: Analyses, plots: Sequence[Plot]) -> str:
     """Return the report of one system."""
     head = headline(result.metrics)
     meta = result.meta
@@ -178,10 +174,10 @@ def result_page(result: EvaluationResult, plots: Sequence[Plot]) -> str:
         parts.append(f"<h2>By domain, {escape(slice_title(name))}</h2>{table(header, rows)}")
         if name == result.slices[0]:
             parts.append(figures(plots))
-    parts += _sections(result_sections(meta))
+    parts += _sections(result_sections(analyses))
     header, rows = by_slice(result, result.metrics)
     parts.append(f"<h2>Every metric, macro over domains</h2>{table(header, rows)}")
-    remarks = _remarks(result)
+    remarks = _remarks(result, analyses)
     if remarks:
         parts.append(f"<h2>Notes</h2>{remarks}")
     parts.append(_origin(meta))
@@ -217,8 +213,8 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         if inner:
             parts.append(f"<details><summary>{escape(title)}, by domain</summary>{inner}</details>")
     parts += _sections(comparison_sections(comparison))
-    for name, result in comparison.results.items():
-        more = "".join(_sections(result_sections(result.meta, compared=True)))
+    for name, analyses in comparison.analyses.items():
+        more = "".join(_sections(result_sections(analyses, compared=True)))
         if more:
             parts.append(f"<details><summary>More on {escape(name)}</summary>{more}</details>")
     header, rows = by_system(comparison, comparison.metrics, comparison.slices[0], MACRO)
@@ -227,9 +223,9 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         f"{table(header, rows)}</details>"
     )
     remarks = "".join(
-        f"<h3>{escape(name)}</h3>{_remarks(result)}"
+        f"<h3>{escape(name)}</h3>{found}"
         for name, result in comparison.results.items()
-        if _remarks(result)
+        if (found := _remarks(result, comparison.analyses[name]))
     )
     if remarks:
         parts.append(f"<h2>Notes</h2>{remarks}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from eval.evaluation.result import MACRO
+from eval.comparison.analyses import Analyses, analyse
+from eval.comparison.comparison import Comparison
+from eval.evaluation.result import MACRO, EvaluationResult, headline
 from eval.reports.sections import comparison_sections, result_sections, section_markdown
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -13,21 +14,32 @@ from eval.reports.tables import (
     by_domain,
     by_slice,
     by_system,
-    headline,
     legend,
     markdown_table,
     slice_title,
 )
-
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
-    from eval.evaluation.result import EvaluationResult
+from graphgen.errors import ConfigError
 
 __all__ = ["comparison_markdown", "marked", "result_markdown"]
 
 
-def result_markdown(result: EvaluationResult, metrics: Sequence[str] | None = None) -> str:
-    """Return the report of one system in Markdown."""
+def result_markdown(
+    result: EvaluationResult,
+    metrics: Sequence[str] | None = None,
+    analyses: Analyses | None = None,
+) -> str:
+    """Return the report of one system in Markdown: a table per slice, and its analyses.
+
+    Parameters
+    ----------
+    result
+        Of `evaluate`.
+    metrics
+        Columns to show; default all.
+    analyses
+        Of `analyse`; default those that need nothing but the result.
+    """
+    analyses = analyses or analyse(result)
     columns = list(metrics) if metrics is not None else result.metrics
     head = headline(columns)
     header, rows = by_slice(result, columns)
@@ -44,8 +56,8 @@ def result_markdown(result: EvaluationResult, metrics: Sequence[str] | None = No
                 header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]
             ),
         ]
-    more = map(section_markdown, result_sections(result.meta))
-    return "\n\n".join([*parts, *more, *_notes(result)]) + "\n"
+    more = map(section_markdown, result_sections(analyses))
+    return "\n\n".join([*parts, *more, *_notes(result, analyses)]) + "\n"
 
 
 def comparison_markdown(
@@ -54,10 +66,34 @@ def comparison_markdown(
     slices: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
 ) -> str:
-    """Return the comparison in Markdown; None shows the headline metrics, or all.
+    """Return the comparison in Markdown: bold is best, a dagger cannot be told from the best.
 
     Narrowed to some metrics, slices or domains, it has the tables alone.
+
+    Parameters
+    ----------
+    comparison
+        Of `compare_results`.
+    metrics
+        Columns to show; default the headline ones.
+    slices
+        Slices to show; default all.
+    domains
+        Domains to show, ``macro`` for the mean over domains; default all.
+
+    Raises
+    ------
+    ConfigError
+        If nothing of this name was compared.
     """
+    for what, asked, known in (
+        ("metric", metrics, comparison.metrics),
+        ("slice", slices, comparison.slices),
+        ("domain", domains, [MACRO, *comparison.domains]),
+    ):
+        for name in asked or ():
+            if name not in known:
+                raise ConfigError(f"No {what} {name!r} was compared; there is {known}.")
     whole = metrics is None and slices is None and domains is None
     columns = list(metrics) if metrics is not None else headline(comparison.metrics)
     if domains is None:
@@ -74,7 +110,11 @@ def comparison_markdown(
             parts.append(markdown_table(header, [[marked(cell) for cell in row] for row in rows]))
     if whole:
         parts += map(section_markdown, comparison_sections(comparison))
-    notes = [n for result in comparison.results.values() for n in _notes(result, result.name)]
+    notes = [
+        note
+        for name, result in comparison.results.items()
+        for note in _notes(result, comparison.analyses[name], name)
+    ]
     return "\n\n".join([*parts, *notes]) + "\n"
 
 
@@ -85,9 +125,9 @@ def marked(cell: tuple[str, str, str]) -> str:
     return f"{value} {bounds}".strip()
 
 
-def _notes(result: EvaluationResult, name: str = "") -> list[str]:
+def _notes(result: EvaluationResult, analyses: Analyses, name: str = "") -> list[str]:
     lead = f"{name}: " if name else ""
-    notes = [f"- {lead}{note}" for note in result.meta.get("notes", [])]
+    notes = [f"- {lead}{note}" for note in [*result.meta.get("notes", []), *analyses.notes]]
     missing = result.meta.get("not_computed", {})
     notes += [f"- {lead}{metric} was not computed: {why}" for metric, why in missing.items()]
     return ["\n".join(notes)] if notes else []

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from eval.evaluation.result import DOMAIN, MACRO, SLICE
+from eval.comparison.analyses import Analyses
+from eval.comparison.comparison import Comparison
+from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, headline
 from eval.metrics.registry import get_metric
 from eval.reports.curves import reliability_plot, roc_plot
 from eval.reports.drawing import (
@@ -23,11 +25,7 @@ from eval.reports.drawing import (
     legend_above,
     short,
 )
-from eval.reports.tables import column_title, headline, slice_title
-
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
-    from eval.evaluation.result import EvaluationResult
+from eval.reports.tables import column_title, slice_title
 
 __all__ = ["comparison_plots", "result_plots"]
 
@@ -178,26 +176,22 @@ def comparison_plots(comparison: Comparison) -> list[Plot]:
         name: comparison.table[comparison.table["system"] == name] for name in comparison.systems
     }
     plots = _plots(summaries, comparison.metrics, comparison.slices, comparison.domains)
-    curves = {
-        name: result.meta["curves"]
-        for name, result in comparison.results.items()
-        if result.meta.get("curves")
-    }
+    curves = {name: r.curves for name, r in comparison.results.items() if r.curves}
     for domain in [d for d in comparison.domains if any(d in c for c in curves.values())][:MAX_ROC]:
         lines = {name: found[domain] for name, found in curves.items() if domain in found}
         plots.append(roc_plot(lines, f"ROC curve, {domain}"))
     return plots
 
 
-def result_plots(result: EvaluationResult) -> list[Plot]:
+def result_plots(result: EvaluationResult, analyses: Analyses) -> list[Plot]:
     """Draw the pictures of one system."""
     plots = _plots({result.name: result.summary}, result.metrics, result.slices, result.domains)
-    if result.meta.get("curves"):
-        plots.append(roc_plot(result.meta["curves"], "ROC curve by domain"))
+    if result.curves:
+        plots.append(roc_plot(result.curves, "ROC curve by domain"))
     curves = {
-        domain: found["curves"]["reliability"]
-        for domain, found in result.meta.get("links", {}).items()
-        if "reliability" in found.get("curves", {})
+        domain: links.curves["reliability"]
+        for domain, links in analyses.links.items()
+        if links is not None and "reliability" in links.curves
     }
     if curves:
         plots.append(reliability_plot(curves, "Reliability by domain"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pandas as pd
 
+from eval.comparison.analyses import Analyses
+from eval.comparison.comparison import Comparison
+from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import DOMAIN, MACRO
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -16,11 +19,9 @@ from eval.reports.tables import (
     interval,
     markdown_table,
     number,
+    rows_of,
     slice_title,
 )
-
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
 
 __all__ = ["Section", "comparison_sections", "result_sections", "section_markdown"]
 
@@ -47,19 +48,24 @@ class Section:
     rows: list[Row]
 
 
-def result_sections(meta: Mapping[str, Any], *, compared: bool = False) -> list[Section]:
-    """Return what the meta of an `EvaluationResult` holds beyond the summary.
+def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Section]:
+    """Return what is known of a result beyond the summary.
 
     Where it is one of several compared, what `comparison_sections` shows of all is left out.
     """
-    reach = [] if compared else _reach({"": meta.get("reach") or []})
-    return [*_links(meta), *reach, *_fairness(meta), *_providers(meta)]
+    reach = [] if compared else _reach({"": analyses.reach})
+    return [
+        *_links(analyses.links),
+        *reach,
+        *_fairness(analyses.fairness),
+        *_providers(analyses.providers),
+    ]
 
 
 def comparison_sections(comparison: Comparison) -> list[Section]:
     """Return what a `Comparison` holds beyond the table."""
-    found = {name: r.meta.get("reach") or [] for name, r in comparison.results.items()}
-    return [*_migration(comparison.meta), *_reach(found)]
+    reach = {name: analyses.reach for name, analyses in comparison.analyses.items()}
+    return [*_migration(comparison.migration), *_reach(reach)]
 
 
 def section_markdown(section: Section) -> str:
@@ -77,14 +83,14 @@ def _float(value: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _links(meta: Mapping[str, Any]) -> list[Section]:
-    found = {d: links for d, links in meta.get("links", {}).items() if "summary" in links}
+def _links(links: Mapping[str, LinkEvaluation | None]) -> list[Section]:
+    found = {domain: judged for domain, judged in links.items() if judged is not None}
     if not found:
         return []
     rows: list[Row] = []
-    for domain, links in list(found.items())[:MAX_DOMAINS]:
-        values = {row["metric"]: row for row in links["summary"]}
-        facts = links["meta"]
+    for domain, judged in list(found.items())[:MAX_DOMAINS]:
+        values = {row["metric"]: row for row in rows_of(judged.summary)}
+        facts = judged.meta
         share = facts["n_relevant"] / facts["n_links"]
         row: Row = [(domain, ""), (f"{facts['n_links']:,}", ""), (number(share), "")]
         row.append((number(_float(facts["threshold"])), ""))
@@ -98,8 +104,7 @@ def _links(meta: Mapping[str, Any]) -> list[Section]:
     return [Section("Links, yes or no", text, header, rows)]
 
 
-def _fairness(meta: Mapping[str, Any]) -> list[Section]:
-    table = pd.DataFrame(meta.get("fairness") or [])
+def _fairness(table: pd.DataFrame) -> list[Section]:
     if not len(table):
         return []
     sections = []
@@ -112,9 +117,9 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
         metrics = list(dict.fromkeys(part["metric"]))
         found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
         users: dict[tuple[str, str], int] = {}
-        for row in part.to_dict("records"):
+        for row in rows_of(part):
             key = (str(row["what"]), str(row["group"]) if row["what"] == "group" else "")
-            value, bounds = _value({str(k): v for k, v in row.items()})
+            value, bounds = _value(row)
             if row["what"] == "worst":
                 value = f"{row['group']}: {value}"
             found.setdefault(key, {})[row["metric"]] = (value, bounds)
@@ -132,8 +137,9 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
     return sections
 
 
-def _reach(found: Mapping[str, list[dict[str, Any]]]) -> list[Section]:
+def _reach(tables: Mapping[str, pd.DataFrame]) -> list[Section]:
     """Lay out reach by system (the name is empty where there is only one)."""
+    found = {name: rows_of(table) for name, table in tables.items()}
     lead = ["system"] if any(found) else []
     columns = list(dict.fromkeys(row["metric"] for rows in found.values() for row in rows))
     if not columns:
@@ -155,17 +161,18 @@ def _reach(found: Mapping[str, list[dict[str, Any]]]) -> list[Section]:
     return [Section("Domains reached", text, header, table)]
 
 
-def _providers(meta: Mapping[str, Any]) -> list[Section]:
-    found = meta.get("providers")
-    if not found or not found["rows"]:
+def _providers(table: pd.DataFrame) -> list[Section]:
+    if not len(table):
         return []
     rows: list[Row] = []
-    for domain, part in _by_domain(found["rows"]):
-        for row in part[:MAX_PROVIDERS]:
+    for domain, part in list(table.groupby(DOMAIN, sort=False))[:MAX_DOMAINS]:
+        for row in rows_of(part)[:MAX_PROVIDERS]:
             shares = [(number(_float(row[name])), "") for name in ("exposure", "merit", "ratio")]
-            rows.append([(domain, ""), (row["provider"], ""), (f"{row['items']:,}", ""), *shares])
+            rows.append(
+                [(str(domain), ""), (row["provider"], ""), (f"{row['items']:,}", ""), *shares]
+            )
     text = (
-        f"Share of the exposure in a domain (1 / log2(1 + place) over the first {found['k']}) "
+        "Share of the exposure in a domain (1 / log2(1 + place) over the longest k) "
         "against the share of relevant links; a ratio of 1 is proportional. The "
         f"{MAX_PROVIDERS} most exposed of each domain; all are in metrics.json."
     )
@@ -173,16 +180,9 @@ def _providers(meta: Mapping[str, Any]) -> list[Section]:
     return [Section("Providers", text, header, rows)]
 
 
-def _by_domain(rows: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        grouped.setdefault(row[DOMAIN], []).append(row)
-    return list(grouped.items())[:MAX_DOMAINS]
-
-
-def _migration(meta: Mapping[str, Any]) -> list[Section]:
+def _migration(table: pd.DataFrame) -> list[Section]:
     rows: list[Row] = []
-    for row in meta.get("migration") or []:
+    for row in rows_of(table):
         if row[DOMAIN] != MACRO:
             continue
         cells = [(row["system"], ""), (slice_title(row["slice"]), "")]

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from eval.evaluation.result import DOMAIN, MACRO, SLICE
+from eval.comparison.comparison import Comparison
+from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult
 from eval.metrics.registry import get_metric
 
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
-    from eval.evaluation.result import EvaluationResult
+__all__ = ["by_domain", "by_slice", "by_system", "interval", "legend", "number"]
 
-__all__ = ["by_domain", "by_slice", "by_system", "headline", "interval", "legend", "number"]
-
-MAIN_K = 20
-HEADLINE = ("recall", "ndcg", "hit-rate", "auc", "ild", "coverage", "novelty")
 TIED = "†"
 # Above so many domains, tables by domain show the first of them and point to metrics.csv.
 MAX_DOMAINS = 40
-
-
-def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[str]:
-    """Choose the few metrics that a table by domain has room for.
-
-    Examples
-    --------
-    >>> headline(["recall@10", "recall@20", "f1@10", "ndcg@10", "ndcg@20", "auc"])
-    ['recall@20', 'ndcg@20', 'auc']
-    """
-    lengths = sorted({int(c.split("@")[1]) for c in columns if "@" in c})
-    main = MAIN_K if MAIN_K in lengths else (lengths or [0])[-1]
-    wanted = [w for name in names for w in (name, f"{name}@{main}")]
-    return [c for c in wanted if c in columns] or list(columns)[:6]
 
 
 def column_title(column: str) -> str:
@@ -92,12 +73,14 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 Row = list[tuple[str, str]]
 
 
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def rows_by(frame: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Index the rows of a table by the values of some columns."""
-    records: list[dict[str, Any]] = [
-        {str(name): value for name, value in row.items()} for row in frame.to_dict("records")
-    ]
-    return {tuple(record[key] for key in keys): record for record in records}
+    return {tuple(row[key] for key in keys): row for row in rows_of(frame)}
 
 
 def by_slice(result: EvaluationResult, columns: Sequence[str]) -> tuple[list[str], list[Row]]:

@@ -1,28 +1,32 @@
-"""Writing results down: a page to read, and files to go on with."""
+"""Writing results down: pages to read, and the files to go on with."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import pandas as pd
-
-from eval.evaluation.records import records
-from eval.evaluation.result import METRICS_FILE, PER_USER_FILE, SCHEMA_VERSION
-from eval.reports.html import comparison_page, result_page
+from eval.comparison.analyses import Analyses, analyse
+from eval.comparison.comparison import Comparison
+from eval.comparison.links import LinkEvaluation
+from eval.evaluation.result import EvaluationResult
+from eval.reports.curves import link_plots
+from eval.reports.html import comparison_page, links_page, result_page
 from eval.reports.markdown import comparison_markdown, result_markdown
 from eval.reports.plots import comparison_plots, result_plots
 from graphgen.storage import atomic_directory, write_json
 
-if TYPE_CHECKING:
-    from eval.comparison.comparison import Comparison
-    from eval.evaluation.result import EvaluationResult
+__all__ = ["write_comparison", "write_links", "write_report"]
 
-__all__ = ["write_comparison", "write_result"]
+LINKS_VERSION = 1
 
 
-def write_result(
-    result: EvaluationResult, path: str | Path, *, overwrite: bool = False, made_from: str = ""
+def write_report(
+    result: EvaluationResult,
+    path: str | Path,
+    analyses: Analyses | None = None,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
 ) -> Path:
     """Write the report of one system to a folder.
 
@@ -32,6 +36,8 @@ def write_result(
         What to write.
     path, overwrite, made_from
         As in `graphgen.storage.atomic_directory`.
+    analyses
+        Of `analyse`; default those that need nothing but the result.
 
     Returns
     -------
@@ -44,15 +50,11 @@ def write_result(
     StorageError
         If the folder holds something that `interest` did not write.
     """
+    analyses = analyses or analyse(result)
+    page = result_page(result, analyses, result_plots(result, analyses))
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
-        (folder / "report.html").write_text(
-            result_page(result, result_plots(result)), encoding="utf-8"
-        )
-        (folder / "report.md").write_text(result_markdown(result), encoding="utf-8")
-        result.summary.to_csv(folder / "metrics.csv", index=False)
-        result.per_user.to_parquet(folder / PER_USER_FILE, index=False)
-        content = {"name": result.name, "summary": records(result.summary), "meta": result.meta}
-        write_json(folder / METRICS_FILE, content, schema_version=SCHEMA_VERSION)
+        _write_pages(folder, page, result_markdown(result, analyses=analyses))
+        result.write(folder, analyses=analyses.to_dict())
     return Path(path)
 
 
@@ -62,23 +64,40 @@ def write_comparison(
     *,
     overwrite: bool = False,
     made_from: str = "",
+    **meta: Any,
 ) -> Path:
-    """Write the comparison of several systems to a folder; files and parameters: `write_result`."""
+    """Write the comparison of several systems to a folder; files as in `write_report`.
+
+    Parameters
+    ----------
+    comparison
+        What to write.
+    path, overwrite, made_from
+        As in `graphgen.storage.atomic_directory`.
+    **meta
+        What ``metrics.json`` holds beside the settings.
+    """
+    page = comparison_page(comparison, comparison_plots(comparison))
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
-        (folder / "report.html").write_text(
-            comparison_page(comparison, comparison_plots(comparison)), encoding="utf-8"
-        )
-        (folder / "report.md").write_text(comparison_markdown(comparison), encoding="utf-8")
-        comparison.table.to_csv(folder / "metrics.csv", index=False)
-        frames = [r.per_user.assign(system=n) for n, r in comparison.results.items()]
-        pd.concat(frames, ignore_index=True).to_parquet(folder / PER_USER_FILE, index=False)
-        content = {
-            "table": records(comparison.table),
-            "systems": {
-                name: {"summary": records(result.summary), "meta": result.meta}
-                for name, result in comparison.results.items()
-            },
-            "meta": comparison.meta,
-        }
-        write_json(folder / METRICS_FILE, content, schema_version=SCHEMA_VERSION)
+        _write_pages(folder, page, comparison_markdown(comparison))
+        comparison.write(folder, **meta)
     return Path(path)
+
+
+def write_links(
+    links: LinkEvaluation, path: str | Path, *, overwrite: bool = False, made_from: str = ""
+) -> Path:
+    """Write ``links.json``, ``links.csv`` and ``report.html``; parameters as in `write_report`."""
+    page = links_page(links, link_plots(links))
+    with atomic_directory(
+        path, kind="link report", overwrite=overwrite, made_from=made_from
+    ) as folder:
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        links.summary.to_csv(folder / "links.csv", index=False)
+        write_json(folder / "links.json", links.to_dict(), schema_version=LINKS_VERSION)
+    return Path(path)
+
+
+def _write_pages(folder: Path, page: str, markdown: str) -> None:
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "report.md").write_text(markdown, encoding="utf-8")

@@ -6,8 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval import compare_results, evaluate
-from eval.comparison.cross_domain import domain_reach, migration_gain
+from eval import (
+    analyse,
+    compare_results,
+    comparison_markdown,
+    evaluate,
+    result_markdown,
+    write_report,
+)
+from eval.comparison.migration import migration_gain
+from eval.comparison.reach import domain_reach
 from graphgen.errors import ConfigError, InputError
 
 
@@ -43,19 +51,19 @@ def test_reach_of_several_runs_is_the_mean_of_theirs():
 
 def test_reach_is_part_of_every_report(tmp_path):
     found, _ = result([0.5, 0.5], 0)
-    page = (found.save(tmp_path / "one") / "report.html").read_text()
+    page = (write_report(found, tmp_path / "one") / "report.html").read_text()
     assert "Domains reached" in page and "Reach@1" in page
-    assert found.meta["reach"][0]["metric"] == "reach@1"
+    assert analyse(found).reach["metric"].iloc[0] == "reach@1"
     both = compare_results({"one": found, "two": result([0.9, 0.1], 1)[0]})
-    text = both.to_markdown()
+    text = comparison_markdown(both)
     assert text.count("## Domains reached") == 1
     section = text.split("## Domains reached")[1]
     assert "| one | all users | 200 |" in section and "| two | all users | 200 |" in section
     alone = found.per_user[found.per_user["domain"] == "a"]
     truth = alone[["user_id", "domain"]].assign(item_id="x")
     single = evaluate(truth.assign(rank=1), truth, k=1)
-    assert single.meta["reach"] == []  # nobody is in two domains
-    assert "Domains reached" not in single.to_markdown()
+    assert not len(analyse(single).reach)  # nobody is in two domains
+    assert "Domains reached" not in result_markdown(single)
 
 
 def test_gain_is_over_the_best_single_domain_system_of_each_domain():

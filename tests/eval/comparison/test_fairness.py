@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval import EvaluationResult, evaluate
+from eval import EvaluationResult, evaluate, with_groups
 from eval.comparison.fairness import group_fairness, provider_fairness
 from graphgen.errors import ConfigError, InputError
 
@@ -20,7 +20,11 @@ def simulate(rates, n=60, seed=0):
     hit = generator.random(len(group)) < np.array([rates[g] for g in group])
     recs = truth.assign(item_id=np.where(hit, "x", "y"), rank=1)
     table = pd.DataFrame({"user_id": users, "group": group})
-    return evaluate(recs, truth, k=1, users=table, metrics=["recall"], bootstrap=0), hit, group
+    return (
+        evaluate(recs, with_groups(truth, table), k=1, metrics=["recall"], bootstrap=0),
+        hit,
+        group,
+    )
 
 
 def test_values_worst_gap_and_ratio():

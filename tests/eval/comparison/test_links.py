@@ -15,7 +15,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from eval import evaluate_links
+from eval import evaluate_links, write_links
 from eval.metrics.calibration import (
     best_threshold,
     expected_calibration_error,
@@ -68,7 +68,8 @@ def test_intervals_cover_and_without_validation_nothing_is_chosen(tmp_path):
     assert row["low"] < truth < row["high"]
     assert set(result.summary["metric"]) == {"roc-auc", "pr-auc", "ece-raw"}
     assert "No validation links" in result.meta["notes"][0]
-    folder = evaluate_links(links(4), valid=links(5), bootstrap=20).save(tmp_path / "links")
+    found = evaluate_links(links(4), valid=links(5), bootstrap=20)
+    folder = write_links(found, tmp_path / "links")
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 2
     assert "Reliability" in page

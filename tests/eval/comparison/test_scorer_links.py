@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from eval import evaluate
+from eval import Analyses, analyse, evaluate, result_markdown, write_report
 from eval.comparison.scorer_links import evaluate_scorer_links, score_links
 from graphgen.errors import InputError
 
@@ -53,8 +55,8 @@ def test_equals_scikit_learn_at_the_threshold_of_validation(planted):
     found = evaluate_scorer_links(scorer, test, valid, bootstrap=30, seed=3)
     links = score_links(scorer, test, seed=3)
     for domain, part in links.groupby("domain"):
-        summary = pd.DataFrame(found[domain]["summary"]).set_index("metric")
-        accepted = part["score"] >= found[domain]["meta"]["threshold"]
+        summary = found[domain].summary.set_index("metric")
+        accepted = part["score"] >= found[domain].meta["threshold"]
         values = summary["value"]
         assert values["accuracy"] == pytest.approx(accuracy_score(part["label"], accepted))
         assert values["f1"] == pytest.approx(f1_score(part["label"], accepted))
@@ -67,20 +69,17 @@ def test_equals_scikit_learn_at_the_threshold_of_validation(planted):
 
 def test_they_are_part_of_an_evaluation_and_its_report(planted, tmp_path):
     scorer, test, valid = planted
-    result = evaluate(scorer, test, k=5, valid=valid, metrics=["recall", "roc-auc"], bootstrap=20)
-    assert "Links, yes or no" in result.to_markdown()
-    page = (result.save(tmp_path / "report") / "report.html").read_text()
+    result = evaluate(scorer, test, k=5, metrics=["recall", "roc-auc"], bootstrap=20)
+    found = analyse(result, links=evaluate_scorer_links(scorer, test, valid, bootstrap=20))
+    assert "Links, yes or no" in result_markdown(result, analyses=found)
+    page = (write_report(result, tmp_path / "report", found) / "report.html").read_text()
     assert "ROC curve by domain" in page
     assert "Reliability by domain" in page
-    lists = pd.DataFrame({"user_id": ["u000"], "domain": "d0", "item_id": "d0-001", "rank": 1})
-    lists["user_id"] = test["user_id"].iloc[0]
-    lists["domain"] = test["domain"].iloc[0]
-    from_lists = evaluate(lists, test, k=1, valid=valid, bootstrap=0)
-    assert "score for every item" in from_lists.meta["not_computed"]["links"]
+    again = Analyses.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert result_markdown(result, analyses=again) == result_markdown(result, analyses=found)
 
 
 def test_validation_of_one_domain_says_what_the_other_lacks(planted):
     scorer, test, valid = planted
     found = evaluate_scorer_links(scorer, test, valid[valid["domain"] == "d0"], bootstrap=0)
-    assert "summary" in found["d0"]
-    assert "one kind only" in found["d1"]["missing"]
+    assert found["d0"] is not None and found["d1"] is None

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from eval import EvaluationResult, evaluate
+from eval import EvaluationResult, evaluate, with_groups
+from eval.evaluation import sources
 from graphgen.errors import BadRowsError, ConfigError, InputError
 from graphgen.log import InteractionLog
 
@@ -57,9 +58,10 @@ def slow_summary(world, k):
     return values
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 4000, 2**26])
-def test_a_scorer_is_ranked_in_full_as_the_slow_oracle_does(world, chunk_bytes):
-    result = evaluate(world.scorer, world.truth, k=5, bootstrap=0, chunk_bytes=chunk_bytes)
+@pytest.mark.parametrize("size", [1, 4000, 2**26])
+def test_a_scorer_is_ranked_in_full_as_the_slow_oracle_does(world, size, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", size)
+    result = evaluate(world.scorer, world.truth, k=5, bootstrap=0)
     expected = slow_summary(world, 5)
     for domain, values in expected.items():
         for metric, value in zip(("recall@5", "ndcg@5", "auc"), values, strict=True):
@@ -120,7 +122,7 @@ def test_slices_leave_the_ranking_and_the_irrelevant_items_as_they_are(world):
 
 def test_cold_and_warm_users_and_groups(world):
     groups = pd.DataFrame({"user_id": world.scorer.users, "group": ["a", "b", "", "a"] * 10})
-    result = evaluate(world.scorer, world.truth, k=5, users=groups, metrics=["recall"])
+    result = evaluate(world.scorer, with_groups(world.truth, groups), k=5, metrics=["recall"])
     frame = result.per_user[result.per_user["slice"] == "all"]
     for _, row in frame.iterrows():
         count = world.scorer.seen([row["user_id"]], domain=row["domain"]).nnz
@@ -278,12 +280,20 @@ def test_bad_recommendations_are_refused_in_plain_words(recs, message):
         (TRUTH, {"bootstrap": -1}, ConfigError, "`bootstrap` must be at least 0"),
         (TRUTH, {"metrics": ["ncdg"]}, ConfigError, "did you mean 'ndcg'"),
         (TRUTH, {"metrics": []}, ConfigError, "`metrics` is empty"),
-        (TRUTH, {"users": TRUTH}, InputError, "user_id and group"),
+        (TRUTH.assign(group=list("abcdefgh")[: len(TRUTH)]), {}, InputError, "more than one group"),
     ],
 )
 def test_bad_truth_and_settings_are_refused_in_plain_words(truth, options, error, message):
     with pytest.raises(error, match=message):
         evaluate(RECS, truth, **{"k": 2, **options})
+
+
+def test_bad_groups_of_users_are_refused():
+    with pytest.raises(InputError, match="no column 'group'"):
+        with_groups(TRUTH, TRUTH)
+    twice = pd.DataFrame({"user_id": ["ann", "ann"], "group": ["a", "b"]})
+    with pytest.raises(InputError, match="user 'ann' more than once"):
+        with_groups(TRUTH, twice)
 
 
 def test_a_scorer_that_does_not_know_a_domain_or_answers_in_the_wrong_shape(world):

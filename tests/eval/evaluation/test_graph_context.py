@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval import evaluate
+from eval import GraphContext, evaluate
 from graphgen.build import build_graph
 from graphgen.errors import InputError
 from graphgen.log import InteractionLog
@@ -84,8 +84,8 @@ def test_without_a_graph_nothing_is_invented():
 
 def test_features_of_ones_own(graph):
     features = {"a": np.eye(8), "b": np.ones((5, 2))}
-    result = evaluate(RECS, TRUTH, k=2, graph=graph, item_features=features, metrics=["ild"])
+    result = evaluate(RECS, TRUTH, k=2, graph=GraphContext(graph, features), metrics=["ild"])
     assert result.value("ild@2", domain="a") == pytest.approx(1)
     assert result.value("ild@2", domain="b") == pytest.approx(0, abs=1e-6)
     with pytest.raises(InputError, match="one row per item"):
-        evaluate(RECS, TRUTH, graph=graph, item_features={"a": np.eye(3)})
+        evaluate(RECS, TRUTH, graph=GraphContext(graph, {"a": np.eye(3)}))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval import evaluate, sample_negatives
+from eval.evaluation import sources
 from graphgen.errors import InputError
 from graphgen.vocabulary import Vocabulary
 
@@ -65,13 +66,14 @@ def test_an_irrelevant_item_below_k_changes_nothing(seed):
         pd.testing.assert_frame_equal(before.summary, after.summary)
 
 
-def test_scaling_scores_or_chunking_changes_nothing(worlds):
+def test_scaling_scores_or_chunking_changes_nothing(worlds, monkeypatch):
     before = evaluate(worlds(1).scorer, worlds(1).truth, k=KS, bootstrap=0)
     world = worlds(1)
     for scores in world.scorer.scores.values():
         scores *= 8
         scores -= 3
-    after = evaluate(world.scorer, world.truth, k=KS, bootstrap=0, chunk_bytes=1)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 1)
+    after = evaluate(world.scorer, world.truth, k=KS, bootstrap=0)
     pd.testing.assert_series_equal(figures(before), figures(after), rtol=1e-9)
 
 

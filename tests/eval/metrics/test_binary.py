@@ -49,6 +49,6 @@ def test_they_are_computed_on_request_only(world):
     assert asked.value("roc-auc", domain="d0") == pytest.approx(
         asked.value("auc", domain="d0"), abs=0.05
     )
-    assert set(asked.meta["curves"]) == {"d0", "d1"}
+    assert set(asked.curves) == {"d0", "d1"}
     lists = evaluate(world.recommendations(5), world.truth, k=5, metrics=["recall", "roc-auc"])
     assert "roc-auc" in lists.meta["not_computed"]

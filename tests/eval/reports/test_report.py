@@ -6,31 +6,41 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from eval import EvaluationResult, compare_results, evaluate
+from eval import (
+    EvaluationResult,
+    compare_results,
+    comparison_markdown,
+    evaluate,
+    result_markdown,
+    write_comparison,
+    write_report,
+)
 from graphgen.errors import StorageError
 
 
 @pytest.fixture
 def result(world):
-    return evaluate(world.scorer, world.truth, k=(5, 20), name="ours <&> co", bootstrap=50)
+    found = evaluate(world.scorer, world.truth, k=(5, 20), bootstrap=50)
+    return replace(found, name="ours <&> co")
 
 
 @pytest.fixture
 def comparison(world, result):
     noise = world.recommendations(20)
     noise["rank"] = noise.groupby(["user_id", "domain"])["rank"].transform(lambda r: r[::-1])
-    other = evaluate(noise, world.truth, k=(5, 20), name="noise", bootstrap=50)
+    other = evaluate(noise, world.truth, k=(5, 20), bootstrap=50)
     return compare_results({"ours": result, "noise": other}, bootstrap=50, permutations=99)
 
 
 def test_files_and_loading(result, tmp_path):
-    folder = result.save(tmp_path / "report")
+    folder = write_report(result, tmp_path / "report")
     assert sorted(path.name for path in folder.iterdir()) == [
         "metrics.csv",
         "metrics.json",
@@ -41,18 +51,18 @@ def test_files_and_loading(result, tmp_path):
     loaded = EvaluationResult.load(folder)
     pd.testing.assert_frame_equal(loaded.summary, result.summary, check_dtype=False)
     pd.testing.assert_frame_equal(loaded.per_user, result.per_user, check_dtype=False)
-    assert loaded.to_markdown() == result.to_markdown()
-    assert json.loads((folder / "metrics.json").read_text())["schema_version"] == 1
+    assert result_markdown(loaded) == result_markdown(result)
+    assert json.loads((folder / "metrics.json").read_text())["schema_version"] == 2
     assert len(pd.read_csv(folder / "metrics.csv")) == len(result.summary)
-    result.save(folder, overwrite=True)
+    write_report(result, folder, overwrite=True)
 
 
 def test_folders_of_others_and_newer_reports_are_left_alone(result, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     with pytest.raises(StorageError, match="not written by interest"):
-        result.save(tmp_path / "mine")
-    folder = result.save(tmp_path / "report")
+        write_report(result, tmp_path / "mine")
+    folder = write_report(result, tmp_path / "report")
     content = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps({**content, "schema_version": 99}))
     with pytest.raises(StorageError, match="newer"):
@@ -62,14 +72,19 @@ def test_folders_of_others_and_newer_reports_are_left_alone(result, tmp_path):
 
 
 def test_markdown_shows_values_with_intervals(result, comparison):
-    text = result.to_markdown()
+    text = result_markdown(result)
     assert "# ours <&> co" in text
     value = result.value("recall@20")
     assert re.search(rf"\| Recall@20 \| {value:.4f} \[0\.\d{{4}}, 0\.\d{{4}}\]", text)
     assert "coverage" not in result.meta["not_computed"]
-    table = comparison.to_markdown()
+    table = comparison_markdown(comparison)
     assert re.search(r"\| ours \| \*\*0\.\d{4}\*\*", table)
     assert "Holm correction" in table
+
+
+def written(request, kind, path):
+    write = write_report if kind == "result" else write_comparison
+    return write(request.getfixturevalue(kind), path)
 
 
 class Page(HTMLParser):
@@ -93,7 +108,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("kind", ["result", "comparison"])
 def test_the_page_is_well_formed_and_needs_nothing_else(kind, request, tmp_path):
-    folder = request.getfixturevalue(kind).save(tmp_path / "report")
+    folder = written(request, kind, tmp_path / "report")
     text = (folder / "report.html").read_text()
     page = Page(text)
     assert not page.open
@@ -109,7 +124,10 @@ def test_the_page_is_well_formed_and_needs_nothing_else(kind, request, tmp_path)
 
 
 def test_the_same_result_gives_the_same_page(result, tmp_path):
-    pages = [(result.save(tmp_path / name) / "report.html").read_text() for name in ("one", "two")]
+    pages = [
+        (write_report(result, tmp_path / name) / "report.html").read_text()
+        for name in ("one", "two")
+    ]
     assert pages[0] == pages[1]
 
 
@@ -121,7 +139,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.mark.parametrize("kind", ["result", "comparison"])
 @pytest.mark.parametrize("width", [380, 1200])
 def test_a_browser_lays_the_page_out_within_its_width(kind, request, tmp_path, width):
-    request.getfixturevalue(kind).save(tmp_path / "report")
+    written(request, kind, tmp_path / "report")
     probe = tmp_path / "probe.html"
     # The page itself has no script; a frame of the given width around it measures it.
     probe.write_text(
