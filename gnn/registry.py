@@ -1,4 +1,4 @@
-"""Models by name. One line here puts a model into the command line and under the contract tests."""
+"""Models by name: a line here adds a model to the command line and the contract tests."""
 
 from __future__ import annotations
 

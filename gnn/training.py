@@ -43,7 +43,7 @@ class TrainingLoop:
     Attributes
     ----------
     parameters
-        What is learned, by name.
+        Learned tensors by name.
     optimizer
         Over exactly these parameters, in this order.
     generator

@@ -31,7 +31,10 @@ class Config(pydantic.BaseModel):
     graphgen.errors.ConfigError: Demo has no setting 'epoch'; did you mean 'epochs'?
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # The docstring below a field is its description, which help texts print.
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
 
     @classmethod
     def make(cls, base: Mapping[str, Any] | None = None, /, **overrides: Any) -> Self:

@@ -46,7 +46,7 @@ def map_pieces(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
     """Yield ``work(piece)`` in the order of the pieces, several at once, each on one thread.
 
     Worth it where much of the work knows one thread only, as SciPy's sparse products do. The first
-    piece is worked on alone, so that what is made at first use is made once.
+    piece is worked on alone, so that objects made at first use are made once.
 
     Examples
     --------

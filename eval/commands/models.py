@@ -1,16 +1,13 @@
-"""`interest models`: what can be trained, and with which settings."""
+"""`interest models`: the models and their settings."""
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from eval.commands.console import next_step, say
-
-if TYPE_CHECKING:
-    from graphgen.config import Config
+from eval.commands.settings import described
 
 __all__ = ["models"]
 
@@ -31,7 +28,7 @@ def models(
     from gnn.registry import MODELS, model_class
 
     if name is None:
-        table = Table("model", "what it is")
+        table = Table("model", "method")
         for key in MODELS:
             table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
         say(table)
@@ -39,28 +36,7 @@ def models(
         return
     cls = model_class(name)
     say(inspect.getdoc(cls) or "")
-    table = Table("setting", "default", "what it is")
-    for field, (default, text) in _settings(cls.Config).items():
-        table.add_row(field, default, text)
+    table = Table("setting", "default", "meaning")
+    for row in described(cls.Config):
+        table.add_row(*row)
     say(table)
-
-
-def _settings(config: type[Config]) -> dict[str, tuple[str, str]]:
-    """Return default and docstring of each field of a config class."""
-    import ast
-    import inspect
-    import textwrap
-
-    definition = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
-    texts = {}
-    for field, after in itertools.pairwise(getattr(definition, "body", [])):
-        match field, after:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                texts[name] = " ".join(text.split())
-    return {
-        name: (str(field.default), texts.get(name, ""))
-        for name, field in config.model_fields.items()
-    }

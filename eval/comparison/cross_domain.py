@@ -1,4 +1,4 @@
-"""What crossing domains brings: reach over a person's domains, and gain over staying in one."""
+"""Cross-domain analyses: reach over a user's domains, and gain over models of one domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation tells of fairness: user groups compared, and providers' exposure and merit."""
+"""Fairness of an evaluation: user groups compared, and exposure and merit of providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation tells of people beyond means: groups compared, and domains reached."""
+"""Analyses by user beyond means: groups compared, and domains reached."""
 
 from __future__ import annotations
 

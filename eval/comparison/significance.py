@@ -1,4 +1,4 @@
-"""How sure a mean is, and whether two means differ: resampling over users.
+"""Intervals of means and tests of their differences, by resampling over users.
 
 A person who appears in several domains is drawn, or has the sign turned, in all of them at once.
 """

@@ -1,4 +1,4 @@
-"""Which metrics there are, by name."""
+"""Metrics by name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def get_metric(name: str) -> Metric:
 
 
 def select_metrics(names: Iterable[str] | None) -> list[Metric]:
-    """Return the metrics named, or for None all that need not be asked for; each once.
+    """Return the metrics named, or for None all that are not on request; each once.
 
     Raises
     ------

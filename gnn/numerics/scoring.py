@@ -1,4 +1,4 @@
-"""What scorers share: inner products of vectors, and items that training could not reach."""
+"""Shared by scorers: inner products of vectors, and the rank of items without interactions."""
 
 from __future__ import annotations
 
