@@ -1,4 +1,4 @@
-"""What is learned: baselines and graph neural networks behind one contract."""
+"""Models: baselines and graph neural networks behind one contract."""
 
 import lazy_loader
 

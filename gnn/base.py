@@ -46,7 +46,7 @@ FEW_SCORES = 64
 class Model(ABC):
     """A recommender over all domains of a graph.
 
-    Constructors store settings; `fit` learns and returns the model; what is learned is saved
+    Constructors store settings; `fit` learns and returns the model; learned state is saved
     without pickle. Subclasses write `_fit`, `_score`, `_state` and `_load_state`.
 
     Parameters
@@ -67,7 +67,7 @@ class Model(ABC):
     chooses: ClassVar[bool] = False
     """Whether `fit` chooses settings on held-out rows."""
     inductive: ClassVar[bool] = True
-    """Whether a person's interactions are enough, or the person must have been trained on."""
+    """Whether a history is enough to score a user, or the user must have been in training."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """What a graph must have; see `gnn.requirements`."""
 
@@ -78,7 +78,7 @@ class Model(ABC):
         self.chosen_: dict[str, Any] = {}
         self._data: TrainingData | None = None
 
-    # What a subclass writes ---------------------------------------------------------------
+    # Written by a subclass ---------------------------------------------------------------
 
     @abstractmethod
     def _fit(
@@ -88,18 +88,18 @@ class Model(ABC):
 
     @abstractmethod
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        """Return float32 [len(users), items of domain]; a constant row means "nothing known"."""
+        """Return float32 [len(users), items of domain]; a constant row has no score."""
 
     @abstractmethod
     def _state(self) -> dict[str, torch.Tensor]:
-        """Return what was learned, by name."""
+        """Return the learned tensors by name."""
 
     @abstractmethod
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take back what `_state` gave."""
+        """Restore the learned state from the tensors of `_state`."""
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
-        """Return [len(users) or 1, items of domain], the answer where nothing else is known."""
+        """Return [len(users) or 1, items of domain], the scores of users without any other."""
         popularity: np.ndarray = self.data.popularity[self.data.span(domain)]
         return popularity[None]
 
@@ -179,7 +179,7 @@ class Model(ABC):
 
     @property
     def data(self) -> TrainingData:
-        """What the model was fitted on.
+        """The training data of the model.
 
         Raises
         ------
@@ -210,18 +210,18 @@ class Model(ABC):
         Parameters
         ----------
         user_ids
-            People, known or not.
+            Users, known or not.
         domain
             Target domain.
         history
-            Interactions since training, or of people who arrived after it.
+            Interactions since training, or of users who arrived after it.
 
         Returns
         -------
         numpy.ndarray
-            float32 [len(user_ids), len(items(domain))], higher is better. Where the model knows
-            nothing of a person, the row holds the items' popularity (that of the moment, where the
-            model follows a trend).
+            float32 [len(user_ids), len(items(domain))], higher is better. Where the model has no
+            score for a user, the row holds the items' popularity (recent popularity where the model
+            has a trend).
 
         Raises
         ------
@@ -242,7 +242,7 @@ class Model(ABC):
     def seen(
         self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
     ) -> sp.csr_matrix:
-        """Return CSR [len(user_ids), items of domain], non-zero where the user knows the item."""
+        """Return CSR [len(user_ids), items of domain], non-zero for items of the history."""
         self._require_domain(domain)
         return self._batch(user_ids, history).history[:, self.data.span(domain)]
 
@@ -262,15 +262,15 @@ class Model(ABC):
         Parameters
         ----------
         user_ids
-            People, known or not; repeats are answered once.
+            Users, known or not; repeats are answered once.
         domain
-            Target domain; None for each domain in turn.
+            Target domain; None for every domain.
         k
             Length of a list. It is shorter where fewer unseen items are left.
         exclude_seen
-            Leave out what the person has interacted with.
+            Leave out items that the user has interacted with.
         history
-            Interactions since training, or of people who arrived after it.
+            Interactions since training, or of users who arrived after it.
         seed
             Breaks ties.
         progress
@@ -340,7 +340,7 @@ class Model(ABC):
         self._data = data
         self._load_state(state)
 
-    # The shared inside --------------------------------------------------------------------
+    # Shared internals --------------------------------------------------------------------
 
     def _require_domain(self, domain: str) -> None:
         if domain not in self.data.items:
@@ -359,7 +359,7 @@ class Model(ABC):
             yield low, users.rows(low, low + size)
 
     def _knows(self, users: UserBatch) -> np.ndarray:
-        """Return bool [n]: whether there is anything to score each user from."""
+        """Return bool [n]: whether each user can be scored."""
         known = np.diff(users.history.indptr) > 0
         return known if self.inductive else known & (users.index >= 0)
 
@@ -370,6 +370,7 @@ class Model(ABC):
         """
         scores = self._score(users, domain)
         known = self._knows(users)
+        # A constant row ranks nothing: popularity takes its place.
         flat = known & _constant(scores)
         if flat.any():
             logger.debug("%d known users have equal scores in %s.", int(flat.sum()), domain)
@@ -408,7 +409,7 @@ class Model(ABC):
         unknown = int((~self._knows(users)).sum())
         if unknown:
             logger.warning(
-                "%d of %d users are unknown to this %s model; they get the popularity answer.",
+                "%d of %d users are unknown to this %s model; they get popular items.",
                 unknown,
                 len(users),
                 self.name,

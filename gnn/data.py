@@ -1,4 +1,4 @@
-"""What models train on: the graph as sparse matrices over one joint index of all items."""
+"""Training data: the graph as sparse matrices over one joint index of all items."""
 
 from __future__ import annotations
 
@@ -132,24 +132,24 @@ class TrainingData:
         return self.popularity > 0
 
     def active(self) -> np.ndarray:
-        """Return bool [n_users, domains], whether a person has any interaction in a domain."""
+        """Return bool [n_users, domains], whether a user has any interaction in a domain."""
         counts = [np.diff(self.matrix[:, self.span(domain)].indptr) for domain in self.domains]
         return np.column_stack(counts) > 0
 
     def batch(self, rows: np.ndarray) -> UserBatch:
-        """Return people by their rows of the matrix, int64 [n]."""
+        """Return users by their rows of the matrix, int64 [n]."""
         times = None if self.times is None else self.times[rows]
         return UserBatch(rows, self.matrix[rows], rows, times)
 
 
 @dataclass(frozen=True)
 class UserBatch:
-    """People to score.
+    """Users to score.
 
     Attributes
     ----------
     index
-        int64 [n], row of each in the training matrix; -1 for people it does not hold.
+        int64 [n], row of each in the training matrix; -1 for users it does not hold.
     history
         float32 CSR [n, n_items], what each has interacted with, before and after training.
     keys
@@ -167,11 +167,11 @@ class UserBatch:
         return len(self.index)
 
     def rows(self, low: int, high: int) -> UserBatch:
-        """Return the people from `low` up to `high`."""
+        """Return the users from `low` up to `high`."""
         return self.rows_of(slice(low, high))
 
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
-        """Return some of the people, by a slice or a mask."""
+        """Return some of the users, by a slice or a mask."""
         times = None if self.times is None else self.times[part]
         return UserBatch(self.index[part], self.history[part], self.keys[part], times)
 

@@ -19,7 +19,7 @@ AnyModel = TypeVar("AnyModel", bound=Any)
 
 
 class FitOptions(Config):
-    """How one call of `fit` runs; nothing in here changes what is learned."""
+    """Options of one call of `fit`; none of them changes the result."""
 
     checkpoint: Path | None = None
     """Folder to write resumable state to, and to resume from."""
@@ -27,7 +27,7 @@ class FitOptions(Config):
     """Show progress bars."""
 
     def stage(self, name: str) -> Self:
-        """Return the options of one of several fits, with a checkpoint of its own."""
+        """Return the options of one of several fits, with a separate checkpoint."""
         if self.checkpoint is None:
             return self
         return self.replace(checkpoint=self.checkpoint.with_name(f"{self.checkpoint.name}-{name}"))

@@ -1,4 +1,4 @@
-"""Holding rows of a graph back, so that a model can choose on what it was not trained on."""
+"""Validation rows held out from a graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, 
 __all__ = ["hold_out"]
 
 WARM, COLD_USER, COLD_ITEM = "warm", "cold_user", "cold_item"
-# People with fewer interactions in a domain keep them all.
+# Users with fewer interactions in a domain keep them all.
 MIN_HISTORY = 4
 
 
@@ -29,7 +29,7 @@ class _Edges:
     item: np.ndarray
     domain: np.ndarray
     place: np.ndarray
-    """Place within the person's history in the domain, from 0."""
+    """Place within the user's history in the domain, from 0."""
     length: np.ndarray
     """Length of that history."""
 
@@ -37,16 +37,16 @@ class _Edges:
 def hold_out(
     graph: InterestGraph, *, share: float = 0.1, cold_share: float = 0.05, seed: int = 0
 ) -> tuple[InterestGraph, InteractionLog]:
-    """Split a graph's interactions into a smaller graph and rows to choose on.
+    """Split a graph's interactions into a smaller graph and validation rows.
 
-    The rows imitate what a model will meet:
+    The rows imitate the test settings:
 
     - ``warm``: where the graph has times, the latest of each history of at least 4 in a domain,
       `share` of its length; else a contiguous block of twice that length, at a random place, of
-      half of these histories. What somebody does next hangs together, and so do neighbours in most
-      logs; rows scattered over a history are easier than that, for each has a neighbour left in
-      it, and they overrate what looks at the nearest items only.
-    - ``cold_user``: of the people active in several domains, `cold_share` lose one domain.
+      half of these histories. Later interactions of a user are correlated, as are neighbouring
+      rows of most logs: rows drawn one by one leave a neighbour in training, are easier than
+      future ones, and overrate nearest-neighbour experts.
+    - ``cold_user``: of the users active in several domains, `cold_share` lose one domain.
     - ``cold_item``: where a domain has items with text and without interactions, as many others
       with text lose theirs, at most `cold_share` of them.
 
@@ -57,13 +57,13 @@ def hold_out(
     share, cold_share
         As above; in (0, 1).
     seed
-        Draws the blocks, people and items.
+        Draws the blocks, users and items.
 
     Returns
     -------
     smaller
         The graph without the held-out edges; all nodes, features, semantic edges and topics
-        stay, for they are made without interactions.
+        stay, because they do not depend on interactions.
     rows
         The held-out interactions, with a column ``setting``. O(edges) in all.
     """
@@ -129,7 +129,7 @@ def _lost_domains(edges: _Edges, share: float, generator: np.random.Generator) -
     if not len(user):
         return np.zeros(len(edges.user), dtype=bool)
     order = generator.permutation(len(user))
-    # The first of each person's domains in a random order is the one to lose.
+    # The first of each user's domains in a random order is the one to lose.
     people, first = np.unique(user[order], return_index=True)
     lost = domain[order][first]
     chosen = generator.random(len(people)) < share

@@ -1,4 +1,4 @@
-"""Memory that a closed form needs, said before it starts and refused where there is not enough."""
+"""A check of the memory that a closed form needs, before it starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GIGABYTE = 1e9
 
 
 def require_memory(needed: int, what: str, remedy: str) -> None:
-    """Say how much memory comes next, and refuse what the machine has not got.
+    """Log how much memory comes next, and refuse more than the machine has.
 
     Parameters
     ----------

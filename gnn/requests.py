@@ -1,4 +1,4 @@
-"""Who is to be answered, read from a file, and the answers, written to one."""
+"""Reading of the users to recommend for, and writing of recommendations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT_SUFFIXES = {".txt", ".lst", ""}
 
 @dataclass(frozen=True)
 class Requests:
-    """People to answer: in ``by_domain[domain]``, or under None in whatever domain is asked."""
+    """Users to recommend for: in ``by_domain[domain]``, or under None in the domain asked for."""
 
     by_domain: dict[str | None, list[str]]
 
@@ -54,7 +54,7 @@ def read_requests(
         if not ids:
             raise InputError(f"{path} holds no user id; write one a line.")
         return Requests({None: list(dict.fromkeys(ids))})
-    # Not `read_users`: here a person may stand on several rows, one for each domain.
+    # Not `read_users`: here a user may have several rows, one for each domain.
     frames, _, _ = read_tables([source], USERS, UserTable.clean, columns=columns)
     frame = frames[0]
     if DOMAIN not in frame:

@@ -1,4 +1,4 @@
-"""What a model needs of a graph, checked before it is fitted."""
+"""Requirements of a model on a graph, checked before a fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOMAINS = "domains"
 
 
 def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -> None:
-    """Refuse a graph that a model can make nothing of.
+    """Refuse a graph that lacks something that a model requires.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -
     requires
         Any of `TEXT` (items have text features) and `DOMAINS` (there are at least two).
     data
-        What it is to be fitted on.
+        Training data.
 
     Raises
     ------
     ConfigError
-        Naming what is missing and what to do.
+        Naming the missing part and the remedy.
     """
     if TEXT in requires and data.features is None:
         raise ConfigError(

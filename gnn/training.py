@@ -40,7 +40,7 @@ class TrainingLoop:
     Attributes
     ----------
     parameters
-        What is learned, by name.
+        Learned tensors by name.
     optimizer
         Over exactly these parameters, in this order.
     generator

@@ -1,4 +1,4 @@
-"""People to score: what is known of each, from the training graph and from what came later."""
+"""Users to score, with their history in the training graph and after it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["user_batch"]
 
 
 def user_batch(data: TrainingData, ids: np.ndarray, history: InteractionLog | None) -> UserBatch:
-    """Look people up; O(their interactions).
+    """Look users up; O(their interactions).
 
     Parameters
     ----------
     data
-        What was trained on.
+        Training data.
     ids
         External ids [n], known or not.
     history
-        Interactions since training, or of people who arrived after it.
+        Interactions since training, or of users who arrived after it.
     """
     index = data.users.encode(ids, missing="mark")
     known = index >= 0
@@ -41,7 +41,7 @@ def user_batch(data: TrainingData, ids: np.ndarray, history: InteractionLog | No
 
 
 def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
-    """Return CSR [len(known), columns]: the rows of those who are known, in order, others empty."""
+    """Return CSR [len(known), columns]: the rows of known users, in order; others are empty."""
     lengths = np.zeros(len(known), dtype=np.int64)
     lengths[known] = np.diff(matrix.indptr)
     indptr = np.concatenate([[0], np.cumsum(lengths)])

@@ -1,4 +1,4 @@
-"""Held-out rows as a model sees them: of which kind they are, and how well a model ranks them."""
+"""Held-out rows of a model: their kinds, and the quality of a ranking of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 KINDS = ("warm", "cold_user", "cold_item")
 # Positions in `KINDS`: rows of items with interactions, and of items without.
 WARM_ITEM_KINDS, COLD_ITEM = (0, 1), 2
-# Length of the lists that are judged.
+# Length of the evaluated lists.
 TOP = 20
 # With fewer users than this a domain does not count on its own, nor a kind beside a larger one.
 MIN_USERS = 20
@@ -51,7 +51,7 @@ SEEN_SCORE = -1e30
 
 # A kind, by its position in `KINDS`, and a domain.
 Group: TypeAlias = tuple[int, str]
-# Scores [n, items of a domain] of users by each candidate in turn, changed in place.
+# Scores [n, items of a domain] of users by each candidate, one after the other; changed in place.
 Scores: TypeAlias = Callable[[UserBatch], Iterable[torch.Tensor]]
 
 
@@ -290,7 +290,7 @@ def measure(
     Parameters
     ----------
     candidates
-        Makes, once for each domain, the function that yields each candidate's scores in turn.
+        Makes, once for each domain, the function that yields each candidate's scores.
     data
         Training data.
     blocks

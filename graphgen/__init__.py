@@ -1,4 +1,4 @@
-"""What is known: logs, tables, text features, and the interest graph made of them."""
+"""Logs, tables, text features, and the interest graph made of them."""
 
 import lazy_loader
 

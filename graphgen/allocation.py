@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     """Tell glibc to reuse large freed blocks instead of returning them; returns whether it did.
 
     Scoring on two cores spends up to half its time in page faults without it. Larger blocks, the
-    vectors of all people, are returned all the same; where the kernel allows it they come in huge
+    vectors of all users, are returned nevertheless; where the kernel allows it they come in huge
     pages, which takes a seventh off the time of a fit. It holds for the whole process, so only
     command lines call it, before the first tensor.
     """
@@ -36,7 +36,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> bool:
-    """Give what is free back to the system, between two long steps; return whether it worked."""
+    """Return free memory to the system, between two parts of long work; returns whether it did."""
     libc = _glibc()
     return bool(libc and libc.malloc_trim(0))
 

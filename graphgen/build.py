@@ -85,7 +85,7 @@ def build_graph(
     items
         Titles and texts. Items that the log does not mention are nodes too (cold items).
     users
-        People that the log may not mention.
+        Users, also without interactions.
     config
         Settings; `settings` given by name win over it.
     cache_dir

@@ -30,6 +30,7 @@ class Config(pydantic.BaseModel):
     graphgen.errors.ConfigError: Demo has no setting 'epoch'; did you mean 'epochs'?
     """
 
+    # The docstring below a field is its description, which help texts print.
     model_config = pydantic.ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
     )

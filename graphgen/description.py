@@ -1,4 +1,4 @@
-"""What is in a graph, in numbers."""
+"""Numbers that describe a graph."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class DomainSummary:
     Attributes
     ----------
     users
-        People with at least one interaction in it.
+        Users with at least one interaction in it.
     items, cold_items, items_with_text
         Items; those without any interaction; those with text.
     interactions
-        Edges to people.
+        Edges to users.
     density
         Interactions divided by users · items.
     median_history
-        Median number of interactions of the people active in it.
+        Median number of interactions of the users active in it.
     """
 
     users: int
@@ -47,14 +47,14 @@ class DomainSummary:
 
 @dataclass(frozen=True)
 class GraphDescription:
-    """What `describe` found.
+    """The result of `describe`.
 
     Attributes
     ----------
     domains
         Summary by domain.
     overlap
-        ``overlap[a][b]``: people active in both a and b; on the diagonal, in a.
+        ``overlap[a][b]``: users active in both a and b; on the diagonal, in a.
     edges
         Number of edges by type, reverse edges left out.
     topics, spanning_topics

@@ -1,4 +1,4 @@
-"""Is this installation sound?"""
+"""Checks of the installation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUIRED = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: its name, whether it is well, and what was found or must be done."""
+    """One check: its name, whether it passed, and the finding or the remedy."""
 
     name: str
     ok: bool
@@ -31,7 +31,7 @@ class Check:
 
 
 def diagnose() -> list[Check]:
-    """Look at packages, name collisions, the packaged BERT, the cache and the machine."""
+    """Check packages, name collisions, the packaged BERT, the cache and the machine."""
     checks: list[Callable[[], Check]] = [_self, _required, _collisions, _bert, _cache, _machine]
     return [check() for check in checks]
 

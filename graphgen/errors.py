@@ -1,4 +1,4 @@
-"""What goes wrong, in classes a caller can catch and sentences a person can act on."""
+"""Errors: classes that a caller can catch, with messages that name the remedy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BadRow:
     value
         What stands there, shortened.
     reason
-        What is required instead.
+        The requirement.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""The interest graph: people, items of every domain, and what links them."""
+"""The interest graph: users, items of every domain, topics, and their edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["InterestGraph", "load_graph"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "graph.json"
-# What is kept of a node or an edge type, in the order it is written.
+# Saved attributes of a node or an edge type, in the order of writing.
 NODE_TENSORS = ("x", "has_text")
 EDGE_TENSORS = ("edge_index", "weight", "time")
 
@@ -155,7 +155,7 @@ class InterestGraph:
         )
 
     def with_data(self, data: HeteroData, **provenance: Any) -> Self:
-        """Return a graph over other edges, or fewer node types, of the same people and items.
+        """Return a graph over other edges, or fewer node types, of the same users and items.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The largest values of every row, without sorting what cannot be among them."""
+"""The largest values of every row, found without a full sort."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array: TypeAlias = np.ndarray
 GROUP: Final = 16
 # Groups for each value asked for, at least: of 8, the bound lets in one candidate in 15 in vain.
 GROUPS: Final = 8
-# Rows with more candidates than this many times what is asked for are left to torch.topk.
+# Rows with more candidates than this many times k are left to torch.topk.
 MAX_CANDIDATES: Final = 2
 
 

@@ -1,4 +1,4 @@
-"""The interaction log: who met which item of which domain, when, and how strongly."""
+"""The interaction log: users, items, domains, with time, weight and event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["InteractionLog", "ReadReport", "read_log"]
 class InteractionLog:
     """An immutable table of interactions.
 
-    An item is the pair (domain, item_id); a user is one person in every domain. Rows keep their
+    An item is the pair (domain, item_id); a user is the same in every domain. Rows keep their
     order. Two logs are equal when they hold the same rows, in whatever order.
 
     Parameters
@@ -87,7 +87,7 @@ class InteractionLog:
 
     @property
     def report(self) -> ReadReport:
-        """What became of the rows on the way here."""
+        """Counts of the rows read, by outcome."""
         return replace(self._report, interactions=len(self), users=self.n_users, items=self.n_items)
 
     @property
@@ -322,7 +322,7 @@ def read_log(
         items and users), ``domain=path``, ``path#column=value,column=value``, mappings from
         domain to path. A .txt file may be a list of ``user item item ...`` lines.
     columns
-        Foreign names by ours: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores one.
+        Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
     on_bad_rows
         ``"error"`` refuses all files; ``"quarantine"`` writes the bad rows to a CSV and goes on.
     quarantine
@@ -341,7 +341,7 @@ def read_log(
     Returns
     -------
     InteractionLog
-        With what became of the rows in its `report`.
+        Its `report` counts the rows by outcome.
 
     Raises
     ------

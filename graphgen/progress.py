@@ -36,7 +36,7 @@ def progress_bar(
     Parameters
     ----------
     description
-        What is going on.
+        Label of the bar.
     total
         Number of steps.
     enabled

@@ -1,4 +1,4 @@
-"""Writing so that nothing is ever half-written, and reading so that nothing newer is misread."""
+"""Atomic writing of files and folders, and reading that refuses newer schema versions."""
 
 from __future__ import annotations
 

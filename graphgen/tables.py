@@ -1,4 +1,4 @@
-"""What is known of items and users besides their interactions."""
+"""Tables of items and users."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class _Table:
 
     @property
     def report(self) -> ReadReport:
-        """What became of the rows on the way here."""
+        """Counts of the rows read, by outcome."""
         return self._report
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class ItemTable(_Table):
 
     @property
     def report(self) -> ReadReport:
-        """What became of the rows on the way here."""
+        """Counts of the rows read, by outcome."""
         return replace(self._report, items=len(self))
 
     @property
@@ -246,7 +246,7 @@ class UserTable(_Table):
 
     @property
     def report(self) -> ReadReport:
-        """What became of the rows on the way here."""
+        """Counts of the rows read, by outcome."""
         return replace(self._report, users=len(self))
 
     def __repr__(self) -> str:

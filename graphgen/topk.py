@@ -1,4 +1,4 @@
-"""The best k columns of every row of a score block, with honest ties."""
+"""The best k columns of every row of a score block, with ties broken at random."""
 
 from __future__ import annotations
 

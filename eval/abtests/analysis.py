@@ -1,4 +1,4 @@
-"""A/B tests on logs: was the assignment sound, and what did the variant change?"""
+"""Analysis of A/B tests on logs: soundness of the assignment, and effect of the variant."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every model gives and costs, data set by data set, each run in a process of its own."""
+"""Accuracy and cost of every model on several data sets, each run in a separate process."""

@@ -1,4 +1,4 @@
-"""What is taken from `interest-gnn` to see what it is worth: one entry for each variant."""
+"""Ablations of `interest-gnn`: one entry for each variant."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ablation:
     separately
         Train in each domain on that domain alone.
     lacks
-        Returns why the variant says nothing on a graph, or "".
+        Returns why the variant does not apply to a graph, or "".
     """
 
     name: str

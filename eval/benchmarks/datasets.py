@@ -1,4 +1,4 @@
-"""What a benchmark runs on: folders of train, test, and perhaps validation rows and items."""
+"""Data sets of a benchmark: folders of train and test, optionally validation rows and items."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def find_data_set(source: str) -> DataSet:
 
 
 def synthetic_data_set(out: Path, *, n_users: int = 4000) -> DataSet:
-    """Write the embedded example to a folder and return it."""
+    """Write the built-in example to a folder and return it."""
     write_synthetic(out, n_users=n_users, overwrite=True)
     return find_data_set(f"{SYNTHETIC}={out}")
 

@@ -123,7 +123,7 @@ def measure_models(
     command: str = "",
     on_run: Callable[[str], None] | None = None,
 ) -> ModelBenchmark:
-    """Train and judge models on data sets, each with each seed in a process of its own.
+    """Fit and evaluate models on data sets, each with each seed in a separate process.
 
     A run that fails, refuses or is killed for memory gives its reason in the place of its figures
     and ends nothing else. What is finished is kept in `out`, and taken from there the next time

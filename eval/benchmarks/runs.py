@@ -1,4 +1,4 @@
-"""One run of a benchmark: a process of its own, a folder that keeps it, and when it still holds."""
+"""One run of a benchmark: its process, the folder that keeps it, and whether it is still valid."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REFUSED: Final = 3
 # Key of a result's meta, and of a graph's provenance, under which a worker writes what it did.
 RUN: Final = "run"
 PACKAGES: Final = Path(gnn.__file__).parents[1]
-# The list of all models: what is learned does not depend on it.
+# The list of all models, on which no fit depends.
 NOT_RECORDED: Final = {"gnn/registry.py"}
 
 
@@ -114,14 +114,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class KeptGraph:
-    """The graph of a data set: its folder, and a hash of what is in it."""
+    """The graph of a data set: its folder, and a hash of its content."""
 
     folder: Path
     digest: str
 
 
 def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
-    """Build the graph of a data set, in a process of its own, unless it is there already.
+    """Build the graph of a data set, in a separate process, unless it is there already.
 
     It is there if it was made of the same bytes, with the same encoder, by the same version of
     this package and the same source of the modules of `graphgen`.

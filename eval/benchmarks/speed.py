@@ -1,4 +1,4 @@
-"""How fast evaluation is: ours and other libraries', on one and the same score problem."""
+"""Speed of evaluation, ours and of other libraries, on the same score problem."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RIVALS: Final = {"pyg": ("pyg",), "recbole": ("recbole", "recbole-wide"), "lensk
 # Users given to those that would take minutes for all.
 RIVAL_USERS: Final = {"recbole": 4_000, "recbole-wide": 10_000, "lenskit": 4_000}
 WARM_UP_USERS: Final = 200
-# Metrics on which everybody must agree, and how far sums in float32 may lie apart.
+# Metrics on which all must agree, and how far sums in float32 may lie apart.
 CHECKED: Final = ("recall@20", "ndcg@20")
 AGREEMENT: Final = 1e-4
 
@@ -118,7 +118,7 @@ def measure_evaluation(
         raise ConfigError(f"`repeats` must be at least 1; got {repeats}.")
     problem = make_problem(n_users, seed=seed)
     truth = problem.truth_frame()
-    # Imports and first calls are not what is measured, neither here nor in the rivals.
+    # Imports and first calls are not measured, neither here nor in the rivals.
     evaluate(problem, truth[:WARM_UP_USERS], k=KS, metrics=[*RANKING, "auc"], bootstrap=2)
     what = f"{len(RANKING)} ranking metrics at k = {', '.join(map(str, KS))}"
     wanted = (
@@ -204,7 +204,7 @@ def _row(
 
 
 def _run(way: str, python: str, problem: Path) -> dict[str, Any]:
-    """Run the rivals' script in an interpreter of its own, with our threads and allocator."""
+    """Run the rivals' script in its interpreter, with our threads and allocator."""
     environment = {
         **os.environ,
         # RecBole 1.2.1 loads its checkpoints the way PyTorch did before 2.6.

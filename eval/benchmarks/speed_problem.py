@@ -1,4 +1,4 @@
-"""A made-up score problem of a real log's shape: factors, what was seen and what is relevant."""
+"""A synthetic score problem of a real log's shape: factors, seen items, relevant items."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class FactorScorer:
     user_factors, item_factors
         float32 [users or items, dim] by domain.
     history
-        bool CSR [users, items] by domain: what is masked.
+        bool CSR [users, items] by domain: masked items.
     truth
-        bool CSR [users, items] by domain: what is relevant; every user has a relevant item, and
+        bool CSR [users, items] by domain: relevant items; every user has a relevant item, and
         none that was seen.
     """
 

@@ -149,7 +149,7 @@ def _shown(comparison: Comparison) -> list[str]:
 def _title(comparison: Comparison, name: str) -> str:
     table = comparison.table
     people = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
-    return f"{slice_title(name)} ({people:,} people)"
+    return f"{slice_title(name)} ({people:,} users)"
 
 
 def _reason(outcomes: Sequence[Outcome]) -> str:

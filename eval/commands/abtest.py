@@ -24,20 +24,25 @@ def abtest(
         list[str], typer.Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
     variant: Annotated[str, typer.Option(help="Column that names the variant.")] = "variant",
-    control: Annotated[str | None, typer.Option(help="The variant to compare with.")] = None,
+    control: Annotated[str | None, typer.Option(help="The control variant.")] = None,
     conversion: Annotated[
-        list[str] | None, typer.Option("--conversion", help="An event that counts; repeatable.")
+        list[str] | None,
+        typer.Option("--conversion", help="Event that counts as a conversion; repeatable."),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="When the test began; what lies before reduces variance.")
+        str | None,
+        typer.Option(help="Start of the test; earlier events are used to reduce variance."),
     ] = None,
     segment: Annotated[
-        str | None, typer.Option(help="Column: the test is repeated in each of its values.")
+        str | None, typer.Option(help="Column whose values are analysed separately.")
     ] = None,
     sequential: Annotated[
-        bool, typer.Option("--sequential", help="Intervals that hold however often one looks.")
+        bool,
+        typer.Option(
+            "--sequential", help="Anytime-valid intervals: they hold under repeated looks."
+        ),
     ] = False,
-    alpha: Annotated[float, typer.Option(help="Level.")] = 0.05,
+    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
     out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
     column: ColumnOption = None,
     overwrite: OverwriteOption = False,
@@ -73,17 +78,17 @@ def abtest(
 
 def power(
     baseline: Annotated[float, typer.Option(help="Rate or mean of the control.")],
-    effect: Annotated[float, typer.Option(help="Absolute difference to detect.")],
+    effect: Annotated[float, typer.Option(help="Smallest absolute difference to detect.")],
     users: Annotated[
-        int | None, typer.Option(help="Users in the control group; gives the power.")
+        int | None, typer.Option(help="Users in each group; if given, the power is computed.")
     ] = None,
     sd: Annotated[
-        float | None, typer.Option(help="Standard deviation, where it is no rate.")
+        float | None, typer.Option(help="Standard deviation of the metric, if it is not a rate.")
     ] = None,
-    alpha: Annotated[float, typer.Option(help="Level.")] = 0.05,
+    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
     wanted: Annotated[float, typer.Option("--power", help="Power to reach.")] = 0.8,
 ) -> None:
-    """Say how many users a test needs, or what power so many users give.
+    """Compute the users that a test needs, or the power of a number of users.
 
     \b
     interest power --baseline 0.05 --effect 0.005

@@ -1,4 +1,4 @@
-"""`interest bench`: accuracy, cost and speed, beside other libraries."""
+"""`interest bench`: accuracy, cost and speed, also of other libraries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 @app.command("eval")
 def bench_eval(
-    users: Annotated[int, typer.Option(help="Users of the made-up score problem.")] = 86_139,
+    users: Annotated[int, typer.Option(help="Users of the synthetic score problem.")] = 86_139,
     rival: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,16 +38,16 @@ def bench_eval(
     ] = None,
     rival_users: Annotated[
         int | None,
-        typer.Option(help="Users a rival is given; default: all, fewer for the slow ones."),
+        typer.Option(help="Users for a rival; default: all, fewer for slow ones."),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Runs of ours; the fastest counts.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Runs of our evaluator; the fastest counts.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the table as CSV.")] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Time full ranking with every ranking metric at k = 10, 20, 50 on four catalogues.
 
-    Scoring counts, and so do masking and ranking; making the problem does not. Other libraries
-    are given the same factors; the exit code is 1 if their figures differ from ours.
+    The time includes scoring, masking and ranking, but not the making of the problem. Other
+    libraries get the same factors; the exit code is 1 if their figures differ from ours.
 
     \b
     interest bench eval
@@ -71,7 +71,7 @@ def bench_eval(
     if out is not None:
         speed.table.to_csv(out, index=False)
     if speed.strange:
-        say(f"These find other figures on the same problem: {', '.join(speed.strange)}.")
+        say(f"Other figures on the same problem: {', '.join(speed.strange)}.")
         raise typer.Exit(1)
 
 
@@ -83,8 +83,8 @@ def bench_models(
         list[str] | None,
         typer.Argument(
             metavar="[NAME=DIR]...",
-            help="Folders of train and test, and perhaps valid and items, as `interest split` "
-            "writes them; without any, the embedded example.",
+            help="Folders with train and test, optionally valid and items, as `interest split` "
+            "writes them; default: the built-in example.",
             show_default=False,
         ),
     ] = None,
@@ -96,7 +96,7 @@ def bench_models(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated; one run for each.")] = "0",
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Also take interest-gnn apart, part by part.")
+        bool, typer.Option("--ablation", help="Also fit interest-gnn without each of its parts.")
     ] = False,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graphs.")] = "minilm",
     config: ConfigOption = None,
@@ -105,13 +105,13 @@ def bench_models(
         typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which a run is given up.")
+        float | None, typer.Option(help="Seconds after which a run is stopped.")
     ] = None,
 ) -> None:
-    """Measure what each model gives and costs, and what each part of interest-gnn is worth.
+    """Measure accuracy and cost of each model, and the effect of each part of interest-gnn.
 
-    Every model and seed runs in a process of its own. What is finished stays in --out: an
-    interrupted benchmark goes on where it stopped, and one with another model adds that.
+    Every model and seed runs in a separate process. Finished runs are kept in --out: an
+    interrupted benchmark goes on where it stopped, and further models are added.
 
     \b
     interest bench models --out bench/

@@ -30,7 +30,7 @@ def build(
         typer.Argument(
             metavar="LOG...",
             help="Files or folders of interactions: PATH, DOMAIN=PATH, or PATH#column=value to "
-            "keep some rows. CSV, TSV, .gz, .zst, Parquet, or LightGCN lists (.txt).",
+            "keep only some rows. CSV, TSV, .gz, .zst, Parquet, or LightGCN lists (.txt).",
         ),
     ],
     out: OutOption,
@@ -41,7 +41,7 @@ def build(
         ),
     ] = None,
     users: Annotated[
-        list[str] | None, typer.Option("--users", help="People: user_id, group.")
+        list[str] | None, typer.Option("--users", help="Users: user_id, group.")
     ] = None,
     encoder: Annotated[
         str | None,
@@ -50,15 +50,15 @@ def build(
     topics: Annotated[
         int | None,
         typer.Option(
-            help="Topics to find in the texts, 0 for none; by default the more texts the more. "
-            "Categories are topics too: see --set category_items=N (0 for none).",
+            help="Number of topics to find in the texts, 0 for none; the default grows with the "
+            "number of texts. Categories are topics too: see category_items below.",
             show_default=False,
         ),
     ] = None,
     column: ColumnOption = None,
     on_bad_rows: OnBadRowsOption = "error",
     quarantine: Annotated[
-        Path | None, typer.Option(help="Where bad rows go with --on-bad-rows quarantine.")
+        Path | None, typer.Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
     min_rating: Annotated[
         float | None, typer.Option(help="Keep interactions rated at least this.")
@@ -67,7 +67,7 @@ def build(
         int, typer.Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
     delimiter: Annotated[
-        str | None, typer.Option(help="Column separator; found by itself.")
+        str | None, typer.Option(help="Column separator; detected automatically.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Text encoding, such as gb18030.")] = None,
     cutoff: Annotated[
@@ -121,8 +121,8 @@ def build(
     if log.report.quarantine:
         say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
     table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
-    people = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
-    graph = build_graph(log, table, people, config=settings, progress=True)
+    user_table = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
+    graph = build_graph(log, table, user_table, config=settings, progress=True)
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe_graph(graph))
     say(f"\nThe graph is in {out}.")

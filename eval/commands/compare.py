@@ -32,13 +32,11 @@ DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 def compare(
     context: typer.Context,
-    train: Annotated[
-        list[str], typer.Option("--train", help="Interactions to train on; repeatable.")
-    ],
-    test: Annotated[list[str], typer.Option("--test", help="Rows to judge by; repeatable.")],
+    train: Annotated[list[str], typer.Option("--train", help="Training rows; repeatable.")],
+    test: Annotated[list[str], typer.Option("--test", help="Test rows; repeatable.")],
     out: OutOption,
     valid: Annotated[
-        list[str] | None, typer.Option("--valid", help="Rows to choose on; repeatable.")
+        list[str] | None, typer.Option("--valid", help="Validation rows; repeatable.")
     ] = None,
     items: Annotated[
         list[str] | None, typer.Option("--items", help="Items: item_id, domain, title, text.")
@@ -55,7 +53,7 @@ def compare(
         list[str] | None,
         typer.Option(
             "--by",
-            help="Column of the test rows that makes slices (default: setting), or activity, "
+            help="Column of the test rows to slice by (default: setting), or activity, "
             "popularity, source_domain, domain_count, overlap_share; repeatable.",
         ),
     ] = None,
@@ -65,8 +63,8 @@ def compare(
     single_domain: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: models to train once more in each domain alone, or names of "
-            "--recs that did so. The gain of the others over the best of them is reported."
+            help="Comma-separated: models to fit again on each domain alone, or names of --recs "
+            "that were. The gain of the other models over the best of them is reported."
         ),
     ] = None,
     users: Annotated[
@@ -77,20 +75,20 @@ def compare(
     curves: CurvesOption = False,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
     min_rating: Annotated[
-        float | None, typer.Option(help="Train and judge on what is rated at least this.")
+        float | None, typer.Option(help="Keep interactions rated at least this, in all parts.")
     ] = None,
     column: ColumnOption = None,
     config: ConfigOption = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
+        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; see below; repeatable."),
     ] = None,
     seed: SeedOption = 0,
     seeds: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: train each model once with each of these seeds and pool the "
-            "runs; --seed then decides ties and intervals only."
+            help="Comma-separated: fit each model with each of these seeds and pool the runs; "
+            "--seed is then used for ties and intervals only."
         ),
     ] = None,
     overwrite: OverwriteOption = False,

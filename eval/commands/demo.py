@@ -1,4 +1,4 @@
-"""`interest demo`: the whole way on an embedded example."""
+"""`interest demo`: the full pipeline on a built-in example."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["demo"]
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("demo"),
     users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Go the whole way on an embedded example: log, graph, training, comparison, a picture.
+    """Run the full pipeline on a built-in example: log, graph, training, comparison, a picture.
 
     \b
     interest demo

@@ -1,4 +1,4 @@
-"""`interest describe`: what a graph holds."""
+"""`interest describe`: the content of a graph."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def show_description(description: GraphDescription) -> None:
             f"{d.median_history:g}",
         )
     say(nodes)
-    overlap = Table("", title="People active in both", title_justify="left")
+    overlap = Table("", title="Users active in both", title_justify="left")
     for domain in description.overlap:
         overlap.add_column(domain, justify="right")
     for domain, row in description.overlap.items():

@@ -1,4 +1,4 @@
-"""`interest doctor`: is the installation sound?"""
+"""`interest doctor`: checks of the installation."""
 
 from __future__ import annotations
 

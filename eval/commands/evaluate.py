@@ -1,4 +1,4 @@
-"""`interest evaluate`: one system against what users really did."""
+"""`interest evaluate`: one system against held-out interactions."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def evaluate(
         ),
     ],
     truth: Annotated[
-        list[str], typer.Option("--truth", help="What users really did; PATH#column=value works.")
+        list[str], typer.Option("--truth", help="Held-out interactions; PATH#column=value works.")
     ],
     out: OutOption,
     k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
     graph: Annotated[
         Path | None,
-        typer.Option(help="The graph trained on: adds diversity, novelty, cold and warm users."),
+        typer.Option(help="The training graph: adds diversity, novelty, cold and warm users."),
     ] = None,
     users: Annotated[
         list[str] | None,
@@ -50,8 +50,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--valid",
-            help="Rows to choose a threshold on and calibrate by: adds accuracy, F1 and "
-            "calibration of a model's links, on up to 2,000 users a domain; costs a few seconds "
+            help="Validation rows for a threshold and a calibration: adds accuracy, F1 and "
+            "calibration of a model's links, on up to 2,000 users a domain; takes a few seconds "
             "for each domain.",
         ),
     ] = None,
@@ -60,14 +60,14 @@ def evaluate(
         str | None,
         typer.Option(
             help="Table of domain, item_id, provider (brand, seller), or `category` with --graph: "
-            "adds exposure against merit."
+            "compares exposure with merit."
         ),
     ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
             "--by",
-            help="Column of the truth that makes slices (default: setting), or, with --graph, "
+            help="Column of the truth to slice by (default: setting), or, with --graph, "
             "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
         ),
     ] = None,
@@ -75,18 +75,18 @@ def evaluate(
     sampled: Annotated[
         int | None,
         typer.Option(
-            help="Also sampled metrics, against so many negatives a user; they are saved beside "
-            "the report."
+            help="Also sampled metrics, with this number of negatives for each user; they are "
+            "saved next to the report."
         ),
     ] = None,
     negatives: Annotated[
-        Path | None, typer.Option(help="Also sampled metrics, against the negatives of this file.")
+        Path | None, typer.Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Score recommendations by what users really did.
+    """Evaluate recommendations on held-out interactions.
 
     \b
     interest evaluate recs.csv --truth test.csv -k 20 --graph graph/ --out report/
@@ -158,7 +158,7 @@ def evaluate(
 
 
 def _providers(source: str | None, graph: Any) -> Any:
-    """Return a table of providers: the graph's categories, or what a path holds."""
+    """Return a table of providers: the graph's categories, or the path of a table."""
     if source != "category":
         return source
     import pandas as pd

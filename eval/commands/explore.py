@@ -19,12 +19,12 @@ __all__ = ["explore"]
 def explore(
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     out: OutOption,
-    user: Annotated[str | None, typer.Option(help="Centre: a user.")] = None,
+    user: Annotated[str | None, typer.Option(help="User at the centre.")] = None,
     item: Annotated[
-        str | None, typer.Option(help="Centre: an item, DOMAIN=ID, or a topic, interest=NAME.")
+        str | None, typer.Option(help="Item, DOMAIN=ID, or topic, interest=NAME, at the centre.")
     ] = None,
     hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
-    limit: Annotated[int, typer.Option(help="Nodes at the most.")] = 60,
+    limit: Annotated[int, typer.Option(help="Maximum number of nodes.")] = 60,
 ) -> None:
     """Write a neighbourhood as one interactive page that works offline.
 

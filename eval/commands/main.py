@@ -18,6 +18,7 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.models import models
 from eval.commands.recommend import recommend
+from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
@@ -38,8 +39,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+MODELS_TITLE = "Settings (`interest models NAME` explains them)"
+HELP = {
+    build: with_settings("Settings (--set NAME=VALUE, or --config)", build_settings),
+    split: with_settings("Protocols and their options (--set NAME=VALUE)", split_settings),
+    train: with_settings(MODELS_TITLE, models_settings),
+    compare: with_settings(MODELS_TITLE, models_settings),
+}
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=HELP.get(command))(command)
 app.add_typer(bench, name="bench")
 
 
@@ -53,9 +61,9 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", is_eager=True)
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say what is going on.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log progress.")] = False,
 ) -> None:
-    """Build an interest graph, train on it, recommend across domains, and judge the result."""
+    """Build an interest graph, train on it, recommend across domains, and evaluate the result."""
     if verbose:
         import logging
 

@@ -1,15 +1,13 @@
-"""`interest models`: what can be trained, and with which settings."""
+"""`interest models`: the models and their settings."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from eval.commands.console import next_step, say
-
-if TYPE_CHECKING:
-    from graphgen.config import Config
+from eval.commands.settings import described
 
 __all__ = ["models"]
 
@@ -30,7 +28,7 @@ def models(
     from gnn.registry import list_models, model_class
 
     if name is None:
-        table = Table("model", "what it is")
+        table = Table("model", "method")
         for key in list_models():
             table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
         say(table)
@@ -38,15 +36,7 @@ def models(
         return
     cls = model_class(name)
     say(inspect.getdoc(cls) or "")
-    table = Table("setting", "default", "what it is")
-    for field, (default, text) in _settings(cls.Config).items():
-        table.add_row(field, default, text)
+    table = Table("setting", "default", "meaning")
+    for row in described(cls.Config):
+        table.add_row(*row)
     say(table)
-
-
-def _settings(config: type[Config]) -> dict[str, tuple[str, str]]:
-    """Return default and docstring of each field of a config class."""
-    return {
-        name: (str(field.default), " ".join((field.description or "").split()))
-        for name, field in config.model_fields.items()
-    }

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they are read."""
+"""Options that several commands share, and their parsers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ __all__ = [
     "seed_numbers",
 ]
 
-OutOption = Annotated[Path, typer.Option("--out", help="Where to write.", show_default=False)]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder or file to write.", show_default=False)
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option(
@@ -36,7 +38,9 @@ OverwriteOption = Annotated[
         help="Replace an earlier output of the same kind that has other inputs or settings.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Random seed; the same seed gives the same result.")
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file of settings.", show_default=False)
 ]
@@ -48,28 +52,32 @@ ColumnOption = Annotated[
     list[str] | None,
     typer.Option(
         "--column",
-        help="Foreign column names, OURS=THEIRS, such as user_id=reviewerID; repeatable.",
+        help="Column mapping, NAME=COLUMN_IN_FILE, such as user_id=reviewerID; repeatable.",
         show_default=False,
     ),
 ]
 OnBadRowsOption = Annotated[
     Literal["error", "quarantine"],
-    typer.Option("--on-bad-rows", help="error: stop at bad rows; quarantine: write them aside."),
+    typer.Option(
+        "--on-bad-rows", help="error: stop at bad rows; quarantine: write them to a file."
+    ),
 ]
 CurvesOption = Annotated[
     bool,
     typer.Option(
-        "--curves", help="Add ROC curves, roc-auc and pr-auc of models; takes as long again."
+        "--curves", help="Add ROC curves, roc-auc and pr-auc of models; doubles the time."
     ),
 ]
 MetricsOption = Annotated[
     str | None,
-    typer.Option(help="Comma-separated; default: all that can be had but roc-auc and pr-auc."),
+    typer.Option(
+        help="Comma-separated; default: all that the input allows, without roc-auc and pr-auc."
+    ),
 ]
 
 
 def chosen_metrics(names: str | None, curves: bool) -> list[str] | None:
-    """Return what --metrics and --curves ask for; None is the default."""
+    """Return the metrics of --metrics and --curves; None is the default."""
     from eval.metrics.registry import select_metrics
 
     chosen = [name.strip() for name in names.split(",") if name.strip()] if names else None
@@ -112,7 +120,7 @@ def parse_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
     for column in columns:
         ours, equals, theirs = column.partition("=")
         if not equals:
-            raise ConfigError(f"--column is written OURS=THEIRS; got {column!r}.")
+            raise ConfigError(f"--column is written NAME=COLUMN_IN_FILE; got {column!r}.")
         result[ours.strip()] = theirs.strip()
     return result
 

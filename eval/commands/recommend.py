@@ -25,31 +25,31 @@ def recommend(
     users: Annotated[
         str | None,
         typer.Option(
-            help="A text file of ids, or any CSV or Parquet with user_id; a domain column says "
-            "which domain to answer for each."
+            help="A text file of ids, or a CSV or Parquet file with user_id and, optionally, the "
+            "target domain of each user."
         ),
     ] = None,
     user: Annotated[list[str] | None, typer.Option("--user", help="An id; repeatable.")] = None,
     domain: Annotated[
-        str | None, typer.Option(help="Target domain; every domain if not given.")
+        str | None, typer.Option(help="Target domain; default: every domain.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="Length of a list.")] = 20,
+    k: Annotated[int, typer.Option("-k", help="Items in each list.")] = 20,
     history: Annotated[
         list[str] | None,
         typer.Option(
-            "--history", help="Interactions since training, or of people who arrived after it."
+            "--history", help="Interactions since training, or of users who arrived after it."
         ),
     ] = None,
     favour_new: Annotated[
         float | None,
         typer.Option(
             "--favour-new",
-            help="Share of NDCG on known items that the people who lose most may lose to new ones, "
-            "such as 0.2.",
+            help="Rank new items higher: maximum relative NDCG loss on warm items, for the "
+            "worst-off user group, accepted for it (0.2 = 20 %).",
         ),
     ] = None,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Also rank what the person has met.")
+        bool, typer.Option("--include-seen", help="Include items already interacted with.")
     ] = False,
     column: ColumnOption = None,
     seed: SeedOption = 0,

@@ -21,7 +21,9 @@ __all__ = ["split"]
 
 def split(
     context: typer.Context,
-    sources: Annotated[list[str], typer.Argument(metavar="LOG...", help="As `interest build`.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
+    ],
     protocol: Annotated[
         str,
         typer.Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold."),
@@ -39,19 +41,20 @@ def split(
     share: Annotated[
         int | None,
         typer.Option(
-            help="cold-user: percent of the overlap users that lose the target and are tested on; "
-            "EMCDR and PTUPCDR are compared at 20, 50 and 80. Of the others a tenth is chosen on.",
+            help="cold-user: percent of the overlap users to test on; they lose their history in "
+            "the target domain. EMCDR and PTUPCDR are compared at 20, 50 and 80. A tenth of the "
+            "others is held out for validation.",
         ),
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", help="An option of the protocol, NAME=VALUE; repeatable."),
+        typer.Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
     ] = None,
     column: ColumnOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Split a log into train, valid and test, with a card of what was checked.
+    """Split a log into train, valid and test, with a card of the checks.
 
     \b
     interest split log.csv --protocol temporal --out split/
@@ -75,7 +78,7 @@ def split(
     options = parse_assignments(option or [])
     if share is not None:
         if protocol != "cold-user" or "test" in options:
-            raise ConfigError("--share is for --protocol cold-user, in the place of --set test=….")
+            raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         options["test"] = share / 100
     log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
     parts = make_split(log, protocol, twins=twins, seed=seed, **options)

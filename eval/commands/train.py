@@ -26,7 +26,9 @@ def train(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     out: OutOption,
-    model: Annotated[str, typer.Option(help="As `interest models` lists them.")] = "interest-gnn",
+    model: Annotated[
+        str, typer.Option(help="Name of a model; `interest models` lists them.")
+    ] = "interest-gnn",
     valid: Annotated[
         list[str] | None,
         typer.Option(

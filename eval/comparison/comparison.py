@@ -1,4 +1,4 @@
-"""Several systems side by side, and which of them can be told apart."""
+"""Several systems side by side, with tests of their differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure the best and the worst of several groups are: intervals that allow for the picking.
+"""Intervals for the best and the worst of several groups, corrected for the selection.
 
 The largest of several means lies above the largest of the true ones more often than below, and its
 bootstrap distribution lies higher still: the percentile interval of a gap never holds 0. Here the

@@ -1,4 +1,4 @@
-"""Whom a system serves well and whom it does not: users by group, and providers by exposure."""
+"""Fairness: quality by user group, and exposure by provider."""
 
 from __future__ import annotations
 

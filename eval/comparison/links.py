@@ -1,4 +1,4 @@
-"""Judging a table of scored links: is this pair a link or not?"""
+"""Evaluation of a table of scored links as binary decisions."""
 
 from __future__ import annotations
 

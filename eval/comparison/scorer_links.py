@@ -1,4 +1,4 @@
-"""A scorer's links as yes or no: a threshold and a calibration, chosen on validation rows."""
+"""A scorer's links as binary decisions: threshold and calibration from validation rows."""
 
 from __future__ import annotations
 

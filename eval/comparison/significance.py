@@ -1,4 +1,4 @@
-"""Whether two means differ: paired tests over users, and a correction for their number.
+"""Intervals of means and tests of their differences, by resampling over users.
 
 A user who appears in several domains has the sign turned in all of them at once.
 """

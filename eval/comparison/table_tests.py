@@ -1,4 +1,4 @@
-"""The paired tests of a comparison table: which are run, and what each row says of them."""
+"""The paired tests of a comparison table, and their columns."""
 
 from __future__ import annotations
 

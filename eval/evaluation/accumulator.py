@@ -1,4 +1,4 @@
-"""Runs every metric over blocks of ranked lists and collects the values."""
+"""Accumulation of all metrics over blocks of ranked lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an interest graph knows about items and users, in the shape metrics want it."""
+"""Items and users of an interest graph in the form that metrics need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way in: judge the links that any system predicts by what users really did."""
+"""The entry point: evaluate the recommendations of any system on held-out interactions."""
 
 from __future__ import annotations
 

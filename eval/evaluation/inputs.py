@@ -1,4 +1,4 @@
-"""Reading what is to be judged and what it is judged by: recommendations and truth."""
+"""Reading of recommendations and of held-out interactions."""
 
 from __future__ import annotations
 

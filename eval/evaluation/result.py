@@ -1,4 +1,4 @@
-"""What an evaluation found: per user, in summary, and where it came from."""
+"""The result of an evaluation: values per user, summary, provenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices of the truth that a graph can tell: how active, how popular, from where."""
+"""Slices of the truth by facts of the graph: activity, popularity, source domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where ranked lists come from: a scorer that ranks the whole catalogue, or a file of lists."""
+"""Sources of ranked lists: a scorer that ranks the whole catalogue, or a file of lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the systems of a comparison cost, beside what they gave."""
+"""Time and memory of the systems of a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole way on an embedded example."""
+"""The full pipeline on a built-in example."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["run_demo"]
 MODELS = ("popularity", "item-knn", "lightgcn", "interest-gnn")
 COLD = "setting=cold_user"
 SHOWN = ["recall@20", "ndcg@20", "auc"]
-# How many of one person's recommendations the demo explains.
+# Recommendations of one user that the demo explains.
 EXPLAINED = 3
 EXPLAINED_MODEL = "interest-gnn"
 
@@ -49,7 +49,7 @@ def run_demo(
         check_output(path, kind=kind, overwrite=overwrite, made_from=made_from)
     check_output(out / "neighborhood.html")
     replacing: Any = {"overwrite": overwrite, "made_from": made_from}
-    say("1. A synthetic log of books, films, games and music, with planted tastes")
+    say("1. A synthetic log of books, films, games and music, with planted interests")
     write_synthetic(data, n_users=n_users, seed=seed, **replacing)
     log = read_log(data / "train.csv")
     say(f"   {log}")
@@ -59,7 +59,7 @@ def run_demo(
     graph.save(graph_path, **replacing)
     say(f"   {graph}")
 
-    say("3. Models, trained on the same rows, chosen on validation rows, judged on test rows")
+    say("3. Models, fitted on the same rows, validated on validation rows, evaluated on test rows")
     fitted: dict[str, Model] = {}
 
     def finished(name: str, run: SystemRun, model: Model) -> None:
@@ -79,7 +79,7 @@ def run_demo(
     experiment.save(out / "report", **replacing)
     model = fitted[EXPLAINED_MODEL]
     model.save(out / "model", **replacing)
-    say("\nPeople whose whole history lies in other domains (cold users), with 95 % intervals:")
+    say("\nCold users, whose whole history is in other domains, with 95 % intervals:")
     say(comparison_markdown(experiment.comparison, SHOWN, slices=[COLD], domains=["macro"]))
 
     _explain(graph, model, experiment.comparison.results[EXPLAINED_MODEL], out, say)
@@ -89,7 +89,7 @@ def run_demo(
         (graph_path, "the graph"),
         (out / "model", "the trained interest-gnn"),
         (out / "report" / "report.html", "every metric, with plots"),
-        (out / "neighborhood.html", "one person's neighbourhood, to explore in a browser"),
+        (out / "neighborhood.html", "one user's neighbourhood, to explore in a browser"),
     ):
         say(f"  {path}  {what}")
     return experiment
@@ -102,7 +102,7 @@ def _explain(
     out: Path,
     say: Callable[[str], None],
 ) -> None:
-    """Show one cold user: what is known, what is recommended in the new domain, and why."""
+    """Show one cold user: history, recommendations in the new domain, and paths to them."""
     frame = result.per_user
     cold = frame[(frame["slice"] == COLD)].sort_values(
         ["recall@20", "user_id"], ascending=[False, True]
@@ -113,11 +113,11 @@ def _explain(
     recs = model.recommend([user], domain=domain, k=EXPLAINED)
     titles = graph.item_frame(domain).set_index("item_id")["title"]
     around = neighborhood(graph, (USER, user), hops=2, limit=60)
-    say(f"\nOne person, {user}, unknown in {domain!r}. Known from:")
+    say(f"\nUser {user}, without history in {domain!r}. History elsewhere:")
     for node, facts in around.nodes(data=True):
         if facts["distance"] == 1:
             say(f"  {node[0]}: {facts['label']}")
-    say(f"Recommended in {domain!r}, and the paths through the graph that lead there:")
+    say(f"Recommended in {domain!r}, and paths in the graph that lead there:")
     for item_id in recs["item_id"]:
         say(f"  {titles[item_id]}")
         for path in connect(graph, (USER, user), (domain, item_id), max_paths=1):

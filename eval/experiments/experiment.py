@@ -29,7 +29,7 @@ __all__ = ["compare", "run_system", "train_separately"]
 
 logger = logging.getLogger(__name__)
 
-# What is added to the name of a model that was trained in each domain on that domain alone.
+# Suffix of the name of a model that was fitted on each domain alone.
 ALONE = "alone"
 
 

@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work."""
+"""Peak memory of a block of code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model does that sees the target domain only: the mark that crossing domains must beat."""
+"""Models of one domain each: the baseline for cross-domain gain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SeparateModels", "only_domain"]
 
 
 def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
-    """Return the part of a graph that one domain sees: its items, its edges, all people.
+    """Return the part of a graph that belongs to one domain: its items, its edges, all users.
 
     All topics stay, so that their numbers mean the same; those of other domains have no edge.
 

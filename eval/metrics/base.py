@@ -1,4 +1,4 @@
-"""What every metric shares: one hit matrix per block of users, and what is known of a catalogue."""
+"""Shared by all metrics: one hit matrix per block of users, and the facts of a catalogue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array: TypeAlias = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """What is known about the items of one domain, and about its training interactions.
+    """Facts about the items of one domain, and about its training interactions.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class RankedLists:
     n_relevant
         int64 [users]: relevant items of the user, recommended or not; at least 1.
     catalogue
-        What is known about the items.
+        Facts about the items.
     profile
         CSR float64 [users, n_categories]: how the user's training interactions in the domain
         spread over categories (rows sum to 1, or to 0 without history), or None.
@@ -135,7 +135,7 @@ class RankedLists:
         relevant
             One set of item numbers per user.
         catalogue
-            What is known of the items; default: their number only.
+            Facts about the items; default: their number only.
         **known
             Further attributes (`profile`, `relevant_categories`).
         """
@@ -262,7 +262,7 @@ class Metric(ABC):
         Attributes of `Catalogue`, `RankedLists` or `DomainTotals` without which it cannot be
         computed.
     uses_truth
-        Whether it changes with what is relevant (else it is the same in every slice).
+        Whether it depends on the relevant items (else it is the same in every slice).
     on_request
         Whether it is computed only when it is named, because of its cost.
     """
@@ -347,7 +347,7 @@ class CatalogueMetric(Metric):
         exposure
             int64 [n_items]: in how many lists each item of the catalogue stands.
         catalogue
-            What is known about the items.
+            Facts about the items.
         n_lists
             How many lists there are.
         k

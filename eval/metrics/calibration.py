@@ -1,4 +1,4 @@
-"""Links as yes or no: thresholds, and whether a score of .8 comes true eight times in ten."""
+"""Binary decisions on links: thresholds, and calibration of scores as probabilities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_BINS: Final = 10
 
 
 def binary_curve(labels: Array, scores: Array, weights: Array | None = None) -> dict[str, Array]:
-    """Count what is accepted at each distinct score, from the highest down.
+    """Count accepted links at each distinct score, from the highest down.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Metrics of scores over links: does a relevant item score above an irrelevant one?"""
+"""The AUC of each user: the probability that a relevant item scores above an irrelevant one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How varied, how broad and how fresh the recommendations are.
+"""Diversity, coverage and novelty of recommendations.
 
 Lists are looked at as they are, relevant or not. Places that hold no item of the catalogue are
 left out of means. Metrics of the whole catalogue have one value per domain and none per user.
@@ -99,7 +99,7 @@ class CategoryDistance(ListMetric):
 class Novelty(ListMetric):
     """Mean self-information of the recommended items, in bits.
 
-    ``-log2(interactions of the item / users of the domain)`` in training; an item nobody has
+    ``-log2(interactions of the item / users of the domain)`` in training; an item no user has
     touched counts as touched once, so that it is finite.
 
     References
@@ -127,7 +127,7 @@ class Novelty(ListMetric):
 
 
 class AveragePopularity(ListMetric):
-    """Mean, over the list, of the share of the domain's training users who touched the item.
+    """Mean, over the list, of the share of the domain's training users with the item.
 
     Examples
     --------

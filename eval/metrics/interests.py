@@ -1,4 +1,4 @@
-"""Metrics over interests: which kinds of items the user likes, is shown, and takes up.
+"""Metrics over interests, the categories of items that a user likes, is shown, and takes up.
 
 An interest is the category of an item. Items without one are left out of the counts unless a
 docstring says otherwise.

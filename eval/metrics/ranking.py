@@ -1,4 +1,4 @@
-"""Metrics of a ranked list against what the user did next.
+"""Metrics of a ranked list against held-out items.
 
 Conventions shared by all: every user with at least one relevant item counts once; a place that
 holds no item (list shorter than k) is a miss; a relevant item that the system cannot recommend is

@@ -59,7 +59,7 @@ def get_metric(name: str) -> Metric:
 
 
 def select_metrics(names: Iterable[str] | None) -> list[Metric]:
-    """Return the metrics named, or for None all that need not be asked for; each once.
+    """Return the metrics named, or for None all that are not on request; each once.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sampled metrics: each relevant item among a few random negatives instead of the catalogue.
+"""Sampled metrics: each relevant item among random negatives instead of the catalogue.
 
 They exist to set results beside papers that report them. They are not estimates of the full
 metrics and can order systems differently (Krichene and Rendle, "On sampled metrics for item

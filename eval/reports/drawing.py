@@ -1,4 +1,4 @@
-"""What all plots of a report share: size, colours, and turning one into SVG."""
+"""Shared by all plots of a report: size, colours, SVG."""
 
 from __future__ import annotations
 

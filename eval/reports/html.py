@@ -158,7 +158,7 @@ def result_page(result: EvaluationResult, analyses: Analyses, plots: Sequence[Pl
     head = headline(result.metrics)
     meta = result.meta
     facts = [
-        ("people", f"{meta.get('n_people', 0):,}"),
+        ("distinct users", f"{meta.get('n_people', 0):,}"),
         ("domains", str(len(result.domains))),
         ("relevant rows", f"{meta.get('n_truth_rows', 0):,}"),
         ("k", ", ".join(map(str, meta.get("k", [])))),
@@ -190,7 +190,7 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
     first = next(iter(comparison.results.values()))
     facts = [
         ("systems", str(len(comparison.systems))),
-        ("people", f"{first.meta.get('n_people', 0):,}"),
+        ("distinct users", f"{first.meta.get('n_people', 0):,}"),
         ("domains", str(len(comparison.domains))),
         ("tests", f"{comparison.meta['n_tests']:,}"),
     ]

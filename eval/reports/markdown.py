@@ -119,7 +119,7 @@ def comparison_markdown(
 
 
 def marked(cell: tuple[str, str, str]) -> str:
-    """Write a cell of `by_system`: bold is best, a dagger cannot be told from the best."""
+    """Write a cell of `by_system`: bold is best, a dagger not significantly worse."""
     value, bounds, mark = cell
     value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
     return f"{value} {bounds}".strip()

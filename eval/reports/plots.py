@@ -120,7 +120,7 @@ def bars(tables: dict[str, pd.DataFrame], slices: Sequence[str], label: str) -> 
 
 
 def frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
-    """Draw accuracy against diversity, with a line through the points nobody beats in both.
+    """Draw accuracy against diversity, with a line through the points that no other beats in both.
 
     Parameters
     ----------

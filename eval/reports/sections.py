@@ -1,4 +1,4 @@
-"""Parts of a report that are there only when computed: links, fairness, providers, gain."""
+"""Optional sections of a report: links, fairness, providers, gain."""
 
 from __future__ import annotations
 
@@ -153,11 +153,11 @@ def _reach(tables: Mapping[str, pd.DataFrame]) -> list[Section]:
             row: Row = [(slice_title(name), ""), (n_users, ""), *values]
             table.append([(system, ""), *row] if lead else row)
     text = (
-        "People with relevant items in two domains or more. Reach is the mean share of these "
-        "domains in which one of the first k is relevant; all-served the share of people of whom "
+        "Users with relevant items in two domains or more. Reach is the mean share of these "
+        "domains in which one of the first k is relevant; all-served the share of users of whom "
         "that holds in every one. 95 % bootstrap intervals over users."
     )
-    header = [*lead, "users", "people", *(c.capitalize() for c in columns)]
+    header = [*lead, "users", "distinct users", *(c.capitalize() for c in columns)]
     return [Section("Domains reached", text, header, table)]
 
 

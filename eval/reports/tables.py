@@ -1,4 +1,4 @@
-"""Results as tables: which numbers to show, and how to round them."""
+"""Results as tables: selection and rounding of numbers."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def by_system(
 ) -> tuple[list[str], list[list[tuple[str, str, str]]]]:
     """Return header and rows (system by metric) of value, interval and mark.
 
-    The mark is ``best``, ``tied`` (cannot be told from the best) or empty.
+    The mark is ``best``, ``tied`` (not significantly different from the best) or empty.
     """
     table = comparison.table
     found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "metric", "system")
@@ -147,9 +147,10 @@ def legend(comparison: Comparison) -> str:
     """Explain the marks of a comparison in one sentence or two."""
     meta = comparison.meta
     return (
-        f"Bold is best; {TIED} cannot be told from the best (paired randomisation test on the same "
-        f"users, {meta['permutations']:,} sign patterns, Holm correction over {meta['n_tests']:,} "
-        f"tests, level {meta['alpha']:g}). Intervals: 95 % bootstrap over users."
+        f"Bold is best; {TIED} not significantly different from the best (paired randomisation "
+        f"test on the same users, {meta['permutations']:,} sign patterns, Holm correction over "
+        f"{meta['n_tests']:,} tests, level {meta['alpha']:g}). Intervals: 95 % "
+        f"bootstrap over users."
         + (
             " ± is the standard deviation over seeds."
             if "sd_seeds" in comparison.table.columns

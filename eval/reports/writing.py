@@ -1,4 +1,4 @@
-"""Writing results down: pages to read, and the files to go on with."""
+"""Writing results: a page to read, and files to load."""
 
 from __future__ import annotations
 

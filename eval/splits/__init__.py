@@ -1,1 +1,1 @@
-"""Splitting a log for an honest test: protocols, leak checks, twin items."""
+"""Splits of a log: protocols, leak checks, duplicate items."""

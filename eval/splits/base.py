@@ -1,4 +1,4 @@
-"""What a split is, and the pieces that protocols cut logs with."""
+"""The type of a split, and the helpers of its protocols."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a split: what is in it, what was left out, and the leak checks it passed."""
+"""The card of a split: its content, the rows left out, and the leak checks."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _counts(log: InteractionLog) -> dict[str, Any]:
 
 
 def _overlap(log: InteractionLog) -> dict[str, dict[str, int]]:
-    """Count the people that each two domains share."""
+    """Count the users that each two domains share."""
     frame = log.frame
     user, users = pd.factorize(frame[USER_ID])
     domain = np.asarray(pd.Categorical(frame[DOMAIN], categories=log.domains).codes)
@@ -305,7 +305,7 @@ def _write_one(split: Split, folder: Path) -> dict[str, Any]:
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     if TIMESTAMP in frame:
-        # ISO 8601 with milliseconds: exact, and readable by `read_log` and by people.
+        # ISO 8601 with milliseconds: exact, and readable by `read_log` and by eye.
         text = frame[TIMESTAMP].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
         frame = frame.assign(**{TIMESTAMP: text})
     pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)

@@ -1,4 +1,4 @@
-"""The same product under two ids in two domains: finding, dropping and joining."""
+"""Twins, the same product under two ids in two domains: finding, dropping and joining."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COLUMNS = (
 def find_twins(
     log: InteractionLog, *, min_shared: int = MIN_SHARED, min_jaccard: float = MIN_JACCARD
 ) -> pd.DataFrame:
-    """List pairs of items of different domains that nearly the same people interacted with.
+    """List pairs of items of different domains that nearly the same users interacted with.
 
     Such pairs are usually one product filed twice. A model that has seen one of them then "finds"
     the other across domains, which is no transfer of interest.

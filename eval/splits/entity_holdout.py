@@ -1,4 +1,4 @@
-"""Protocols that take whole users or items out: cold users, cold items, folds of users."""
+"""Protocols that hold out users or items: cold users, cold items, folds of users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
 __all__ = ["cold_item_split", "cold_user_split", "k_fold_split"]
 
-# Share, of the overlap users that are not tested on, to choose on.
+# Share for validation, of the overlap users that are not tested on.
 VALID_OF_REST: Final = 0.1
 
 
@@ -38,8 +38,8 @@ def cold_user_split(
 ) -> Split:
     """Take a target domain away from a share of the overlap users.
 
-    Overlap users are people with interactions in the target and in another domain. Those chosen
-    lose their whole history in the target, and keep all else.
+    Overlap users have interactions in the target and in another domain. The chosen ones lose
+    their whole history in the target, and keep everything else.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def cold_user_split(
     test
         Share of the overlap users to test on. PTUPCDR compares itself with EMCDR at .2, .5 and .8.
     valid
-        Share of the overlap users to choose on; None: a tenth of those not tested on. Those
+        Share of the overlap users for validation; None: a tenth of those not tested on. Those
         papers have none: 0 leaves all others to training, as they do.
     seed
         Seed.
@@ -148,7 +148,7 @@ def k_fold_split(
     """Cut the users in `folds` groups and test on each group once.
 
     In fold i the users of group i keep part of their interactions in each domain as history and
-    the rest is held out; everybody else is trained on whole.
+    the rest is held out; all rows of other users are in training.
 
     Parameters
     ----------

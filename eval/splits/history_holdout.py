@@ -70,7 +70,7 @@ def leave_last_out_split(
         ``domain``: the last of each user in each domain. ``user``: the last of each user's mixed
         sequence over all domains.
     seed
-        Not used; the protocol is without chance.
+        Not used; the protocol is deterministic.
 
     Notes
     -----
@@ -103,7 +103,7 @@ def leave_last_out_split(
 def temporal_split(
     log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Split:
-    """Cut the log at two instants, the same for everybody.
+    """Cut the log at two instants, the same for all users.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def temporal_split(
         Shares of the interactions, the latest for testing. Rows of one instant stay together, in
         the later part.
     seed
-        Not used; the protocol is without chance.
+        Not used; the protocol is deterministic.
 
     Examples
     --------

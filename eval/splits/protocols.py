@@ -1,4 +1,4 @@
-"""Protocols: how a log is cut into what is trained on, chosen on and tested on.
+"""Protocols that cut a log into training, validation and test rows.
 
 Every protocol returns a `Split` whose held-out rows carry a column ``setting``, which `evaluate`
 slices by: ``warm``; ``cold_user`` (history in other domains only); ``new_user`` (none at all);

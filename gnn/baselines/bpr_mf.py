@@ -44,12 +44,12 @@ class BPRMFConfig(Config):
 
 
 class BPRMF(EpochModel):
-    """Factors of users and items and a bias of items, trained to rank met above unmet.
+    """Factors of users and items and a bias of items, trained to rank seen items above unseen ones.
 
     Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009, with
     Adam in the place of SGD. All domains share one space. Negatives are uniform over the items of
-    the positive's domain that have interactions. People who arrive after training have no factors:
-    they get the popularity answer. An epoch costs O(interactions · dim).
+    the positive's domain that have interactions. Users who arrive after training have no factors:
+    they get popular items. An epoch costs O(interactions · dim).
 
     Examples
     --------

@@ -18,12 +18,12 @@ __all__ = ["BridgeRidge"]
 
 
 class BridgeRidge(Model):
-    """Factors of a person's source domains, mapped to the target domain by a ridge regression.
+    """Factors of a user's source domains, mapped to the target domain by a ridge regression.
 
     Man et al., "Cross-domain recommendation: an embedding and mapping approach" (EMCDR), IJCAI
-    2017, with its linear map in closed form. Each domain is factorised by itself (iALS, Rendle et
+    2017, with its linear map in closed form. Each domain is factorised separately (iALS, Rendle et
     al., RecSys 2022); for each ordered pair of domains, W minimises ‖U_s W − U_t‖² + ridge ‖W‖²
-    over the overlap users. A person with history in the target domain keeps the factors of that
+    over the overlap users. A user with history in the target domain keeps the factors of that
     history; any other gets the mean of the mapped vectors, weighted by the interactions in each
     source domain. Inductive: a history is enough, as factors are solved for.
 

@@ -1,4 +1,4 @@
-"""Factors of each domain by itself, and linear maps that carry people from one to another."""
+"""Factors of each domain, and linear maps of users from one domain to another."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FactorBridge:
     def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
         """Return float32 [n, items of the domain].
 
-        People with history in the domain have the factors of that history; others the mean of
+        Users with history in the domain have the factors of that history; others the mean of
         their mapped factors, weighted by the interactions in each source domain.
         """
         own = history[:, self._spans[domain]]
@@ -99,7 +99,7 @@ class FactorBridge:
         return inner_products(vectors, self.items[domain])
 
     def _mapped(self, history: sp.csr_matrix, target: str) -> torch.Tensor:
-        """Return float32 [n, d] of people without history in the target domain."""
+        """Return float32 [n, d] of users without history in the target domain."""
         total = torch.zeros(history.shape[0], self.config.embedding_dim)
         weight = torch.zeros(history.shape[0], 1)
         for source in self.items:
@@ -145,7 +145,7 @@ def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -
     Parameters
     ----------
     source, target
-        float32 [n, d] and [n, e], factors of the same people.
+        float32 [n, d] and [n, e], factors of the same users.
     ridge
         λ as a multiple of the mean squared singular value of `source`; None takes the one of
         `RIDGE_GRID` whose leave-one-out error is least, in closed form: the residual of row i

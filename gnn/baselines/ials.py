@@ -40,13 +40,13 @@ class IALSConfig(Config):
 
 
 class IALS(Model):
-    """Factorise the matrix of interactions; what was not observed counts as a weak no.
+    """Factorise the matrix of interactions; unobserved pairs count as weak negatives.
 
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
     with the loss of Rendle et al., "Revisiting the performance of iALS on item recommendation
     benchmarks", RecSys 2022: Σ_observed (w·h − 1)² + α₀ Σ_all (w·h)² + λ Σ_rows (n + α₀ m)^ν ‖·‖²,
-    all domains in one matrix. A user's factors are solved for from the history, so people who
-    arrive after training are scored like all others. A half-step costs what `RowSolver` says.
+    all domains in one matrix. A user's factors are solved for from the history, so users who
+    arrive after training are scored like all others. See `RowSolver` for the cost of a half-step.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Items that the same people liked."""
+"""Item-based nearest neighbours."""
 
 from __future__ import annotations
 

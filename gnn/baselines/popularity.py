@@ -1,4 +1,4 @@
-"""What everybody likes."""
+"""Popularity, the same list for all users."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ __all__ = ["Popularity"]
 class Popularity(Model):
     """Rank the items of a domain by how many users interacted with them.
 
-    The same list for everybody, apart from what each has seen; O(interactions) to fit. A real
-    rival on cold users: see Dacrema et al., "Are we really making much progress?", RecSys 2019.
+    The same list for all users, without the items that each has seen; O(interactions) to fit. A
+    strong baseline for cold users: see Dacrema et al., "Are we really making much progress?",
+    RecSys 2019.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Items whose texts are like those a person liked."""
+"""Nearest neighbours by text."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class TextKNN(Model):
     """Rank items by the cosine between their text and the mean text of the user's history.
 
     Content-based filtering with a mean profile: Pazzani and Billsus, "Content-based recommendation
-    systems", 2007. The history of all domains makes one profile, so it recommends in domains a
-    person is new to, and items that nobody has met. Items without text stand last; a history
-    without text gets the popularity answer. O(items · dim) a user.
+    systems", 2007. The history of all domains makes one profile, so it recommends in domains new
+    to a user, and items without interactions. Items without text stand last; a history
+    without text gets popular items. O(items · dim) a user.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""People who liked the same items."""
+"""User-based nearest neighbours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphgen.config import Config
 
 __all__ = ["UserKNN", "UserKNNConfig"]
 
-# Users whose similarities to everybody are held at once.
+# Users whose similarities to all users are held at once.
 BLOCK_ROWS = 512
 
 
@@ -28,7 +28,7 @@ class UserKNNConfig(Config):
     """Settings of `UserKNN`; the exponents were chosen on validation rows of two data sets."""
 
     neighbors: int = pydantic.Field(1000, ge=1)
-    """People whose votes count for each user, out of all with an item in common."""
+    """Neighbours of each user, among all users with an item in common."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Normalisation by the activity of the neighbour; ½ is the cosine."""
     item_exponent: float = pydantic.Field(0.5, ge=0, le=1)
@@ -36,14 +36,14 @@ class UserKNNConfig(Config):
 
 
 class UserKNN(Model):
-    """Score an item by the similarity of the people who interacted with it.
+    """Score an item by the similarity of the users who interacted with it.
 
     User-based collaborative filtering in its top-N form for implicit feedback: Breese, Heckerman
     and Kadie, UAI 1998; Sarwar et al., "Analysis of recommendation algorithms for e-commerce",
     EC 2000; with degree exponents. Similarity of users u and v is Σ_i d_i^-b x_ui x_vi / (d_u
     d_v)^a over the items of all domains, u = v left out; an item's score is the sum over the most
-    similar people who met it. There is nothing to fit: neighbours are found from a history when
-    it is scored, O(Σ_i∈history d_i) a user, `BLOCK_ROWS` users at a time.
+    similar users who interacted with it. There is nothing to fit: neighbours are found when
+    a history is scored, O(Σ_i∈history d_i) a user, `BLOCK_ROWS` users at a time.
 
     Examples
     --------

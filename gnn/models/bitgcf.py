@@ -24,7 +24,7 @@ __all__ = ["BiTGCF", "BiTGCFConfig"]
 
 
 class BiTGCFConfig(Config):
-    """Settings of `BiTGCF`; what is not said otherwise is the paper's or its authors' code's."""
+    """Settings of `BiTGCF`; defaults are those of the paper or of its authors' code."""
 
     embedding_dim: int = pydantic.Field(64, ge=1)
     """Width of the embeddings."""
@@ -56,12 +56,12 @@ class BiTGCF(EpochModel):
     """Bi-directional transfer between the user vectors of domains, layer by layer.
 
     Liu et al., "Cross domain recommendation via bi-directional transfer graph collaborative
-    filtering networks", CIKM 2020. Each domain has embeddings of its own and is trained on
+    filtering networks", CIKM 2020. Each domain has its embeddings and is trained on
     interactions against sampled items with cross entropy; one shuffled pass goes over the
-    interactions of all domains. `BiTGCFNetwork` holds the layers and says how the transfer, which
-    the paper has for two domains, is done for more. A person without history in a domain has
-    there what the transfer brings. Items without interactions stand last. People who arrive after
-    training get the popularity answer. A step costs O(num_layers · nnz · dim).
+    interactions of all domains. `BiTGCFNetwork` holds the layers, with the transfer, which
+    the paper has for two domains, extended to more. A user without history in a domain is
+    scored there by the transferred vectors. Items without interactions stand last. Users who
+    arrive after training get popular items. A step costs O(num_layers · nnz · dim).
     """
 
     name: ClassVar[str] = "bitgcf"

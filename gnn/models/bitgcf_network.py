@@ -122,7 +122,7 @@ class BiTGCFNetwork:
         user, item, domain
             int64 [p]; items count within their domain.
         label
-            float32 [p], 1 where the user met the item.
+            float32 [p], 1 where the user interacted with the item.
         regularization
             Weight of the mean over pairs of half the squared norms of their two embeddings.
         seed

@@ -1,4 +1,4 @@
-"""LightGCN, as its paper has it."""
+"""LightGCN as published."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LightGCN(EpochModel):
     He et al., "LightGCN: simplifying and powering graph convolution network for recommendation",
     SIGIR 2020. All domains form one bipartite graph. Negatives are uniform over the items of the
     positive's domain that have interactions. Users who arrive after training have no embedding:
-    they get the popularity answer. A step costs O(num_layers · nnz · dim).
+    they get popular items. A step costs O(num_layers · nnz · dim).
     """
 
     name: ClassVar[str] = "lightgcn"

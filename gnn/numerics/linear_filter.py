@@ -1,4 +1,4 @@
-"""The closed-form filter: what people who share an item with you did next, in one product."""
+"""Linear graph filter: items co-consumed with the user's items."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAX_ENTRIES = 150_000_000
 
 
 class FilterConfig(Config):
-    """How a `LinearFilter` weighs what it passes."""
+    """Settings of a `LinearFilter`."""
 
     user_exponent: float = pydantic.Field(0.6, ge=0, le=1)
-    """a: active people count less."""
+    """a: active users count less."""
     item_exponent: float = pydantic.Field(0.3, ge=0, le=1)
     """b: popular items count less, on the way in and on the way out."""
     source_exponent: float = pydantic.Field(0.0, ge=0, le=1)
@@ -64,14 +64,14 @@ def leading_directions(
 
 
 class LinearFilter:
-    """Scores x_u D_i^-s G D_i^c with G = D_i^-b Xᵀ D_u^-a X D_i^-b: two hops, through people.
+    """Scores x_u D_i^-s G D_i^c with G = D_i^-b Xᵀ D_u^-a X D_i^-b: two hops, through users.
 
     The linear graph filter of Shen et al., "How powerful is graph convolution for
     recommendation?" (GF-CF), CIKM 2021, with free exponents. Exact, sparse, and inductive: a
     history is enough.
 
-    Its strongest directions, those of what is popular as a whole, drown the others where there are
-    many interactions an item. `excess` is what they have above the k-th: G loses V (Λ - λ_k) Vᵀ, so
+    Its strongest directions, those of overall popularity, dominate the others where there are
+    many interactions an item. `excess` is their part above the k-th: G loses V (Λ - λ_k) Vᵀ, so
     that the k leading ones count alike. It has the effect of the sharpening of Choi et al.,
     "Blurring-sharpening process models for collaborative filtering" (BSPM), SIGIR 2023, or of the
     inverse in EASE, for one product of width k. On held-out blocks of Gowalla NDCG@20 rises from

@@ -1,4 +1,4 @@
-"""Sampling of items that a person has not met."""
+"""Sampling of items that a user has not interacted with."""
 
 from __future__ import annotations
 

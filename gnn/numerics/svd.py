@@ -68,7 +68,7 @@ def truncated_svd(
         outer, triangle = torch.linalg.qr(operator @ basis)
         inner, values, transposed = torch.linalg.svd(triangle)
         left, right = outer @ inner[:, :rank], basis @ transposed[:rank].T
-    # What is at the level of rounding is not a direction of the matrix.
+    # Directions at the level of rounding are not of the matrix.
     level = values[0] * min(matrix.shape) * torch.finfo(values.dtype).eps
     kept = int((values[:rank] > level).sum())
     return left[:, :kept].contiguous(), values[:kept], right[:, :kept].contiguous()

@@ -1,1 +1,1 @@
-"""What draws edges: one builder, one file."""
+"""Builders of edges, one file each."""

@@ -1,4 +1,4 @@
-"""Edges of what people did: ``(user, interacts, domain)``, with weight and time."""
+"""Edges of interactions: ``(user, interacts, domain)``, with weight and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edges of meaning: items whose texts a language model, and their words, put near each other."""
+"""Semantic edges between items that are similar by text vectors and by words."""
 
 from __future__ import annotations
 

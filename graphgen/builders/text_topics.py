@@ -1,4 +1,4 @@
-"""Topics of texts: clusters of their vectors, each named by the words that tell it apart."""
+"""Topics of texts: clusters of their vectors, each named by its distinctive words."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from graphgen.features.words import UNSPACED
 __all__ = ["TextTopics", "choose_n_topics", "text_topics", "topic_names"]
 
 MIN_TOPICS, MAX_TOPICS = 2, 512
-# Topics an item belongs to. On the validation rows of a log of four domains, three told more about
-# what people take next than one or two; the cosine and a softmax of it told about the same.
+# Topics an item belongs to. On the validation rows of a log of four domains, three predicted
+# held-out items better than one or two; the cosine and a softmax of it did so alike.
 LINKS = 3
 # One item is no topic: nothing could be reached through it.
 MIN_ITEMS = 2
-# Rows of a mini-batch. Rows learned from in all: ten passes over 50,000 texts. Where that leaves
-# room the search starts several times, for of few texts one start often finds a poor division.
+# Rows of a mini-batch. Rows learned from in all: ten passes over 50,000 texts. With few
+# texts the search starts several times, because one start often finds a poor division.
 BATCH_ROWS = 4096
 LEARNED_ROWS = 1 << 19
 MAX_PASSES = 10

@@ -1,1 +1,1 @@
-"""What turns text into vectors, and remembers that it did."""
+"""Text encoders, and the cache of their vectors."""

@@ -1,4 +1,4 @@
-"""Vectors that were computed once and are never computed again."""
+"""Cache of text vectors by content."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ TEXTS_PER_SHARD = 8192
 
 
 class TextEncoder(Protocol):
-    """What the graph needs of an encoder."""
+    """The interface of an encoder."""
 
     name: str
 

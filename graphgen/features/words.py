@@ -1,4 +1,4 @@
-"""Texts as bags of words: what a language model smooths over, such as brands, series and models."""
+"""Texts as bags of words, which keep brands, series and models apart."""
 
 from __future__ import annotations
 

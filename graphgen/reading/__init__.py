@@ -1,1 +1,1 @@
-"""From files of many shapes to clean columns, and where each bad row stands."""
+"""From files of many formats to clean columns, with the position of each bad row."""

@@ -1,4 +1,4 @@
-"""Which column of a file plays which part, and what to tell a user when one is missing."""
+"""Roles of the columns of a file, and hints when one is missing."""
 
 from __future__ import annotations
 

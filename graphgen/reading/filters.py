@@ -1,4 +1,4 @@
-"""Which rows of a log stay: the latest of each pair, and the k-core. On codes, vectorised."""
+"""Filters of a log: the latest row of each pair, and the k-core. On codes, vectorised."""
 
 from __future__ import annotations
 

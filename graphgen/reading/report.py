@@ -1,4 +1,4 @@
-"""What became of the rows of a file, counted."""
+"""Counts of the rows of a file by outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may write for a source: a path, a folder, ``domain=path``, ``path#column=value``."""
+"""The forms of a source: a path, a folder, ``domain=path``, ``path#column=value``."""
 
 from __future__ import annotations
 

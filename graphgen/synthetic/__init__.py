@@ -1,1 +1,1 @@
-"""A believable log of several domains, made up: themes, people, titles, held-out parts."""
+"""A synthetic log of several domains: themes, users, titles, held-out parts."""

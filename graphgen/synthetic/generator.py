@@ -1,4 +1,4 @@
-"""The embedded example: a made-up log of books, films, music and games with planted taste."""
+"""The built-in example: a synthetic log of books, films, music and games."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SyntheticTruth:
     themes
         Names, in the order of the columns of `user_taste`.
     user_taste
-        float32 ``[n_users, n_themes]``, rows sum to 1: what a person likes in every domain.
+        float32 ``[n_users, n_themes]``, rows sum to 1: interests of a user in every domain.
         Rows in the order of `SyntheticData.users`.
     item_theme
         int64 ``[n_items]`` in the order of `SyntheticData.items`.
@@ -130,17 +130,17 @@ class SyntheticData:
 def synthesize(
     *, n_users: int = 4000, seed: int = 0, config: SynthConfig | None = None, **settings: Any
 ) -> SyntheticData:
-    """Make the embedded example: people whose taste in themes crosses four domains.
+    """Make the built-in example: users whose interests cross four domains.
 
-    A person likes up to three of 24 themes, in every domain they are active in, bent a little by
-    a theme of that domain only and by one that they move to with time. Two items of a theme in
-    different domains mean alike and hardly share a word. Popularity, charts and chance do the
-    rest. `SynthConfig` holds every number.
+    A user likes up to three of 24 themes in every domain, plus a theme of each domain only and one
+    that grows with time. Two items of a theme in different domains have similar meaning and hardly
+    share a word. The other interactions follow popularity, charts and chance.
+    `SynthConfig` holds every number.
 
     Parameters
     ----------
     n_users, seed
-        Size, and where chance comes from. Same seed, same result.
+        Number of users, and random seed. Same seed, same result.
     config
         Settings to start from; `n_users` and `seed` are then taken from it.
     **settings
@@ -267,28 +267,28 @@ CARD: Final = """\
 A synthetic log of books, films, games and music
 ================================================
 
-Made by `interest synth` (interest-expansion); no person and no real work stands behind it. The
+Made by `interest synth` (interest-expansion); all users and items are invented. The
 titles and sentences are put together from phrases that come with the program. Use it as you like.
 
-train.csv   {train:,} interactions to learn from: user_id, domain, item_id, timestamp (ISO, UTC)
-valid.csv   {valid:,} held-out interactions to choose by, with a column `setting`
-test.csv    {test:,} held-out interactions to report on, with a column `setting`
+train.csv   {train:,} training interactions: user_id, domain, item_id, timestamp (ISO, UTC)
+valid.csv   {valid:,} validation interactions, with a column `setting`
+test.csv    {test:,} test interactions, with a column `setting`
 items.csv   {items:,} items: item_id, domain, title, text, category
 users.csv   {users:,} users: user_id, group (age band)
 synth.json  every setting, and these counts
 
-What is planted
-  - 24 themes (space opera, haunted house, ...). A person likes up to three of them in every domain
-    they are active in, bent by a theme of that domain only ({domain_drift:.0%} of what they do) and
-    by a theme they move to with time (up to {time_drift:.0%} at the end).
+Planted structure
+  - 24 themes (space opera, haunted house, ...). A user likes up to three of them in every domain
+    they are active in, plus a theme of that domain only ({domain_drift:.0%} of interactions) and
+    a theme that grows with time (up to {time_drift:.0%} at the end).
   - A theme means the same in the four domains and is written in different words in each.
   - Popularity follows Zipf's law, exponent {popularity_exponent:g}.
-  - {chart_share:.0%} of what people do follows the charts, {noise_share:.0%} is chance.
+  - {chart_share:.0%} of interactions follow the charts, {noise_share:.0%} is chance.
   - {overlap:.0%} of the users are active in two domains or more. That is far more than in real
     logs (about 6 % in Amazon reviews), on purpose: a small example needs enough cold users.
   - Nothing is chosen before its release; activity is long-tailed (log-normal).
 
-What is held out
+Held-out rows
   warm       the end of a history of five rows or more ({warm_share:.0%} of it)
   cold_user  the whole history of an overlap user in one domain ({cold_user_share:.0%} of them)
   cold_item  late releases that no training row mentions ({cold_item_share:.0%} of the catalogue);
@@ -306,7 +306,7 @@ def write_synthetic(
     made_from: str = "",
     **settings: Any,
 ) -> SyntheticData:
-    """Write the embedded example as CSV files with a card.
+    """Write the built-in example as CSV files with a card.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def write_synthetic(
     ConfigError
         If a setting is unknown or out of range.
     StorageError
-        If `out` exists and is a file or somebody else's folder.
+        If `out` exists and is a file or a folder with other content.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which rows of the embedded example are held out, and as what."""
+"""Held-out rows of the built-in example."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["hold_out"]
 TRAIN, VALID, TEST = range(3)  # codes of the splits
 NONE, WARM, COLD_USER, COLD_ITEM = range(4)  # codes of the settings
 VALID_SHARE: Final = 0.4  # of the cold users and cold items; the others are for the test
-MIN_SOURCE_ROWS: Final = 3  # what a cold user did elsewhere, at least
+MIN_SOURCE_ROWS: Final = 3  # rows of a cold user in other domains, at least
 MIN_WARM_HISTORY: Final = 5  # shorter histories are not cut
 
 
@@ -90,7 +90,7 @@ def _cold_users(
     """Return the target domain of each cold user (-1: not cold) and the split they are for."""
     n_users = len(in_domain)
     target = np.full(n_users, -1)
-    # The target is drawn evenly among a person's domains.
+    # The target is drawn evenly among a user's domains.
     drawn = np.where(in_domain > 0, rng.random(in_domain.shape), -1.0).argmax(axis=1)
     elsewhere = in_domain.sum(axis=1) - in_domain[np.arange(n_users), drawn]
     candidates = rng.permutation(np.flatnonzero(elsewhere >= MIN_SOURCE_ROWS))

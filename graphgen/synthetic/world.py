@@ -1,4 +1,4 @@
-"""The world behind the embedded example: a catalogue, people with taste, and what they do."""
+"""The model behind the built-in example: a catalogue, users with interests, interactions."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class SynthConfig(Config):
         Interactions of a user in one domain: log-normal with this mean and standard deviation of
         the logarithm, and clipped.
     concentration
-        Dirichlet parameter of a person's weights over three themes; small is one-sided.
+        Dirichlet parameter of a user's weights over three themes; small is one-sided.
     popularity_exponent
         Zipf exponent of item popularity within a domain.
     chart_share, noise_share
         Part of the interactions that follow popularity whatever the theme, and part at random.
     domain_drift
-        Part of the taste that a person has in one domain only.
+        Share of the interests that a user has in one domain only.
     time_drift
-        Part of the taste that has moved to a new theme by the end of a person's history.
+        Share of the interests that has moved to a new theme by the end of a history.
     cold_user_share
         Part of the overlap users whose history in one domain is held out whole.
     cold_item_share
@@ -147,11 +147,11 @@ class People:
     joined
         int64 ``[n_users]``, seconds since the log began.
     themes, weights
-        ``[n_users, 3]``: what a person likes wherever they are; weights sum to 1.
+        ``[n_users, 3]``: themes liked in all domains; weights sum to 1.
     new_theme
-        int64 ``[n_users]``: what they move to with time.
+        int64 ``[n_users]``: theme that grows with time.
     domain_theme
-        int64 ``[n_users, n_domains]``: what they like in one domain only.
+        int64 ``[n_users, n_domains]``: theme of one domain only.
     counts
         int64 ``[n_users, n_domains]``: interactions to draw; 0 where not active.
     """
@@ -195,7 +195,7 @@ def make_catalogue(
 
 
 def make_people(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Generator) -> People:
-    """Draw what each person likes, where they are active, and how much."""
+    """Draw interests, domains and activity of each user."""
     n, n_domains = config.n_users, len(SYNTHETIC_DOMAINS)
     group = rng.choice(len(AGE_GROUPS), n, p=AGE_SHARES)
     joined = (rng.random(n) ** 1.5 * 0.75 * config.days * DAY).astype(np.int64)
@@ -210,7 +210,7 @@ def make_people(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Gene
     is_active = np.zeros((n, n_domains), dtype=bool)
     np.put_along_axis(is_active, ranked, np.arange(n_domains) < active[:, None], axis=1)
 
-    # Half of the spread belongs to the person, half to the person in one domain.
+    # Half of the spread belongs to the user, half to the user in one domain.
     scale = config.spread * np.sqrt(0.5)
     level = np.log(config.mean_interactions) - config.spread**2 / 2
     noise = scale * (rng.standard_normal((n, 1)) + rng.standard_normal((n, n_domains)))
@@ -236,13 +236,13 @@ def _gumbel_ranked(log_weights: np.ndarray, n: int, rng: np.random.Generator) ->
 def interact(
     config: SynthConfig, catalogue: Catalogue, people: People, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw what everybody does.
+    """Draw the interactions of all users.
 
     Returns
     -------
     user, item, time
-        int64 arrays by time (seconds since the log began). Nobody takes an item twice, nor before
-        it was released; what had been drawn twice is left out.
+        int64 arrays by time (seconds since the log began). No user takes an item twice, nor before
+        its release; repeated draws are left out.
     """
     n_domains = people.counts.shape[1]
     flat = np.repeat(np.arange(people.counts.size), people.counts.ravel())
@@ -251,7 +251,7 @@ def interact(
     end = config.days * DAY
     time = people.joined[user] + (progress * (end - people.joined[user])).astype(np.int64)
 
-    # Which taste speaks: the person's, that of the domain, or the one that comes with time.
+    # Theme of each interaction: the user's, that of the domain, or the one that grows with time.
     slot = (
         (rng.random(len(user))[:, None] > people.weights.cumsum(axis=1)[user])
         .sum(axis=1)

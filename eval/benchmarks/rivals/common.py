@@ -1,4 +1,4 @@
-"""What the rivals' scripts share: the command line, tuning in a budget, the lists that are written.
+"""Shared by the rivals' scripts: the command line, tuning in a budget, the lists that are written.
 
 It runs in a rival's own environment, so it needs only numpy, pandas and scipy, old ones too.
 A script names its rivals and calls `main`:
@@ -45,9 +45,9 @@ class Rival:
     settings: list
     written: tuple = ()  # further functions whose lines the user has to write
     note: object = None  # function of the problem: what a reader must know of the lists
-    fixed: dict = field(default_factory=dict)  # what is not tried, in every setting
+    fixed: dict = field(default_factory=dict)  # constants of every setting
     one_target: bool = False  # fitted for one domain at a time, given as setting["target"]
-    valid_users: int = 0  # validate on so many people a domain; 0 is all of them
+    valid_users: int = 0  # validation users of a domain; 0: all of them
 
     def lines(self):
         """Count the lines of code that use the library."""

@@ -74,7 +74,7 @@ KNN_SETTINGS = [
     for least in (1e-6, 0.02)
     for neighbours in (20, 100, 50, 500, 10)
 ]
-SAMPLE = f"validated on {VALID_USERS:,} people a domain, drawn at random: one is ranked at a time"
+SAMPLE = f"validated on {VALID_USERS:,} users a domain, drawn at random: one is ranked at a time"
 RIVALS = {
     "ALS": Rival(als, ALS_SETTINGS, (fit, log), lambda _: SAMPLE, valid_users=VALID_USERS),
     "ItemKNN": Rival(item_knn, KNN_SETTINGS, (fit, log), lambda _: SAMPLE, valid_users=VALID_USERS),

@@ -42,7 +42,7 @@ class Problem:
         self.valid = {} if valid is None else self._truth(valid)
 
     def only(self, domain):
-        """Return the problem of one domain: its items, and the people who have history there."""
+        """Return the problem of one domain: its items, and the users with history there."""
         here = np.flatnonzero(np.isin(self.item, np.arange(self.n_items)[self.part[domain]]))
         rows = {
             DOMAIN: domain,
@@ -60,7 +60,7 @@ class Problem:
         return self._items.get_indexer(pd.MultiIndex.from_frame(rows[[DOMAIN, ITEM_ID]]))
 
     def keep_valid(self, most, seed):
-        """Keep the validation rows of at most so many people a domain, drawn at random."""
+        """Keep the validation rows of at most so many users a domain, drawn at random."""
         draw = np.random.default_rng(seed)
         for domain, truth in self.valid.items():
             kept = np.sort(draw.permutation(len(truth.users))[:most])
@@ -72,7 +72,7 @@ class Problem:
             )
 
     def ndcg(self, ranker, domains):
-        """Return NDCG@20 on the validation rows: the mean over people, then over domains."""
+        """Return NDCG@20 on the validation rows: the mean over users, then over domains."""
         figures = []
         for domain in domains:
             truth = self.valid[domain]
@@ -171,7 +171,7 @@ def listed(problem, users, k, user, item, score):
 def one_a_domain(problem, fit):
     """Make a ranker of one model a domain, each of `fit(problem of the domain)`.
 
-    People without history in a domain get what is popular there.
+    Users without history in a domain get its popular items.
     """
     parts = {domain: problem.only(domain) for domain in problem.domains}
     rankers = {domain: fit(part) for domain, part in parts.items()}
@@ -200,13 +200,13 @@ def inverted_note(problem):
         return ""
     return (
         f"{problem.n_items:,} items in all are too many for one dense matrix "
-        f"({4 * problem.n_items**2 / 1e9:.1f} GB): one model a domain; people without history "
-        "in the domain get what is popular there."
+        f"({4 * problem.n_items**2 / 1e9:.1f} GB): one model a domain; users without history "
+        "in the domain get its popular items."
     )
 
 
 def served(problem, ranker, users, domain, k):
-    """Rank for users; those who occur nowhere in training get what is popular in the domain."""
+    """Rank for users; users without training rows get popular items of the domain."""
     known = users >= 0
     items, scores = np.full((len(users), k), -1), np.full((len(users), k), -np.inf)
     if known.any():
