@@ -128,8 +128,9 @@ def test_held_out_rows_never_enter_training(graph, log):
 
 
 def test_the_metric_of_training_is_the_ndcg_of_the_lists(log, graph):
-    """One held-out item a user: it gains 1 / log2(1 + rank) of the list."""
-    held = log.groupby(["user_id", "domain"]).sample(1, random_state=0)
+    """One held-out item a warm user: it gains 1 / log2(1 + rank) of the list."""
+    several = log[log.duplicated(["user_id", "domain"], keep=False)]
+    held = several.groupby(["user_id", "domain"]).sample(1, random_state=0)
     train = log.drop(held.index)
     smaller = build_graph(train, encoder="none")
     rows = InteractionLog(held.reset_index(drop=True))
