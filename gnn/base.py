@@ -143,7 +143,7 @@ class Model(ABC):
         Raises
         ------
         ConfigError
-            If the graph lacks what the model `requires`, or `valid` is another word.
+            If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
         if isinstance(valid, str) and valid != "auto":
             raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
@@ -273,7 +273,7 @@ class Model(ABC):
         Parameters
         ----------
         user_ids
-            Users, known or not; repeats are answered once.
+            Users, known or not; repeats count once.
         domain
             Target domain; None for every domain.
         k
@@ -348,7 +348,7 @@ class Model(ABC):
     # For subclasses that train in steps ----------------------------------------------------
 
     def fingerprint(self, seed: int) -> dict[str, Any]:
-        """Return what must be equal for a checkpoint of this model to be taken up."""
+        """Return the values that must match for a checkpoint of this model to be resumed."""
         data = self.data
         return {
             "model": self.name,
@@ -438,7 +438,7 @@ class Model(ABC):
 
 
 def _constant(scores: np.ndarray) -> np.ndarray:
-    """Return bool [n], whether a row holds one number only; most rows tell by their first few."""
+    """Return bool [n], whether a row is constant; the first few scores decide most rows."""
     few = scores[:, :FEW_SCORES]
     result: np.ndarray = few.min(axis=1) == few.max(axis=1)
     rest = scores[result]

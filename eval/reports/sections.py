@@ -48,7 +48,7 @@ class Section:
 
 
 def result_sections(meta: Mapping[str, Any], *, compared: bool = False) -> list[Section]:
-    """Return what the meta of an `EvaluationResult` holds beyond the summary.
+    """Return the sections of an `EvaluationResult` beyond the summary.
 
     Where it is one of several compared, what `comparison_sections` shows of all is left out.
     """
@@ -57,7 +57,7 @@ def result_sections(meta: Mapping[str, Any], *, compared: bool = False) -> list[
 
 
 def comparison_sections(comparison: Comparison) -> list[Section]:
-    """Return what a `Comparison` holds beyond the table."""
+    """Return the sections of a `Comparison` beyond the table."""
     found = {name: r.meta.get("reach") or [] for name, r in comparison.results.items()}
     return [*_migration(comparison.meta), *_reach(found)]
 
@@ -106,7 +106,7 @@ def _fairness(meta: Mapping[str, Any]) -> list[Section]:
     text = (
         "Macro over domains, with 95 % bootstrap intervals over users. Gap is best minus worst "
         "group, ratio worst over best. Both pick extremes, which their intervals allow for: one of "
-        "the gap that reaches 0 tells no group apart. Domains are in metrics.json."
+        "a gap whose interval reaches 0 is not significant. Domains are in metrics.json."
     )
     for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
         metrics = list(dict.fromkeys(part["metric"]))

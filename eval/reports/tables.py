@@ -39,7 +39,7 @@ def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[st
 
 
 def column_title(column: str) -> str:
-    """Return what a report calls a metric column.
+    """Return the title of a metric column in reports.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def interval(low: float, high: float) -> str:
 
 
 def slice_title(name: str) -> str:
-    """Return what a report calls a slice.
+    """Return the title of a slice in reports.
 
     Examples
     --------
