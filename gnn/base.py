@@ -145,7 +145,7 @@ class Model(ABC):
         Raises
         ------
         ConfigError
-            If the graph lacks what the model `requires`, or `valid` is another word.
+            If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
         if isinstance(valid, str) and valid != "auto":
             raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
@@ -262,7 +262,7 @@ class Model(ABC):
         Parameters
         ----------
         user_ids
-            Users, known or not; repeats are answered once.
+            Users, known or not; repeats count once.
         domain
             Target domain; None for every domain.
         k
@@ -421,7 +421,7 @@ class Model(ABC):
 
 
 def _constant(scores: np.ndarray) -> np.ndarray:
-    """Return bool [n], whether a row holds one number only; most rows tell by their first few."""
+    """Return bool [n], whether a row is constant; the first few scores decide most rows."""
     few = scores[:, :FEW_SCORES]
     result: np.ndarray = few.min(axis=1) == few.max(axis=1)
     rest = scores[result]

@@ -151,7 +151,7 @@ class UserBatch:
     index
         int64 [n], row of each in the training matrix; -1 for users it does not hold.
     history
-        float32 CSR [n, n_items], what each has interacted with, before and after training.
+        float32 CSR [n, n_items], interactions of each user, before and after training.
     keys
         int64 [n], hash of the external id: breaks ties the same way in every chunk.
     times

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 CHECKPOINT = "checkpoint.json"
-# Users of each kind that early stopping looks at: over all domains, or in each if that is more.
+# Users of each kind for early stopping: over all domains, or in each if that is more.
 VALIDATION_USERS, VALIDATION_DOMAIN_USERS = 1000, 500
 
 
@@ -201,11 +201,11 @@ def train_in_steps(
     step
         Does one step, the optimizer's included, and returns the loss.
     publish
-        Makes what the model scores with from the present parameters.
+        Makes the scoring state from the present parameters.
     parameters, optimizer, generator, steps, unit
         As in `TrainingLoop`.
     seed
-        Part of what a checkpoint is recognised by.
+        Part of the fingerprint of a checkpoint.
     rows, options
         As `Model._fit` has them.
     """

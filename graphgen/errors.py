@@ -97,7 +97,7 @@ class UnknownIdError(InterestError, KeyError):
 
 
 class NotFittedError(InterestError):
-    """A model was asked for an answer before ``fit``."""
+    """A model was used before ``fit``."""
 
 
 class StorageError(InterestError):

@@ -92,7 +92,7 @@ class _Table:
         return pd.DataFrame(frame), faults
 
     def _unique(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep for each key the first row that says anything, else the first."""
+        """Keep for each key the first row with any content, else the first."""
         key = list(self._key)
         if not frame.duplicated(key).any():
             return frame
@@ -182,7 +182,7 @@ class ItemTable(_Table):
         )
 
     def text_of(self) -> pd.Series:
-        """Return what an encoder should read for each item.
+        """Return the text of each item for an encoder.
 
         Title and text joined by ``". "``; where one contains the other (case aside), the longer
         alone; the category where both are empty; else ``""``.

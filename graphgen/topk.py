@@ -83,7 +83,7 @@ def top_k(
     k
         How many columns to return, at least 1; may exceed the number of columns.
     keys
-        int64, [rows]: what identifies each row beyond this call (default: its position).
+        int64, [rows]: a key of each row that holds beyond this call (default: its position).
     seed
         Seed of the tie noise.
 
@@ -128,7 +128,7 @@ def top_k(
     if not_numbers.any():
         raise InputError(
             f"`scores` holds NaN in {int(not_numbers.sum())} of {rows} rows (first: row "
-            f"{int(not_numbers.argmax())}); use -inf for what must not be recommended."
+            f"{int(not_numbers.argmax())}); use -inf for items that must not be recommended."
         )
     row_keys = np.arange(rows) if keys is None else np.asarray(keys)
     if row_keys.shape != (rows,):

@@ -94,7 +94,7 @@ def sample_ratio_check(
 
 
 def cuped(outcome: Array, before: Array) -> tuple[Array, float]:
-    """Take out of an outcome what behaviour before the test explains.
+    """Remove from an outcome the part that behaviour before the test explains.
 
     Returns
     -------

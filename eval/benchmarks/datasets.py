@@ -41,7 +41,7 @@ class DataSet:
 
 
 def find_data_sets(sources: Sequence[str]) -> list[DataSet]:
-    """Find the data sets behind what a user wrote, ``NAME=DIR`` or ``DIR``.
+    """Find the data sets of sources ``NAME=DIR`` or ``DIR``.
 
     Raises
     ------
@@ -54,7 +54,9 @@ def find_data_sets(sources: Sequence[str]) -> list[DataSet]:
     names = [data.name for data in found]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"Two data sets are called {name!r}; write NAME=DIR to tell them.")
+            raise ConfigError(
+                f"Two data sets are called {name!r}; write NAME=DIR to name them apart."
+            )
     return found
 
 

@@ -127,7 +127,7 @@ def measure_models(
 
     A run that fails, refuses or is killed for memory gives its reason in the place of its figures
     and ends nothing else. What is finished is kept in `out`, and taken from there the next time
-    (see `eval.benchmarks.runs.execute`); what failed is tried again.
+    (see `eval.benchmarks.runs.execute`); failed runs are tried again.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def measure_models(
     bootstrap
         Replicates of the intervals.
     time_limit
-        Seconds after which a run is given up; None for no limit.
+        Seconds after which a run is stopped; None for no limit.
     command
         The command line that the tables name.
     on_run

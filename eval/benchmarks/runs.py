@@ -39,7 +39,7 @@ __all__ = [
 WORKER: Final = "eval.benchmarks.worker"
 # Exit status of a worker that says on standard output why it stopped.
 REFUSED: Final = 3
-# Key of a result's meta, and of a graph's provenance, under which a worker writes what it did.
+# Key of a result's meta, and of a graph's provenance, under which a worker writes its record.
 RUN: Final = "run"
 PACKAGES: Final = Path(gnn.__file__).parents[1]
 # The list of all models, on which no fit depends.
@@ -91,7 +91,7 @@ class Outcome:
     run
         What was run.
     result
-        Its evaluation, with what it cost in ``meta["run"]``; None where it failed.
+        Its evaluation, with its cost in ``meta["run"]``; None where it failed.
     reason
         Why it failed, in one sentence; "" where it did not.
     kept
@@ -157,7 +157,7 @@ def execute(
     bootstrap: int = 1000,
     time_limit: float | None = None,
 ) -> Outcome:
-    """Run, or take what an earlier benchmark with the same inputs has finished.
+    """Run, or take the finished run of an earlier benchmark with the same inputs.
 
     The same inputs are: the graph, the bytes of the files, settings, seed, version of this package,
     and the source of the modules of `gnn` that the run had loaded.
@@ -173,7 +173,7 @@ def execute(
     bootstrap
         Replicates of the intervals.
     time_limit
-        Seconds after which the run is given up; None for no limit.
+        Seconds after which the run is stopped; None for no limit.
     """
     folder = out / run.folder
     inputs = _plain(

@@ -93,7 +93,7 @@ def measure_evaluation(
         Interpreter by rival (``pyg``, ``recbole``, ``lenskit``), in whose environment it is
         installed.
     rival_users
-        Users that each rival judges; the default keeps the slow ones to about a minute.
+        Users for each rival; the default keeps the slow ones to about a minute.
     repeats
         Runs of ours; the fastest counts.
     seed

@@ -73,9 +73,9 @@ def benchmark_markdown(data_sets: Sequence[DataSetBenchmark], meta: Mapping[str,
     parts = [
         "# Models",
         f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} ({', '.join(map(str, seeds))}). Macro "
-        "over domains, full ranking without what was seen in training. Each run has a process of "
+        "over domains, full ranking without items seen in training. Each run has a process of "
         "its own: fit is wall time with the choice on validation rows; users/s are test users "
-        "scored and ranked a second, once for each domain they are judged in, with the exact AUC; "
+        "scored and ranked a second, once for each domain of theirs, with the exact AUC; "
         "peak is the most memory resident, that of Python and its libraries included. Fit and "
         f"users/s are means over seeds. {made['cpus']} CPUs, interest {made['interest_version']}.",
         f"Command: `{meta['command']}`",
@@ -213,7 +213,7 @@ def _difference(row: pd.Series | None) -> str:
 
 
 def _other_domains(comparison: Comparison) -> list[str]:
-    """Say for each group of users, domain by domain, what the other domains bring."""
+    """Return the gain from the other domains, by group of users and by domain."""
     table = comparison.table
     alone = table[
         (table["system"] == OTHER_DOMAINS)

@@ -51,7 +51,7 @@ def build(job: Mapping[str, Any]) -> None:
 
 
 def measure(job: Mapping[str, Any]) -> None:
-    """Train and judge one model; save the result, with what it cost, as ``out``."""
+    """Fit and evaluate one model; save the result, with its cost, as ``out``."""
     files, inputs = job["files"], job["inputs"]
     graph = load_graph(job["graph"])
     test = read_log(files["test"])

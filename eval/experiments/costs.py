@@ -18,18 +18,18 @@ __all__ = ["Experiment", "SystemRun"]
 
 @dataclass(frozen=True)
 class SystemRun:
-    """What one run of a system cost, and what it was made with.
+    """Cost and configuration of one run of a system.
 
     Attributes
     ----------
     fit_seconds, score_seconds
         Wall time of training, and of ranking and scoring the test users.
     peak_megabytes
-        Most memory resident while it was fitted and judged.
+        Most memory resident while it was fitted and evaluated.
     seed
         Seed of its training; None for a file of recommendations.
     config, chosen
-        Resolved settings of a model, and what it chose on validation rows; else None.
+        Resolved settings of a model, and its choices on validation rows; else None.
     """
 
     fit_seconds: float

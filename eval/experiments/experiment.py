@@ -64,14 +64,14 @@ def run_system(
     made_with: int | None,
     **judging: Any,
 ) -> tuple[EvaluationResult, SystemRun, Any]:
-    """Make one system and judge it, and measure what that costs.
+    """Make one system, evaluate it, and measure the cost.
 
     Parameters
     ----------
     make
-        Returns what `eval.evaluate` can judge; its time is the time of the fit.
+        Returns a system for `eval.evaluate`; its time is the time of the fit.
     truth
-        Rows to judge by, as `eval.evaluate` takes them.
+        Test rows, as `eval.evaluate` takes them.
     made_with
         Seed of its training; None for a file of recommendations.
     **judging
@@ -84,7 +84,7 @@ def run_system(
     Raises
     ------
     UnknownIdError
-        If a model is to be judged in a domain that the graph in `judging` does not have: said
+        If a model is to be evaluated in a domain that the graph in `judging` does not have: said
         before an hour of training, not after it.
     """
     graph = None if made_with is None else judging.get("graph")
@@ -132,16 +132,16 @@ def compare(
     progress: bool = False,
     on_run: Callable[[str, SystemRun, Any], None] | None = None,
 ) -> Experiment:
-    """Train models on one graph and judge them, and lists of other systems, on the same rows.
+    """Fit models on one graph; evaluate them, and lists of other systems, on the same rows.
 
-    A fitted model is let go as soon as it is judged, so memory does not grow with their number.
+    A fitted model is released once evaluated, so memory does not grow with their number.
 
     Parameters
     ----------
     graph
         Training interactions; no row of `valid` or `test` may be in it.
     test
-        Rows to judge by; never used for training or choosing.
+        Test rows; never used for training or choosing.
     models
         Registered names, trained in this order.
     valid

@@ -124,7 +124,7 @@ def threshold_metrics(labels: Array, scores: Array, threshold: float) -> dict[st
 def reliability_curve(
     labels: Array, probabilities: Array, *, bins: int = N_BINS
 ) -> dict[str, Array]:
-    """Set predicted probabilities against what came true, in bins of equal width.
+    """Compare predicted probabilities with observed frequencies, in bins of equal width.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Diversity, coverage and novelty of recommendations.
 
-Lists are looked at as they are, relevant or not. Places that hold no item of the catalogue are
+All items of a list count, relevant or not. Places that hold no item of the catalogue are
 left out of means. Metrics of the whole catalogue have one value per domain and none per user.
 """
 
@@ -265,7 +265,7 @@ class Personalisation(CatalogueMetric):
 
 
 class PopularityLift(ListMetric):
-    """How much more popular the list is than what the user interacted with in training.
+    """Relative difference in popularity between the list and the user's training items.
 
     ``(popularity of the list - popularity of the profile) / popularity of the profile``, each a
     mean over items; 0 where the list is as popular as the user's own taste. A user without history

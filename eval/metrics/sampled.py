@@ -110,7 +110,7 @@ def sampled_rank(
     negatives
         int64 [users, n]: columns of the negatives, -1 where a user has fewer.
     keys
-        int64 [users]: what identifies each user beyond this call.
+        int64 [users]: a key of each user that holds beyond this call.
     seed
         Seed by which equal scores are ordered.
 

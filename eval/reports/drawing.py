@@ -37,7 +37,7 @@ MAX_TICKS: Final = 5
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture: what it shows, in words, and the SVG.
+    """One picture: its description, and the SVG.
 
     Attributes
     ----------

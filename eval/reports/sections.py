@@ -49,7 +49,7 @@ class Section:
 
 
 def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Section]:
-    """Return what is known of a result beyond the summary.
+    """Return the sections of an `EvaluationResult` beyond the summary.
 
     Where it is one of several compared, what `comparison_sections` shows of all is left out.
     """
@@ -63,7 +63,7 @@ def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Secti
 
 
 def comparison_sections(comparison: Comparison) -> list[Section]:
-    """Return what a `Comparison` holds beyond the table."""
+    """Return the sections of a `Comparison` beyond the table."""
     reach = {name: analyses.reach for name, analyses in comparison.analyses.items()}
     return [*_migration(comparison.migration), *_reach(reach)]
 
@@ -111,7 +111,7 @@ def _fairness(table: pd.DataFrame) -> list[Section]:
     text = (
         "Macro over domains, with 95 % bootstrap intervals over users. Gap is best minus worst "
         "group, ratio worst over best. Both pick extremes, which their intervals allow for: one of "
-        "the gap that reaches 0 tells no group apart. Domains are in metrics.json."
+        "a gap whose interval reaches 0 is not significant. Domains are in metrics.json."
     )
     for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
         metrics = list(dict.fromkeys(part["metric"]))

@@ -20,7 +20,7 @@ MAX_DOMAINS = 40
 
 
 def column_title(column: str) -> str:
-    """Return what a report calls a metric column.
+    """Return the title of a metric column in reports.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def interval(low: float, high: float) -> str:
 
 
 def slice_title(name: str) -> str:
-    """Return what a report calls a slice.
+    """Return the title of a slice in reports.
 
     Examples
     --------

@@ -159,7 +159,7 @@ def assemble(
 
 
 def _settings(train: pd.DataFrame, held_out: pd.DataFrame) -> Array:
-    """Say for each held-out row what the training part knows of its user and item."""
+    """Return the setting of each held-out row, from the training rows of its user and item."""
 
     def known(columns: list[str]) -> Array:
         seen = pd.MultiIndex.from_frame(train[columns].astype(str).drop_duplicates())

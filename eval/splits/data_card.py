@@ -46,7 +46,7 @@ class LeakCheck(NamedTuple):
 
 
 def leak_checks(split: Split) -> list[LeakCheck]:
-    """Look for what would let a model see its own answers; every check is made from the parts.
+    """Check for leaks of held-out rows; every check is made from the parts.
 
     Returns
     -------

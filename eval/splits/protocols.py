@@ -65,7 +65,7 @@ def make_split(
     ConfigError
         If the protocol or an option is unknown; the message names the near miss.
     InputError
-        If the log lacks what the protocol needs (timestamps, a second domain).
+        If the log lacks a requirement of the protocol (timestamps, a second domain).
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Methods without a graph neural network: strong, quick, and what a network must beat."""
+"""Methods without a graph neural network: strong and quick baselines."""

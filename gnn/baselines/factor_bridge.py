@@ -123,7 +123,7 @@ class FactorBridge:
     def from_state(
         cls, state: Mapping[str, torch.Tensor], data: TrainingData, config: FactorBridgeConfig
     ) -> Self:
-        """Take back what `state` gave for the domains of `data`."""
+        """Restore from the tensors of `state`, for the domains of `data`."""
         items, maps = {}, {}
         for key, value in state.items():
             kind, *numbers = key.split(".")
@@ -149,7 +149,7 @@ def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -
     ridge
         λ as a multiple of the mean squared singular value of `source`; None takes the one of
         `RIDGE_GRID` whose leave-one-out error is least, in closed form: the residual of row i
-        divided by 1 − H_ii (Allen's PRESS). One row cannot tell: it gets the largest.
+        divided by 1 − H_ii (Allen's PRESS). With one row the largest is taken.
 
     Examples
     --------

@@ -117,7 +117,7 @@ def alternate(
 
 
 def row_solver(factors: torch.Tensor, config: IALSConfig) -> RowSolver:
-    """Return what finds the best row factors for given column factors [m, d]."""
+    """Return the solver of row factors for given column factors [m, d]."""
     return RowSolver(
         factors,
         unobserved_weight=config.unobserved_weight,

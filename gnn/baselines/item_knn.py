@@ -38,7 +38,7 @@ class ItemKNNConfig(Config):
 
 
 class ItemKNN(Model):
-    """Score an item by its similarity to what the user interacted with, over all domains at once.
+    """Score an item by its similarity to the items of the history, over all domains at once.
 
     Deshpande and Karypis, "Item-based top-N recommendation algorithms", TOIS 2004, with degree
     exponents. Similarity of item i in the history and item j is Σ_u d_u^-a x_ui x_uj / (d_i^b

@@ -117,7 +117,7 @@ class LinearFilter:
         return ((history @ self._left) @ self._target(span)).tocsr()
 
     def product(self, span: slice) -> sp.csr_matrix | None:
-        """Return CSR [n_items, span], what a history is multiplied by; None if it is too large."""
+        """Return CSR [n_items, span], by which a history is multiplied; None if it is too large."""
         right = self._right[:, span]
         if float(self._activity @ np.diff(right.indptr)) > self._limit:
             return None

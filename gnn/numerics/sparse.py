@@ -25,7 +25,7 @@ def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
 
 
 def to_torch(csr: sp.csr_matrix) -> torch.Tensor:
-    """Return a CSR matrix as a float32 tensor that shares what memory it can; its rows are sorted.
+    """Return a CSR matrix as a float32 tensor that shares memory where it can; its rows are sorted.
 
     Examples
     --------
@@ -113,6 +113,6 @@ def pack_csr(prefix: str, matrix: sp.csr_matrix) -> dict[str, torch.Tensor]:
 
 
 def unpack_csr(prefix: str, state: Mapping[str, torch.Tensor]) -> sp.csr_matrix:
-    """Take back what `pack_csr` gave."""
+    """Restore a matrix from the tensors of `pack_csr`."""
     parts = (state[f"{prefix}.{part}"].numpy() for part in ("data", "indices", "indptr"))
     return sp.csr_matrix(tuple(parts), shape=tuple(state[f"{prefix}.shape"].tolist()))

@@ -27,7 +27,7 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True)
 class Topics:
-    """Topics of items and what belongs to them.
+    """Topics of items, with their names and members.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def category_topics(
     Parameters
     ----------
     categories
-        For each of n items what it is filed under, several separated by ``|``; "" where unknown.
+        Categories of each of n items, several separated by ``|``; "" where unknown.
     min_items
         Items that a category needs; 0 for no topics at all.
 

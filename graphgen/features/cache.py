@@ -37,7 +37,7 @@ class VectorCache:
     """Vectors on disk by the content of the text, one folder for each encoder.
 
     A shard is one safetensors file that appears whole or not at all, so several processes may
-    write at a time and an interrupted encoding keeps what it had finished.
+    write at a time and an interrupted encoding keeps its finished part.
 
     Parameters
     ----------

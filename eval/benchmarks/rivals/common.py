@@ -34,17 +34,17 @@ PATIENCE = 2  # looks at validation without a gain before a trial ends
 
 
 class InputError(Exception):
-    """The input cannot be used; the message says what to do."""
+    """The input cannot be used; the message names the remedy."""
 
 
 @dataclass
 class Rival:
-    """One method of a library: how to fit it, what to try in this order, what to say of it."""
+    """One method of a library: its fit, the settings to try in order, and a note."""
 
     fit: object
     settings: list
     written: tuple = ()  # further functions whose lines the user has to write
-    note: object = None  # function of the problem: what a reader must know of the lists
+    note: object = None  # function of the problem: a note for readers of the lists
     fixed: dict = field(default_factory=dict)  # constants of every setting
     one_target: bool = False  # fitted for one domain at a time, given as setting["target"]
     valid_users: int = 0  # validation users of a domain; 0: all of them
@@ -113,7 +113,7 @@ def tune(problem, rival, *, budget, seed, domains):
 
 
 def read_rows(path, columns):
-    """Read columns of a CSV file as text, or say what it lacks."""
+    """Read columns of a CSV file as text, or name the missing ones."""
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; give the path of a CSV file.")
     have = pd.read_csv(path, nrows=0).columns

