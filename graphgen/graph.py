@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch_geometric.data import HeteroData
 
+from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError
 from graphgen.schema import (
     CATEGORY,
@@ -85,6 +86,11 @@ class InterestGraph:
         """Domains, sorted by name."""
         return sorted(set(self.vocabularies) - RESERVED_NODE_TYPES)
 
+    @cached_property
+    def adjacency(self) -> Adjacency:
+        """Neighbours of every node, for looking around; built at the first use, in O(edges)."""
+        return Adjacency(self.data, self.vocabularies)
+
     @property
     def n_users(self) -> int:
         """How many users the graph knows."""
@@ -132,17 +138,20 @@ class InterestGraph:
                 f"There is no domain {domain!r} in this graph; it has {', '.join(self.domains)}."
             )
 
-    def item_frame(self, domain: str) -> pd.DataFrame:
-        """Return item_id, title and category of a domain, row i describing item i.
+    def item_frame(self, domain: str, rows: np.ndarray | None = None) -> pd.DataFrame:
+        """Return item_id, title and category of a domain, row i describing item i (or `rows[i]`).
 
         Titles and categories are "" where nothing is known.
         """
         self.require_domain(domain)
-        ids = self.vocabularies[domain].ids
+        vocabulary = self.vocabularies[domain]
+        ids = vocabulary.ids if rows is None else vocabulary.decode(rows)
         table = self._item_tables.get(domain)
         if table is None:
             blank = np.full(len(ids), "", dtype=object)
             return pd.DataFrame({ITEM_ID: ids, TITLE: blank, CATEGORY: blank})
+        if rows is not None:
+            table = table.take(rows)
         return pd.DataFrame(
             {
                 ITEM_ID: ids,
