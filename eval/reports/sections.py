@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,7 +44,7 @@ class Section:
     title: str
     text: str
     header: list[str]
-    rows: list[Row]
+    rows: Sequence[Sequence[tuple[str, ...]]]
 
 
 def result_sections(meta: Mapping[str, Any], *, compared: bool = False) -> list[Section]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import numpy as np
@@ -46,6 +47,7 @@ def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, s
         node_type = adjacency.types[code]
         numbers = nodes[codes == code]
         rows = numbers - adjacency.offset[node_type]
+        texts: Iterable[tuple[str, str, str]]
         if node_type in graph.domains:
             frame = graph.item_frame(node_type, rows)
             texts = zip(frame[ITEM_ID], frame[TITLE], frame[CATEGORY], strict=True)
