@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch_geometric.data import HeteroData
 
+from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError
 from graphgen.schema import (
     CATEGORY,
@@ -62,8 +63,6 @@ class InterestGraph:
         Interactions at or after this instant were left out; None where none were.
     provenance
         Resolved configuration, content hash of the log, encoder and package versions.
-    derived
-        What was computed from the graph and is kept as long as it lives, by name; not saved.
     """
 
     def __init__(
@@ -80,13 +79,17 @@ class InterestGraph:
         self.cutoff = cutoff
         self.provenance = dict(provenance or {})
         self._item_tables = dict(item_tables or {})
-        self.derived: dict[str, Any] = {}
         self.validate()
 
     @cached_property
     def domains(self) -> list[str]:
         """Domains, sorted by name."""
         return sorted(set(self.vocabularies) - RESERVED_NODE_TYPES)
+
+    @cached_property
+    def adjacency(self) -> Adjacency:
+        """Neighbours of every node, for looking around; built at the first use, in O(edges)."""
+        return Adjacency(self.data, self.vocabularies)
 
     @property
     def n_users(self) -> int:
@@ -135,17 +138,20 @@ class InterestGraph:
                 f"There is no domain {domain!r} in this graph; it has {', '.join(self.domains)}."
             )
 
-    def item_frame(self, domain: str) -> pd.DataFrame:
-        """Return item_id, title and category of a domain, row i describing item i.
+    def item_frame(self, domain: str, rows: np.ndarray | None = None) -> pd.DataFrame:
+        """Return item_id, title and category of a domain, row i describing item i (or `rows[i]`).
 
         Titles and categories are "" where nothing is known.
         """
         self.require_domain(domain)
-        ids = self.vocabularies[domain].ids
+        vocabulary = self.vocabularies[domain]
+        ids = vocabulary.ids if rows is None else vocabulary.decode(rows)
         table = self._item_tables.get(domain)
         if table is None:
             blank = np.full(len(ids), "", dtype=object)
             return pd.DataFrame({ITEM_ID: ids, TITLE: blank, CATEGORY: blank})
+        if rows is not None:
+            table = table.take(rows)
         return pd.DataFrame(
             {
                 ITEM_ID: ids,

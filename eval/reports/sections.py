@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class Section:
     title: str
     text: str
     header: list[str]
-    rows: list[Row]
+    rows: Sequence[Sequence[tuple[str, ...]]]
 
 
 def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Section]:

@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from graphgen.adjacency import Adjacency, Links
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
-from graphgen.looking.adjacency import Adjacency, Links, Node, adjacency_of, describe, node_number
+from graphgen.looking.nodes import Node, describe, node_number
 from graphgen.schema import INTERACTS, RESERVED_NODE_TYPES, USER
 
 __all__ = ["Connection", "connect", "masked_id"]
@@ -125,7 +126,7 @@ def connect(
     """
     if max_paths < 1:
         raise ConfigError(f"`max_paths` must be at least 1; got {max_paths}.")
-    adjacency = adjacency_of(graph)
+    adjacency = graph.adjacency
     start, end = node_number(graph, source), node_number(graph, target)
     chosen = _varied(adjacency, _paths(adjacency, start, end), max_paths)
     numbers = np.unique([number for path in chosen for number in path.nodes]).astype(np.int64)

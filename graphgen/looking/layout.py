@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import networkx as nx
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from graphgen.looking.adjacency import Node
 from graphgen.looking.connections import masked_id
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, USER
+from graphgen.looking.nodes import Node
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 
 __all__ = [
+    "Lines",
     "Look",
     "by_importance",
-    "edge_group",
+    "diameter",
+    "frame",
+    "lines",
     "node_label",
     "node_looks",
     "ring_layout",
@@ -38,8 +41,8 @@ COLORS: Final = (
 USER_COLOR: Final = "#7F7F7F"
 TOPIC_COLOR: Final = "#222222"
 SYMBOLS: Final = ("circle", "square", "diamond", "triangle")
-# Took part; alike; alike across domains; about a topic.
-EDGE_COLORS: Final = ("#B5B5B5", "#5B8DB8", "#C2410C", "#7D8F69")
+SAME, ACROSS = f"{SIMILAR}, same domain", f"{SIMILAR}, across domains"
+EDGE_COLORS: Final = {INTERACTS: "#B5B5B5", SAME: "#5B8DB8", ACROSS: "#C2410C", ABOUT: "#7D8F69"}
 EVEN: Final = 0.97  # how near an inner ring comes to its even share of the radius
 CROWDED: Final = 60  # links beyond which those within a ring are drawn pale
 MIN_GAP: Final = 0.5  # length on a ring that one node needs, the distance of two rings being 1
@@ -50,6 +53,18 @@ class Look(NamedTuple):
 
     color: str
     symbol: str
+
+
+class Lines(NamedTuple):
+    """Edges of one kind and one look; the first of a name stands for all in the legend."""
+
+    name: str
+    color: str
+    dashed: bool
+    width: float
+    opacity: float
+    in_legend: bool
+    pairs: list[tuple[Node, Node]]
 
 
 def node_looks(domains: list[str]) -> dict[str, Look]:
@@ -105,16 +120,36 @@ def by_importance(subgraph: nx.DiGraph) -> list[Node]:
     return sorted(subgraph, key=importance)
 
 
-def edge_group(head: Node, tail: Node, data: dict[str, Any]) -> tuple[str, str]:
-    """Return how an edge is named in a legend, and its colour."""
-    kind = data["kind"]
-    if kind == INTERACTS:
-        return kind, EDGE_COLORS[0]
-    if kind == ABOUT:
-        return kind, EDGE_COLORS[3]
-    if head[0] == tail[0]:
-        return f"{kind}, same domain", EDGE_COLORS[1]
-    return f"{kind}, across domains", EDGE_COLORS[2]
+def diameter(subgraph: nx.DiGraph, node: Node) -> int:
+    """Return the size of a node in pixels."""
+    if node == subgraph.graph["center"]:
+        return 24
+    return 14 if subgraph.nodes[node]["distance"] == 1 else 10
+
+
+def lines(subgraph: nx.DiGraph) -> list[Lines]:
+    """Group the edges that look the same, in the order of the legend."""
+    groups: dict[tuple[str, bool], list[tuple[Node, Node]]] = {}
+    for head, tail, data in subgraph.edges(data=True):
+        within = subgraph.nodes[head]["distance"] == subgraph.nodes[tail]["distance"]
+        name = data["kind"]
+        if name == SIMILAR:
+            name = SAME if head[0] == tail[0] else ACROSS
+        groups.setdefault((name, within), []).append((head, tail))
+    # Edges within a ring say less, and may be many.
+    pale = 0.3 if subgraph.number_of_edges() > CROWDED else 0.65
+    return [
+        Lines(
+            name=name,
+            color=EDGE_COLORS[name],
+            dashed=name in (SAME, ACROSS),
+            width=0.7 if within else 1.0,
+            opacity=pale if within else 0.8,
+            in_legend=not within or (name, False) not in groups,
+            pairs=pairs,
+        )
+        for (name, within), pairs in sorted(groups.items())
+    ]
 
 
 def ring_layout(subgraph: nx.DiGraph) -> dict[Node, tuple[float, float]]:
@@ -163,11 +198,6 @@ def ring_layout(subgraph: nx.DiGraph) -> dict[Node, tuple[float, float]]:
         for node, turn in ring.items():
             places[node] = (radius * float(np.cos(turn)), radius * float(np.sin(turn)))
     return places
-
-
-def inner_opacity(subgraph: nx.DiGraph) -> float:
-    """Return how opaque links within a ring are: they say less, and may be many."""
-    return 0.3 if subgraph.number_of_edges() > CROWDED else 0.65
 
 
 def frame(places: dict[Node, tuple[float, float]]) -> tuple[float, float, float, float]:

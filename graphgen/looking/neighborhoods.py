@@ -9,18 +9,11 @@ from typing import Final
 import networkx as nx
 import numpy as np
 
+from graphgen.adjacency import NO_TIME, Adjacency, Links
 from graphgen.arrays import GOLDEN_GAMMA, mix_bits, place_in_group
 from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
-from graphgen.looking.adjacency import (
-    NO_TIME,
-    Adjacency,
-    Links,
-    Node,
-    adjacency_of,
-    describe,
-    node_number,
-)
+from graphgen.looking.nodes import Node, describe, node_number
 
 __all__ = ["neighborhood", "subgraph"]
 
@@ -76,7 +69,7 @@ def neighborhood(
         ``subgraph.graph`` holds ``center``, ``domains``, ``hops`` and ``limit``.
 
         Milliseconds on a graph of a million edges, after one second at the first call for its
-        table of neighbours (`graphgen.looking.adjacency`).
+        table of neighbours (`graphgen.adjacency`).
 
     Raises
     ------
@@ -101,7 +94,7 @@ def neighborhood(
     if limit < 1:
         raise ConfigError(f"`limit` must be at least 1; got {limit}.")
     center = node_number(graph, node)
-    adjacency = adjacency_of(graph)
+    adjacency = graph.adjacency
     kinds = _chosen_kinds(adjacency, relations)
 
     chosen = [np.array([center])]
@@ -218,12 +211,12 @@ def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx
         If the graph lacks one of the nodes.
     """
     numbers = [node_number(graph, node) for node in dict.fromkeys([center, *nodes])]
-    kinds = np.ones(len(adjacency_of(graph).kinds), dtype=bool)
+    kinds = np.ones(len(graph.adjacency.kinds), dtype=bool)
     return _induced(graph, np.array(numbers), kinds, numbers[0])
 
 
 def _induced(graph: InterestGraph, nodes: np.ndarray, kinds: np.ndarray, center: int) -> nx.DiGraph:
-    adjacency = adjacency_of(graph)
+    adjacency = graph.adjacency
     result = nx.DiGraph(domains=graph.domains)
     keys: dict[int, Node] = {}
     for number, (key, label, category) in describe(graph, nodes).items():

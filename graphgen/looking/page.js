@@ -15,13 +15,33 @@
   const apart = (a, b) => a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
   let shown = "";
 
+  // Room below the plot for the legend, which puts as many entries on a line as fit.
+  function legendHeight(width) {
+    canvas.font = plot.layout.font.size + "px " + family;
+    let rows = 1, used = 0;
+    for (const trace of plot.data.filter((some) => some.showlegend !== false)) {
+      const needed = canvas.measureText(trace.name).width + 60; // with the symbol and the gap
+      if (used && used + needed > width) rows += 1, used = 0;
+      used += needed;
+    }
+    return 12 + 22 * rows;
+  }
+
   function place() {
-    const layout = plot._fullLayout;
-    const width = layout.xaxis._length, height = layout.yaxis._length;
+    const { margin, xaxis, yaxis } = plot.layout;
+    const width = plot.clientWidth - margin.l - margin.r;
+    const below = legendHeight(width);
+    if (margin.b !== below) {
+      Plotly.relayout(plot, { "margin.b": below }); // ends in another call of this function
+      return;
+    }
+    const height = plot.clientHeight - margin.t - margin.b;
     const small = width < 500;
-    const dots = LABELS.map((label) => [layout.xaxis.l2p(label.x), layout.yaxis.l2p(label.y)]);
+    const along = (value, [from, to], pixels) => ((value - from) / (to - from)) * pixels;
+    const dots = LABELS.map((label) => [
+      along(label.x, xaxis.range, width), height - along(label.y, yaxis.range, height)]);
     const visible = LABELS.map((label, i) =>
-      plot._fullData[label.trace].visible === true &&
+      (plot.data[label.trace].visible ?? true) === true &&
       dots[i][0] > 0 && dots[i][0] < width && dots[i][1] > 0 && dots[i][1] < height);
     const taken = LABELS.flatMap((label, i) => {
       const [x, y] = dots[i], r = label.radius;

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import networkx as nx
 
-from graphgen.looking.adjacency import Node
 from graphgen.looking.layout import (
     by_importance,
-    edge_group,
+    diameter,
     frame,
-    inner_opacity,
+    lines,
     node_label,
     node_looks,
     ring_layout,
     shorten,
 )
-from graphgen.schema import SIMILAR, USER
+from graphgen.looking.nodes import Node
+from graphgen.schema import USER
 from graphgen.storage import atomic_file
 
 if TYPE_CHECKING:
@@ -43,33 +43,6 @@ SYMBOLS: Final = {
 DASHES: Final = "5px,3px"
 LABEL_COLUMNS: Final = 28
 HOVER_COLUMNS: Final = 48
-PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-html, body {{ height: 100%; margin: 0; }}
-body {{ display: flex; flex-direction: column; background: #fff; color: #222;
-  font-family: {font}; }}
-h1 {{ font-size: 1.15rem; margin: 0.7rem 1rem 0.1rem; overflow-wrap: anywhere; }}
-p {{ font-size: 0.85rem; line-height: 1.35; color: #555; margin: 0.1rem 1rem 0.3rem; }}
-main {{ flex: 1; min-height: 380px; }}
-@media (max-width: 500px) {{
-  h1 {{ font-size: 1rem; margin-top: 0.5rem; }}
-  p {{ font-size: 0.75rem; }}
-}}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{caption}</p>
-<main>{figure}</main>
-</body>
-</html>
-"""
 
 
 def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = None) -> Path:
@@ -110,6 +83,8 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
     ...     "<h1>Around user ann</h1>" in page.read_text(encoding="utf-8")
     True
     """
+    from jinja2 import Environment, PackageLoader
+
     path = Path(path)
     figure, labels = _figure(subgraph)
     script = f"const LABELS = {_json(labels)};\n{SCRIPT_FILE.read_text(encoding='utf-8')}"
@@ -122,17 +97,17 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
         config={
             "responsive": True,
             "scrollZoom": True,
+            "doubleClick": "reset",
+            "showTips": False,
             "displaylogo": False,
             "displayModeBar": True,
             "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
         },
     )
     heading = title or f"Around {node_label(subgraph, subgraph.graph['center'])}"
-    page = PAGE.format(
-        title=html.escape(heading),
-        caption=html.escape(_caption(subgraph)),
-        font=FONT,
-        figure=body,
+    pages = Environment(loader=PackageLoader("graphgen.looking", ""), autoescape=True)
+    page = pages.get_template("page.html.j2").render(
+        title=heading, caption=_caption(subgraph), font=FONT, figure=body
     )
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -181,7 +156,8 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
     figure.update_layout(
         template="none",
         font={"family": FONT, "size": 12},
-        margin={"l": 4, "r": 4, "t": 26, "b": 4},
+        # The script counts on these margins, and widens the lower one to fit the legend.
+        margin={"l": 4, "r": 4, "t": 26, "b": 60, "autoexpand": False},
         xaxis={"visible": False, "range": [x0, x1]},
         yaxis={"visible": False, "range": [y0, y1]},
         hovermode="closest",
@@ -197,7 +173,7 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
             "x": round(places[node][0], 3),
             "y": round(places[node][1], 3),
             "text": html.escape(shorten(node_label(subgraph, node), LABEL_COLUMNS), quote=False),
-            "radius": _diameter(subgraph, node) / 2,
+            "radius": diameter(subgraph, node) / 2,
             "size": 14 if node == center else (12 if subgraph.nodes[node]["distance"] == 1 else 11),
             "trace": trace_of[node],
         }
@@ -209,42 +185,31 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
 def _add_edges(
     figure: go.Figure, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]
 ) -> None:
-    groups: dict[tuple[str, str], dict[bool, list[tuple[Node, Node]]]] = {}
-    for head, tail, data in subgraph.edges(data=True):
-        outward = subgraph.nodes[head]["distance"] != subgraph.nodes[tail]["distance"]
-        within = groups.setdefault(edge_group(head, tail, data), {True: [], False: []})
-        within[outward].append((head, tail))
-    for (name, color), by_direction in sorted(groups.items()):
-        for outward, pairs in by_direction.items():
-            x: list[float | None] = []
-            y: list[float | None] = []
-            for head, tail in pairs:
-                x += [places[head][0], places[tail][0], None]
-                y += [places[head][1], places[tail][1], None]
-            figure.add_scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                name=name,
-                legendgroup=name,
-                showlegend=outward or not by_direction[True],
-                opacity=0.85 if outward else inner_opacity(subgraph),
-                line={
-                    "color": color,
-                    "width": 1.1 if outward else 0.8,
-                    "dash": DASHES if name.startswith(SIMILAR) else "solid",
-                },
-                hoverinfo="skip",
-            )
-        pairs = [pair for some in by_direction.values() for pair in some]
+    for group in lines(subgraph):
+        ends = [(places[head], places[tail]) for head, tail in group.pairs]
         figure.add_scatter(
-            x=[(places[head][0] + places[tail][0]) / 2 for head, tail in pairs],
-            y=[(places[head][1] + places[tail][1]) / 2 for head, tail in pairs],
+            x=[x for (x0, _), (x1, _) in ends for x in (x0, x1, None)],
+            y=[y for (_, y0), (_, y1) in ends for y in (y0, y1, None)],
+            mode="lines",
+            name=group.name,
+            legendgroup=group.name,
+            showlegend=group.in_legend,
+            opacity=group.opacity,
+            line={
+                "color": group.color,
+                "width": group.width,
+                "dash": DASHES if group.dashed else "solid",
+            },
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=[(x0 + x1) / 2 for (x0, _), (x1, _) in ends],
+            y=[(y0 + y1) / 2 for (_, y0), (_, y1) in ends],
             mode="markers",
-            marker={"size": 8, "opacity": 0, "color": color},
-            legendgroup=name,
+            marker={"size": 8, "opacity": 0, "color": group.color},
+            legendgroup=group.name,
             showlegend=False,
-            text=[_edge_text(subgraph, head, tail) for head, tail in pairs],
+            text=[_edge_text(subgraph, head, tail) for head, tail in group.pairs],
             hovertemplate="%{text}<extra></extra>",
         )
 
@@ -273,7 +238,7 @@ def _add_nodes(
             marker={
                 "color": look.color,
                 "symbol": SYMBOLS[look.symbol],
-                "size": [_diameter(subgraph, node) for node in nodes],
+                "size": [diameter(subgraph, node) for node in nodes],
                 "opacity": 1,
                 "line": {
                     "color": ["#000" if node == center else "#fff" for node in nodes],
@@ -284,13 +249,6 @@ def _add_nodes(
             hovertemplate="%{text}<extra></extra>",
         )
     return trace_of
-
-
-def _diameter(subgraph: nx.DiGraph, node: Node) -> int:
-    """Return the size of a dot in pixels."""
-    if node == subgraph.graph["center"]:
-        return 24
-    return 14 if subgraph.nodes[node]["distance"] == 1 else 10
 
 
 def _node_text(subgraph: nx.DiGraph, node: Node) -> str:

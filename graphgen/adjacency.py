@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy import sparse
+from torch_geometric.data import HeteroData
 
-from graphgen.errors import UnknownIdError, near_miss
-from graphgen.graph import InterestGraph
-from graphgen.schema import CATEGORY, REV_INTERACTS, SIMILAR, TITLE, USER
+from graphgen.schema import REV_INTERACTS, SIMILAR, USER
+from graphgen.vocabulary import Vocabulary
 
-__all__ = ["NO_TIME", "Adjacency", "Links", "Node", "adjacency_of", "describe", "node_number"]
+__all__ = ["NO_TIME", "Adjacency", "Links"]
 
-Node = tuple[str, str]
 NO_TIME: Final = np.iinfo(np.int64).min
 
 
@@ -40,8 +40,7 @@ class Adjacency:
 
     Nodes are numbered type by type in the order of `types`. An undirected edge (``similar``) that
     the graph holds in both directions is here once. Building it is O(edges): .6 s and 62 MB
-    for 600,000 interactions and 1,000,000 similar edges; `adjacency_of` keeps it as long as the
-    graph lives.
+    for 600,000 interactions and 1,000,000 similar edges.
 
     Attributes
     ----------
@@ -56,10 +55,9 @@ class Adjacency:
         int64 ``[nodes]``: entries of each node.
     """
 
-    def __init__(self, graph: InterestGraph) -> None:
-        data = graph.data
-        self.types = [USER, *sorted(t for t in graph.vocabularies if t != USER)]
-        sizes = [len(graph.vocabularies[node_type]) for node_type in self.types]
+    def __init__(self, data: HeteroData, vocabularies: Mapping[str, Vocabulary]) -> None:
+        self.types = [USER, *sorted(t for t in vocabularies if t != USER)]
+        sizes = [len(vocabularies[node_type]) for node_type in self.types]
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         self.offset = dict(zip(self.types, self._starts.tolist(), strict=False))
         edge_types = [t for t in data.edge_types if t[1] != REV_INTERACTS]
@@ -93,8 +91,6 @@ class Adjacency:
         self._entries = grouped.indices
         self._rows = grouped.indptr.astype(np.int64)
         self.degree = np.diff(self._rows)
-
-        self._titles: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     @property
     def n_nodes(self) -> int:
@@ -145,13 +141,6 @@ class Adjacency:
         kept = kinds[self.kind[edge]]
         return Links(links.source[kept], target[kept], edge[kept])
 
-    def titles(self, graph: InterestGraph, domain: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return titles and categories of a domain, kept after the first call."""
-        if domain not in self._titles:
-            frame = graph.item_frame(domain)
-            self._titles[domain] = (frame[TITLE].to_numpy(), frame[CATEGORY].to_numpy())
-        return self._titles[domain]
-
     def type_code(self, nodes: np.ndarray) -> np.ndarray:
         """Return the index into `types` of each node."""
         return np.searchsorted(self._starts, nodes, side="right") - 1
@@ -159,48 +148,3 @@ class Adjacency:
 
 def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([*parts, np.empty(0, dtype=dtype)]).astype(dtype, copy=False)
-
-
-def adjacency_of(graph: InterestGraph) -> Adjacency:
-    """Return the table of neighbours of `graph`, built at the first call and then kept."""
-    found: Adjacency | None = graph.derived.get("adjacency")
-    if found is None:
-        found = graph.derived["adjacency"] = Adjacency(graph)
-    return found
-
-
-def node_number(graph: InterestGraph, node: Node) -> int:
-    """Return the number of ``("user", id)``, ``(domain, item_id)`` or ``("interest", name)``.
-
-    Raises
-    ------
-    UnknownIdError
-        If `node` is no pair, or there is no such type or id; the message names the near miss.
-    """
-    if isinstance(node, str) or len(node) != 2:
-        raise UnknownIdError(
-            f'A node is written ("user", user_id) or (domain, item_id); got {node!r}.'
-        )
-    node_type, id_ = node
-    if node_type not in graph.vocabularies:
-        known = adjacency_of(graph).types
-        hint = near_miss(str(node_type), known, f"it has {', '.join(known)}.")
-        raise UnknownIdError(f"There is no node type {node_type!r} in this graph; {hint}")
-    number = int(graph.vocabularies[node_type].encode([id_])[0])
-    return adjacency_of(graph).offset[node_type] + number
-
-
-def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, str, str]]:
-    """Return ``(type, id)``, label (the title, or the id) and category by node number."""
-    adjacency = adjacency_of(graph)
-    described: dict[int, tuple[Node, str, str]] = {}
-    for number, code in zip(nodes.tolist(), adjacency.type_code(nodes).tolist(), strict=True):
-        node_type = adjacency.types[code]
-        index = number - adjacency.offset[node_type]
-        id_ = str(graph.vocabularies[node_type].decode([index])[0])
-        title = category = ""
-        if node_type in graph.domains:
-            titles, categories = adjacency.titles(graph, node_type)
-            title, category = titles[index] or "", categories[index] or ""
-        described[number] = ((node_type, id_), str(title or id_), str(category))
-    return described

@@ -1,0 +1,58 @@
+"""Nodes by type and id: their number in the graph, and what is written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+import numpy as np
+
+from graphgen.errors import UnknownIdError
+from graphgen.graph import InterestGraph
+from graphgen.schema import CATEGORY, ITEM_ID, TITLE
+
+__all__ = ["Node", "describe", "node_number"]
+
+Node = tuple[str, str]
+
+
+def node_number(graph: InterestGraph, node: Node) -> int:
+    """Return the number of ``("user", id)``, ``(domain, item_id)`` or ``("interest", name)``.
+
+    Raises
+    ------
+    UnknownIdError
+        If `node` is no pair, or there is no such type or id; the message names the near miss.
+    """
+    if isinstance(node, str) or len(node) != 2:
+        raise UnknownIdError(
+            f'A node is written ("user", user_id) or (domain, item_id); got {node!r}.'
+        )
+    node_type, id_ = node
+    if node_type not in graph.vocabularies:
+        known = graph.adjacency.types
+        near = get_close_matches(str(node_type), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
+        raise UnknownIdError(f"There is no node type {node_type!r} in this graph; {hint}")
+    number = int(graph.vocabularies[node_type].encode([id_])[0])
+    return graph.adjacency.offset[node_type] + number
+
+
+def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, str, str]]:
+    """Return ``(type, id)``, label (the title, or the id) and category by node number."""
+    adjacency = graph.adjacency
+    codes = adjacency.type_code(nodes)
+    described: dict[int, tuple[Node, str, str]] = {}
+    for code in np.unique(codes).tolist():
+        node_type = adjacency.types[code]
+        numbers = nodes[codes == code]
+        rows = numbers - adjacency.offset[node_type]
+        texts: Iterable[tuple[str, str, str]]
+        if node_type in graph.domains:
+            frame = graph.item_frame(node_type, rows)
+            texts = zip(frame[ITEM_ID], frame[TITLE], frame[CATEGORY], strict=True)
+        else:
+            texts = ((id_, "", "") for id_ in graph.vocabularies[node_type].decode(rows))
+        for number, (id_, title, category) in zip(numbers.tolist(), texts, strict=True):
+            described[number] = ((node_type, str(id_)), str(title or id_), str(category or ""))
+    return {number: described[number] for number in nodes.tolist()}
