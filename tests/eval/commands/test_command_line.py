@@ -47,7 +47,7 @@ def graph(home, data):
         "build", "data/train.csv", "--items", "data/items.csv", "--encoder", "hashing",
         "--out", "graph", cwd=home,
     )  # fmt: skip
-    assert "People active in both" in out
+    assert "Users active in both" in out
     assert " topics, " in out
     assert "Next: interest train graph" in out
     return home / "graph"
