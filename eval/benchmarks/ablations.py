@@ -19,7 +19,6 @@ __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 ABLATED: Final = "interest-gnn"
 OTHER_DOMAINS: Final = "without the other domains"
 NODE_TEXT: Final = ("x", "has_text")
-NO_DROPOUT: Final = {"edge_dropout": 0.0, "domain_dropout": 0.0}
 
 
 def _whole(graph: InterestGraph) -> InterestGraph:
@@ -80,7 +79,7 @@ def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Abla
         Ablation("without semantic edges", without_semantic_edges, lacks=_lacks_semantic_edges),
         Ablation("without times", without_times, lacks=_lacks_times),
         Ablation("without the trend", settings={"trend": False}, lacks=_lacks_times),
-        Ablation("without edge and domain dropout", settings=NO_DROPOUT),
+        Ablation("without id dropout", settings={"id_dropout": 0.0}),
         Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
     ]
     notes = []

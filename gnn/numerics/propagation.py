@@ -39,34 +39,6 @@ class Propagator:
         self.shape: tuple[int, int] = csr.shape
         self._forward = to_torch(csr)
         self._backward = to_torch(sp.csr_matrix(csr.T))
-        self._order: torch.Tensor | None = None
-
-    def masked(self, kept: np.ndarray) -> Propagator:
-        """Return A without some of its entries; O(nnz).
-
-        Parameters
-        ----------
-        kept
-            bool [nnz], in the order of the rows.
-        """
-        if self._order is None:
-            # Where each entry of the transpose stands in A.
-            pattern = self._forward
-            places = sp.csr_matrix(
-                (
-                    np.arange(len(kept), dtype=np.int32),
-                    pattern.col_indices().numpy(),
-                    pattern.crow_indices().numpy(),
-                ),
-                shape=self.shape,
-            )
-            self._order = torch.from_numpy(places.T.tocsr().data)
-        mask = torch.from_numpy(kept)
-        other = object.__new__(Propagator)
-        other.shape, other._order = self.shape, None
-        other._forward = _only(self._forward, mask)
-        other._backward = _only(self._backward, mask[self._order])
-        return other
 
     @property
     def T(self) -> Propagator:
@@ -74,7 +46,6 @@ class Propagator:
         other = object.__new__(Propagator)
         other.shape = (self.shape[1], self.shape[0])
         other._forward, other._backward = self._backward, self._forward
-        other._order = None
         return other
 
     def __matmul__(self, dense: torch.Tensor) -> torch.Tensor:
@@ -93,18 +64,6 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         return ctx.transposed @ gradient.contiguous(), None, None
-
-
-def _only(csr: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    before = torch.zeros(len(kept) + 1, dtype=csr.crow_indices().dtype)
-    torch.cumsum(kept, 0, out=before[1:])
-    return torch.sparse_csr_tensor(
-        before[csr.crow_indices()],
-        csr.col_indices()[kept],
-        csr.values()[kept],
-        size=csr.shape,
-        check_invariants=False,
-    )
 
 
 def normalized_adjacency(

@@ -17,16 +17,11 @@ from graphgen.config import Config
 __all__ = ["InterestGNNConfig", "TrainingSettings"]
 
 # A log is dense from so many interactions an item. Popular items would then drown the others in a
-# propagation at exponent 0.3, a sharp softmax would learn noise, and dropout only costs. Chosen on
+# propagation at exponent 0.3, and a sharp softmax would learn noise. Chosen on
 # validation rows of amazon4 and Gowalla (sparse) and MovieLens-1M (dense).
 DENSE = 50.0
-SPARSE_DEFAULTS = {"temperature": 0.1, "id_dropout": 0.2, "edge_dropout": 0.3, "item_exponent": 0.3}
-DENSE_DEFAULTS = {
-    "temperature": 0.15,
-    "id_dropout": 0.05,
-    "edge_dropout": 0.0,
-    "item_exponent": 0.5,
-}
+SPARSE_DEFAULTS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
+DENSE_DEFAULTS = {"temperature": 0.15, "id_dropout": 0.05, "item_exponent": 0.5}
 # Training budget, about a minute on two cores: edges and nodes times steps, which gives amazon4 24
 # steps, the best of three seeds on its validation rows; and scores of negatives a step.
 STEP_BUDGET, MIN_STEPS, MAX_STEPS = 17_600_000, 18, 80
@@ -59,11 +54,6 @@ class InterestGNNConfig(Config):
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that a step trains as new items, without ids and layers; None takes 0.2,
     or 0.05 on dense logs."""
-    edge_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
-    """Share of the interactions that do not propagate in a step; None takes 0.3, or 0 on dense
-    logs."""
-    domain_dropout: float = pydantic.Field(0.3, ge=0, lt=1)
-    """Share of the users active in several domains who are cold in one of them in a step."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
@@ -109,7 +99,7 @@ class TrainingSettings:
     ----------
     steps, learning_rate, text_rate, temperature, num_negatives, chunk_users, id_dropout
         As in `InterestGNNConfig`.
-    edge_dropout, domain_dropout, item_exponent
+    item_exponent
         Likewise.
     """
 
@@ -120,8 +110,6 @@ class TrainingSettings:
     num_negatives: int
     chunk_users: int
     id_dropout: float
-    edge_dropout: float
-    domain_dropout: float
     item_exponent: float
 
     @classmethod

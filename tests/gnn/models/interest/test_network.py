@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from gnn.data import TrainingData, UserBatch
 from gnn.models.interest.config import InterestGNNConfig, TrainingSettings
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
-from gnn.models.interest.training import GraphDropout, NetworkTrainer
+from gnn.models.interest.training import NetworkTrainer
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 
 USER_EXPONENT, ITEM_EXPONENT = 0.5, 0.3
@@ -78,8 +78,6 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_every_domain(data, networ
     settings = InterestGNNConfig(
         learning_rate=1e-9,
         id_dropout=0.3,
-        edge_dropout=0.25,
-        domain_dropout=0.5,
         temperature=0.2,
         num_negatives=10**6,
         chunk_users=7,
@@ -91,12 +89,7 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_every_domain(data, networ
     ours = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
 
     new = torch.from_numpy(again.random(data.n_items) < 0.3)
-    dropout = GraphDropout(data, edge_dropout=0.25, domain_dropout=0.5, generator=again)
-    kept = dropout.draw()
-    assert 0 < kept.sum() < len(kept)
-    # The degrees stay those of the whole graph: a dropped edge is absent, nothing else changes.
     visible = normalized_adjacency(data.matrix, USER_EXPONENT, ITEM_EXPONENT)
-    visible.data *= kept
     a = torch.from_numpy(visible.toarray())
     base = network.base(new)
     users, items = [a @ base], [a.T @ (a @ base)]
@@ -119,23 +112,3 @@ def test_the_gradient_of_a_step_is_that_of_the_loss_of_every_domain(data, networ
     assert loss == pytest.approx(float(total.detach()), rel=1e-4)
     for name, gradient in zip(ours, expected, strict=True):
         torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-6)
-
-
-def test_cold_users_lose_one_domain_and_keep_another(data):
-    generator = np.random.default_rng(0)
-    dropout = GraphDropout(data, edge_dropout=0.0, domain_dropout=0.4, generator=generator)
-    shares = []
-    for _ in range(20):
-        visible = data.matrix.copy()
-        visible.data *= dropout.draw()
-        before, after = (
-            np.asarray(np.column_stack([matrix[:, data.span(d)].sum(1) for d in data.domains]))
-            for matrix in (data.matrix, visible)
-        )
-        lost = (before > 0) & (after == 0)
-        assert lost.sum(1).max() == 1
-        assert (after[~lost] == before[~lost]).all()
-        several = (before > 0).sum(1) > 1
-        assert not lost[~several].any()
-        shares.append(lost[several].any(1).mean())
-    assert np.mean(shares) == pytest.approx(0.4, abs=0.05)
