@@ -248,7 +248,7 @@ def test_files_hold_what_was_made(tmp_path):
     assert card["schema_version"] == 1
     assert card["rows"]["train"] == len(data.train)
     assert SynthConfig.make(card["config"]) == data.config
-    assert f"{len(data.test):,} held-out" in (tmp_path / "out/README.txt").read_text()
+    assert f"{len(data.test):,} test interactions" in (tmp_path / "out/README.txt").read_text()
     write_synthetic(tmp_path / "out", n_users=60, n_items=400, overwrite=True)
     assert len(pd.read_csv(tmp_path / "out/users.csv")) == 60
 

@@ -124,7 +124,7 @@ def test_experts_and_gate_are_taken_away():
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 10  # the graph, three models, six variants
+    assert len(told) == 9  # the graph, three models, five variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
@@ -163,7 +163,7 @@ def test_what_is_finished_is_not_run_again(first, data, out):
     before = written()
     again, told = measure(data, out)
     assert written() == before
-    assert sum("(kept)" in line for line in told) == 6
+    assert sum("(kept)" in line for line in told) == 7
     assert "text-knn, seed 0: failed" in "\n".join(told)
     assert again.to_markdown() == first[0].to_markdown()
 
@@ -203,7 +203,7 @@ def test_the_files_agree(first, tmp_path):
     assert content["config"]["settings"] == SETTINGS
     assert content["provenance"]["packages"]["torch"]
     runs = content["data_sets"]["shop"]["runs"]
-    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 7]
+    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 6]
     table = pd.read_csv(tmp_path / "models.csv")
     assert len(table) == len(content["table"]) == len(measured.table)
     assert table["value"].to_numpy() == pytest.approx(measured.table["value"].to_numpy())

@@ -108,7 +108,7 @@ def test_recommend_evaluate(home, model):
     )  # fmt: skip
     assert "Recall@20" in out
     metrics = json.loads((home / "report" / "metrics.json").read_text())
-    assert metrics["schema_version"] == 1
+    assert metrics["schema_version"] == 2
     assert (home / "report" / "report.html").stat().st_size > 10_000
 
 
