@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 
-__all__ = ["HUGE_PAGES", "keep_freed_memory", "release_freed_memory"]
+__all__ = ["HUGE_PAGES", "keep_freed_memory"]
 
 # mallopt parameters of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -33,12 +33,6 @@ def keep_freed_memory() -> bool:
         and libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
         and libc.mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES)
     )
-
-
-def release_freed_memory() -> bool:
-    """Return free memory to the system, between two parts of long work; returns whether it did."""
-    libc = _glibc()
-    return bool(libc and libc.malloc_trim(0))
 
 
 def _glibc() -> ctypes.CDLL | None:

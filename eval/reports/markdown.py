@@ -66,7 +66,7 @@ def comparison_markdown(
     slices: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
 ) -> str:
-    """Return the comparison in Markdown: bold is best, a dagger cannot be told from the best.
+    """Return the comparison in Markdown: bold is best, † not significantly different.
 
     Narrowed to some metrics, slices or domains, it has the tables alone.
 

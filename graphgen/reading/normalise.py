@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_DOMAIN = "items"
 NOT_A_NUMBER = "must be a finite number"
 NEGATIVE = "must be at least 0 (--min-rating 0 leaves negative ratings out)"
-TIME_TYPE = "datetime64[ms, UTC]"
 
 
 def interaction_frame(

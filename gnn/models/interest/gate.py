@@ -266,7 +266,7 @@ def _candidates_of(
     return GateBlock(
         domain=users.domain,
         features=features,
-        # Below every score, so that a repeated item is found once.
+        # A repeated item is a candidate once: the label marks the other places as empty.
         experts=torch.stack([p.gather(1, index).masked_fill_(repeated, 0) for p in parts.values()]),
         label=label.gather(1, index).masked_fill_(repeated, -1),
         cold=1 - scores.warm[index],
