@@ -14,10 +14,10 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch
+from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
+from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
-from gnn.requirements import check_requirements
 from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
@@ -47,7 +47,7 @@ class Model(ABC):
     """A recommender over all domains of a graph.
 
     Constructors store settings; `fit` learns and returns the model; learned state is saved
-    without pickle. Subclasses write `_fit`, `_score`, `_state` and `_load_state`.
+    without pickle. Subclasses write `_fit` and `_score`, and name what they learn in `learned`.
 
     Parameters
     ----------
@@ -69,7 +69,9 @@ class Model(ABC):
     inductive: ClassVar[bool] = True
     """Whether a history is enough to score a user, or the user must have been in training."""
     requires: ClassVar[frozenset[str]] = frozenset()
-    """What a graph must have; see `gnn.requirements`."""
+    """What a graph must have; see `gnn.data.check_requirements`."""
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Attributes that `fit` sets and `save` writes: arrays and CSR matrices."""
 
     def __init__(self, config: Settings | None = None, **settings: Any) -> None:
         self.config: Any = self.Config.make(config.to_dict() if config else None, **settings)
@@ -90,13 +92,29 @@ class Model(ABC):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return float32 [len(users), items of domain]; a constant row has no score."""
 
-    @abstractmethod
+    def _set_up(self) -> None:
+        """Make what scoring needs besides the learned state, after `fit` and after loading."""
+        return
+
     def _state(self) -> dict[str, torch.Tensor]:
         """Return the learned tensors by name."""
+        state: dict[str, torch.Tensor] = {}
+        for name in self.learned:
+            value = getattr(self, name, None)
+            if sp.issparse(value):
+                state |= pack_csr(name.rstrip("_"), value)
+            elif value is not None:
+                state[name.rstrip("_")] = torch.as_tensor(value)
+        return state
 
-    @abstractmethod
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore the learned state from the tensors of `_state`."""
+        for name in self.learned:
+            key = name.rstrip("_")
+            if f"{key}.indptr" in state:
+                setattr(self, name, unpack_csr(key, state))
+            elif key in state:
+                setattr(self, name, state[key].numpy())
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return [len(users) or 1, items of domain], the scores of users without any other."""
@@ -174,6 +192,7 @@ class Model(ABC):
             )
             rows = None
         self._fit(data, seed=seed, rows=rows, options=options)
+        self._set_up()
         self.chosen_ = self._chosen()
         return self
 
@@ -339,6 +358,7 @@ class Model(ABC):
         """Take back what `save` wrote; `gnn.persistence.load_model` calls it."""
         self._data = data
         self._load_state(state)
+        self._set_up()
 
     # Shared internals --------------------------------------------------------------------
 

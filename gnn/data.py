@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,14 +11,27 @@ import numpy as np
 import scipy.sparse as sp
 
 from graphgen.errors import ConfigError
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
+from graphgen.schema import INTERACTS, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
     from graphgen.graph import InterestGraph
 
-__all__ = ["TrainingData", "UserBatch", "joint_matrix", "known_times", "latest_times"]
+__all__ = [
+    "DOMAINS",
+    "TEXT",
+    "TrainingData",
+    "UserBatch",
+    "check_requirements",
+    "joint_matrix",
+    "known_times",
+    "latest_times",
+]
+
+# What a model may require of a graph: text features of items, at least two domains.
+TEXT, DOMAINS = "text", "domains"
+
 
 NO_TIMES = (
     "This needs to know when interactions happened, and the log has no column `timestamp`; leave "
@@ -41,9 +55,6 @@ class TrainingData:
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
         float32 CSR [n_items, n_items], similarity of semantic neighbours; None without any.
-    topics
-        float32 CSR [n_items, n_topics], how much an item is about each topic of the graph; None
-        without any.
     times
         int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
         interactions, 1 for all before 1970; None unless the log has times.
@@ -54,7 +65,6 @@ class TrainingData:
     matrix: sp.csr_matrix
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
-    topics: sp.csr_matrix | None = None
     times: sp.csr_matrix | None = None
 
     @classmethod
@@ -87,9 +97,7 @@ class TrainingData:
                     features[start : start + len(x)] = x
 
         similar = _weights(graph, SIMILAR, starts, (n_items, n_items))
-        topics = _weights(graph, ABOUT, {**starts, INTEREST: 0}, (n_items, graph.n_topics))
-        users = graph.vocabularies[USER]
-        return cls(users, items, matrix, features, similar, topics, times)
+        return cls(graph.vocabularies[USER], items, matrix, features, similar, times)
 
     @property
     def domains(self) -> list[str]:
@@ -187,6 +195,26 @@ def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
     if of.times is None:
         raise ConfigError(NO_TIMES)
     return of.times
+
+
+def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -> None:
+    """Refuse a graph without the `TEXT` or `DOMAINS` that a model requires.
+
+    Raises
+    ------
+    ConfigError
+        Naming the missing part and the remedy.
+    """
+    if TEXT in requires and data.features is None:
+        raise ConfigError(
+            f"A {name} model needs text features, and this graph has none; build it with an item "
+            "table that holds title or text, and an encoder other than 'none'."
+        )
+    if DOMAINS in requires and len(data.domains) < 2:
+        raise ConfigError(
+            f"A {name} model needs at least two domains; this graph has only "
+            f"{', '.join(data.domains)}."
+        )
 
 
 def _weights(

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pydantic
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
-from gnn.numerics.losses import bpr_loss
-from gnn.numerics.sampling import NegativeSampler
-from gnn.numerics.scoring import cold_last, inner_products
+from gnn.numerics.losses import NegativeSampler, bpr_loss
+from gnn.numerics.scoring import cold_last
 from gnn.training import EpochModel
-from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["BPRMF", "BPRMFConfig"]
 
 # Standard deviation of the first factors.
 INITIAL_SCALE = 0.1
+
+# From users, seen and unseen items, int64 [b] each: the scores [b] of the seen and of the unseen
+# items, and the tensors whose squared norms are penalised.
+Compare: TypeAlias = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor],
+    tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]],
+]
 
 
 class BPRMFConfig(Config):
@@ -62,70 +66,65 @@ class BPRMF(EpochModel):
 
     name: ClassVar[str] = "bpr-mf"
     Config = BPRMFConfig
+    learned = ("user_vectors_", "item_vectors_", "item_bias_")
+    item_bias_: np.ndarray | None = None
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
-        config = self.config
-        generator = np.random.default_rng(seed)
-
-        def start(rows: int, scale: float, width: int) -> torch.nn.Parameter:
-            drawn = generator.standard_normal((rows, width), dtype=np.float32) * np.float32(scale)
-            return torch.nn.Parameter(torch.from_numpy(drawn))
-
-        users = start(data.n_users, INITIAL_SCALE, config.embedding_dim)
-        items = start(data.n_items, INITIAL_SCALE, config.embedding_dim)
-        bias = torch.nn.Parameter(torch.zeros(data.n_items))
-        parameters = {"users": users, "items": items, "bias": bias}
+    def _fit(self, data: TrainingData, *, seed: int, **rest: Any) -> None:
+        config, generator = self.config, np.random.default_rng(seed)
+        parameters, compare, vectors = self._start(data, generator)
         optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate)
         edges = data.matrix.tocoo()
         sampler = NegativeSampler(data.item_domain, data.warm)
 
+        @torch.no_grad()
         def publish() -> None:
-            self.user_vectors_ = users.detach().clone()
-            self.item_vectors_ = items.detach().clone()
-            self.item_bias_ = bias.detach().clone()
+            for name, value in zip(self.learned, vectors(), strict=True):
+                setattr(self, name, value.numpy().copy())
 
         def step(batch: np.ndarray) -> float:
-            # index_select, not [rows]: its gradient is summed in a fixed order.
-            user = users.index_select(0, torch.from_numpy(edges.row[batch].astype(np.int64)))
-            good = torch.from_numpy(edges.col[batch].astype(np.int64))
+            user, good = (
+                torch.from_numpy(x[batch].astype(np.int64)) for x in (edges.row, edges.col)
+            )
             bad = torch.from_numpy(sampler.draw(edges.col[batch], generator))
-            positive, negative = items.index_select(0, good), items.index_select(0, bad)
-            up, down = bias.index_select(0, good), bias.index_select(0, bad)
-            loss = bpr_loss((user * positive).sum(1) + up, (user * negative).sum(1) + down)
-            used = (user, positive, negative, up, down)
-            norm = torch.stack([part.square().sum() for part in used]).sum()
+            positive, negative, penalised = compare(user, good, bad)
+            loss = bpr_loss(positive, negative)
+            norm = torch.stack([part.square().sum() for part in penalised]).sum()
             optimizer.zero_grad()
             (loss + config.regularization * norm / (2 * len(batch))).backward()
             optimizer.step()
             return float(loss.detach())
 
-        self._train(
-            step,
-            publish,
-            parameters=parameters,
-            optimizer=optimizer,
-            generator=generator,
-            seed=seed,
-            rows=rows,
-            options=options,
-        )
+        trained = {"parameters": parameters, "optimizer": optimizer, "generator": generator}
+        self._train(step, publish, **trained, seed=seed, **rest)
+
+    def _start(
+        self, data: TrainingData, generator: np.random.Generator
+    ) -> tuple[dict[str, torch.nn.Parameter], Compare, Callable[[], list[torch.Tensor]]]:
+        """Return parameters, scores of pairs, and a function that makes the state, as `learned`."""
+
+        def drawn(rows: int) -> torch.nn.Parameter:
+            normal = generator.standard_normal((rows, self.config.embedding_dim), dtype=np.float32)
+            return torch.nn.Parameter(torch.from_numpy(normal * np.float32(INITIAL_SCALE)))
+
+        users, items = drawn(data.n_users), drawn(data.n_items)
+        bias = torch.nn.Parameter(torch.zeros(data.n_items))
+
+        def compare(
+            user: torch.Tensor, good: torch.Tensor, bad: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+            # index_select, not [rows]: its gradient is summed in a fixed order.
+            own = users.index_select(0, user)
+            positive, negative = items.index_select(0, good), items.index_select(0, bad)
+            up, down = bias.index_select(0, good), bias.index_select(0, bad)
+            scores = (own * positive).sum(1) + up, (own * negative).sum(1) + down
+            return *scores, [own, positive, negative, up, down]
+
+        parameters = {"users": users, "items": items, "bias": bias}
+        return parameters, compare, lambda: [users, items, bias]
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
-        vectors = self.user_vectors_[torch.from_numpy(np.maximum(users.index, 0))]
-        scores: np.ndarray = inner_products(vectors, self.item_vectors_[span]).numpy()
-        scores += self.item_bias_[span].numpy()
+        scores = self.user_vectors_[np.maximum(users.index, 0)] @ self.item_vectors_[span].T
+        if self.item_bias_ is not None:
+            scores += self.item_bias_[span]
         return cold_last(scores, self.data.warm[span])
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {
-            "user_vectors": self.user_vectors_,
-            "item_vectors": self.item_vectors_,
-            "item_bias": self.item_bias_,
-        }
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        self.user_vectors_, self.item_vectors_ = state["user_vectors"], state["item_vectors"]
-        self.item_bias_ = state["item_bias"]

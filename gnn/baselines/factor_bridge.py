@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pydantic
 import scipy.sparse as sp
 import torch
 
+from gnn.base import Model
 from gnn.baselines.ials import IALSConfig, alternate, row_solver
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
+from gnn.fitting import FitOptions
 from gnn.numerics.scoring import inner_products
 
-__all__ = ["FactorBridge", "FactorBridgeConfig", "ridge_map"]
+__all__ = ["BridgeRidge", "FactorBridge", "FactorBridgeConfig", "ridge_map"]
 
 # Ridge strengths tried, as multiples of the mean squared singular value of the source factors.
 RIDGE_GRID = tuple(10.0**power for power in np.arange(-3, 2.5, 0.5))
@@ -31,32 +33,19 @@ class FactorBridgeConfig(IALSConfig):
 class FactorBridge:
     """iALS factors by domain, and a ridge regression between the factors of overlap users.
 
-    Man et al., "Cross-domain recommendation: an embedding and mapping approach" (EMCDR), IJCAI
-    2017, with its linear map in closed form and the factors of Rendle et al., RecSys 2022.
-
-    Parameters
-    ----------
-    items
-        By domain, float32 [items of the domain, d].
-    maps
-        By (source, target), float32 [d, d]; pairs without overlap users are left out.
-    spans
-        By domain, its columns in a history.
-    config
-        Settings.
+    `items` holds the factors of each domain, float32 [items, d], and `maps` the map of each
+    (source, target) with overlap users, float32 [d, d].
     """
 
     def __init__(
         self,
         items: dict[str, torch.Tensor],
         maps: dict[tuple[str, str], torch.Tensor],
-        spans: Mapping[str, slice],
+        data: TrainingData,
         config: FactorBridgeConfig,
     ) -> None:
-        self.items = items
-        self.maps = maps
-        self.config = config
-        self._spans = spans
+        self.items, self.maps, self.config = items, maps, config
+        self._spans = {domain: data.span(domain) for domain in data.domains}
         self._solvers = {domain: row_solver(part, config) for domain, part in items.items()}
 
     @classmethod
@@ -83,7 +72,7 @@ class FactorBridge:
                     maps[source, target] = ridge_map(
                         users[source][both], users[target][both], config.ridge
                     )
-        return cls(items, maps, _spans(data), config)
+        return cls(items, maps, data, config)
 
     def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
         """Return float32 [n, items of the domain].
@@ -132,24 +121,16 @@ class FactorBridge:
                 items[domains[0]] = value
             else:
                 maps[domains[0], domains[1]] = value
-        return cls(items, maps, _spans(data), config)
-
-
-def _spans(data: TrainingData) -> dict[str, slice]:
-    return {domain: data.span(domain) for domain in data.domains}
+        return cls(items, maps, data, config)
 
 
 def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -> torch.Tensor:
     """Return float32 [d, e], the W that minimises ‖source W − target‖² + λ ‖W‖².
 
-    Parameters
-    ----------
-    source, target
-        float32 [n, d] and [n, e], factors of the same users.
-    ridge
-        λ as a multiple of the mean squared singular value of `source`; None takes the one of
-        `RIDGE_GRID` whose leave-one-out error is least, in closed form: the residual of row i
-        divided by 1 − H_ii (Allen's PRESS). With one row the largest is taken.
+    `source` and `target` are factors of the same users, float32 [n, d] and [n, e]. `ridge` is λ as
+    a multiple of the mean squared singular value of `source`; None takes the one of `RIDGE_GRID`
+    whose leave-one-out error is least, in closed form: the residual of row i divided by 1 − H_ii
+    (Allen's PRESS). With one row the largest is taken.
 
     Examples
     --------
@@ -173,3 +154,42 @@ def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -
     best = min(RIDGE_GRID, key=leave_one_out) if ridge is None else ridge
     solved = (values / (squares + best * unit)).unsqueeze(1) * seen
     return (right.T @ solved).float()
+
+
+class BridgeRidge(Model):
+    """Factors of a user's source domains, mapped to the target domain by a ridge regression.
+
+    Man et al., "Cross-domain recommendation: an embedding and mapping approach" (EMCDR), IJCAI
+    2017, with its linear map in closed form. Each domain is factorised separately (iALS, Rendle et
+    al., RecSys 2022); for each ordered pair of domains, W minimises ‖U_s W − U_t‖² + ridge ‖W‖²
+    over the overlap users. A user with history in the target domain keeps the factors of that
+    history; any other gets the mean of the mapped vectors, weighted by the interactions in each
+    source domain. Inductive: a history is enough, as factors are solved for.
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": ["a", "a", "b", "b", "c", "d", "d"],
+    ...                     "domain": ["book", "film"] * 2 + ["book", "book", "film"],
+    ...                     "item_id": ["dune", "alien", "emma", "help", "dune", "dune", "alien"]})
+    >>> model = BridgeRidge(embedding_dim=4).fit(graphgen.build_graph(log, encoder="none"))
+    >>> model.recommend(["c"], domain="film", k=1).item_id.tolist()
+    ['alien']
+    """
+
+    name: ClassVar[str] = "bridge-ridge"
+    Config = FactorBridgeConfig
+
+    def _fit(self, data: TrainingData, *, seed: int, options: FitOptions, **_: Any) -> None:
+        generator = np.random.default_rng(seed)
+        self.bridge_ = FactorBridge.fit(data, self.config, generator, progress=options.progress)
+
+    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
+        scores: np.ndarray = self.bridge_.score(users.history, domain).numpy()
+        return scores
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return self.bridge_.state(self.data.domains)
+
+    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        self.bridge_ = FactorBridge.from_state(state, self.data, self.config)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
@@ -14,8 +13,6 @@ from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
 from gnn.numerics.least_squares import RowSolver
-from gnn.numerics.scoring import inner_products
-from gnn.validation import ValidationRows
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 
@@ -60,28 +57,19 @@ class IALS(Model):
 
     name: ClassVar[str] = "ials"
     Config = IALSConfig
+    learned = ("item_vectors_",)
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
-        self.item_vectors_ = alternate(
-            data.matrix, self.config, np.random.default_rng(seed), progress=options.progress
-        )
-        self._solver = row_solver(self.item_vectors_, self.config)
+    def _fit(self, data: TrainingData, *, seed: int, options: FitOptions, **_: Any) -> None:
+        generator = np.random.default_rng(seed)
+        factors = alternate(data.matrix, self.config, generator, progress=options.progress)
+        self.item_vectors_ = factors.numpy()
+
+    def _set_up(self) -> None:
+        self._solver = row_solver(torch.from_numpy(self.item_vectors_), self.config)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        vectors = self._solver.solve(users.history)
-        scores: np.ndarray = inner_products(
-            vectors, self.item_vectors_[self.data.span(domain)]
-        ).numpy()
-        return scores
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {"item_vectors": self.item_vectors_}
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        self.item_vectors_ = state["item_vectors"]
-        self._solver = row_solver(self.item_vectors_, self.config)
+        vectors: np.ndarray = self._solver.solve(users.history).numpy()
+        return vectors @ self.item_vectors_[self.data.span(domain)].T
 
 
 def alternate(
@@ -93,16 +81,8 @@ def alternate(
 ) -> torch.Tensor:
     """Return float32 [m, d], the column factors after `config.epochs` passes.
 
-    Parameters
-    ----------
-    matrix
-        Binary CSR [n, m].
-    config
-        Settings.
-    generator
-        Draws the first column factors; the first pass solves for the rows.
-    progress
-        Show a bar.
+    `matrix` is binary CSR [n, m]; `generator` draws the first column factors, for which the first
+    pass solves for the rows.
     """
     transposed = sp.csr_matrix(matrix.T)
     scale = np.float32(config.initial_scale / np.sqrt(config.embedding_dim))

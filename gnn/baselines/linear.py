@@ -1,28 +1,38 @@
-"""Linear item-item models: EASE, exact and dense."""
+"""Linear item-item models: EASE, exact and dense, and sparse for larger catalogues."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
 import scipy.sparse as sp
-import torch
 from scipy.linalg import lapack
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
 from gnn.memory import require_memory
-from gnn.validation import ValidationRows
+from gnn.numerics.propagation import inverse_power
+from gnn.numerics.sparse import keep_largest, kept_entries
 from graphgen.config import Config
 
-__all__ = ["Ease", "EaseConfig", "ease_scores", "ease_weights"]
+__all__ = [
+    "Ease",
+    "EaseConfig",
+    "EaseSparse",
+    "EaseSparseConfig",
+    "ease_scores",
+    "ease_weights",
+    "sparse_weights",
+]
 
 # The Gram matrix is inverted in its place; a quarter more covers its sparse form and blocks.
 BYTES_PER_ENTRY = 5
-BLOCK_ROWS = 1024
+# Rows of the item-item product handled at once.
+BLOCK_ROWS = 2048
+# Up to so many entries (400 MB) the Gram matrix is dense, and blocks are read off it faster.
+DENSE_ENTRIES = 100_000_000
 
 
 class EaseConfig(Config):
@@ -52,10 +62,10 @@ class Ease(Model):
 
     name: ClassVar[str] = "ease"
     Config = EaseConfig
+    # Transposed, the columns that LAPACK leaves behind are rows, and are saved without a copy.
+    learned = ("weights_transposed_", "warm_")
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
+    def _fit(self, data: TrainingData, **_: Any) -> None:
         self.warm_ = np.flatnonzero(data.warm)
         n = len(self.warm_)
         require_memory(
@@ -63,31 +73,18 @@ class Ease(Model):
             f"EASE over {n:,} items",
             "Train 'ease-sparse', which keeps only the stronger weights.",
         )
-        self.weights_ = ease_weights(data.matrix[:, self.warm_], self.config.regularization)
+        weights = ease_weights(data.matrix[:, self.warm_], self.config.regularization)
+        self.weights_transposed_ = weights.T
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        return ease_scores(users.history, self.weights_, self.warm_, self.data.span(domain))
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        # Transposed, the columns that LAPACK left behind are rows without a copy.
-        return {
-            "weights_transposed": torch.from_numpy(self.weights_.T),
-            "warm": torch.from_numpy(self.warm_),
-        }
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        self.weights_, self.warm_ = state["weights_transposed"].numpy().T, state["warm"].numpy()
+        span = self.data.span(domain)
+        return ease_scores(users.history, self.weights_transposed_.T, self.warm_, span)
 
 
 def ease_weights(matrix: sp.csr_matrix, regularization: float) -> np.ndarray:
     """Return float32 [n, n] in Fortran order, B of the scores r B of a history r.
 
-    Parameters
-    ----------
-    matrix
-        Binary CSR [users, n], each item with an interaction. O(n³), 5 n² bytes.
-    regularization
-        λ.
+    `matrix` is binary CSR [users, n], each item with an interaction. O(n³), 5 n² bytes.
     """
     n = matrix.shape[1]
     gram = sp.csr_matrix(matrix.T @ matrix)
@@ -108,16 +105,8 @@ def ease_scores(
 ) -> np.ndarray:
     """Return float32 [n, items of the span], 0 for items without interactions.
 
-    Parameters
-    ----------
-    history
-        CSR [n, n_items].
-    weights
-        What `ease_weights` gave for the columns `warm`.
-    warm
-        int64, rising: the items with interactions.
-    span
-        Items of one domain.
+    `history` is CSR [n, n_items], `weights` those of `ease_weights` for the columns `warm`, int64
+    and rising.
     """
     low, high = np.searchsorted(warm, (span.start, span.stop))
     scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
@@ -138,3 +127,139 @@ def _invert_in_place(matrix: np.ndarray) -> np.ndarray:
         factor[block, block] = square + np.tril(square, -1).T
         factor[block, low + BLOCK_ROWS :] = factor[low + BLOCK_ROWS :, block].T
     return np.asarray(factor)
+
+
+class EaseSparseConfig(Config):
+    """Settings of `EaseSparse`."""
+
+    regularization: float = pydantic.Field(20.0, gt=0)
+    """L2 norm, on the scale of the rescaled covariances; its author takes 1 to 6 on denser logs."""
+    threshold: float = pydantic.Field(0.1, ge=0)
+    """Least rescaled covariance of a pair of items that gets a weight."""
+    neighbors: int = pydantic.Field(100, ge=1)
+    """Weights an item has at the most. Blocks of so many items are inverted."""
+    scaling: float = pydantic.Field(0.75, ge=0, le=1)
+    """α: covariances are divided by the standard deviations to this power; its author's 0.75."""
+    share: float = pydantic.Field(0.5, ge=0, le=1)
+    """r: share of a block whose weights are taken from it; 0 is the most exact and slowest."""
+
+
+class EaseSparse(Model):
+    """EASE with a sparse matrix of weights, for catalogues too large for a dense inverse.
+
+    The sparse approximation of Steck, "Markov random fields for collaborative filtering", NeurIPS
+    2019, section 3, as in its author's code: items are centred and divided by their standard
+    deviation^α; pairs above a threshold, at most `neighbors` an item, form the sparsity pattern;
+    the items of a column's pattern make a block whose covariance is inverted exactly, as EASE does
+    for all items at once; weights from several blocks are averaged; the scale is undone. O(items ·
+    neighbors³ / (share · neighbors)) to fit; memory is that of XᵀX and the pattern.
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": list("aabbcd"), "item_id": list("xyxyxz"),
+    ...                     "domain": "book"})
+    >>> model = EaseSparse().fit(graphgen.build_graph(log, encoder="none"))
+    >>> model.recommend(["c"], k=1).item_id.tolist()
+    ['y']
+    """
+
+    name: ClassVar[str] = "ease-sparse"
+    Config = EaseSparseConfig
+    learned = ("weights_",)
+
+    def _fit(self, data: TrainingData, **_: Any) -> None:
+        self.weights_ = sparse_weights(data.matrix, self.config)
+
+    def _set_up(self) -> None:
+        spans = {domain: self.data.span(domain) for domain in self.domains}
+        self._columns = {domain: self.weights_[:, span] for domain, span in spans.items()}
+
+    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
+        product = users.history @ self._columns[domain]
+        return np.asarray(product.toarray(), dtype=np.float32)
+
+
+def sparse_weights(matrix: sp.csr_matrix, config: EaseSparseConfig) -> sp.csr_matrix:
+    """Return CSR [n_items, n_items], the weights B of scores r B, for binary CSR of histories."""
+    n_users, n_items = matrix.shape
+    counts = np.bincount(matrix.indices, minlength=n_items).astype(np.float64)
+    mean = counts / n_users
+    deviation = np.sqrt(np.maximum(counts - mean * counts, 0.0))
+    scale = inverse_power(deviation, config.scaling)
+    gram = (matrix.T @ matrix).tocsr()
+    dense = gram.toarray() if n_items**2 <= DENSE_ENTRIES else None
+    pattern = _pattern(gram, mean, n_users, scale, config)
+
+    def covariance(block: np.ndarray) -> np.ndarray:
+        """Return the regularised, rescaled covariance of some items, float64."""
+        together = gram[block][:, block].toarray() if dense is None else dense[np.ix_(block, block)]
+        own_mean, own_scale = mean[block], scale[block].astype(np.float64)
+        result = together.astype(np.float64) - np.outer(own_mean, own_mean) * n_users
+        result *= np.outer(own_scale, own_scale)
+        result[np.diag_indices(len(block))] += config.regularization
+        return result
+
+    # The list L of the paper: items with many neighbours first, ties to the popular.
+    width = np.diff(pattern.indptr)
+    variance = (deviation * scale) ** 2
+    order = np.argsort(-(width + variance / (2.0 * max(variance.max(), 1e-12))), kind="stable")
+    rows, columns, values = [], [], []
+    for block, owned in _blocks(pattern, order, config.share):
+        inverse = np.linalg.inv(covariance(block))
+        inverse /= -np.diagonal(inverse).copy()
+        rows.append(np.repeat(block, owned))
+        columns.append(np.tile(block[:owned], len(block)))
+        values.append(inverse[:, :owned].ravel())
+    where = (np.concatenate(rows), np.concatenate(columns))
+    total = sp.csr_matrix((np.concatenate(values), where), shape=gram.shape)
+    times = sp.csr_matrix((np.ones(len(where[0])), where), shape=gram.shape)
+    # The same entries in the same order: both were summed from one list of places.
+    total.data /= times.data
+    total = total.multiply(pattern.T.astype(bool)).tocsr()
+    total.setdiag(0.0)
+    total.eliminate_zeros()
+    undo = sp.diags(np.where(scale > 0, 1.0 / np.where(scale > 0, scale, 1.0), 0.0))
+    return sp.csr_matrix(sp.diags(scale) @ total @ undo, dtype=np.float32)
+
+
+def _pattern(
+    gram: sp.csr_matrix,
+    mean: np.ndarray,
+    n_users: int,
+    scale: np.ndarray,
+    config: EaseSparseConfig,
+) -> sp.csr_matrix:
+    """Return CSR whose row j holds the absolute covariances of the items with a weight for j.
+
+    Pairs without a common user have a small negative covariance and are left out. The item itself
+    is always in.
+    """
+    parts = []
+    for low in range(0, gram.shape[0], BLOCK_ROWS):
+        block = gram[low : low + BLOCK_ROWS].tocoo()
+        row = block.row + low
+        value = np.abs(
+            (block.data - n_users * mean[row] * mean[block.col]) * scale[row] * scale[block.col]
+        )
+        own = row == block.col
+        kept = (value > config.threshold) | own
+        value[own] = np.inf  # Never lost to a neighbour, and first in its block.
+        block.data = value
+        parts.append(keep_largest(kept_entries(block, kept), config.neighbors + 1))
+    return sp.vstack(parts, format="csr")
+
+
+def _blocks(
+    pattern: sp.csr_matrix, order: np.ndarray, share: float
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the items of each block, strongest first, and how many columns are taken from it."""
+    waiting = np.diff(pattern.indptr) > 0
+    for item in order:
+        if waiting[item]:
+            place = slice(pattern.indptr[item], pattern.indptr[item + 1])
+            strongest = np.argsort(-pattern.data[place], kind="stable")
+            block = pattern.indices[place][strongest]
+            owned = max(1, int(np.ceil(len(block) * share)))
+            waiting[block[:owned]] = False
+            yield block, owned

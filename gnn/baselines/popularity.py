@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
-from gnn.validation import ValidationRows
 
 __all__ = ["Popularity"]
 
@@ -35,20 +31,11 @@ class Popularity(Model):
 
     name: ClassVar[str] = "popularity"
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
+    def _fit(self, data: TrainingData, **_: Any) -> None:
         pass  # The training data counts already.
 
     def _knows(self, users: UserBatch) -> np.ndarray:
         return np.ones(len(users), dtype=bool)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        popularity = self.data.popularity[self.data.span(domain)]
-        return np.tile(popularity, (len(users), 1))
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {}
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        pass
+        return np.tile(self._popular(users, domain), (len(users), 1))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
 import scipy.sparse as sp
-import torch
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
 from gnn.memory import require_memory
 from gnn.numerics.linear_filter import FilterConfig, LinearFilter
 from gnn.numerics.propagation import inverse_power, normalized_adjacency
-from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.numerics.svd import truncated_svd
-from gnn.validation import ValidationRows
 from graphgen.config import Config
 
 __all__ = ["GraphFilter", "GraphFilterConfig"]
@@ -73,26 +68,22 @@ class GraphFilter(Model):
 
     name: ClassVar[str] = "graph-filter"
     Config = GraphFilterConfig
+    learned = ("graph_", "vectors_")
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
+    def _fit(self, data: TrainingData, *, seed: int, **_: Any) -> None:
         if self.config.form == "turbo-cf":
             self.graph_ = self._turbo_graph(data)
         else:
-            self.vectors_ = self._low_frequencies(data, np.random.default_rng(seed))
-            self._prepare(data)
+            # float32 [n_items, rank], the right singular vectors of the largest values.
+            adjacency, generator = normalized_adjacency(data.matrix), np.random.default_rng(seed)
+            self.vectors_ = truncated_svd(adjacency, self.config.rank, generator)[2].numpy()
 
-    def _low_frequencies(self, data: TrainingData, generator: np.random.Generator) -> np.ndarray:
-        """Return float32 [n_items, rank], the right singular vectors of the largest values."""
-        adjacency = normalized_adjacency(data.matrix)
-        return np.asarray(truncated_svd(adjacency, self.config.rank, generator)[2].numpy())
-
-    def _prepare(self, data: TrainingData) -> None:
-        popularity = data.popularity.astype(np.float64)
-        self._linear = LinearFilter(
-            data.matrix, FilterConfig(user_exponent=1.0, item_exponent=0.5, target_exponent=0.0)
-        )
+    def _set_up(self) -> None:
+        if self.config.form == "turbo-cf":
+            return
+        popularity = self.data.popularity.astype(np.float64)
+        exponents = FilterConfig(user_exponent=1.0, item_exponent=0.5, target_exponent=0.0)
+        self._linear = LinearFilter(self.data.matrix, exponents)
         self._source = inverse_power(popularity, 0.5)[:, None] * self.vectors_
         target = np.sqrt(popularity).astype(np.float32) * self.config.alpha
         self._target = target[:, None] * self.vectors_
@@ -130,15 +121,3 @@ class GraphFilter(Model):
             signal = self.graph_ @ signal
             scores += weight * signal[span]
         return np.ascontiguousarray(scores.T, dtype=np.float32)
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        if self.config.form == "turbo-cf":
-            return pack_csr("graph", self.graph_)
-        return {"vectors": torch.from_numpy(self.vectors_)}
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        if self.config.form == "turbo-cf":
-            self.graph_ = unpack_csr("graph", state)
-        else:
-            self.vectors_ = state["vectors"].numpy()
-            self._prepare(self.data)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 import pydantic
-import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch
-from gnn.fitting import FitOptions
-from gnn.numerics.losses import bpr_loss
-from gnn.numerics.propagation import Propagator, normalized_adjacency
-from gnn.numerics.sampling import NegativeSampler
-from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import EpochModel
-from gnn.validation import ValidationRows
-from graphgen.config import Config
+from gnn.baselines.bpr_mf import BPRMF, BPRMFConfig, Compare
+from gnn.data import TrainingData
+from gnn.numerics.propagation import bipartite_propagator, xavier_uniform
 
 __all__ = ["LightGCN", "LightGCNConfig"]
 
 
-class LightGCNConfig(Config):
+class LightGCNConfig(BPRMFConfig):
     """Settings of `LightGCN`; embedding_dim, num_layers and regularization are the paper's."""
 
-    embedding_dim: int = pydantic.Field(64, ge=1)
-    """Width of the embeddings."""
     num_layers: int = pydantic.Field(3, ge=1)
     """Propagation layers; the final vector is the mean of all, the embedding included."""
     learning_rate: float = pydantic.Field(0.005, gt=0)
@@ -41,11 +32,9 @@ class LightGCNConfig(Config):
     """Passes over the interactions at the most."""
     validate_every: int = pydantic.Field(4, ge=1)
     """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
 
 
-class LightGCN(EpochModel):
+class LightGCN(BPRMF):
     """Linear propagation of user and item embeddings, trained with BPR.
 
     He et al., "LightGCN: simplifying and powering graph convolution network for recommendation",
@@ -56,25 +45,15 @@ class LightGCN(EpochModel):
 
     name: ClassVar[str] = "lightgcn"
     Config = LightGCNConfig
+    learned = ("user_vectors_", "item_vectors_")
 
-    def _fit(
-        self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
-    ) -> None:
+    def _start(
+        self, data: TrainingData, generator: np.random.Generator
+    ) -> tuple[dict[str, torch.nn.Parameter], Compare, Callable[[], list[torch.Tensor]]]:
         config = self.config
-        generator = np.random.default_rng(seed)
-        n_users, n_nodes = data.n_users, data.n_users + data.n_items
-        x = normalized_adjacency(data.matrix)
-        adjacency = Propagator(sp.bmat([[None, x], [x.T, None]], format="csr"))
-        # Xavier uniform, as in the authors' code.
-        bound = np.sqrt(6.0 / (n_nodes + config.embedding_dim))
-        embedding = torch.nn.Parameter(
-            torch.from_numpy(
-                generator.uniform(-bound, bound, (n_nodes, config.embedding_dim)).astype(np.float32)
-            )
-        )
-        optimizer = torch.optim.Adam([embedding], lr=config.learning_rate)
-        edges = data.matrix.tocoo()
-        sampler = NegativeSampler(data.item_domain, data.warm)
+        n_users, shape = data.n_users, (data.n_users + data.n_items, config.embedding_dim)
+        adjacency = bipartite_propagator(data.matrix)
+        embedding = xavier_uniform(shape, generator)
 
         def propagate() -> torch.Tensor:
             layer: torch.Tensor = embedding
@@ -84,50 +63,17 @@ class LightGCN(EpochModel):
                 total = total + layer
             return total / (config.num_layers + 1)
 
-        def publish() -> None:
-            with torch.no_grad():
-                final = propagate()
-            self.user_vectors_, self.item_vectors_ = final[:n_users], final[n_users:]
-
-        def step(batch: np.ndarray) -> float:
-            user = torch.from_numpy(edges.row[batch].astype(np.int64))
-            positive = torch.from_numpy(edges.col[batch].astype(np.int64) + n_users)
-            negative = torch.from_numpy(sampler.draw(edges.col[batch], generator) + n_users)
+        def compare(
+            user: torch.Tensor, good: torch.Tensor, bad: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
             # index_select, not [rows]: its gradient is summed in a fixed order.
-            final = propagate()
-            person, liked, other = (final.index_select(0, r) for r in (user, positive, negative))
-            loss = bpr_loss((person * liked).sum(1), (person * other).sum(1))
-            norm = sum(
-                embedding.index_select(0, rows).square().sum()
-                for rows in (user, positive, negative)
-            )
-            penalty = config.regularization * norm / (2 * len(batch))
-            optimizer.zero_grad()
-            (loss + penalty).backward()
-            optimizer.step()
-            return float(loss.detach())
+            final, rows = propagate(), (user, good + n_users, bad + n_users)
+            own, positive, negative = (final.index_select(0, row) for row in rows)
+            scores = (own * positive).sum(1), (own * negative).sum(1)
+            return *scores, [embedding.index_select(0, row) for row in rows]
 
-        self._train(
-            step,
-            publish,
-            parameters={"embedding": embedding},
-            optimizer=optimizer,
-            generator=generator,
-            seed=seed,
-            rows=rows,
-            options=options,
+        return (
+            {"embedding": embedding},
+            compare,
+            lambda: list(propagate().split([n_users, data.n_items])),
         )
-
-    def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        chosen = torch.from_numpy(np.maximum(users.index, 0))
-        span = self.data.span(domain)
-        scores: np.ndarray = inner_products(
-            self.user_vectors_[chosen], self.item_vectors_[span]
-        ).numpy()
-        return cold_last(scores, self.data.warm[span])
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {"user_vectors": self.user_vectors_, "item_vectors": self.item_vectors_}
-
-    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        self.user_vectors_, self.item_vectors_ = state["user_vectors"], state["item_vectors"]

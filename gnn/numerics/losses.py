@@ -1,4 +1,4 @@
-"""Losses of rankings."""
+"""Losses of rankings, and their negatives."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from gnn.numerics.propagation import Propagator
 from graphgen.pieces import map_pieces
 
-__all__ = ["SoftmaxChunk", "bpr_loss", "sampled_softmax"]
+__all__ = ["NegativeSampler", "SoftmaxChunk", "bpr_loss", "sampled_softmax"]
 
 # Chunks whose gradients are in memory at once.
 GROUP_CHUNKS = 64
@@ -131,3 +132,25 @@ def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
     0.6931
     """
     return torch.nn.functional.softplus(negative - positive).mean()
+
+
+class NegativeSampler:
+    """Draws, for each positive, an item with interactions from the same domain, uniformly.
+
+    As most published code does, it does not look whether the user knows the item: in a sparse log
+    that is rare, and the draw stays O(1).
+    `item_domain` is int64 [items], rising, the number of the domain of each item; `warm` is bool
+    [items], whether it has interactions.
+    """
+
+    def __init__(self, item_domain: np.ndarray, warm: np.ndarray) -> None:
+        self._domain = item_domain
+        self._warm = np.flatnonzero(warm)  # Each domain is one stretch.
+        self._count = np.bincount(item_domain[self._warm])
+        self._start = np.cumsum(self._count) - self._count
+
+    def draw(self, positives: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Return int64 [len(positives)], joint indices of the negatives."""
+        domain = self._domain[positives]
+        offset = (generator.random(len(positives)) * self._count[domain]).astype(np.int64)
+        return self._warm[self._start[domain] + offset]

@@ -10,7 +10,13 @@ import torch
 
 from gnn.numerics.sparse import to_torch
 
-__all__ = ["Propagator", "normalized_adjacency"]
+__all__ = [
+    "Propagator",
+    "bipartite_propagator",
+    "inverse_power",
+    "normalized_adjacency",
+    "xavier_uniform",
+]
 
 
 class Propagator:
@@ -92,3 +98,17 @@ def inverse_power(degrees: np.ndarray, exponent: float) -> np.ndarray:
     """Return degrees^-exponent as float32, and 0 where a degree is 0."""
     safe = np.where(degrees > 0, degrees, 1.0)
     return np.where(degrees > 0, safe**-exponent, 0.0).astype(np.float32)
+
+
+def bipartite_propagator(matrix: sp.csr_matrix) -> Propagator:
+    """Return D^-½ A D^-½ for the graph of users, the rows of [n, m], and items, in this order."""
+    x = normalized_adjacency(matrix)
+    return Propagator(sp.bmat([[None, x], [x.T, None]], format="csr"))
+
+
+def xavier_uniform(shape: tuple[int, int], generator: np.random.Generator) -> torch.nn.Parameter:
+    """Return first embeddings [rows, dim], as in the code of LightGCN's and BiTGCF's authors."""
+    bound = np.sqrt(6.0 / sum(shape))
+    return torch.nn.Parameter(
+        torch.from_numpy(generator.uniform(-bound, bound, shape).astype(np.float32))
+    )

@@ -10,7 +10,15 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-__all__ = ["dense_product", "entry_rows", "keep_largest", "pack_csr", "to_torch", "unpack_csr"]
+__all__ = [
+    "dense_product",
+    "entry_rows",
+    "keep_largest",
+    "kept_entries",
+    "pack_csr",
+    "to_torch",
+    "unpack_csr",
+]
 
 
 def entry_rows(matrix: sp.csr_matrix) -> np.ndarray:
@@ -95,11 +103,22 @@ def keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
     order = cut[np.lexsort((matrix.indices[cut], -matrix.data[cut], row[cut]))]
     # They stay row by row, so each place within its row is known.
     kept[order[cut - matrix.indptr[row[cut]] < k]] = True
-    result = sp.csr_matrix(
-        (matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape
-    )
+    result = kept_entries(matrix.tocoo(), kept)
     result.sort_indices()
     return result
+
+
+def kept_entries(matrix: sp.coo_matrix, kept: np.ndarray) -> sp.csr_matrix:
+    """Return CSR of the entries of a matrix that a mask [nnz] keeps.
+
+    Examples
+    --------
+    >>> x = sp.coo_matrix(np.array([[3.0, 1.0]]))
+    >>> kept_entries(x, x.data > 2).toarray().tolist()
+    [[3.0, 0.0]]
+    """
+    where = (matrix.row[kept], matrix.col[kept])
+    return sp.csr_matrix((matrix.data[kept], where), shape=matrix.shape)
 
 
 def pack_csr(prefix: str, matrix: sp.csr_matrix) -> dict[str, torch.Tensor]:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from gnn import MODELS, load_model, make_model
+from gnn.data import DOMAINS, TEXT
 from gnn.registry import model_class
-from gnn.requirements import DOMAINS, TEXT
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
 

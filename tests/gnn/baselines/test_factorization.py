@@ -10,7 +10,7 @@ from gnn.baselines.ials import IALSConfig, alternate, row_solver
 from gnn.data import TrainingData
 from gnn.numerics import least_squares
 from gnn.numerics.least_squares import RowSolver
-from gnn.numerics.sampling import NegativeSampler
+from gnn.numerics.losses import NegativeSampler
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gnn import load_model, make_model
-from gnn.baselines import user_knn
+from gnn.baselines import neighbors
 from graphgen.build import build_graph
 from graphgen.log import InteractionLog
 
@@ -41,7 +41,7 @@ def test_item_knn_equals_a_slow_oracle(graph):
 
 @pytest.mark.parametrize("block", [2, 512])
 def test_user_knn_equals_a_slow_oracle(graph, monkeypatch, block):
-    monkeypatch.setattr(user_knn, "BLOCK_ROWS", block)
+    monkeypatch.setattr(neighbors, "USER_ROWS", block)
     a, b, k = 0.4, 0.3, 7
     model = make_model("user-knn", neighbors=k, user_exponent=a, item_exponent=b).fit(graph)
     dense = model.data.matrix.toarray().astype(np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnn import make_model
-from gnn.baselines import linear, linear_sparse
+from gnn.baselines import linear
 from graphgen.errors import ConfigError
 
 USERS = [f"u{i:03d}" for i in range(8)]
@@ -91,19 +91,17 @@ def oracle(x, config):
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_sparse_ease_equals_a_slow_oracle(noisy, share, dense, monkeypatch):
     if not dense:
-        monkeypatch.setattr(linear_sparse, "DENSE_ENTRIES", 0)
-    config = linear_sparse.EaseSparseConfig(
-        share=share, neighbors=6, threshold=0.05, regularization=2.0
-    )
-    ours = linear_sparse.sparse_weights(noisy, config).toarray()
+        monkeypatch.setattr(linear, "DENSE_ENTRIES", 0)
+    config = linear.EaseSparseConfig(share=share, neighbors=6, threshold=0.05, regularization=2.0)
+    ours = linear.sparse_weights(noisy, config).toarray()
     np.testing.assert_allclose(ours, oracle(noisy, config), rtol=1e-4, atol=1e-6)
 
 
 def test_sparse_ease_with_every_weight_is_ease_of_centred_data(noisy):
-    config = linear_sparse.EaseSparseConfig(
+    config = linear.EaseSparseConfig(
         threshold=0, neighbors=30, share=0, scaling=0, regularization=5.0
     )
-    ours = linear_sparse.sparse_weights(noisy, config).toarray()
+    ours = linear.sparse_weights(noisy, config).toarray()
     x = noisy.toarray().astype(np.float64)
     assert (x.T @ x > 0).all()
     x -= x.mean(0)

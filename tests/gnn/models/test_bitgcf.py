@@ -6,8 +6,8 @@ import scipy.sparse as sp
 import torch
 
 from gnn import make_model
-from gnn.models import bitgcf_network
-from gnn.models.bitgcf_network import BiTGCFNetwork
+from gnn.models import bitgcf
+from gnn.models.bitgcf import BiTGCFConfig, BiTGCFNetwork
 
 
 def matrices(domains):
@@ -26,15 +26,15 @@ def matrices(domains):
 
 
 def network(domains, connect="concat", dropout=0.0):
-    return BiTGCFNetwork(
-        matrices(domains),
+    config = BiTGCFConfig(
         embedding_dim=5,
         num_layers=2,
         transfer=0.7,
         connect=connect,
         dropout=dropout,
-        generator=np.random.default_rng(0),
+        regularization=0.1,
     )
+    return BiTGCFNetwork(matrices(domains), config, np.random.default_rng(0))
 
 
 def oracle(net, xs, connect):
@@ -95,12 +95,12 @@ def test_layers_equal_the_paper(domains, connect):
 
 @pytest.mark.parametrize("chunk", [3, 8192])
 def test_gradients_of_pairs_equal_autograd(monkeypatch, chunk):
-    monkeypatch.setattr(bitgcf_network, "CHUNK_PAIRS", chunk)
+    monkeypatch.setattr(bitgcf, "CHUNK_PAIRS", chunk)
     rng = np.random.default_rng(0)
     user, domain = rng.integers(0, 9, 20), rng.integers(0, 2, 20)
     item, label = rng.integers(0, 6, 20), (rng.random(20) < 0.3).astype(np.float32)
     ours, theirs = network(2, dropout=0.2), network(2, dropout=0.2)
-    total = ours.backward(user, item, domain, label, regularization=0.1, seed=4)
+    total = ours.backward(user, item, domain, label, seed=4)
 
     final = theirs.propagate(4)
     pairs = list(zip(user, item, domain, strict=True))
