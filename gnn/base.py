@@ -14,11 +14,10 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch, check_requirements
+from gnn.data import TrainingData, UserBatch, check_requirements, user_batch
 from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
-from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
@@ -39,6 +38,8 @@ logger = logging.getLogger(__name__)
 # Scores a block: 2^22 float32 are 16 MB. Blocks of 2^20 stay in the cache, and were slower all the
 # same on two idle cores: each sparse product costs something at all.
 BLOCK_SCORES = 1 << 22
+# Columns of recommendations.
+TABLE = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
 # Scores by which a row is first asked whether it is constant.
 FEW_SCORES = 64
 
@@ -136,7 +137,7 @@ class Model(ABC):
         checkpoint: str | Path | None = None,
         progress: bool = False,
     ) -> Self:
-        """Learn from a graph.
+        """Learn from a graph, and return the model; `chosen_` holds the settings that were chosen.
 
         Parameters
         ----------
@@ -155,25 +156,19 @@ class Model(ABC):
         progress
             Show progress bars.
 
-        Returns
-        -------
-        Model
-            Itself; `chosen_` holds the settings that were chosen.
-
         Raises
         ------
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
-        if isinstance(valid, str) and valid != "auto":
-            raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
-        path = None if checkpoint is None else Path(checkpoint)
-        options = FitOptions(checkpoint=path, progress=progress)
+        options = FitOptions(checkpoint=checkpoint, progress=progress)
         if not isinstance(valid, str):
             return self.fit_once(graph, valid, seed=seed, options=options)
-        if not self.chooses:
-            return self.fit_once(graph, None, seed=seed, options=options)
-        return fit_twice(self, graph, seed=seed, options=options)
+        if valid != "auto":
+            raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
+        if self.chooses:
+            return fit_twice(self, graph, seed=seed, options=options)
+        return self.fit_once(graph, None, seed=seed, options=options)
 
     def fit_once(
         self, graph: InterestGraph, valid: InteractionLog | None, *, seed: int, options: FitOptions
@@ -198,17 +193,10 @@ class Model(ABC):
 
     @property
     def data(self) -> TrainingData:
-        """The training data of the model.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
+        """The training data of the model; a `NotFittedError` before `fit`."""
         if self._data is None:
-            raise NotFittedError(
-                f"This {self.name} model has learned nothing yet; call fit(graph) first."
-            )
+            problem = f"This {self.name} model has learned nothing yet; call fit(graph) first."
+            raise NotFittedError(problem)
         return self._data
 
     @property
@@ -248,7 +236,7 @@ class Model(ABC):
             Before `fit`; for a domain the model does not know.
         """
         self._require_domain(domain)
-        users = self._batch(user_ids, history)
+        users = user_batch(self.data, user_ids, history)
         scores = np.empty((len(users), len(self.data.items[domain])), dtype=np.float32)
 
         def work(block: tuple[int, UserBatch]) -> None:
@@ -263,7 +251,7 @@ class Model(ABC):
     ) -> sp.csr_matrix:
         """Return CSR [len(user_ids), items of domain], non-zero for items of the history."""
         self._require_domain(domain)
-        return self._batch(user_ids, history).history[:, self.data.span(domain)]
+        return user_batch(self.data, user_ids, history).history[:, self.data.span(domain)]
 
     def recommend(
         self,
@@ -312,43 +300,46 @@ class Model(ABC):
             self._require_domain(domain)
         ids = pd.unique(np.asarray(user_ids, dtype=object))
         domains = self.domains if domain is None else [domain]
-        everybody = self._batch(ids, history)
-        self._warn_unknown(everybody)
+        users = user_batch(self.data, ids, history)
+        unknown = int((~self._knows(users)).sum())
+        if unknown:
+            logger.warning(
+                "%d of %d users are unknown to this %s model; they get popular items.",
+                unknown,
+                len(users),
+                self.name,
+            )
+
+        def rank(target: str, block: tuple[int, UserBatch]) -> tuple[int, list[np.ndarray]]:
+            """Return the size of a block and its rows: user, item, score, rank."""
+            low, part = block
+            scores = self.score_batch(part, target)
+            if exclude_seen:
+                seen = part.history[:, self.data.span(target)].tocoo()
+                scores[seen.row, seen.col] = -np.inf
+            indices, values = top_k(scores, k, keys=part.keys, seed=seed)
+            row, column = np.nonzero(indices >= 0)
+            return len(part), [row + low, indices[row, column], values[row, column], column + 1]
+
         parts = []
         with progress_bar("Recommending", len(ids) * len(domains), enabled=progress) as advance:
             for number, target in enumerate(domains):
-                work = partial(
-                    self._recommend_batch,
-                    number=number,
-                    domain=target,
-                    k=k,
-                    exclude_seen=exclude_seen,
-                    seed=seed,
-                )
-                blocks = self._blocks(everybody, target)
+                work, blocks = partial(rank, target), self._blocks(users, target)
                 ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
-                parts += [rows for _, rows in ranked]
-        user, place, item, score, rank = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        order = np.lexsort((rank, place, user))
-        item_ids = np.empty(len(order), dtype=object)
-        user, place, item = user[order], place[order], item[order]
-        for number, target in enumerate(domains):
-            own = place == number
-            item_ids[own] = self.data.items[target].decode(item[own])
-        return pd.DataFrame(
-            {
-                USER_ID: ids[user],
-                DOMAIN: np.asarray(domains, dtype=object)[place],
-                ITEM_ID: item_ids,
-                SCORE: score[order],
-                RANK: rank[order],
-            }
-        )
+                columns = zip(*(rows for _, rows in ranked), strict=True)
+                user, item, score, place = map(np.concatenate, columns)
+                item_ids = self.data.items[target].decode(item)
+                rows = (user, number, item_ids, score, place)
+                parts.append(pd.DataFrame(dict(zip(TABLE, rows, strict=True))))
+        table = pd.concat(parts)
+        order = np.lexsort((table[RANK], table[DOMAIN], table[USER_ID]))
+        table = table.iloc[order].reset_index(drop=True)
+        table[USER_ID] = ids[table[USER_ID]]
+        table[DOMAIN] = np.asarray(domains, dtype=object)[table[DOMAIN]]
+        return table
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
-        """Write the model to a folder (safetensors, Arrow, npy and JSON), whole or not at all.
+        """Write the model to a folder, whole or not at all.
 
         For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`.
         """
@@ -368,18 +359,13 @@ class Model(ABC):
                 f"This model knows no domain {domain!r}; it knows {', '.join(self.domains)}."
             )
 
-    def _batch(
-        self, user_ids: Sequence[str] | np.ndarray, history: InteractionLog | None
-    ) -> UserBatch:
-        return user_batch(self.data, np.asarray(user_ids, dtype=object), history)
-
     def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
         for low in range(0, len(users), size):
             yield low, users.rows(low, low + size)
 
     def _knows(self, users: UserBatch) -> np.ndarray:
-        """Return bool [n]: whether each user can be scored."""
+        """Return bool [n], whether each user can be scored."""
         known = np.diff(users.history.indptr) > 0
         return known if self.inductive else known & (users.index >= 0)
 
@@ -389,51 +375,11 @@ class Model(ABC):
         Users without a score, unknown or with equal ones for all items, get the popularity.
         """
         scores = self._score(users, domain)
-        known = self._knows(users)
         # A constant row ranks nothing: popularity takes its place.
-        flat = known & _constant(scores)
-        if flat.any():
-            logger.debug("%d known users have equal scores in %s.", int(flat.sum()), domain)
-        replaced = ~known | flat
+        replaced = ~self._knows(users) | _constant(scores)
         if replaced.any():
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
         return scores
-
-    def _recommend_batch(
-        self,
-        block: tuple[int, UserBatch],
-        *,
-        number: int,
-        domain: str,
-        k: int,
-        exclude_seen: bool,
-        seed: int,
-    ) -> tuple[int, tuple[np.ndarray, ...]]:
-        """Return the size of a block and its rows: user, domain, item, score, rank."""
-        first, users = block
-        scores = self.score_batch(users, domain)
-        if exclude_seen:
-            seen = users.history[:, self.data.span(domain)].tocoo()
-            scores[seen.row, seen.col] = -np.inf
-        indices, values = top_k(scores, k, keys=users.keys, seed=seed)
-        row, column = np.nonzero(indices >= 0)
-        return len(users), (
-            row + first,
-            np.full(len(row), number),
-            indices[row, column],
-            values[row, column],
-            column + 1,
-        )
-
-    def _warn_unknown(self, users: UserBatch) -> None:
-        unknown = int((~self._knows(users)).sum())
-        if unknown:
-            logger.warning(
-                "%d of %d users are unknown to this %s model; they get popular items.",
-                unknown,
-                len(users),
-                self.name,
-            )
 
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
+from graphgen.builders.interactions import milliseconds
 from graphgen.errors import ConfigError
-from graphgen.schema import INTERACTS, SIMILAR, USER
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, TIMESTAMP, USER, USER_ID
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ __all__ = [
     "joint_matrix",
     "known_times",
     "latest_times",
+    "user_batch",
 ]
 
 # What a model may require of a graph: text features of items, at least two domains.
@@ -71,22 +75,22 @@ class TrainingData:
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
         """Collect a graph's edges and features; O(edges + items · dim)."""
         items = {domain: graph.vocabularies[domain] for domain in graph.domains}
-        sizes = [len(vocabulary) for vocabulary in items.values()]
-        starts = dict(zip(items, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
-        n_items = sum(sizes)
+        starts = _starts(items)
+        n_items = sum(map(len, items.values()))
 
-        stores = [graph.data[USER, INTERACTS, domain] for domain in graph.domains]
-        rows = [store.edge_index[0].numpy() for store in stores]
-        columns = [
-            store.edge_index[1].numpy() + start
-            for store, start in zip(stores, starts.values(), strict=True)
-        ]
+        types, rows, columns = _edges(graph, INTERACTS, {USER: 0, **starts})
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         matrix.data[:] = 1.0
         times = None
         if graph.has_time and matrix.nnz:
-            time = [store.time.numpy() for store in stores]
+            time = [graph.data[edges].time.numpy() for edges in types]
             times = latest_times(rows, columns, time, matrix.shape)
+
+        types, rows, columns = _edges(graph, SIMILAR, starts)
+        similar = None
+        if types:
+            weights = [graph.data[edges].weight.numpy() for edges in types]
+            similar = joint_matrix(rows, columns, weights, (n_items, n_items))
 
         features = None
         if graph.feature_dim:
@@ -96,7 +100,6 @@ class TrainingData:
                     x = graph.data[domain].x.numpy()
                     features[start : start + len(x)] = x
 
-        similar = _weights(graph, SIMILAR, starts, (n_items, n_items))
         return cls(graph.vocabularies[USER], items, matrix, features, similar, times)
 
     @property
@@ -114,15 +117,14 @@ class TrainingData:
         """Number of items of all domains together."""
         return int(self.matrix.shape[1])
 
-    @cached_property
-    def _starts(self) -> dict[str, int]:
-        sizes = [len(vocabulary) for vocabulary in self.items.values()]
-        return dict(zip(self.items, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
-
     def span(self, domain: str) -> slice:
         """Columns of a domain in the joint index."""
-        start = self._starts[domain]
-        return slice(start, start + len(self.items[domain]))
+        return self._spans[domain]
+
+    @cached_property
+    def _spans(self) -> dict[str, slice]:
+        starts = _starts(self.items)
+        return {name: slice(low, low + len(self.items[name])) for name, low in starts.items()}
 
     @cached_property
     def item_domain(self) -> np.ndarray:
@@ -217,23 +219,85 @@ def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -
         )
 
 
-def _weights(
-    graph: InterestGraph, relation: str, starts: dict[str, int], shape: tuple[int, int]
-) -> sp.csr_matrix | None:
-    """Return the weights of all edges of a relation, node i of a type at starts[type] + i.
+def user_batch(
+    data: TrainingData, ids: Sequence[str] | np.ndarray, history: InteractionLog | None
+) -> UserBatch:
+    """Look users up by external id, with their history in training and since; O(interactions).
 
-    None where the graph has no such edges.
+    `history` has interactions since training, or of users who arrived after it.
     """
-    types = [t for t in graph.data.edge_types if t[1] == relation]
-    if not types:
-        return None
-    index = [graph.data[t].edge_index.numpy() for t in types]
-    return joint_matrix(
-        [i[0] + starts[t[0]] for i, t in zip(index, types, strict=True)],
-        [i[1] + starts[t[2]] for i, t in zip(index, types, strict=True)],
-        [graph.data[t].weight.numpy() for t in types],
-        shape,
-    )
+    ids = np.asarray(ids, dtype=object)
+    index = data.users.encode(ids, missing="mark")
+    known = index >= 0
+    found = data.batch(index[known])
+    rows = _spread(found.history, known)
+    times = None if found.times is None else _spread(found.times, known)
+    if history is not None and len(history):
+        later, when = _history_matrices(data, ids, history)
+        rows = rows.maximum(later)
+        if times is not None and when is not None:
+            times = times.maximum(when)
+    keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
+    return UserBatch(index, rows, keys, times)
+
+
+def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
+    """Return CSR [len(known), columns]: the rows of known users, in order; others are empty."""
+    lengths = np.zeros(len(known), dtype=np.int64)
+    lengths[known] = np.diff(matrix.indptr)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape=(len(known), matrix.shape[1]))
+
+
+def _history_matrices(
+    data: TrainingData, ids: np.ndarray, history: InteractionLog
+) -> tuple[sp.csr_matrix, sp.csr_matrix | None]:
+    """Return CSR [len(ids), n_items] of the rows of `history`: what, and when.
+
+    Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
+    history without times counts as later than all that was trained on.
+    """
+    frame = history.frame
+    place = pd.Index(ids).get_indexer(frame[USER_ID])
+    rows, columns, times = ([np.empty(0, np.int64)] for _ in range(3))
+    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
+        if domain not in data.items:
+            continue
+        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
+        known = item >= 0
+        rows.append(part["place"].to_numpy()[known])
+        columns.append(item[known] + data.span(domain).start)
+        if data.times is not None:
+            times.append(_log_times(part[known], data))
+    shape = (len(ids), data.n_items)
+    matrix = joint_matrix(rows, columns, None, shape)
+    matrix.data[:] = 1.0
+    if data.times is None:
+        return matrix, None
+    return matrix, latest_times(rows, columns, times, shape)
+
+
+def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
+    """Return int64 [len(rows)], as `TrainingData.times`."""
+    if TIMESTAMP in rows:
+        return milliseconds(rows[TIMESTAMP])
+    return np.full(len(rows), 1 + int(known_times(data).data.max()), dtype=np.int64)
+
+
+def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:
+    ends = np.cumsum([len(vocabulary) for vocabulary in items.values()]).tolist()
+    return dict(zip(items, [0, *ends[:-1]], strict=True))
+
+
+def _edges(
+    graph: InterestGraph, relation: str, starts: dict[str, int]
+) -> tuple[list[tuple[str, str, str]], list[np.ndarray], list[np.ndarray]]:
+    """Return the edge types of a relation and their ends, node i of a type at starts[type] + i."""
+    types = [edges for edges in graph.data.edge_types if edges[1] == relation]
+    index = [graph.data[edges].edge_index.numpy() for edges in types]
+    rows = [ends[0] + starts[edges[0]] for ends, edges in zip(index, types, strict=True)]
+    columns = [ends[1] + starts[edges[2]] for ends, edges in zip(index, types, strict=True)]
+    return types, rows, columns
 
 
 def joint_matrix(

@@ -16,16 +16,9 @@ GIGABYTE = 1e9
 
 
 def require_memory(needed: int, what: str, remedy: str) -> None:
-    """Log how much memory comes next, and refuse more than the machine has.
+    """Log how much memory comes next, in bytes, and refuse more than the machine has.
 
-    Parameters
-    ----------
-    needed
-        Bytes.
-    what
-        What needs them, as the subject of a sentence.
-    remedy
-        What to do instead, as a sentence.
+    `what` is the subject of the sentence that says so, `remedy` a sentence of its own.
 
     Raises
     ------
@@ -40,14 +33,9 @@ def require_memory(needed: int, what: str, remedy: str) -> None:
     graphgen.errors.ConfigError: It needs 1,152,921,504.6 GB of memory; ... available. Use less.
     """
     available = psutil.virtual_memory().available
-    logger.info(
-        "%s needs %.2f GB of memory; %.2f GB are available.",
-        what,
-        needed / GIGABYTE,
-        available / GIGABYTE,
-    )
+    need, have = needed / GIGABYTE, available / GIGABYTE
+    logger.info("%s needs %.2f GB of memory; %.2f GB are available.", what, need, have)
     if needed > available:
         raise ConfigError(
-            f"{what} needs {needed / GIGABYTE:,.1f} GB of memory; {available / GIGABYTE:,.1f} GB "
-            f"are available. {remedy}"
+            f"{what} needs {need:,.1f} GB of memory; {have:,.1f} GB are available. {remedy}"
         )

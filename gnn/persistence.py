@@ -35,14 +35,7 @@ def save_model(
 ) -> None:
     """Write a fitted model to a folder that appears whole or not at all.
 
-    Parameters
-    ----------
-    model
-        The model.
-    state
-        What it has learned, by name.
-    path, overwrite, made_from
-        As in `graphgen.storage.atomic_directory`.
+    `state` is what it has learned, by name; the rest is as in `graphgen.storage.atomic_directory`.
 
     Raises
     ------
@@ -60,10 +53,8 @@ def save_model(
         np.save(folder / "indices.npy", data.matrix.indices)
         if data.times is not None:
             np.save(folder / TIMES, data.times.data)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in state.items()},
-            folder / "state.safetensors",
-        )
+        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+        save_file(tensors, folder / "state.safetensors")
         manifest = {
             "model": model.name,
             "config": model.config.to_dict(),

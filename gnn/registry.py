@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gnn.persistence import read_model
 from graphgen.errors import ConfigError, near_miss
@@ -61,15 +61,13 @@ def model_class(name: str) -> type[Model]:
             raise ConfigError(f"There is no model {name!r}; {hint}")
         from gnn.base import Model
 
-        plugin: type[Model] = load_plugin(GROUP, name, Model)
-        return plugin
+        return cast("type[Model]", load_plugin(GROUP, name, Model))
     module, _, attribute = MODELS[name].partition(":")
-    cls: type[Model] = getattr(importlib.import_module(module), attribute)
-    return cls
+    return cast("type[Model]", getattr(importlib.import_module(module), attribute))
 
 
 def make_model(name: str, **settings: Any) -> Model:
-    """Make a model by its registered name.
+    """Make a model, not fitted, by its registered name.
 
     Parameters
     ----------
@@ -77,11 +75,6 @@ def make_model(name: str, **settings: Any) -> Model:
         One of `list_models`, as ``interest models`` lists them.
     **settings
         Fields of the model's `Config`.
-
-    Returns
-    -------
-    Model
-        Not fitted.
 
     Raises
     ------
@@ -103,15 +96,7 @@ def make_model(name: str, **settings: Any) -> Model:
 def load_model(path: str | Path) -> Model:
     """Open a model written by `Model.save` or ``interest train``.
 
-    Parameters
-    ----------
-    path
-        The folder.
-
-    Returns
-    -------
-    Model
-        Fitted; it scores exactly as before.
+    It scores exactly as before.
 
     Raises
     ------
@@ -125,5 +110,4 @@ def load_model(path: str | Path) -> Model:
         ...
     graphgen.errors.StorageError: no/such/folder is not a model (see `interest train`): ...
     """
-    model: Model = read_model(path, make_model)
-    return model
+    return cast("Model", read_model(path, make_model))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from gnn.base import Model
 from graphgen.errors import InputError
-from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
 from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
@@ -23,11 +22,8 @@ __all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
 TEXT_SUFFIXES = {".txt", ".lst", ""}
 
 
-@dataclass(frozen=True)
-class Requests:
-    """Users to recommend for: in ``by_domain[domain]``, or under None in the domain asked for."""
-
-    by_domain: dict[str | None, list[str]]
+# Users by the domain to recommend in; those under None are for the domain that is asked for.
+Requests: TypeAlias = dict[str | None, list[str]]
 
 
 def read_requests(
@@ -41,7 +37,7 @@ def read_requests(
         If the file is missing, empty, or has no user_id.
     """
     if source is None:
-        return Requests({None: list(users)})
+        return {None: list(users)}
     path = Path(source)
     if path.is_file() and path.suffix.lower() in TEXT_SUFFIXES:
         try:
@@ -53,16 +49,14 @@ def read_requests(
             ids = ids[1:]
         if not ids:
             raise InputError(f"{path} holds no user id; write one a line.")
-        return Requests({None: list(dict.fromkeys(ids))})
+        return {None: list(dict.fromkeys(ids))}
     # Not `read_users`: here a user may have several rows, one for each domain.
     frames, _, _ = read_tables([source], USERS, UserTable.clean, columns=columns)
     frame = frames[0]
     if DOMAIN not in frame:
-        return Requests({None: frame[USER_ID].unique().tolist()})
+        return {None: frame[USER_ID].unique().tolist()}
     wanted = frame[[USER_ID, DOMAIN]].drop_duplicates()
-    return Requests(
-        {str(d): part[USER_ID].tolist() for d, part in wanted.groupby(DOMAIN, observed=True)}
-    )
+    return {str(d): part[USER_ID].tolist() for d, part in wanted.groupby(DOMAIN, observed=True)}
 
 
 def answer(
@@ -70,25 +64,21 @@ def answer(
     requests: Requests,
     *,
     domain: str | None = None,
-    k: int = 20,
-    exclude_seen: bool = True,
-    history: InteractionLog | None = None,
-    seed: int = 0,
     progress: bool = False,
+    **options: Any,
 ) -> pd.DataFrame:
-    """Recommend for every request; `domain` overrides the domains that the requests name."""
+    """Recommend for every request, with options of `Model.recommend`.
+
+    `domain` overrides the domains that the requests name.
+    """
     if domain is not None:
-        everybody = dict.fromkeys(user for ids in requests.by_domain.values() for user in ids)
-        requests = Requests({domain: list(everybody)})
-    total = sum(len(ids) for ids in requests.by_domain.values())
+        users = dict.fromkeys(user for ids in requests.values() for user in ids)
+        requests = {domain: list(users)}
     parts = []
+    total = sum(map(len, requests.values()))
     with progress_bar("Recommending", total, enabled=progress) as advance:
-        for target, ids in requests.by_domain.items():
-            parts.append(
-                model.recommend(
-                    ids, domain=target, k=k, exclude_seen=exclude_seen, history=history, seed=seed
-                )
-            )
+        for target, ids in requests.items():
+            parts.append(model.recommend(ids, domain=target, **options))
             advance(len(ids))
     return pd.concat(parts, ignore_index=True)
 

@@ -66,11 +66,13 @@ class BPRMF(EpochModel):
 
     name: ClassVar[str] = "bpr-mf"
     Config = BPRMFConfig
-    learned = ("user_vectors_", "item_vectors_", "item_bias_")
+    learned: ClassVar[tuple[str, ...]] = ("user_vectors_", "item_vectors_", "item_bias_")
+    user_vectors_: np.ndarray
+    item_vectors_: np.ndarray
     item_bias_: np.ndarray | None = None
 
-    def _fit(self, data: TrainingData, *, seed: int, **rest: Any) -> None:
-        config, generator = self.config, np.random.default_rng(seed)
+    def _fit(self, data: TrainingData, **fit: Any) -> None:
+        config, generator = self.config, np.random.default_rng(fit["seed"])
         parameters, compare, vectors = self._start(data, generator)
         optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate)
         edges = data.matrix.tocoo()
@@ -94,8 +96,9 @@ class BPRMF(EpochModel):
             optimizer.step()
             return float(loss.detach())
 
-        trained = {"parameters": parameters, "optimizer": optimizer, "generator": generator}
-        self._train(step, publish, **trained, seed=seed, **rest)
+        self._train(
+            step, publish, parameters=parameters, optimizer=optimizer, generator=generator, **fit
+        )
 
     def _start(
         self, data: TrainingData, generator: np.random.Generator

@@ -69,11 +69,12 @@ class BiTGCF(EpochModel):
     Config = BiTGCFConfig
     learned = ("user_vectors_", "item_vectors_")
 
-    def _fit(self, data: TrainingData, *, seed: int, **rest: Any) -> None:
-        config, generator = self.config, np.random.default_rng(seed)
+    def _fit(self, data: TrainingData, **fit: Any) -> None:
+        config, generator = self.config, np.random.default_rng(fit["seed"])
         matrices = [sp.csr_matrix(data.matrix[:, data.span(domain)]) for domain in data.domains]
         network = BiTGCFNetwork(matrices, config, generator)
-        optimizer = torch.optim.Adam(network.parameters.values(), lr=config.learning_rate)
+        parameters = network.parameters
+        optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate)
         edges = data.matrix.tocoo()
         sampler = NegativeSampler(data.item_domain, data.warm)
         starts = np.array([data.span(domain).start for domain in data.domains])
@@ -99,8 +100,9 @@ class BiTGCF(EpochModel):
             optimizer.step()
             return loss
 
-        trained = {"parameters": network.parameters, "optimizer": optimizer, "generator": generator}
-        self._train(step, publish, **trained, seed=seed, **rest)
+        self._train(
+            step, publish, parameters=parameters, optimizer=optimizer, generator=generator, **fit
+        )
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         number, span = self.data.domains.index(domain), self.data.span(domain)

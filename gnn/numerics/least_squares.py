@@ -19,16 +19,10 @@ FEW_ROWS = 64
 class RowSolver:
     """Solves for the factors of rows that are best for given factors of the columns.
 
-    Row u solves (Σ_i∈u v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u v_i with λ_u = λ (n_u + α
-    m)^ν, n_u its entries and m the number of columns. What all rows share is made once,
+    Row u solves (Σ_i∈u v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u v_i with v the factors
+    float32 [m, d] of the columns and λ_u = λ (n_u + α m)^ν, n_u its entries. α, λ and ν are
+    `unobserved_weight`, `regularization` and `exponent`. What all rows share is made once,
     O(m d² + d³).
-
-    Parameters
-    ----------
-    factors
-        float32 [m, d].
-    unobserved_weight, regularization, exponent
-        α, λ and ν.
     """
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ import pydantic
 import scipy.sparse as sp
 
 from gnn.numerics.propagation import inverse_power, normalized_adjacency
-from gnn.numerics.sparse import keep_largest
+from gnn.numerics.sparse import keep_largest, kept_entries
 from gnn.numerics.svd import truncated_svd
 from graphgen.config import Config
 
@@ -47,16 +47,9 @@ class LeadingDirections(NamedTuple):
 def leading_directions(
     matrix: sp.csr_matrix, config: FilterConfig, generator: np.random.Generator
 ) -> LeadingDirections:
-    """Return the `config.flattened` leading directions of a filter; costs a `truncated_svd`.
+    """Return the `config.flattened` leading directions of a filter on CSR [n_users, n_items].
 
-    Parameters
-    ----------
-    matrix
-        CSR [n_users, n_items] of training interactions.
-    config
-        The filter.
-    generator
-        Source of the random start.
+    Costs a `truncated_svd`, whose random start `generator` draws.
     """
     half = normalized_adjacency(matrix, config.user_exponent / 2, config.item_exponent)
     _, values, vectors = truncated_svd(half, config.flattened, generator)
@@ -89,11 +82,7 @@ class LinearFilter:
     """
 
     def __init__(
-        self,
-        matrix: sp.csr_matrix,
-        config: FilterConfig | None = None,
-        *,
-        keep: bool = True,
+        self, matrix: sp.csr_matrix, config: FilterConfig | None = None, *, keep: bool = True
     ) -> None:
         config = config or FilterConfig()
         activity = np.diff(matrix.indptr).astype(np.float64)
@@ -106,15 +95,18 @@ class LinearFilter:
         self._right = sp.csr_matrix(matrix @ sp.diags(within * self._raised))
         self._activity = activity
         self._limit = MAX_ENTRIES if keep else 0
-        self._columns: dict[tuple[int, int], sp.csr_matrix | None] = {}
-        self._targets: dict[tuple[int, int], sp.csr_matrix] = {}
+        self._links: dict[tuple[int, int], list[sp.csr_matrix]] = {}
 
     def score(self, history: sp.csr_matrix, span: slice) -> sp.csr_matrix:
         """Return CSR [n, span] of scores; costs the two-hop neighbourhoods of the histories."""
-        product = self._product(span)
-        if product is not None:
-            return (history @ product).tocsr()
-        return ((history @ self._left) @ self._target(span)).tocsr()
+        key = (span.start, span.stop)
+        if key not in self._links:
+            product = self.product(span)
+            two_hops = [self._left, self._right[:, span]]
+            self._links[key] = two_hops if product is None else [product]
+        for link in self._links[key]:
+            history = history @ link
+        return history.tocsr()
 
     def product(self, span: slice) -> sp.csr_matrix | None:
         """Return CSR [n_items, span], by which a history is multiplied; None if it is too large."""
@@ -130,44 +122,21 @@ class LinearFilter:
         right = self._raised[:, None] * leading.vectors
         return left.astype(np.float32), right.astype(np.float32)
 
-    def _target(self, span: slice) -> sp.csr_matrix:
-        key = (span.start, span.stop)
-        if key not in self._targets:
-            self._targets[key] = self._right[:, span]
-        return self._targets[key]
-
-    def _product(self, span: slice) -> sp.csr_matrix | None:
-        key = (span.start, span.stop)
-        if key not in self._columns:
-            self._columns[key] = self.product(span)
-        return self._columns[key]
-
 
 def cold_bridge(
     similar: sp.csr_matrix, warm: np.ndarray, span: slice, neighbors: int
 ) -> sp.csr_matrix:
     """Return CSR [span, span] that hands scores of items with interactions to similar ones without.
 
-    Column j of a cold item holds the weights, summing to 1, of its nearest warm items; the weight
-    is the squared similarity. Columns of warm items are empty.
+    Column j of a cold item holds the weights, summing to 1, of its nearest warm items, at most
+    `neighbors`; the weight is the squared similarity. Columns of warm items are empty.
 
-    Parameters
-    ----------
-    similar
-        CSR [n_items, n_items] of similarities, row i holding the neighbours of item i.
-    warm
-        bool [n_items].
-    span
-        Items of one domain.
-    neighbors
-        How many neighbours to use.
+    `similar` is CSR [n_items, n_items], row i holding the neighbours of item i; `warm` is bool
+    [n_items], and `span` has the items of one domain.
     """
     block = similar[span, span].tocoo()
     inside = warm[span]
     chosen = ~inside[block.row] & inside[block.col] & (block.data > 0)
-    weights = sp.csr_matrix(
-        (block.data[chosen] ** 2, (block.row[chosen], block.col[chosen])), shape=block.shape
-    )
-    weights = keep_largest(weights, neighbors)
+    weights = keep_largest(kept_entries(block, chosen).power(2), neighbors)
     total = np.asarray(weights.sum(axis=1)).ravel()
     return sp.csr_matrix((sp.diags(inverse_power(total, 1.0)) @ weights).T, dtype=np.float32)

@@ -119,12 +119,7 @@ class _SampledSoftmax(torch.autograd.Function):
 def bpr_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
     """Bayesian personalised ranking: mean of −log σ(positive − negative).
 
-    Rendle et al., "BPR", UAI 2009.
-
-    Parameters
-    ----------
-    positive, negative
-        float32 [n], scores of the observed and of the sampled item.
+    Rendle et al., "BPR", UAI 2009. The scores are of the observed and of the sampled items, [n].
 
     Examples
     --------

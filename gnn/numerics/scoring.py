@@ -15,16 +15,11 @@ LEAST_NORM = 1e-12
 def cold_last(scores: np.ndarray, warm: np.ndarray) -> np.ndarray:
     """Give items without interactions the least score of the others in each row, in place.
 
+    `scores` is float32 [n, items]; `warm`, bool [items], tells the items with interactions.
+
     A model that learns a free vector for each item leaves those of cold items at their random
     start, while sampled negatives push unpopular warm items below zero; without this, noise would
     stand above them.
-
-    Parameters
-    ----------
-    scores
-        float32 [n, items].
-    warm
-        bool [items], whether the item has interactions.
 
     Examples
     --------
@@ -37,15 +32,10 @@ def cold_last(scores: np.ndarray, warm: np.ndarray) -> np.ndarray:
 
 
 def inner_products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return left @ right.T, through NumPy; O(n · m · d).
+    """Return left @ right.T of [n, d] and [m, d] without gradients, through NumPy; O(n · m · d).
 
     NumPy's OpenBLAS makes the same speed of any width; PyTorch's MKL loses 40 % on AMD
     cores when m is not a multiple of 16, and catalogues seldom are.
-
-    Parameters
-    ----------
-    left, right
-        float32 [n, d] and [m, d], without gradients.
 
     Examples
     --------

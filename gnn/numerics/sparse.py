@@ -63,13 +63,10 @@ def _first_csr() -> None:
 def dense_product(left: sp.csr_matrix, right: sp.csr_matrix) -> torch.Tensor:
     """Return left @ right, float32 [n, m], not by way of a sparse product; costs its terms.
 
+    The rows of `right` are sorted in place.
+
     Intel's MKL, where PyTorch has it, adds up the rows of `right` where they are to stand, in half
     the time of SciPy and of laying its product out.
-
-    Parameters
-    ----------
-    left, right
-        float32 [n, k] and [k, m]; the rows of `right` are sorted in place.
 
     Examples
     --------

@@ -34,17 +34,8 @@ def truncated_svd(
 
     Musco and Musco, "Randomized block Krylov methods for stronger and faster approximate singular
     value decomposition", NeurIPS 2015, with full orthogonalisation. O(nnz · r + (n + m) · r²) with
-    r = `KRYLOV_FACTOR` · rank; small matrices are decomposed densely. Where the matrix has less
-    rank, there are fewer triplets.
-
-    Parameters
-    ----------
-    matrix
-        Sparse [n, m].
-    rank
-        How many.
-    generator
-        Source of the random start.
+    r = `KRYLOV_FACTOR` · rank; small matrices [n, m] are decomposed densely. Where the matrix has
+    less rank, there are fewer triplets. `generator` draws the random start.
 
     Returns
     -------
@@ -99,16 +90,8 @@ def spectral_vectors(
     """Return the right singular vectors of D_u^-½ X D_i^-½ times the roots of their values.
 
     O(nnz · dim + n_items · dim²) a round of subspace iteration. Where the matrix has less rank than
-    `dim`, the other columns are small noise, so that every direction can be learned.
-
-    Parameters
-    ----------
-    matrix
-        CSR [n_users, n_items].
-    dim
-        Width of the vectors.
-    generator
-        Source of the random directions.
+    `dim`, the other columns are small noise, so that every direction can be learned. `matrix` is
+    CSR [n_users, n_items]; `generator` draws the random directions.
 
     Returns
     -------
@@ -134,9 +117,8 @@ def spectral_vectors(
     squares, turn = _principal(adjacency @ basis)
     right, values = basis @ turn.float(), squares.sqrt().float()
     used = min(dim, rank)
-    vectors = torch.from_numpy(generator.standard_normal((n_items, dim), dtype=np.float32)).mul_(
-        1e-3
-    )
+    noise = generator.standard_normal((n_items, dim), dtype=np.float32)
+    vectors = torch.from_numpy(noise).mul_(1e-3)
     vectors[:, :used] += right[:, :used] * values[:used].sqrt()
     warm = torch.from_numpy(np.bincount(matrix.indices, minlength=n_items) > 0)
     return vectors / vectors[warm].norm(dim=1).mean().clamp(min=1e-12)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn import make_model
-from gnn.data import TrainingData
+from gnn.data import TrainingData, user_batch
 from gnn.models.interest.mixture import dense
 from gnn.models.interest.sequence import (
     SequenceExpert,
@@ -121,7 +121,7 @@ def test_users_who_arrive_later_are_scored_by_the_order_of_events(chains, built)
 def test_interactions_without_time_since_training_count_as_the_latest(chains, built):
     model = make_model("item-knn").fit(built(chains))
     since = pd.DataFrame({"user_id": ["u000"] * 2, "item_id": ["i00", "i01"], "domain": "book"})
-    batch = model._batch(["u000", "nobody"], InteractionLog(since))
+    batch = user_batch(model.data, ["u000", "nobody"], InteractionLog(since))
     latest = batch.times[0].indices[batch.times[0].data == batch.times[0].data.max()]
     assert {0, 1} <= set(latest.tolist())
     assert (batch.times != 0).nnz == (batch.history != 0).nnz
