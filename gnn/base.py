@@ -346,7 +346,7 @@ class Model(ABC):
         save_model(self, self._state(), path, overwrite=overwrite, made_from=made_from)
 
     def restore(self, data: TrainingData, state: dict[str, torch.Tensor]) -> None:
-        """Take back what `save` wrote; `gnn.persistence.load_model` calls it."""
+        """Take back what `save` wrote; `gnn.persistence.read_model` calls it."""
         self._data = data
         self._load_state(state)
         self._set_up()
@@ -362,7 +362,7 @@ class Model(ABC):
     def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
         for low in range(0, len(users), size):
-            yield low, users.rows(low, low + size)
+            yield low, users.rows_of(slice(low, low + size))
 
     def _knows(self, users: UserBatch) -> np.ndarray:
         """Return bool [n], whether each user can be scored."""

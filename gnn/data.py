@@ -176,10 +176,6 @@ class UserBatch:
     def __len__(self) -> int:
         return len(self.index)
 
-    def rows(self, low: int, high: int) -> UserBatch:
-        """Return the users from `low` up to `high`."""
-        return self.rows_of(slice(low, high))
-
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""
         times = None if self.times is None else self.times[part]
@@ -187,13 +183,7 @@ class UserBatch:
 
 
 def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
-    """Return the times.
-
-    Raises
-    ------
-    ConfigError
-        If the log has none.
-    """
+    """Return the times; a `ConfigError` if the log has none."""
     if of.times is None:
         raise ConfigError(NO_TIMES)
     return of.times
@@ -267,21 +257,14 @@ def _history_matrices(
         known = item >= 0
         rows.append(part["place"].to_numpy()[known])
         columns.append(item[known] + data.span(domain).start)
-        if data.times is not None:
-            times.append(_log_times(part[known], data))
+        if TIMESTAMP in part:
+            times.append(milliseconds(part[TIMESTAMP])[known])
+        elif data.times is not None:
+            times.append(np.full(known.sum(), 1 + data.times.data.max()))
     shape = (len(ids), data.n_items)
     matrix = joint_matrix(rows, columns, None, shape)
     matrix.data[:] = 1.0
-    if data.times is None:
-        return matrix, None
-    return matrix, latest_times(rows, columns, times, shape)
-
-
-def _log_times(rows: pd.DataFrame, data: TrainingData) -> np.ndarray:
-    """Return int64 [len(rows)], as `TrainingData.times`."""
-    if TIMESTAMP in rows:
-        return milliseconds(rows[TIMESTAMP])
-    return np.full(len(rows), 1 + int(known_times(data).data.max()), dtype=np.int64)
+    return matrix, None if data.times is None else latest_times(rows, columns, times, shape)
 
 
 def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:

@@ -20,8 +20,6 @@ from graphgen.tables import UserTable
 __all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
 
 TEXT_SUFFIXES = {".txt", ".lst", ""}
-
-
 # Users by the domain to recommend in; those under None are for the domain that is asked for.
 Requests: TypeAlias = dict[str | None, list[str]]
 

@@ -126,7 +126,7 @@ class UserKNN(Model):
         votes = self.data.matrix[:, self.data.span(domain)]
         scores = np.empty((len(users), votes.shape[1]), dtype=np.float32)
         for low in range(0, len(users), USER_ROWS):
-            part = users.rows(low, low + USER_ROWS)
+            part = users.rows_of(slice(low, low + USER_ROWS))
             length = np.diff(part.history.indptr).astype(np.float64)
             own = sp.diags(inverse_power(length, self.config.user_exponent))
             alike = sp.coo_matrix(own @ (part.history @ self._users))
