@@ -16,12 +16,13 @@ from graphgen.config import Config
 
 __all__ = ["InterestGNNConfig", "TrainingSettings"]
 
-# A log is dense from so many interactions an item. Popular items would then drown the others in a
-# propagation at exponent 0.3, and a sharp softmax would learn noise. Chosen on
-# validation rows of amazon4 and Gowalla (sparse) and MovieLens-1M (dense).
-DENSE = 50.0
-SPARSE_DEFAULTS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
-DENSE_DEFAULTS = {"temperature": 0.15, "id_dropout": 0.05, "item_exponent": 0.5}
+# Catalogues are small with fewer items than this in a domain, on average. A sharp softmax over them
+# learns noise, and in a propagation at exponent 0.3 popular items drown the others. Chosen on
+# validation rows of amazon4, Gowalla and MovieLens small (large), MovieLens-1M, Last.fm, ciao and
+# the synthetic log (small).
+SMALL_CATALOGUE = 5_000
+LARGE_DEFAULTS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
+SMALL_DEFAULTS = {"temperature": 0.15, "id_dropout": 0.05, "item_exponent": 0.5}
 # Training budget, about a minute on two cores: edges and nodes times steps, which gives amazon4 24
 # steps, the best of three seeds on its validation rows; and scores of negatives a step.
 STEP_BUDGET, MIN_STEPS, MAX_STEPS = 17_600_000, 18, 80
@@ -45,7 +46,7 @@ class InterestGNNConfig(Config):
     `learning_rate`."""
     temperature: float | None = pydantic.Field(None, ge=0.02)
     """Of the training softmax over cosines, whose exponentials stay finite from 0.02 on; None takes
-    0.1, or 0.15 on dense logs."""
+    0.1, or 0.15 in small catalogues."""
     num_negatives: int | None = pydantic.Field(None, ge=1)
     """Negatives that a chunk of users shares; a domain with fewer items uses all of them. None
     takes 512, or more on small logs."""
@@ -53,11 +54,12 @@ class InterestGNNConfig(Config):
     """Users a chunk: smaller chunks with fewer negatives see as many different ones, for less."""
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that a step trains as new items, without ids and layers; None takes 0.2,
-    or 0.05 on dense logs."""
+    or 0.05 in small catalogues."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
-    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 on dense logs."""
+    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 in small
+    catalogues."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
@@ -114,14 +116,13 @@ class TrainingSettings:
 
     @classmethod
     def of(cls, config: InterestGNNConfig, data: TrainingData) -> Self:
-        """Fill in the settings that are left open by the size and density of a log."""
-        warm = max(1, int(data.warm.sum()))
-        dense = data.matrix.nnz >= DENSE * warm
+        """Fill in the settings that are left open by the size of a log and its catalogues."""
+        small = data.warm.sum() < SMALL_CATALOGUE * len(data.domains)
         size = data.n_users + data.n_items + data.matrix.nnz
         # A user with several domains is scored in each of them.
         pairs = max(1, int(data.active().sum()))
         defaults = {
-            **(DENSE_DEFAULTS if dense else SPARSE_DEFAULTS),
+            **(SMALL_DEFAULTS if small else LARGE_DEFAULTS),
             "steps": max(MIN_STEPS, min(MAX_STEPS, STEP_BUDGET // size)),
             "num_negatives": max(MIN_NEGATIVES, NEGATIVE_BUDGET // pairs),
         }
