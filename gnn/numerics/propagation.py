@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
 from gnn.numerics.sparse import to_torch
-from graphgen.pieces import map_pieces
 
 __all__ = [
     "Propagator",
@@ -19,10 +17,6 @@ __all__ = [
     "normalized_adjacency",
     "xavier_uniform",
 ]
-
-
-MIN_BLOCK, MAX_BLOCKS = 30_000, 16
-_Rows: TypeAlias = tuple[slice, torch.Tensor]
 
 
 class Propagator:
@@ -44,8 +38,8 @@ class Propagator:
     def __init__(self, matrix: sp.spmatrix) -> None:
         csr = sp.csr_matrix(matrix)
         self.shape: tuple[int, int] = csr.shape
-        self._forward = _row_blocks(csr)
-        self._backward = _row_blocks(sp.csr_matrix(csr.T))
+        self._forward = to_torch(csr)
+        self._backward = to_torch(sp.csr_matrix(csr.T))
 
     @property
     def T(self) -> Propagator:
@@ -62,32 +56,15 @@ class Propagator:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, dense: torch.Tensor, forward: list[_Rows], backward: list[_Rows]) -> Any:
+    def forward(
+        ctx: Any, dense: torch.Tensor, forward: torch.Tensor, backward: torch.Tensor
+    ) -> Any:
         ctx.transposed = backward
-        return _product(forward, dense)
+        return forward @ dense
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        return _product(ctx.transposed, gradient.contiguous()), None, None
-
-
-def _row_blocks(matrix: sp.csr_matrix) -> list[_Rows]:
-    """Cut a matrix into blocks of rows with about as many non-zeros each.
-
-    Threads that take the next block when they are free are not held up by one whose core another
-    process has, as those are that got equal shares at the start.
-    """
-    n_blocks = max(1, min(MAX_BLOCKS, matrix.nnz // MIN_BLOCK))
-    cuts = np.searchsorted(matrix.indptr, matrix.nnz * np.arange(1, n_blocks) / n_blocks)
-    bounds = np.unique([0, *cuts, matrix.shape[0]])
-    return [(slice(a, b), to_torch(matrix[a:b])) for a, b in itertools.pairwise(bounds)]
-
-
-def _product(blocks: list[_Rows], dense: torch.Tensor) -> torch.Tensor:
-    dense = dense.detach()  # threads of a pool record gradients unless told not to
-    out = dense.new_empty(blocks[-1][0].stop, dense.shape[1])
-    map_pieces(lambda block: torch.mm(block[1], dense, out=out[block[0]]), blocks)
-    return out
+        return ctx.transposed @ gradient.contiguous(), None, None
 
 
 def normalized_adjacency(
