@@ -8,8 +8,6 @@ from eval.metrics.base import (
     Metric,
     RankedLists,
 )
-from eval.metrics.binary import PRAUC, ROCAUC, ScoreHistogram
-from eval.metrics.classification import AUC, pair_auc
 from eval.metrics.diversity import (
     AveragePopularity,
     CategoryDistance,
@@ -31,9 +29,17 @@ from eval.metrics.interests import (
     Miscalibration,
     SubtopicRecall,
 )
+from eval.metrics.links import PRAUC, ROCAUC, ScoreHistogram
+from eval.metrics.pairs import (
+    AUC,
+    SampledHitRate,
+    SampledMRR,
+    SampledNDCG,
+    pair_auc,
+    sampled_rank,
+)
 from eval.metrics.ranking import F1, MAP, MRR, NDCG, HitRate, Precision, Recall, RPrecision
 from eval.metrics.registry import get_metric, list_metrics, select_metrics
-from eval.metrics.sampled import SampledHitRate, SampledMRR, SampledNDCG, sampled_rank
 
 __all__ = [
     "AUC",
