@@ -28,7 +28,7 @@ EVERYBODY: Final = "all"
 
 @dataclass(frozen=True, eq=False)
 class ABTest:
-    """What an A/B test found.
+    """Findings of an A/B test.
 
     Attributes
     ----------

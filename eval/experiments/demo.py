@@ -83,7 +83,7 @@ def run_demo(
     say(comparison_markdown(experiment.comparison, SHOWN, slices=[COLD], domains=["macro"]))
 
     _explain(graph, model, experiment.comparison.results[EXPLAINED_MODEL], out, say)
-    say("\nWhat was written:")
+    say("\nFiles written:")
     for path, what in (
         (data, "the log: train, valid, test, items, users"),
         (graph_path, "the graph"),

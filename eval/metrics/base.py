@@ -226,18 +226,6 @@ class RankedLists:
         row, place = np.nonzero(self.kinds[:, :k] >= 0)
         return self.count_categories(row, self.kinds[row, place])
 
-    @cached_property
-    def new_to_profile(self) -> Array:
-        """Bool [users, length]: the place holds a category the user has no history in."""
-        new = np.zeros(self.kinds.shape, dtype=bool)
-        row, place = np.nonzero(self.kinds >= 0)
-        new[row, place] = self.without_history(row, self.kinds[row, place])
-        return new
-
-    def without_history(self, row: Array, category: Array) -> Array:
-        """Bool [pairs]: the user of the row has no history in the category."""
-        return entries(self.profile, row, category) == 0
-
     def mean_of(self, values: Array, k: int) -> Array:
         """Average a value per item of the catalogue over the first `k` places; float64 [users]."""
         total = self.take(values, 0.0)[:, :k].sum(axis=1)
@@ -280,7 +268,7 @@ class Metric(ABC):
     name
         Key in tables, in kebab-case; the column is ``name@k``, or ``name`` where k has no meaning.
     title
-        What a report calls it.
+        Name in reports.
     higher_is_better
         None where neither direction is better in itself.
     needs
@@ -319,22 +307,19 @@ class Metric(ABC):
             if getattr(known if hasattr(known, need) else known.catalogue, need) is None
         )
 
-    @staticmethod
-    def column(name: str, k: int | None) -> str:
-        """Return the column of a metric in tables."""
-        return name if k is None else f"{name}@{k}"
-
 
 class ListMetric(Metric):
-    """A metric with one value per user and k."""
+    """A metric with one value per user, and per k unless `has_k` is False."""
+
+    has_k: ClassVar[bool] = True
 
     def columns(self, ks: tuple[int, ...]) -> list[str]:
-        """Return one column per k."""
-        return [self.column(self.name, k) for k in ks]
+        """Return one column per k, or one where k has no meaning."""
+        return [f"{self.name}@{k}" for k in ks] if self.has_k else [self.name]
 
     def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
-        """Return one column per k."""
-        return {self.column(self.name, k): self(lists, k) for k in ks}
+        """Return float64 [users] for each of `columns`."""
+        return {c: self(lists, k) for c, k in zip(self.columns(ks), ks, strict=False)}
 
     @abstractmethod
     def __call__(self, lists: RankedLists, k: int) -> Array:
@@ -356,7 +341,7 @@ class CatalogueMetric(Metric):
 
     def per_domain(self, totals: DomainTotals) -> dict[str, float]:
         """Return one value per k."""
-        return {self.column(self.name, k): self(totals, k) for k in totals.exposure}
+        return {f"{self.name}@{k}": self(totals, k) for k in totals.exposure}
 
     @abstractmethod
     def __call__(self, totals: DomainTotals, k: int) -> float:

@@ -157,35 +157,12 @@ class Miscalibration(ListMetric):
         return np.where((n_known > 0) & (size > 0), np.maximum(divergence, 0.0), np.nan)
 
 
-class ExpansionHitRate(ListMetric):
-    """1 where the list holds an item of an interest that the user went on to take up.
+class ExpansionRecall(ListMetric):
+    """Recall over the relevant items of interests that are new to the user.
 
     A new interest is a category in which the user has no training interaction in the domain.
     Counted are users with history in the domain and at least one relevant item of a new interest;
     the others have no value.
-
-    Examples
-    --------
-    >>> from eval.metrics.base import Catalogue
-    >>> shelf = Catalogue(2, categories=np.array([0, 1]), n_categories=2)
-    >>> profile = sp.csr_matrix([[1.0, 0.0], [1.0, 0.0]])
-    >>> lists = RankedLists.of([[1], [0]], [{1}, {1}], shelf, profile=profile)
-    >>> ExpansionHitRate()(lists, 1).tolist()
-    [1.0, 0.0]
-    """
-
-    name, title = "expansion-hit-rate", "Expansion hit rate"
-    needs = ("categories", "profile", "relevant_categories")
-
-    def __call__(self, lists: RankedLists, k: int) -> Array:
-        hits = (lists.hits & lists.new_to_profile)[:, :k].any(axis=1)
-        return np.where(_new_relevant(lists) > 0, hits, np.nan)
-
-
-class ExpansionRecall(ListMetric):
-    """Recall over the relevant items of interests that are new to the user.
-
-    Counted users as in `ExpansionHitRate`.
 
     Examples
     --------
@@ -201,14 +178,36 @@ class ExpansionRecall(ListMetric):
     needs = ("categories", "profile", "relevant_categories")
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        hits = (lists.hits & lists.new_to_profile)[:, :k].sum(axis=1)
-        return ratio(hits, _new_relevant(lists))
+        row, place = np.nonzero(lists.hits[:, :k])
+        hits = _count_new(lists, row, lists.kinds[row, place])
+        there = _count_new(lists, *np.asarray(lists.relevant_categories).T)
+        has_history = np.diff(sp.csr_matrix(lists.profile).indptr) > 0
+        return ratio(hits, np.where(has_history, there, 0))
 
 
-def _new_relevant(lists: RankedLists) -> Array:
-    """Count relevant items of new interests, for users with history; int64 [users]."""
-    row, category = np.asarray(lists.relevant_categories).T
+class ExpansionHitRate(ExpansionRecall):
+    """1 where the list holds an item of an interest that the user went on to take up.
+
+    New interests and counted users as in `ExpansionRecall`.
+
+    Examples
+    --------
+    >>> from eval.metrics.base import Catalogue
+    >>> shelf = Catalogue(2, categories=np.array([0, 1]), n_categories=2)
+    >>> profile = sp.csr_matrix([[1.0, 0.0], [1.0, 0.0]])
+    >>> lists = RankedLists.of([[1], [0]], [{1}, {1}], shelf, profile=profile)
+    >>> ExpansionHitRate()(lists, 1).tolist()
+    [1.0, 0.0]
+    """
+
+    name, title = "expansion-hit-rate", "Expansion hit rate"
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return np.ceil(super().__call__(lists, k))
+
+
+def _count_new(lists: RankedLists, row: Array, category: Array) -> Array:
+    """Count the entries of each row in categories without history; int64 [users]."""
     row, category = row[category >= 0], category[category >= 0]
-    new = row[lists.without_history(row, category)]
-    count = np.bincount(new, minlength=len(lists.items))
-    return np.where(np.diff(sp.csr_matrix(lists.profile).indptr) > 0, count, 0)
+    new = entries(lists.profile, row, category) == 0
+    return np.bincount(row[new], minlength=len(lists.items))

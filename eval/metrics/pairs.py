@@ -10,12 +10,12 @@ file of negatives, and are named ``sampled-...``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 import torch
 
-from eval.metrics.base import Array, Metric, RankedLists
+from eval.metrics.base import Array, ListMetric, RankedLists
 from graphgen.arrays import place_in_group
 from graphgen.pieces import over_rows
 from graphgen.topk import tie_noise
@@ -27,7 +27,7 @@ __all__ = ["AUC", "SampledHitRate", "SampledMRR", "SampledNDCG", "pair_auc", "sa
 MAX_COMPARED: Final = 4
 
 
-class AUC(Metric):
+class AUC(ListMetric):
     """Exact area under the ROC curve of each user over the whole catalogue.
 
     The probability that a relevant item scores above an irrelevant one, a tie counting half,
@@ -40,20 +40,15 @@ class AUC(Metric):
     Examples
     --------
     >>> lists = RankedLists.of([[4]], [{2, 9}], pair_row=[0, 0], pair_auc=[1.0, 0.5])
-    >>> AUC().per_user(lists, ())["auc"].tolist()
+    >>> AUC()(lists, 1).tolist()
     [0.75]
     """
 
-    name, title = "auc", "AUC"
-    needs = ("pair_auc",)
+    name, title, needs = "auc", "AUC", ("pair_auc",)
+    has_k = False
 
-    def columns(self, ks: tuple[int, ...]) -> list[str]:
-        """Return one column."""
-        return [self.name]
-
-    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
-        """Average over the relevant items of each user."""
-        return {self.name: lists.mean_over_pairs(np.asarray(lists.pair_auc))}
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return lists.mean_over_pairs(np.asarray(lists.pair_auc))
 
 
 def pair_auc(scores: Array, rows: Array, columns: Array, n_masked: Array | None = None) -> Array:
@@ -145,28 +140,18 @@ def _count(
     return below, up_to
 
 
-class SampledMetric(Metric):
-    """A metric of the rank of one relevant item among negatives; users average over theirs."""
+class SampledMetric(ListMetric):
+    """A metric of the rank of a relevant item among negatives; users average over theirs."""
 
     needs = ("pair_rank",)
     on_request = True
-    has_k: ClassVar[bool] = True
 
-    def columns(self, ks: tuple[int, ...]) -> list[str]:
-        """Return one column per k, or one where k has no meaning."""
-        return [self.column(self.name, k) for k in ks] if self.has_k else [self.name]
-
-    def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
-        """Average over the relevant items of each user."""
-        rank = np.asarray(lists.pair_rank)
-        return {
-            column: lists.mean_over_pairs(self(rank, k))
-            for column, k in zip(self.columns(ks), ks, strict=False)
-        }
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return lists.mean_over_pairs(self.of_rank(np.asarray(lists.pair_rank), k))
 
     @abstractmethod
-    def __call__(self, rank: Array, k: int) -> Array:
-        """Return the value of each rank (from 1); float64 [pairs]."""
+    def of_rank(self, rank: Array, k: int) -> Array:
+        """Return the value of each rank, from 1; float64 [pairs]."""
 
 
 class SampledHitRate(SampledMetric):
@@ -176,13 +161,13 @@ class SampledHitRate(SampledMetric):
 
     Examples
     --------
-    >>> SampledHitRate()(np.array([1, 11]), 10).tolist()
+    >>> SampledHitRate().of_rank(np.array([1, 11]), 10).tolist()
     [1.0, 0.0]
     """
 
     name, title = "sampled-hit-rate", "Sampled hit rate"
 
-    def __call__(self, rank: Array, k: int) -> Array:
+    def of_rank(self, rank: Array, k: int) -> Array:
         return (rank <= k).astype(np.float64)
 
 
@@ -191,13 +176,13 @@ class SampledNDCG(SampledMetric):
 
     Examples
     --------
-    >>> SampledNDCG()(np.array([1, 3, 11]), 10).tolist()
+    >>> SampledNDCG().of_rank(np.array([1, 3, 11]), 10).tolist()
     [1.0, 0.5, 0.0]
     """
 
     name, title = "sampled-ndcg", "Sampled NDCG"
 
-    def __call__(self, rank: Array, k: int) -> Array:
+    def of_rank(self, rank: Array, k: int) -> Array:
         return np.where(rank <= k, 1.0 / np.log2(1.0 + rank), 0.0)
 
 
@@ -206,13 +191,13 @@ class SampledMRR(SampledMetric):
 
     Examples
     --------
-    >>> SampledMRR()(np.array([1, 4]), 0).tolist()
+    >>> SampledMRR().of_rank(np.array([1, 4]), 0).tolist()
     [1.0, 0.25]
     """
 
     name, title, has_k = "sampled-mrr", "Sampled MRR", False
 
-    def __call__(self, rank: Array, k: int) -> Array:
+    def of_rank(self, rank: Array, k: int) -> Array:
         return 1.0 / rank
 
 
