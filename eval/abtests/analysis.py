@@ -211,8 +211,8 @@ def analyse_abtest(
             if min(len(reference), len(other)) < MIN_USERS:
                 continue
             for metric in metrics:
-                values = (group[metric].to_numpy() for group in (reference, other))
-                found = difference(*values, alpha, planned)
+                values = reference[metric].to_numpy(), other[metric].to_numpy()
+                found = difference(values[0], values[1], alpha, planned)
                 rows.append({"segment": segment, "variant": name, "metric": metric, **found})
     if not rows:
         raise InputError("No variant has two users; there is nothing to compare.")
@@ -269,10 +269,11 @@ def _per_user(
     if not during.all():
         before = user[~during & counts].value_counts()
         users["before"] = before.reindex(users.index).fillna(0.0)
+    by_id: Any = segments
     if isinstance(segments, str):
-        segments = pd.Series(frame.loc[labelled, segments].to_numpy(object), user[labelled])
+        by_id = pd.Series(frame.loc[labelled, segments].to_numpy(object), user[labelled])
     if segments is not None:
-        by_id = segments.set_axis(segments.index.astype(str))
+        by_id = by_id.set_axis(by_id.index.astype(str))
         by_id = by_id[~by_id.index.duplicated()].reindex(users.index)
         users["segment"] = by_id.map(str, na_action="ignore")
     return users, notes

@@ -43,7 +43,7 @@ def run_system(
     made_with
         Seed of its training; None for a file of recommendations.
     **options
-        Other parameters of `eval.evaluate`.
+        Other parameters of `eval.evaluate`, `graph` among them.
 
     Returns
     -------
@@ -55,10 +55,9 @@ def run_system(
         If a model is to be evaluated in a domain that the graph in `options` does not have; raised
         before the training.
     """
-    graph = None if made_with is None else options.get("graph")
-    asked = sorted(set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str)))
-    strange = [d for d in asked if graph is not None and d not in graph.domains]
-    if strange:
+    asked = set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str))
+    strange = sorted(asked.difference(options["graph"].domains))
+    if made_with is not None and strange:
         raise UnknownIdError(
             f"The graph does not have {', '.join(map(repr, strange))}, of which there are test "
             "rows. Name such items in a file of items, or leave these rows out."
