@@ -13,6 +13,8 @@ import pandas as pd
 
 from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
 from eval.comparison.significance import holm
+from eval.evaluation.inputs import read_table
+from eval.evaluation.records import records
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import EVENT, TIMESTAMP, USER_ID
@@ -26,7 +28,7 @@ EVERYBODY: Final = "all"
 
 @dataclass(frozen=True, eq=False)
 class ABTest:
-    """What an A/B test found.
+    """Findings of an A/B test.
 
     Attributes
     ----------
@@ -49,19 +51,13 @@ class ABTest:
 
     def to_markdown(self) -> str:
         """Return the findings as text and a table."""
-        lines = ["# A/B test", self.ratio.sentence, ""]
-        header = [
-            "segment",
-            "variant",
-            "metric",
-            "control",
-            "variant value",
-            "difference",
-            "95 % interval" if self.meta["alpha"] == 0.05 else "interval",
-            "p",
+        interval = "95 % interval" if self.meta["alpha"] == 0.05 else "interval"
+        lines = [
+            f"# A/B test\n{self.ratio.sentence}\n",
+            "| segment | variant | metric | control | variant value | difference "
+            f"| {interval} | p |",
+            "|:--|:--|:--|--:|--:|--:|--:|--:|",
         ]
-        lines.append("| " + " | ".join(header) + " |")
-        lines.append("|:--|:--|:--|--:|--:|--:|--:|--:|")
         for row in self.table.to_dict("records"):
             p = row["p_value"] if row["segment"] == EVERYBODY else row["p_holm"]
             lines.append(
@@ -78,8 +74,6 @@ class ABTest:
 
         For the parameters see `graphgen.storage.atomic_directory`.
         """
-        from eval.evaluation.records import records
-
         with atomic_directory(
             path, kind="A/B test", overwrite=overwrite, made_from=made_from
         ) as folder:
@@ -178,18 +172,18 @@ def analyse_abtest(
         raise ConfigError(f"`alpha` must lie between 0 and 1; got {alpha}.")
     if planned_users < MIN_USERS:
         raise ConfigError(f"`planned_users` must be at least {MIN_USERS}; got {planned_users}.")
-    frame = log.frame if isinstance(log, InteractionLog) else log
-    users, notes = _per_user(frame, variant, conversion, exposure, start, segments)
+    users, notes = _per_user(log, variant, conversion, exposure, start, segments)
     names = sorted(users["variant"].unique())
     if len(names) < 2:
         raise InputError(
             f"An A/B test needs users in two variants; column {variant!r} has "
             f"{', '.join(map(repr, names)) or 'none'}."
         )
-    base = _control(names, control)
-    ratio = sample_ratio_check(
-        {name: int((users["variant"] == name).sum()) for name in names}, expected
-    )
+    usual = next((name for name in names if name.lower() in ("control", "a")), names[0])
+    base = usual if control is None else control
+    if base not in names:
+        raise ConfigError(f"There is no variant {control!r}; the log has {', '.join(names)}.")
+    ratio = sample_ratio_check(users["variant"].value_counts()[names].to_dict(), expected)
     metrics = ["conversion", "activity"]
     meta: dict[str, Any] = {
         "control": base,
@@ -202,43 +196,36 @@ def analyse_abtest(
     }
     if "before" in users:
         users["activity-cuped"], reduction = cuped(
-            users["activity"].to_numpy(float), users["before"].to_numpy(float)
+            users["activity"].to_numpy(), users["before"].to_numpy()
         )
         metrics.append("activity-cuped")
         meta["cuped_variance_reduction"] = reduction
         notes.append(f"CUPED removed {reduction:.1%} of the variance of activity.")
-    cut = [(EVERYBODY, np.ones(len(users), dtype=bool))]
-    if "segment" in users:
-        labels = users["segment"].dropna().unique()
-        cut += [(str(s), (users["segment"] == s).to_numpy()) for s in sorted(labels, key=str)]
+    parts = [(EVERYBODY, users), *(users.groupby("segment") if "segment" in users else ())]
+    planned = planned_users if sequential else None
     rows = []
-    for segment, inside in cut:
-        part = users[inside]
+    for segment, part in parts:
         reference = part[part["variant"] == base]
         for name in (n for n in names if n != base):
             other = part[part["variant"] == name]
+            if min(len(reference), len(other)) < MIN_USERS:
+                continue
             for metric in metrics:
-                if min(len(reference), len(other)) < MIN_USERS:
-                    continue
-                found = difference(
-                    reference[metric].to_numpy(float),
-                    other[metric].to_numpy(float),
-                    alpha,
-                    planned_users if sequential else None,
-                )
+                values = reference[metric].to_numpy(), other[metric].to_numpy()
+                found = difference(values[0], values[1], alpha, planned)
                 rows.append({"segment": segment, "variant": name, "metric": metric, **found})
-    table = pd.DataFrame(rows)
-    if not len(table):
+    if not rows:
         raise InputError("No variant has two users; there is nothing to compare.")
+    table = pd.DataFrame(rows)
     table["p_holm"] = np.nan
-    split = table["segment"] != EVERYBODY
-    for index in table[split].groupby("metric").groups.values():
-        table.loc[index, "p_holm"] = holm(table.loc[index, "p_value"].to_numpy())
+    split = table[table["segment"] != EVERYBODY]
+    for _, p_value in split.groupby("metric")["p_value"]:
+        table.loc[p_value.index, "p_holm"] = holm(p_value.to_numpy())
     return ABTest(table, ratio, meta)
 
 
 def _per_user(
-    frame: pd.DataFrame,
+    log: InteractionLog | pd.DataFrame,
     variant: str,
     conversion: str | Sequence[str] | None,
     exposure: str | Sequence[str],
@@ -247,68 +234,46 @@ def _per_user(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per user: variant, conversion, activity, before, segment; and notes."""
     needed = [USER_ID, variant]
-    if conversion is not None:
-        needed.append(EVENT)
-    if start is not None:
-        needed.append(TIMESTAMP)
-    if isinstance(segments, str):
-        needed.append(segments)
-    missing = [c for c in needed if c not in frame.columns]
-    if missing:
-        raise InputError(
-            f"The log has no column {', '.join(map(repr, missing))}; "
-            f"it has {', '.join(map(repr, frame.columns))}."
-        )
-    notes: list[str] = []
+    needed += [EVENT] if conversion is not None else []
+    needed += [TIMESTAMP] if start is not None else []
+    needed += [segments] if isinstance(segments, str) else []
+    frame = read_table(log, needed, "The log")
     user = frame[USER_ID].astype(str)
     counts = np.ones(len(frame), dtype=bool)
     if EVENT in frame:
         event = frame[EVENT].astype(str)
-        if conversion is not None:
-            wanted = [conversion] if isinstance(conversion, str) else list(conversion)
-            counts = event.isin(wanted).to_numpy()
-            if not counts.any():
-                raise InputError(
-                    f"No row has the event {', '.join(map(repr, wanted))}; the log has "
-                    f"{', '.join(map(repr, sorted(event.unique())[:8]))}."
-                )
-        else:
-            shown = [exposure] if isinstance(exposure, str) else list(exposure)
-            counts = ~event.isin(shown).to_numpy()
+        named = exposure if conversion is None else conversion
+        wanted = [named] if isinstance(named, str) else list(named)
+        counts = event.isin(wanted).to_numpy() ^ (conversion is None)
+        if conversion is not None and not counts.any():
+            raise InputError(
+                f"No row has the event {', '.join(map(repr, wanted))}; the log has "
+                f"{', '.join(map(repr, sorted(event.unique())[:8]))}."
+            )
     during = np.ones(len(frame), dtype=bool)
     if start is not None:
-        moment = pd.Timestamp(start)
-        moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-        during = (pd.to_datetime(frame[TIMESTAMP], utc=True) >= moment).to_numpy()
-    label = frame[variant].astype(object).where(frame[variant].notna(), "").astype(str)
+        times = pd.to_datetime(frame[TIMESTAMP], utc=True)
+        during = (times >= pd.to_datetime(start, utc=True)).to_numpy()
+    label = frame[variant].astype("string").fillna("").astype(str)
     labelled = during & (label != "").to_numpy()
     assigned = pd.DataFrame({"user": user[labelled], "variant": label[labelled]}).drop_duplicates()
     twice = assigned["user"].duplicated(keep=False)
+    notes = []
     if twice.any():
         n = assigned.loc[twice, "user"].nunique()
         notes.append(f"{n} users were in more than one variant; they are left out.")
-        assigned = assigned[~twice]
-    users = assigned.set_index("user")
+    users = assigned[~twice].set_index("user")
     activity = user[during & counts].value_counts()
     users["activity"] = activity.reindex(users.index).fillna(0.0)
     users["conversion"] = (users["activity"] > 0).astype(float)
-    if start is not None and (~during).any():
+    if not during.all():
         before = user[~during & counts].value_counts()
         users["before"] = before.reindex(users.index).fillna(0.0)
+    by_id: Any = segments
     if isinstance(segments, str):
-        first = frame[labelled].assign(user=user[labelled]).drop_duplicates("user")
-        users["segment"] = first.set_index("user")[segments].astype(object)
-    elif segments is not None:
-        by_id = segments[~segments.index.astype(str).duplicated()]
-        by_id.index = by_id.index.astype(str)
-        users["segment"] = by_id.reindex(users.index)
+        by_id = pd.Series(frame.loc[labelled, segments].to_numpy(object), user[labelled])
+    if segments is not None:
+        by_id = by_id.set_axis(by_id.index.astype(str))
+        by_id = by_id[~by_id.index.duplicated()].reindex(users.index)
+        users["segment"] = by_id.map(str, na_action="ignore")
     return users, notes
-
-
-def _control(names: list[str], control: str | None) -> str:
-    if control is None:
-        usual = [n for n in names if n.lower() in ("control", "a")]
-        return usual[0] if usual else names[0]
-    if control not in names:
-        raise ConfigError(f"There is no variant {control!r}; the log has {', '.join(names)}.")
-    return control

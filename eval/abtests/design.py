@@ -87,9 +87,7 @@ def sample_ratio_check(
     total = sum(planned.values())
     shares = {name: planned[name] / total for name in counts}
     n = sum(counts.values())
-    p_value = float(
-        stats.chisquare(list(counts.values()), [shares[name] * n for name in counts]).pvalue
-    )
+    p_value = float(stats.chisquare(list(counts.values()), [n * s for s in shares.values()]).pvalue)
     return RatioCheck(dict(counts), shares, p_value, p_value >= MISMATCH_LEVEL)
 
 
@@ -208,11 +206,11 @@ def sample_size(
     >>> sample_size(0.10, 0.02)
     3839
     """
-    _check_design(baseline, effect, sd, alpha, ratio)
+    variance = _variance(baseline, effect, sd, alpha, ratio)
     if not 0 < power < 1:
         raise ConfigError(f"`power` must lie between 0 and 1; got {power}.")
     z = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)
-    return int(np.ceil(_variance(baseline, effect, sd, ratio) * (z / effect) ** 2))
+    return int(np.ceil(variance * (z / effect) ** 2))
 
 
 def power(
@@ -233,24 +231,18 @@ def power(
     >>> round(power(0.10, 0.02, 3839), 2)
     0.8
     """
-    _check_design(baseline, effect, sd, alpha, ratio)
+    variance = _variance(baseline, effect, sd, alpha, ratio)
     if users < MIN_USERS:
         raise ConfigError(f"`users` must be at least {MIN_USERS}; got {users}.")
-    shift = abs(effect) / np.sqrt(_variance(baseline, effect, sd, ratio) / users)
+    shift = abs(effect) / np.sqrt(variance / users)
     z = stats.norm.ppf(1 - alpha / 2)
     return float(stats.norm.sf(z - shift) + stats.norm.cdf(-z - shift))
 
 
-def _variance(baseline: float, effect: float, sd: float | None, ratio: float) -> float:
-    if sd is not None:
-        return sd**2 * (1 + 1 / ratio)
-    other = baseline + effect
-    return baseline * (1 - baseline) + other * (1 - other) / ratio
-
-
-def _check_design(
+def _variance(
     baseline: float, effect: float, sd: float | None, alpha: float, ratio: float
-) -> None:
+) -> float:
+    """Check a design; return the variance of the difference, times the users of the control."""
     if effect == 0:
         raise ConfigError("`effect` must not be 0; no sample shows the absence of a difference.")
     if not 0 < alpha < 1:
@@ -259,8 +251,12 @@ def _check_design(
         raise ConfigError(f"`ratio` must be above 0; got {ratio}.")
     if sd is not None and sd <= 0:
         raise ConfigError(f"`sd` must be above 0; got {sd}.")
-    if sd is None and not (0 < baseline < 1 and 0 < baseline + effect < 1):
+    if sd is not None:
+        return sd**2 * (1 + 1 / ratio)
+    other = baseline + effect
+    if not (0 < baseline < 1 and 0 < other < 1):
         raise ConfigError(
             f"A conversion rate must lie between 0 and 1, with and without the effect; got "
-            f"{baseline} and {baseline + effect}. For a mean, give `sd`."
+            f"{baseline} and {other}. For a mean, give `sd`."
         )
+    return baseline * (1 - baseline) + other * (1 - other) / ratio

@@ -19,7 +19,7 @@ import torch
 from eval.benchmarks.speed_problem import USERS, FactorScorer, make_problem
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.result import EvaluationResult
-from eval.experiments.peak_memory import PeakMemory
+from eval.experiments.costs import PeakMemory
 from eval.metrics import ranking
 from graphgen.allocation import HUGE_PAGES, KEEP_BYTES
 from graphgen.errors import ConfigError, InterestError

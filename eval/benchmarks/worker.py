@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from eval.benchmarks.ablations import Ablation, ablations
 from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
-from eval.experiments.experiment import run_system, train_separately
+from eval.experiments.experiment import run_system
+from eval.experiments.single_domain import train_separately
 from gnn.registry import make_model
 from graphgen.allocation import keep_freed_memory
 from graphgen.build import build_graph

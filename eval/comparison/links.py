@@ -13,7 +13,7 @@ from eval.evaluation.inputs import read_table
 from eval.evaluation.records import records
 from eval.evaluation.resampling import percentile_interval
 from eval.metrics.base import Array
-from eval.metrics.calibration import (
+from eval.metrics.links import (
     best_threshold,
     binary_curve,
     curve_auc,

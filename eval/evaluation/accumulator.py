@@ -12,7 +12,7 @@ from eval.evaluation.inputs import ALL, DomainTruth
 from eval.evaluation.result import DOMAIN, SLICE, Curve
 from eval.evaluation.sources import Block
 from eval.metrics.base import Array, Catalogue, DomainTotals, Metric, RankedLists
-from eval.metrics.binary import ScoreHistogram
+from eval.metrics.links import ScoreHistogram
 from graphgen.schema import ITEM_ID, USER_ID
 from graphgen.vocabulary import Vocabulary
 

@@ -14,9 +14,8 @@ from eval.evaluation.catalogue import GraphContext, history_labels
 from eval.evaluation.inputs import DomainTruth, Truth, read_recommendations
 from eval.evaluation.negatives import NegativeTable
 from eval.metrics.base import Array, Catalogue
-from eval.metrics.binary import ScoreHistogram
-from eval.metrics.classification import pair_auc
-from eval.metrics.sampled import sampled_rank
+from eval.metrics.links import ScoreHistogram
+from eval.metrics.pairs import pair_auc, sampled_rank
 from graphgen.errors import InputError
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
 from graphgen.topk import top_k

@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
 import pandas as pd
+import psutil
 
 from eval.comparison.comparison import Comparison
 from eval.evaluation.records import records
 from eval.reports.markdown import comparison_markdown
+from eval.reports.tables import markdown_table
 from eval.reports.writing import write_comparison
 
-__all__ = ["Experiment", "SystemRun"]
+__all__ = ["Experiment", "PeakMemory", "SystemRun"]
+
+INTERVAL_SECONDS: Final = 0.05
+COSTS: Final = ["system", "seed", "fit_seconds", "score_seconds", "peak_megabytes"]
+
+
+class PeakMemory:
+    """Samples the resident memory of this process while a ``with`` block runs.
+
+    Attributes
+    ----------
+    megabytes
+        The most that was resident, in 10^6 bytes.
+
+    Examples
+    --------
+    >>> with PeakMemory() as peak:
+    ...     _ = bytearray(1_000_000)
+    >>> peak.megabytes > 1
+    True
+    """
+
+    def __init__(self) -> None:
+        self.megabytes = 0.0
+        self._process = psutil.Process()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def _sample(self) -> None:
+        while True:
+            self.megabytes = max(self.megabytes, self._process.memory_info().rss / 1e6)
+            if self._stop.wait(INTERVAL_SECONDS):
+                return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 @dataclass(frozen=True)
@@ -50,28 +93,22 @@ class Experiment:
     @property
     def costs(self) -> pd.DataFrame:
         """Seconds and megabytes of each run: system, seed and three columns."""
-        return pd.DataFrame(
-            {
-                "system": name,
-                "seed": run.seed,
-                "fit_seconds": run.fit_seconds,
-                "score_seconds": run.score_seconds,
-                "peak_megabytes": run.peak_megabytes,
-            }
-            for name, runs in self.runs.items()
-            for run in runs
-        )
+        rows = [{"system": name, **vars(run)} for name, runs in self.runs.items() for run in runs]
+        return pd.DataFrame(rows, columns=COSTS)
 
     def to_markdown(self) -> str:
         """Return the comparison and the costs (means over seeds, and peak) as Markdown."""
-        lines = ["| system | fit s | rank s | peak GB |", "|---|--:|--:|--:|"]
-        for name, runs in self.costs.groupby("system", sort=False):
-            lines.append(
-                f"| {name} | {runs['fit_seconds'].mean():,.1f} | "
-                f"{runs['score_seconds'].mean():,.1f} | "
-                f"{runs['peak_megabytes'].max() / 1000:,.2f} |"
-            )
-        return f"{comparison_markdown(self.comparison)}\n\n" + "\n".join(lines)
+        rows = [
+            [
+                name,
+                f"{runs['fit_seconds'].mean():,.1f}",
+                f"{runs['score_seconds'].mean():,.1f}",
+                f"{runs['peak_megabytes'].max() / 1000:,.2f}",
+            ]
+            for name, runs in self.costs.groupby("system", sort=False)
+        ]
+        costs = markdown_table(["system", "fit s", "rank s", "peak GB"], rows)
+        return f"{comparison_markdown(self.comparison)}\n\n{costs}"
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
         """Write the report; costs, resolved settings and choices are part of its JSON.

@@ -44,11 +44,11 @@ def run_demo(
     """Write a log, build a graph, train, compare on cold users, explain one recommendation."""
     data, graph_path = out / "data", out / "graph"
     made_from = fingerprint(["demo", n_users, encoder, seed])
-    kinds = {data: "synthetic log", graph_path: "graph", out / "report": "report"}
-    for path, kind in {**kinds, out / "model": "model"}.items():
-        check_output(path, kind=kind, overwrite=overwrite, made_from=made_from)
-    check_output(out / "neighborhood.html")
     replacing: Any = {"overwrite": overwrite, "made_from": made_from}
+    folders = {"synthetic log": data, "graph": graph_path, "report": out / "report"}
+    for kind, path in {**folders, "model": out / "model"}.items():
+        check_output(path, kind=kind, **replacing)
+    check_output(out / "neighborhood.html")
     say("1. A synthetic log of books, films, games and music, with planted interests")
     write_synthetic(data, n_users=n_users, seed=seed, **replacing)
     log = read_log(data / "train.csv")
@@ -83,7 +83,7 @@ def run_demo(
     say(comparison_markdown(experiment.comparison, SHOWN, slices=[COLD], domains=["macro"]))
 
     _explain(graph, model, experiment.comparison.results[EXPLAINED_MODEL], out, say)
-    say("\nWhat was written:")
+    say("\nFiles written:")
     for path, what in (
         (data, "the log: train, valid, test, items, users"),
         (graph_path, "the graph"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,8 @@ from eval.comparison.migration import migration_table
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.inputs import read_table, with_groups
 from eval.evaluation.result import EvaluationResult
-from eval.experiments.costs import Experiment, SystemRun
-from eval.experiments.peak_memory import PeakMemory
-from eval.experiments.single_domain import SeparateModels, only_domain
+from eval.experiments.costs import Experiment, PeakMemory, SystemRun
+from eval.experiments.single_domain import SeparateModels, train_separately
 from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.errors import ConfigError, UnknownIdError
@@ -25,44 +23,14 @@ from graphgen.log import InteractionLog
 from graphgen.progress import show_progress
 from graphgen.schema import DOMAIN
 
-__all__ = ["compare", "run_system", "train_separately"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["compare", "run_system"]
 
 # Suffix of the name of a model that was fitted on each domain alone.
 ALONE = "alone"
 
 
-def train_separately(
-    graph: InterestGraph,
-    model: str,
-    domains: Sequence[str],
-    *,
-    settings: Mapping[str, Any] | None = None,
-    valid: InteractionLog | None = None,
-    seed: int = 0,
-    progress: bool = False,
-) -> SeparateModels:
-    """Fit a model in each of `domains` on that domain alone; the rest is as in `Model.fit`."""
-    return SeparateModels(
-        {
-            domain: make_model(model, **(settings or {})).fit(
-                only_domain(graph, domain),
-                valid="auto" if valid is None else valid.where(domain=domain),
-                seed=seed,
-                progress=progress,
-            )
-            for domain in domains
-        }
-    )
-
-
 def run_system(
-    make: Callable[[], Any],
-    truth: Any,
-    *,
-    made_with: int | None,
-    **judging: Any,
+    make: Callable[[], Any], truth: Any, *, made_with: int | None, **options: Any
 ) -> tuple[EvaluationResult, SystemRun, Any]:
     """Make one system, evaluate it, and measure the cost.
 
@@ -74,8 +42,8 @@ def run_system(
         Test rows, as `eval.evaluate` takes them.
     made_with
         Seed of its training; None for a file of recommendations.
-    **judging
-        Other parameters of `eval.evaluate`.
+    **options
+        Other parameters of `eval.evaluate`, `graph` among them.
 
     Returns
     -------
@@ -84,22 +52,21 @@ def run_system(
     Raises
     ------
     UnknownIdError
-        If a model is to be evaluated in a domain that the graph in `judging` does not have: said
-        before an hour of training, not after it.
+        If a model is to be evaluated in a domain that the graph in `options` does not have; raised
+        before the training.
     """
-    graph = None if made_with is None else judging.get("graph")
-    asked = sorted(set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str)))
-    strange = [d for d in asked if graph is not None and d not in graph.domains]
-    if strange:
+    asked = set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str))
+    strange = sorted(asked.difference(options["graph"].domains))
+    if made_with is not None and strange:
         raise UnknownIdError(
-            f"The graph does not have {', '.join(map(repr, strange))}, of which there are rows to "
-            "judge by. Name such items in a file of items, or leave these rows out."
+            f"The graph does not have {', '.join(map(repr, strange))}, of which there are test "
+            "rows. Name such items in a file of items, or leave these rows out."
         )
     with PeakMemory() as peak:
         started = time.perf_counter()
         system = make()
         fitted = time.perf_counter()
-        result = evaluate(system, truth, **judging)
+        result = evaluate(system, truth, **options)
     model = system if isinstance(system, Model) else None
     run = SystemRun(
         fit_seconds=fitted - started,
@@ -169,11 +136,7 @@ def compare(
         Show progress bars.
     on_run
         Called with each system's name, run, and the fitted model (or the lists), as soon as it is
-        judged.
-
-    Returns
-    -------
-    Experiment
+        evaluated.
 
     Raises
     ------
@@ -189,12 +152,9 @@ def compare(
     truth = test if users is None else with_groups(test, users)
 
     def fit(name: str, training_seed: int) -> Model:
-        return make_model(name, **(settings or {}).get(name, {})).fit(
-            graph,
-            valid="auto" if valid is None else valid,
-            seed=training_seed,
-            progress=progress,
-        )
+        rows: Any = "auto" if valid is None else valid
+        model = make_model(name, **(settings or {}).get(name, {}))
+        return model.fit(graph, valid=rows, seed=training_seed, progress=progress)
 
     def fit_alone(name: str, training_seed: int) -> SeparateModels:
         return train_separately(
@@ -207,47 +167,39 @@ def compare(
             progress=progress,
         )
 
-    def run(
-        name: str, make: Callable[[], Any], made_with: int | None, replicates: int = bootstrap
-    ) -> EvaluationResult:
-        with show_progress(progress):
-            result, done, system = run_system(
-                make,
-                truth,
-                made_with=made_with,
-                k=k,
-                graph=graph,
-                by=by,
-                metrics=metrics,
-                bootstrap=replicates,
-                seed=seed,
-            )
-        runs.setdefault(name, []).append(done)
-        if on_run is not None:
-            on_run(name, done, system)
-        return result
-
-    def run_seeds(name: str, make: Callable[[int], Any]) -> None:
-        # Several are given their intervals when they are pooled.
-        replicates = bootstrap if len(training) == 1 else 0
-        results[name] = [run(name, partial(make, each), each, replicates) for each in training]
+    def run(name: str, make: Callable[..., Any], made_with: Sequence[int | None]) -> None:
+        runs[name], results[name] = [], []
+        for each in made_with:
+            with show_progress(progress):
+                result, done, system = run_system(
+                    partial(make, each),
+                    truth,
+                    made_with=each,
+                    k=k,
+                    graph=graph,
+                    by=by,
+                    metrics=metrics,
+                    # Several runs are given their intervals when they are pooled.
+                    bootstrap=bootstrap if len(made_with) == 1 else 0,
+                    seed=seed,
+                )
+            runs[name].append(done)
+            results[name].append(result)
+            if on_run is not None:
+                on_run(name, done, system)
+            del system  # before the next one is fitted
 
     for name in models:
-        run_seeds(name, partial(fit, name))
-    alone = []
-    for name in single_domain or ():
-        alone.append(name if name in lists else f"{name} {ALONE}")
+        run(name, partial(fit, name), training)
+    alone = {name: name if name in lists else f"{name} {ALONE}" for name in single_domain or ()}
+    for name, shown in alone.items():
         if name not in lists:
-            run_seeds(alone[-1], partial(fit_alone, name))
+            run(shown, partial(fit_alone, name), training)
     for name, table in lists.items():
-        results[name] = [run(name, partial(_given, table), None)]
+        run(name, lambda _, table=table: table, [None])
     comparison = compare_results(results, baseline=baseline, bootstrap=bootstrap, seed=seed)
     if alone:
-        migration = migration_table(comparison.results, alone, seed=seed)
+        migration = migration_table(comparison.results, list(alone.values()), seed=seed)
         comparison = replace(comparison, migration=migration)
     comparison.meta["seeds"] = training
     return Experiment(comparison, runs)
-
-
-def _given(table: Any) -> Any:
-    return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
 from gnn.base import Model
+from gnn.registry import make_model
 from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.log import InteractionLog
 from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["SeparateModels", "only_domain"]
+__all__ = ["SeparateModels", "only_domain", "train_separately"]
 
 
 def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
@@ -75,3 +77,27 @@ class SeparateModels:
     def seen(self, user_ids: Any, *, domain: str) -> sp.csr_matrix:
         """Return training interactions of the same shape."""
         return self.models[domain].seen(user_ids, domain=domain)
+
+
+def train_separately(
+    graph: InterestGraph,
+    model: str,
+    domains: Sequence[str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    valid: InteractionLog | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> SeparateModels:
+    """Fit a model in each of `domains` on that domain alone; the rest is as in `Model.fit`."""
+    return SeparateModels(
+        {
+            domain: make_model(model, **(settings or {})).fit(
+                only_domain(graph, domain),
+                valid="auto" if valid is None else valid.where(domain=domain),
+                seed=seed,
+                progress=progress,
+            )
+            for domain in domains
+        }
+    )

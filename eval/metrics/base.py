@@ -18,9 +18,21 @@ __all__ = [
     "ListMetric",
     "Metric",
     "RankedLists",
+    "entries",
+    "ratio",
 ]
 
 Array: TypeAlias = np.ndarray
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """Divide elementwise; NaN where `whole` is not above 0."""
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def entries(matrix: Any, row: Array, column: Array) -> Array:
+    """Look up entries of a CSR matrix; [pairs] (for no pair scipy itself gives a sparse matrix)."""
+    return np.asarray(matrix[row, column]).ravel() if len(row) else np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +50,9 @@ class Catalogue:
     features
         float32 [n_items, dim], rows of length one, or None.
     has_features
-        bool [n_items]: rows of `features` that mean something.
+        bool [n_items]: rows of `features` that mean something; None: all.
     categories
-        int64 [n_items], -1 where unknown, or None.
-    n_categories
-        Number of different categories.
+        int64 [n_items], below `n_categories`, -1 where unknown; or None.
     complete
         True where `n_items` counts every item that could have been recommended; None where only
         those that occur are known.
@@ -120,11 +130,7 @@ class RankedLists:
 
     @classmethod
     def of(
-        cls,
-        items: Any,
-        relevant: Any,
-        catalogue: Catalogue | None = None,
-        **known: Any,
+        cls, items: Any, relevant: Any, catalogue: Catalogue | None = None, **known: Any
     ) -> RankedLists:
         """Build from plain lists, for trying a metric out (loops over users: small input only).
 
@@ -135,15 +141,23 @@ class RankedLists:
         relevant
             One set of item numbers per user.
         catalogue
-            Facts about the items; default: their number only.
+            Facts about the items; default: their number only. Its categories, if there are any,
+            give `relevant_categories`.
         **known
-            Further attributes (`profile`, `relevant_categories`).
+            Further attributes, such as `profile`.
         """
         ranked = np.asarray(items, dtype=np.int64)
         hits = np.array(
             [[item in good for item in row] for row, good in zip(ranked, relevant, strict=True)]
         )
         size = max(int(ranked.max(initial=0)), *(max(good, default=0) for good in relevant)) + 1
+        if catalogue is not None and catalogue.categories is not None:
+            pairs = [
+                (row, catalogue.categories[item])
+                for row, good in enumerate(relevant)
+                for item in sorted(good)
+            ]
+            known["relevant_categories"] = np.array(pairs)
         return cls(
             items=ranked,
             hits=hits.reshape(ranked.shape) & (ranked >= 0),
@@ -199,45 +213,44 @@ class RankedLists:
         """Category of each place, int64 [users, length]; -1 where there is none."""
         return self.take(np.asarray(self.catalogue.categories), -1).astype(np.int64)
 
-    @cached_property
-    def new_to_profile(self) -> Array:
-        """Bool [users, length]: the place holds a category the user has no history in."""
-        kinds = self.kinds
-        if self.profile is None:
-            return np.zeros(kinds.shape, dtype=bool)
-        rows = np.broadcast_to(np.arange(len(kinds))[:, None], kinds.shape)
-        known = np.asarray(self.profile[rows.ravel(), np.maximum(kinds, 0).ravel()]).ravel() > 0
-        return (kinds >= 0) & ~known.reshape(kinds.shape)
+    def count_categories(self, row: Array, category: Array) -> sp.csr_matrix:
+        """Count the entries of each row and known category; float64 [users, n_categories]."""
+        known = category >= 0
+        return sp.csr_matrix(
+            (np.ones(int(known.sum())), (row[known], category[known])),
+            shape=(len(self.items), self.catalogue.n_categories),
+        )
 
-    def mean_over(self, values: Array, k: int, where: Array | None = None) -> Array:
-        """Average a value per place over the first `k` places that hold known items."""
-        used = (self.known if where is None else where)[:, :k]
-        count = used.sum(axis=1)
-        total = np.where(used, values[:, :k], 0.0).sum(axis=1)
-        return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    def categories_shown(self, k: int) -> sp.csr_matrix:
+        """Count the first `k` places of each known category; float64 [users, n_categories]."""
+        row, place = np.nonzero(self.kinds[:, :k] >= 0)
+        return self.count_categories(row, self.kinds[row, place])
+
+    def mean_of(self, values: Array, k: int) -> Array:
+        """Average a value per item of the catalogue over the first `k` places; float64 [users]."""
+        total = self.take(values, 0.0)[:, :k].sum(axis=1)
+        return ratio(total, self.known[:, :k].sum(axis=1))
 
     def mean_over_pairs(self, values: Array) -> Array:
         """Average a value per relevant item over the items of each user; float64 [users]."""
-        total = np.bincount(
-            np.asarray(self.pair_row), weights=values, minlength=len(self.n_relevant)
-        )
-        return total / self.n_relevant
+        row, n_users = np.asarray(self.pair_row), len(self.n_relevant)
+        return np.bincount(row, weights=values, minlength=n_users) / self.n_relevant
 
 
 @dataclass(frozen=True, eq=False)
 class DomainTotals:
-    """What all lists of a domain come to, for the users of one slice.
+    """All lists of a domain together, for the users of one slice.
 
     Attributes
     ----------
     catalogue
-        What is known about the items.
+        Facts about the items.
     exposure
-        By length of list, int64 [n_items]: in how many lists each item of the catalogue stands.
+        By length of list, int64 [n_items]: number of lists that hold each item of the catalogue.
     n_lists
-        How many lists there are.
+        Number of lists.
     histogram
-        The scores of all links (`eval.metrics.binary.ScoreHistogram`), for the slice of all users;
+        The scores of all links (`eval.metrics.links.ScoreHistogram`), for the slice of all users;
         None elsewhere and where there are no scores.
     """
 
@@ -255,7 +268,7 @@ class Metric(ABC):
     name
         Key in tables, in kebab-case; the column is ``name@k``, or ``name`` where k has no meaning.
     title
-        What a report calls it.
+        Name in reports.
     higher_is_better
         None where neither direction is better in itself.
     needs
@@ -294,22 +307,19 @@ class Metric(ABC):
             if getattr(known if hasattr(known, need) else known.catalogue, need) is None
         )
 
-    @staticmethod
-    def column(name: str, k: int | None) -> str:
-        """Return the column of a metric in tables."""
-        return name if k is None else f"{name}@{k}"
-
 
 class ListMetric(Metric):
-    """A metric with one value per user and k."""
+    """A metric with one value per user, and per k unless `has_k` is False."""
+
+    has_k: ClassVar[bool] = True
 
     def columns(self, ks: tuple[int, ...]) -> list[str]:
-        """Return one column per k."""
-        return [self.column(self.name, k) for k in ks]
+        """Return one column per k, or one where k has no meaning."""
+        return [f"{self.name}@{k}" for k in ks] if self.has_k else [self.name]
 
     def per_user(self, lists: RankedLists, ks: tuple[int, ...]) -> dict[str, Array]:
-        """Return one column per k."""
-        return {self.column(self.name, k): self(lists, k) for k in ks}
+        """Return float64 [users] for each of `columns`."""
+        return {c: self(lists, k) for c, k in zip(self.columns(ks), ks, strict=False)}
 
     @abstractmethod
     def __call__(self, lists: RankedLists, k: int) -> Array:
@@ -331,25 +341,8 @@ class CatalogueMetric(Metric):
 
     def per_domain(self, totals: DomainTotals) -> dict[str, float]:
         """Return one value per k."""
-        return {
-            self.column(self.name, k): self(counts, totals.catalogue, n_lists=totals.n_lists, k=k)
-            for k, counts in totals.exposure.items()
-        }
+        return {f"{self.name}@{k}": self(totals, k) for k in totals.exposure}
 
     @abstractmethod
-    def __call__(
-        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
-    ) -> float:
-        """Return the value.
-
-        Parameters
-        ----------
-        exposure
-            int64 [n_items]: in how many lists each item of the catalogue stands.
-        catalogue
-            Facts about the items.
-        n_lists
-            How many lists there are.
-        k
-            How long they are.
-        """
+    def __call__(self, totals: DomainTotals, k: int) -> float:
+        """Return the value for lists of length `k`; NaN where it has no meaning."""

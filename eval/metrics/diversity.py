@@ -6,10 +6,20 @@ left out of means. Metrics of the whole catalogue have one value per domain and 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import torch
 
-from eval.metrics.base import Array, Catalogue, CatalogueMetric, ListMetric, RankedLists
+from eval.metrics.base import (
+    Array,
+    Catalogue,
+    CatalogueMetric,
+    DomainTotals,
+    ListMetric,
+    RankedLists,
+    ratio,
+)
 
 __all__ = [
     "AveragePopularity",
@@ -27,7 +37,7 @@ __all__ = [
 
 
 class IntraListDistance(ListMetric):
-    """Mean cosine distance between two different items of the list, from item features.
+    """Mean cosine distance in [0, 2] between two different items of the list, from item features.
 
     Items without features are left out; a list with fewer than two items with features has no
     value. Computed from the length of the sum of the vectors, in time linear in k.
@@ -38,8 +48,7 @@ class IntraListDistance(ListMetric):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> shelf = Catalogue(3, features=np.eye(3, dtype=np.float32), has_features=np.ones(3, bool))
+    >>> shelf = Catalogue(3, features=np.eye(3, dtype=np.float32))
     >>> IntraListDistance()(RankedLists.of([[0, 1, 2]], [{0}], shelf), 3).tolist()
     [1.0]
     """
@@ -48,7 +57,6 @@ class IntraListDistance(ListMetric):
     uses_truth = False
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a distance in [0, 2]; float64 [users]."""
         vectors = np.asarray(lists.catalogue.features, dtype=np.float32)
         used = lists.known[:, :k]
         if lists.catalogue.has_features is not None:
@@ -60,20 +68,17 @@ class IntraListDistance(ListMetric):
             per_sample_weights=torch.from_numpy(used.astype(np.float32)),
         ).numpy()
         n = used.sum(axis=1)
-        pairs = n * (n - 1.0)
         cosines = np.einsum("ud,ud->u", sums, sums, dtype=np.float64) - n
-        mean = np.divide(cosines, pairs, out=np.full(len(n), np.nan), where=pairs > 0)
-        return np.clip(1.0 - mean, 0.0, 2.0)
+        return np.clip(1.0 - ratio(cosines, n * (n - 1.0)), 0.0, 2.0)
 
 
 class CategoryDistance(ListMetric):
     """Share of pairs of items in the list that are of different categories.
 
-    Items without a category are left out; a list with fewer than two others has no value.
+    A list with fewer than two items of known category has no value.
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(3, categories=np.array([0, 0, 1]), n_categories=2)
     >>> CategoryDistance()(RankedLists.of([[0, 1, 2]], [{0}], shelf), 3).round(3).tolist()
     [0.667]
@@ -83,21 +88,29 @@ class CategoryDistance(ListMetric):
     uses_truth = False
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
-        kinds = np.sort(lists.kinds[:, :k], axis=1)
-        n = np.count_nonzero(kinds >= 0, axis=1)
-        # In a sorted row, place i ends `run` equal items: it forms run - 1 pairs with the others.
-        starts = np.ones(kinds.shape, dtype=bool)
-        starts[:, 1:] = kinds[:, 1:] != kinds[:, :-1]
-        places = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
-        run_start = np.maximum.accumulate(np.where(starts, places, 0), axis=1)
-        same = np.where(kinds >= 0, places - run_start, 0).sum(axis=1)
-        pairs = n * (n - 1) / 2
-        return 1.0 - np.divide(same, pairs, out=np.full(len(n), np.nan), where=pairs > 0)
+        shown = lists.categories_shown(k)
+        n = np.asarray(shown.sum(axis=1)).ravel()
+        same = np.asarray(shown.power(2).sum(axis=1)).ravel() - n
+        return 1.0 - ratio(same, n * (n - 1))
 
 
-class Novelty(ListMetric):
-    """Mean self-information of the recommended items, in bits.
+class ItemMean(ListMetric):
+    """The mean over the list of a number that each item of the catalogue has."""
+
+    needs = ("popularity",)
+    higher_is_better = None
+    uses_truth = False
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return lists.mean_of(self.of_items(lists.catalogue), k)
+
+    @abstractmethod
+    def of_items(self, catalogue: Catalogue) -> Array:
+        """Return float64 [n_items]."""
+
+
+class Novelty(ItemMean):
+    """Mean self-information of the recommended items, in bits, at least 0.
 
     ``-log2(interactions of the item / users of the domain)`` in training; an item no user has
     touched counts as touched once, so that it is finite.
@@ -108,160 +121,50 @@ class Novelty(ListMetric):
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(2, popularity=np.array([4.0, 1.0]), n_users=8)
     >>> Novelty()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
     [2.0]
     """
 
-    name, title, needs = "novelty", "Novelty (bits)", ("popularity",)
-    higher_is_better = None
-    uses_truth = False
+    name, title = "novelty", "Novelty (bits)"
 
-    def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return bits, at least 0; float64 [users]."""
-        popularity = np.asarray(lists.catalogue.popularity)
-        share = np.maximum(popularity, 1.0) / max(lists.catalogue.n_users, 1)
-        bits = -np.log2(np.minimum(share, 1.0))
-        return lists.mean_over(lists.take(bits, 0.0), k)
+    def of_items(self, catalogue: Catalogue) -> Array:
+        share = np.maximum(np.asarray(catalogue.popularity), 1.0) / max(catalogue.n_users, 1)
+        return -np.log2(np.minimum(share, 1.0))
 
 
-class AveragePopularity(ListMetric):
+class AveragePopularity(ItemMean):
     """Mean, over the list, of the share of the domain's training users with the item.
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(2, popularity=np.array([4.0, 2.0]), n_users=8)
     >>> AveragePopularity()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
     [0.375]
     """
 
-    name, title, needs = "popularity", "Average popularity", ("popularity",)
-    higher_is_better = None
-    uses_truth = False
+    name, title = "popularity", "Average popularity"
 
-    def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
-        share = np.asarray(lists.catalogue.popularity) / max(lists.catalogue.n_users, 1)
-        return lists.mean_over(lists.take(share, 0.0), k)
+    def of_items(self, catalogue: Catalogue) -> Array:
+        return np.asarray(catalogue.popularity) / max(catalogue.n_users, 1)
 
 
-class TailShare(ListMetric):
+class TailShare(ItemMean):
     """Share of the list that lies outside the head of the catalogue.
 
     The head is the smallest set of most popular items that takes 80 % of training interactions.
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(3, popularity=np.array([8.0, 1.0, 1.0]), n_users=10)
     >>> TailShare()(RankedLists.of([[0, 1]], [{0}], shelf), 2).tolist()
     [0.5]
     """
 
-    name, title, needs = "tail-share", "Long-tail share", ("popularity",)
-    higher_is_better = None
-    uses_truth = False
+    name, title = "tail-share", "Long-tail share"
 
-    def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
-        tail = np.asarray(lists.catalogue.tail, dtype=np.float64)
-        return lists.mean_over(lists.take(tail, 0.0), k)
-
-
-class Coverage(CatalogueMetric):
-    """Share of the catalogue that stands in at least one list.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Coverage()(np.array([3, 0, 1, 0]), Catalogue(4))
-    0.5
-    """
-
-    name, title, needs = "coverage", "Catalogue coverage", ("complete",)
-
-    def __call__(
-        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
-    ) -> float:
-        """Return a share in [0, 1]."""
-        return float(np.count_nonzero(exposure) / catalogue.n_items)
-
-
-class Gini(CatalogueMetric):
-    """Gini index of how often the items of the catalogue are recommended.
-
-    0 where every item appears equally often, towards 1 where one item takes every place; items
-    never recommended count.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Gini()(np.array([2, 2]), Catalogue(2)), Gini()(np.array([4, 0]), Catalogue(2))
-    (0.0, 0.5)
-    """
-
-    name, title, needs = "gini", "Gini index of exposure", ("complete",)
-    higher_is_better = False
-
-    def __call__(
-        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
-    ) -> float:
-        """Return a number in [0, 1]; NaN where nothing was recommended."""
-        ordered = np.sort(exposure).astype(np.float64)
-        n, total = len(ordered), ordered.sum()
-        if total == 0:
-            return float("nan")
-        return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
-
-
-class Entropy(CatalogueMetric):
-    """Shannon entropy, in bits, of which item a recommended place holds.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Entropy()(np.array([2, 2, 0]), Catalogue(3))
-    1.0
-    """
-
-    name, title = "entropy", "Entropy of exposure (bits)"
-
-    def __call__(
-        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
-    ) -> float:
-        """Return bits, from 0 to ``log2(n_items)``; NaN where nothing was recommended."""
-        if exposure.sum() == 0:
-            return float("nan")
-        share = exposure[exposure > 0] / exposure.sum()
-        return float(max(0.0, -(share * np.log2(share)).sum()))
-
-
-class Personalisation(CatalogueMetric):
-    """Share of a list that another user's list does not hold, averaged over pairs of users.
-
-    1 where no two lists share an item, 0 where all are the same. Computed from how often each item
-    is recommended, so in time linear in the users.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Personalisation()(np.array([2, 1, 1]), Catalogue(3), n_lists=2, k=2)
-    0.5
-    """
-
-    name, title = "personalisation", "Personalisation"
-
-    def __call__(
-        self, exposure: Array, catalogue: Catalogue, *, n_lists: int = 0, k: int = 0
-    ) -> float:
-        """Return a share in [0, 1]; NaN for fewer than two lists."""
-        if n_lists < 2 or k < 1:
-            return float("nan")
-        counts = exposure.astype(np.float64)
-        shared = float((counts * (counts - 1)).sum())
-        return 1.0 - shared / (n_lists * (n_lists - 1.0) * k)
+    def of_items(self, catalogue: Catalogue) -> Array:
+        return np.asarray(catalogue.tail, dtype=np.float64)
 
 
 class PopularityLift(ListMetric):
@@ -278,7 +181,6 @@ class PopularityLift(ListMetric):
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(2, popularity=np.array([6.0, 2.0]), n_users=8)
     >>> lists = RankedLists.of([[0, 1]], [{0}], shelf, profile_popularity=np.array([2.0]))
     >>> PopularityLift()(lists, 2).tolist()
@@ -290,10 +192,8 @@ class PopularityLift(ListMetric):
     uses_truth = False
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a ratio of at least -1; float64 [users]."""
         own = np.asarray(lists.profile_popularity, dtype=np.float64)
-        shown = lists.mean_over(lists.take(np.asarray(lists.catalogue.popularity), 0.0), k)
-        return np.divide(shown - own, own, out=np.full(len(own), np.nan), where=own > 0)
+        return ratio(lists.mean_of(np.asarray(lists.catalogue.popularity), k) - own, own)
 
 
 class Serendipity(ListMetric):
@@ -309,7 +209,6 @@ class Serendipity(ListMetric):
 
     Examples
     --------
-    >>> import numpy as np
     >>> shelf = Catalogue(4, popularity=np.array([9.0, 8.0, 1.0, 1.0]), n_users=9)
     >>> Serendipity()(RankedLists.of([[0, 2]], [{0, 2}], shelf), 2).tolist()
     [0.5]
@@ -318,9 +217,89 @@ class Serendipity(ListMetric):
     name, title, needs = "serendipity", "Serendipity", ("popularity",)
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
         popularity = np.asarray(lists.catalogue.popularity)
         expected = np.zeros(len(popularity))
         expected[np.argsort(-popularity, kind="stable")[:k]] = 1.0
         surprising = lists.hits[:, :k] & (lists.take(expected, 0.0)[:, :k] == 0)
         return surprising.sum(axis=1) / k
+
+
+class Coverage(CatalogueMetric):
+    """Share of the catalogue that stands in at least one list.
+
+    Examples
+    --------
+    >>> Coverage()(DomainTotals(Catalogue(4), {1: np.array([3, 0, 1, 0])}, n_lists=4), 1)
+    0.5
+    """
+
+    name, title, needs = "coverage", "Catalogue coverage", ("complete",)
+
+    def __call__(self, totals: DomainTotals, k: int) -> float:
+        return float(np.count_nonzero(totals.exposure[k]) / totals.catalogue.n_items)
+
+
+class Gini(CatalogueMetric):
+    """Gini index in [0, 1] of how often the items of the catalogue are recommended.
+
+    0 where every item appears equally often, towards 1 where one item takes every place; items
+    never recommended count. NaN where nothing was recommended.
+
+    Examples
+    --------
+    >>> Gini()(DomainTotals(Catalogue(2), {1: np.array([4, 0])}, n_lists=4), 1)
+    0.5
+    """
+
+    name, title, needs = "gini", "Gini index of exposure", ("complete",)
+    higher_is_better = False
+
+    def __call__(self, totals: DomainTotals, k: int) -> float:
+        ordered = np.sort(totals.exposure[k]).astype(np.float64)
+        n, total = len(ordered), ordered.sum()
+        if total == 0:
+            return float("nan")
+        return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+
+
+class Entropy(CatalogueMetric):
+    """Shannon entropy of which item a recommended place holds, in bits: 0 to ``log2(n_items)``.
+
+    NaN where nothing was recommended.
+
+    Examples
+    --------
+    >>> Entropy()(DomainTotals(Catalogue(3), {1: np.array([2, 2, 0])}, n_lists=4), 1)
+    1.0
+    """
+
+    name, title = "entropy", "Entropy of exposure (bits)"
+
+    def __call__(self, totals: DomainTotals, k: int) -> float:
+        exposure = totals.exposure[k]
+        if exposure.sum() == 0:
+            return float("nan")
+        share = exposure[exposure > 0] / exposure.sum()
+        return float(max(0.0, -(share * np.log2(share)).sum()))
+
+
+class Personalisation(CatalogueMetric):
+    """Share of a list that another user's list does not hold, averaged over pairs of users.
+
+    1 where no two lists share an item, 0 where all are the same; NaN for fewer than two lists.
+    Computed from how often each item is recommended, so in time linear in the users.
+
+    Examples
+    --------
+    >>> Personalisation()(DomainTotals(Catalogue(3), {2: np.array([2, 1, 1])}, n_lists=2), 2)
+    0.5
+    """
+
+    name, title = "personalisation", "Personalisation"
+
+    def __call__(self, totals: DomainTotals, k: int) -> float:
+        n = totals.n_lists
+        if n < 2:
+            return float("nan")
+        counts = totals.exposure[k].astype(np.float64)
+        return 1.0 - float((counts * (counts - 1)).sum()) / (n * (n - 1.0) * k)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import scipy.sparse as sp
 
-from eval.metrics.base import Array, ListMetric, RankedLists
+from eval.metrics.base import Array, ListMetric, RankedLists, entries, ratio
+from graphgen.arrays import place_in_group
 
 __all__ = [
     "AlphaNDCG",
@@ -42,8 +44,7 @@ class AlphaNDCG(ListMetric):
     --------
     >>> from eval.metrics.base import Catalogue
     >>> shelf = Catalogue(3, categories=np.array([0, 0, 1]), n_categories=2)
-    >>> lists = RankedLists.of([[0, 1], [0, 2]], [{0, 1, 2}] * 2, shelf,
-    ...     relevant_categories=np.array([[0, 0], [0, 0], [0, 1], [1, 0], [1, 0], [1, 1]]))
+    >>> lists = RankedLists.of([[0, 1], [0, 2]], [{0, 1, 2}] * 2, shelf)
     >>> AlphaNDCG()(lists, 2).round(3).tolist()
     [0.807, 1.0]
     """
@@ -51,35 +52,29 @@ class AlphaNDCG(ListMetric):
     name, title, needs = "alpha-ndcg", "α-NDCG", ("categories", "relevant_categories")
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
         n = len(lists.items)
         row, place = np.nonzero(lists.hits[:, :k])
-        gain = _falling_gain(row, lists.kinds[row, place], place)
+        gain = _falling_gain(row, lists.kinds[row, place])
         found = np.bincount(row, weights=gain * lists.discounts[place], minlength=n)
 
-        pairs = np.asarray(lists.relevant_categories)
-        good = _falling_gain(pairs[:, 0], pairs[:, 1], np.arange(len(pairs)))
-        order = np.lexsort((-good, pairs[:, 0]))
-        owner = pairs[order, 0]
-        position = np.arange(len(owner)) - np.searchsorted(owner, owner)
-        used = position < k
-        discount = 1.0 / np.log2(position[used] + 2.0)
-        ideal = np.bincount(owner[used], weights=good[order][used] * discount, minlength=n)
-        return found / ideal
+        owner, category = np.asarray(lists.relevant_categories).T
+        good = _falling_gain(owner, category)
+        order = np.lexsort((-good, owner))
+        position = place_in_group(owner[order])
+        used, discount = order[position < k], lists.discounts[position[position < k]]
+        return found / np.bincount(owner[used], weights=good[used] * discount, minlength=n)
 
 
-def _falling_gain(row: Array, category: Array, place: Array) -> Array:
+def _falling_gain(row: Array, category: Array) -> Array:
     """Return (1 - alpha) to the number of earlier entries of the same row and category."""
     # Entries without a category each get one of their own.
     kind = np.where(category < 0, -1 - np.arange(len(category)), category)
-    order = np.lexsort((place, kind, row))
-    r, c = row[order], kind[order]
-    starts = np.ones(len(r), dtype=bool)
-    starts[1:] = (r[1:] != r[:-1]) | (c[1:] != c[:-1])
-    index = np.arange(len(r))
-    earlier = np.empty(len(r), dtype=np.int64)
-    earlier[order] = index - np.maximum.accumulate(np.where(starts, index, 0))
-    return (1.0 - ALPHA) ** earlier
+    kind -= kind.min(initial=0)
+    key = row * (kind.max(initial=0) + 1) + kind
+    order = np.argsort(key, kind="stable")
+    gain = np.empty(len(row))
+    gain[order] = (1.0 - ALPHA) ** place_in_group(key[order])
+    return gain
 
 
 class SubtopicRecall(ListMetric):
@@ -95,9 +90,7 @@ class SubtopicRecall(ListMetric):
     --------
     >>> from eval.metrics.base import Catalogue
     >>> shelf = Catalogue(3, categories=np.array([0, 0, 1]), n_categories=2)
-    >>> lists = RankedLists.of([[0, 1]], [{0, 1, 2}], shelf,
-    ...     relevant_categories=np.array([[0, 0], [0, 0], [0, 1]]))
-    >>> SubtopicRecall()(lists, 2).tolist()
+    >>> SubtopicRecall()(RankedLists.of([[0, 1]], [{0, 1, 2}], shelf), 2).tolist()
     [0.5]
     """
 
@@ -105,13 +98,10 @@ class SubtopicRecall(ListMetric):
     needs = ("categories", "relevant_categories")
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
-        n = len(lists.items)
         row, place = np.nonzero(lists.hits[:, :k])
-        covered = _distinct(row, lists.kinds[row, place], n)
-        pairs = np.asarray(lists.relevant_categories)
-        there = _distinct(pairs[:, 0], pairs[:, 1], n)
-        return np.divide(covered, there, out=np.full(n, np.nan), where=there > 0)
+        covered = lists.count_categories(row, lists.kinds[row, place])
+        there = lists.count_categories(*np.asarray(lists.relevant_categories).T)
+        return ratio(np.diff(covered.indptr), np.diff(there.indptr))
 
 
 class Breadth(ListMetric):
@@ -129,9 +119,7 @@ class Breadth(ListMetric):
     uses_truth = False
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a count; float64 [users]."""
-        row, place = np.nonzero(lists.items[:, :k] >= 0)
-        return _distinct(row, lists.kinds[row, place], len(lists.items))
+        return np.diff(lists.categories_shown(k).indptr).astype(np.float64)
 
 
 class Miscalibration(ListMetric):
@@ -147,7 +135,6 @@ class Miscalibration(ListMetric):
 
     Examples
     --------
-    >>> import scipy.sparse as sp
     >>> from eval.metrics.base import Catalogue
     >>> shelf = Catalogue(2, categories=np.array([0, 1]), n_categories=2)
     >>> lists = RankedLists.of([[0, 1]], [{0}], shelf, profile=sp.csr_matrix([[0.5, 0.5]]))
@@ -160,30 +147,18 @@ class Miscalibration(ListMetric):
     uses_truth = False
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a divergence of at least 0; float64 [users]."""
-        profile = lists.profile
-        if profile is None:
-            return np.full(len(lists.items), np.nan)
-        n, n_kinds = profile.shape
-        kinds = lists.kinds[:, :k]
-        row, place = np.nonzero(kinds >= 0)
-        shown, count = np.unique(row * n_kinds + kinds[row, place], return_counts=True)
-        size = np.bincount(row, minlength=n)
-
-        owner = np.repeat(np.arange(n), np.diff(profile.indptr))
-        p = profile.data
-        key = owner * n_kinds + profile.indices
-        at = np.minimum(np.searchsorted(shown, key), max(len(shown) - 1, 0))
-        found = shown[at] == key if len(shown) else np.zeros(len(key), dtype=bool)
-        q = np.where(found, count[at] if len(shown) else 0, 0) / np.maximum(size[owner], 1)
+        profile, shown = sp.csr_matrix(lists.profile), lists.categories_shown(k)
+        size = np.asarray(shown.sum(axis=1)).ravel()
+        n_known = np.diff(profile.indptr)
+        owner = np.repeat(np.arange(len(size)), n_known)
+        p, q = profile.data, entries(shown, owner, profile.indices) / np.maximum(size[owner], 1)
         terms = p * np.log(p / ((1 - SMOOTHING) * q + SMOOTHING * p))
-        divergence = np.bincount(owner, weights=terms, minlength=n)
-        defined = (np.diff(profile.indptr) > 0) & (size > 0)
-        return np.where(defined, np.maximum(divergence, 0.0), np.nan)
+        divergence = np.bincount(owner, weights=terms, minlength=len(size))
+        return np.where((n_known > 0) & (size > 0), np.maximum(divergence, 0.0), np.nan)
 
 
-class ExpansionHitRate(ListMetric):
-    """1 where the list holds an item of an interest that the user went on to take up.
+class ExpansionRecall(ListMetric):
+    """Recall over the relevant items of interests that are new to the user.
 
     A new interest is a category in which the user has no training interaction in the domain.
     Counted are users with history in the domain and at least one relevant item of a new interest;
@@ -191,38 +166,10 @@ class ExpansionHitRate(ListMetric):
 
     Examples
     --------
-    >>> import scipy.sparse as sp
-    >>> from eval.metrics.base import Catalogue
-    >>> shelf = Catalogue(2, categories=np.array([0, 1]), n_categories=2)
-    >>> lists = RankedLists.of([[1], [0]], [{1}, {1}], shelf,
-    ...     profile=sp.csr_matrix([[1.0, 0.0], [1.0, 0.0]]),
-    ...     relevant_categories=np.array([[0, 1], [1, 1]]))
-    >>> ExpansionHitRate()(lists, 1).tolist()
-    [1.0, 0.0]
-    """
-
-    name, title = "expansion-hit-rate", "Expansion hit rate"
-    needs = ("categories", "profile", "relevant_categories")
-
-    def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return 0 or 1; float64 [users]."""
-        hits = (lists.hits & lists.new_to_profile)[:, :k].any(axis=1)
-        return np.where(_new_relevant(lists) > 0, hits.astype(np.float64), np.nan)
-
-
-class ExpansionRecall(ListMetric):
-    """Recall over the relevant items of interests that are new to the user.
-
-    Counted users as in `ExpansionHitRate`.
-
-    Examples
-    --------
-    >>> import scipy.sparse as sp
     >>> from eval.metrics.base import Catalogue
     >>> shelf = Catalogue(3, categories=np.array([0, 1, 1]), n_categories=2)
-    >>> lists = RankedLists.of([[1, 0]], [{0, 1, 2}], shelf,
-    ...     profile=sp.csr_matrix([[1.0, 0.0]]),
-    ...     relevant_categories=np.array([[0, 0], [0, 1], [0, 1]]))
+    >>> profile = sp.csr_matrix([[1.0, 0.0]])
+    >>> lists = RankedLists.of([[1, 0]], [{0, 1, 2}], shelf, profile=profile)
     >>> ExpansionRecall()(lists, 2).tolist()
     [0.5]
     """
@@ -231,27 +178,36 @@ class ExpansionRecall(ListMetric):
     needs = ("categories", "profile", "relevant_categories")
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return a share in [0, 1]; float64 [users]."""
-        hits = (lists.hits & lists.new_to_profile)[:, :k].sum(axis=1)
-        there = _new_relevant(lists)
-        return np.divide(hits, there, out=np.full(len(there), np.nan), where=there > 0)
+        row, place = np.nonzero(lists.hits[:, :k])
+        hits = _count_new(lists, row, lists.kinds[row, place])
+        there = _count_new(lists, *np.asarray(lists.relevant_categories).T)
+        has_history = np.diff(sp.csr_matrix(lists.profile).indptr) > 0
+        return ratio(hits, np.where(has_history, there, 0))
 
 
-def _new_relevant(lists: RankedLists) -> Array:
-    """Count relevant items of new interests, for users with history; int64 [users]."""
-    n = len(lists.items)
-    pairs = np.asarray(lists.relevant_categories)
-    if lists.profile is None:
-        return np.zeros(n, dtype=np.int64)
-    pairs = pairs[pairs[:, 1] >= 0]
-    known = np.asarray(lists.profile[pairs[:, 0], pairs[:, 1]]).ravel() > 0
-    count = np.bincount(pairs[~known, 0], minlength=n)
-    return np.where(np.diff(lists.profile.indptr) > 0, count, 0)
+class ExpansionHitRate(ExpansionRecall):
+    """1 where the list holds an item of an interest that the user went on to take up.
+
+    New interests and counted users as in `ExpansionRecall`.
+
+    Examples
+    --------
+    >>> from eval.metrics.base import Catalogue
+    >>> shelf = Catalogue(2, categories=np.array([0, 1]), n_categories=2)
+    >>> profile = sp.csr_matrix([[1.0, 0.0], [1.0, 0.0]])
+    >>> lists = RankedLists.of([[1], [0]], [{1}, {1}], shelf, profile=profile)
+    >>> ExpansionHitRate()(lists, 1).tolist()
+    [1.0, 0.0]
+    """
+
+    name, title = "expansion-hit-rate", "Expansion hit rate"
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return np.ceil(super().__call__(lists, k))
 
 
-def _distinct(row: Array, category: Array, n_rows: int) -> Array:
-    """Count different known categories per row; float64 [rows]."""
-    known = category >= 0
-    width = int(category.max(initial=0)) + 1
-    pairs = np.unique(row[known] * width + category[known])
-    return np.bincount(pairs // width, minlength=n_rows).astype(np.float64)
+def _count_new(lists: RankedLists, row: Array, category: Array) -> Array:
+    """Count the entries of each row in categories without history; int64 [users]."""
+    row, category = row[category >= 0], category[category >= 0]
+    new = entries(lists.profile, row, category) == 0
+    return np.bincount(row[new], minlength=len(lists.items))

@@ -30,7 +30,6 @@ class Recall(ListMetric):
     name, title = "recall", "Recall"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return hits among the first `k` over relevant items; float64 [users]."""
         return lists.hit_counts[:, k - 1] / lists.n_relevant
 
 
@@ -46,7 +45,6 @@ class Precision(ListMetric):
     name, title = "precision", "Precision"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return hits among the first `k` over `k`; float64 [users]."""
         return lists.hit_counts[:, k - 1] / k
 
 
@@ -64,7 +62,7 @@ class F1(ListMetric):
     name, title = "f1", "F1"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return ``2 hits / (k + relevant)``, which is the harmonic mean; float64 [users]."""
+        # 2 hits / (k + relevant) is the harmonic mean.
         return 2.0 * lists.hit_counts[:, k - 1] / (k + lists.n_relevant)
 
 
@@ -80,7 +78,6 @@ class HitRate(ListMetric):
     name, title = "hit-rate", "Hit rate"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return 0 or 1; float64 [users]."""
         return (lists.first_hit < k).astype(np.float64)
 
 
@@ -103,7 +100,6 @@ class NDCG(ListMetric):
     name, title = "ndcg", "NDCG"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return DCG over ideal DCG; float64 [users]."""
         ideal = np.cumsum(lists.discounts[:k])
         return lists.gains[:, k - 1] / ideal[np.minimum(lists.n_relevant, k) - 1]
 
@@ -120,7 +116,6 @@ class MRR(ListMetric):
     name, title = "mrr", "MRR"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return the reciprocal rank; float64 [users]."""
         return np.where(lists.first_hit < k, 1.0 / (lists.first_hit + 1), 0.0)
 
 
@@ -139,7 +134,6 @@ class MAP(ListMetric):
     name, title = "map", "MAP"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return the average precision; float64 [users]."""
         places = np.arange(1, k + 1)
         precision_at_hits = np.where(lists.hits[:, :k], lists.hit_counts[:, :k] / places, 0.0)
         return precision_at_hits.sum(axis=1) / np.minimum(lists.n_relevant, k)
@@ -157,6 +151,5 @@ class RPrecision(ListMetric):
     name, title = "r-precision", "R-precision"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
-        """Return hits among the first ``min(k, relevant)`` over that number; float64 [users]."""
         depth = np.minimum(lists.n_relevant, k)
         return lists.hit_counts[np.arange(len(depth)), depth - 1] / depth

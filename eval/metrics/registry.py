@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from eval.metrics import binary, classification, diversity, interests, ranking, sampled
+from eval.metrics import diversity, interests, links, pairs, ranking
 from eval.metrics.base import Metric
 from graphgen.errors import ConfigError, near_miss
 from graphgen.plugins import load_plugin, plugins
@@ -13,7 +13,7 @@ from graphgen.plugins import load_plugin, plugins
 __all__ = ["get_metric", "list_metrics", "sampled_metrics", "select_metrics"]
 
 GROUP = "interest.metrics"
-MODULES = (ranking, classification, binary, diversity, interests, sampled)
+MODULES = (ranking, links, diversity, interests, pairs)
 
 
 @cache
@@ -78,11 +78,5 @@ def select_metrics(names: Iterable[str] | None) -> list[Metric]:
 
 
 def sampled_metrics() -> list[Metric]:
-    """Return the metrics that rank against a file of negatives.
-
-    Examples
-    --------
-    >>> [metric.name for metric in sampled_metrics()]
-    ['sampled-hit-rate', 'sampled-mrr', 'sampled-ndcg']
-    """
+    """Return the metrics that rank against a file of negatives."""
     return [metric for metric in list_metrics().values() if "pair_rank" in metric.needs]

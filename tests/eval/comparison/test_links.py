@@ -16,7 +16,7 @@ from sklearn.metrics import (
 )
 
 from eval import evaluate_links, write_links
-from eval.metrics.calibration import (
+from eval.metrics.links import (
     best_threshold,
     expected_calibration_error,
     reliability_curve,

@@ -1,4 +1,4 @@
-"""Comparing systems that are trained and judged on the same rows."""
+"""Comparing systems that are trained and evaluated on the same rows."""
 
 import gc
 import json
@@ -51,7 +51,7 @@ def test_compare(graph, made):
     assert "fit s" in experiment.to_markdown()
 
 
-def test_a_domain_that_nobody_can_know_is_named_before_training(graph, made):
+def test_an_unknown_domain_is_named_before_training(graph, made):
     strange = InteractionLog(
         pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "domain": ["opera"]})
     )
@@ -61,15 +61,15 @@ def test_a_domain_that_nobody_can_know_is_named_before_training(graph, made):
 
 def test_seeds_are_pooled_and_their_spread_is_shown(graph, made, tmp_path):
     log = InteractionLog(made.test)
-    train_alone = {
+    options = {
         "models": ["popularity", "bpr-mf"],
         "valid": InteractionLog(made.valid),
         "settings": {"bpr-mf": {"epochs": 2}},
         "metrics": ["recall", "ndcg", "hit-rate"],
         "bootstrap": 100,
     }
-    pooled = compare(graph, log, seeds=[3, 5], **train_alone)
-    singles = [compare(graph, log, seed=each, **train_alone) for each in (3, 5)]
+    pooled = compare(graph, log, seeds=[3, 5], **options)
+    singles = [compare(graph, log, seed=each, **options) for each in (3, 5)]
     values = [e.comparison.results["bpr-mf"].value("ndcg@20") for e in singles]
     table = pooled.comparison.table.set_index(["slice", "domain", "metric", "system"])
     row = table.loc["all", "macro", "ndcg@20", "bpr-mf"]
@@ -87,4 +87,4 @@ def test_seeds_are_pooled_and_their_spread_is_shown(graph, made, tmp_path):
     assert content["meta"]["models"]["bpr-mf"][0]["config"]["epochs"] == 2
     assert "±" in (tmp_path / "report" / "report.md").read_text()
     with pytest.raises(ConfigError, match="different whole numbers"):
-        compare(graph, log, seeds=[1, 1], **train_alone)
+        compare(graph, log, seeds=[1, 1], **options)

@@ -14,7 +14,7 @@ from graphgen.log import InteractionLog
 
 @pytest.fixture(scope="module")
 def rows():
-    """A taste of two kinds, the same in both domains; half of the people are new to films."""
+    """A taste of two kinds, the same in both domains; half of the users are new to films."""
     generator = np.random.default_rng(0)
     taste = np.arange(120) % 2
     parts = []

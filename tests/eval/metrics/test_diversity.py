@@ -12,10 +12,12 @@ from eval.metrics import (
     Catalogue,
     CategoryDistance,
     Coverage,
+    DomainTotals,
     Entropy,
     Gini,
     IntraListDistance,
     Novelty,
+    Personalisation,
     RankedLists,
     TailShare,
     get_metric,
@@ -93,14 +95,15 @@ def test_popularity_metrics_average_over_known_places(lists, metric):
 def test_gini_is_the_mean_difference_over_twice_the_mean():
     exposure = np.random.default_rng(0).integers(0, 9, 40)
     differences = np.abs(exposure[:, None] - exposure[None, :]).mean()
-    assert Gini()(exposure, Catalogue(40)) == pytest.approx(differences / (2 * exposure.mean()))
+    totals = DomainTotals(Catalogue(40), {1: exposure}, n_lists=40)
+    assert Gini()(totals, 1) == pytest.approx(differences / (2 * exposure.mean()))
 
 
 def test_metrics_of_nothing_recommended():
-    nothing, catalogue = np.zeros(5, int), Catalogue(5)
-    assert Coverage()(nothing, catalogue) == 0
-    assert np.isnan(Gini()(nothing, catalogue))
-    assert np.isnan(Entropy()(nothing, catalogue))
+    nothing = DomainTotals(Catalogue(5), {1: np.zeros(5, int)}, n_lists=0)
+    assert Coverage()(nothing, 1) == 0
+    for metric in (Gini, Entropy, Personalisation):
+        assert np.isnan(metric()(nothing, 1))
 
 
 def test_what_is_missing_is_named(lists):

@@ -37,9 +37,9 @@ def test_equals_scikit_learn(levels):
 def test_lost_links_lie_below_all():
     histogram = ScoreHistogram()
     histogram.add(np.array([[1.0, 2.0, 3.0]], np.float32), np.array([0, 0]), np.array([2, -1]))
-    assert histogram.roc_auc() == pytest.approx(0.5)
-    assert histogram.average_precision() == pytest.approx((1 + 2 / 4) / 2)
-    assert np.isnan(ScoreHistogram().roc_auc())
+    assert ROCAUC()(histogram) == pytest.approx(0.5)
+    assert PRAUC()(histogram) == pytest.approx((1 + 2 / 4) / 2)
+    assert np.isnan(ROCAUC()(ScoreHistogram()))
 
 
 def test_they_are_computed_on_request_only(world):
