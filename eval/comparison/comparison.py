@@ -23,10 +23,11 @@ from eval.evaluation.result import (
     SLICE,
     EvaluationResult,
     aligned,
+    load_report,
 )
 from eval.metrics.registry import get_metric
-from graphgen.errors import ConfigError, InputError, StorageError
-from graphgen.storage import provenance, read_json, write_json
+from graphgen.errors import ConfigError, InputError
+from graphgen.storage import provenance, write_json
 
 __all__ = ["Comparison", "compare_results"]
 
@@ -48,10 +49,6 @@ class Comparison:
         table); ``separable`` (p_holm below alpha); ``tied`` (not separable from the best).
     results
         The pooled result of each system, in the order given.
-    meta
-        Settings and provenance.
-    analyses
-        What else is known of each system.
     migration
         Rows of `eval.comparison.migration.migration_table`; empty where nothing was trained in
         one domain alone.
@@ -99,31 +96,18 @@ class Comparison:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `eval.write_report` wrote.
+        """Read what `eval.write_report` wrote; errors as of `EvaluationResult.load`."""
+        return load_report(path, cls._from_dict, "Compare")
 
-        Raises
-        ------
-        StorageError
-            If the folder is no comparison, is damaged, or is of a newer version.
-        """
-        folder = Path(path)
-        content = read_json(
-            folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
-        )
-        try:
-            per_user = pd.read_parquet(folder / PER_USER_FILE)
-            results = {
-                name: EvaluationResult.from_dict(
-                    saved,
-                    per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM).reset_index(drop=True),
-                )
-                for name, saved in content["systems"].items()
-            }
-            analyses = {n: Analyses.from_dict(found) for n, found in content["analyses"].items()}
-            table, migration = (pd.DataFrame(content[name]) for name in ("table", "migration"))
-            return cls(table, results, content["meta"], analyses, migration)
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise StorageError(f"{folder} is damaged: {error!r}. Compare again.") from error
+    @classmethod
+    def _from_dict(cls, content: Mapping[str, Any], per_user: pd.DataFrame) -> Self:
+        results = {}
+        for name, saved in content["systems"].items():
+            mine = per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM).reset_index(drop=True)
+            results[name] = EvaluationResult.from_dict(saved, mine)
+        analyses = {n: Analyses.from_dict(found) for n, found in content["analyses"].items()}
+        table, migration = (pd.DataFrame(content[name]) for name in ("table", "migration"))
+        return cls(table, results, content["meta"], analyses, migration)
 
 
 def compare_results(
@@ -146,18 +130,10 @@ def compare_results(
         Name of the system to test all others against; default the best of each cell.
     metrics
         Columns such as ``["ndcg@20"]`` (or names: all k); default all.
-    permutations
-        Sign patterns of the randomisation test.
-    bootstrap
-        Replicates of the interval of a difference.
-    alpha
-        Level of the Holm-corrected test.
-    seed
-        Seed of both.
-
-    Returns
-    -------
-    Comparison
+    permutations, alpha
+        Sign patterns of the randomisation test, and its level after Holm's correction.
+    bootstrap, seed
+        Replicates of the interval of a difference, and the seed of both.
 
     Raises
     ------
@@ -185,26 +161,18 @@ def compare_results(
     """
     if not results:
         raise InputError("There is no system to compare.")
-    runs = {
-        name: [result] if isinstance(result, EvaluationResult) else list(result)
-        for name, result in results.items()
-    }
+    runs = {n: [r] if isinstance(r, EvaluationResult) else list(r) for n, r in results.items()}
     pooled = {
-        name: pool_seeds(each, name=name, bootstrap=bootstrap, seed=seed)
-        for name, each in runs.items()
+        n: pool_seeds(each, name=n, bootstrap=bootstrap, seed=seed) for n, each in runs.items()
     }
     if baseline is not None and baseline not in pooled:
         raise ConfigError(f"There is no system {baseline!r} to be the baseline: {list(pooled)}.")
     first = next(iter(pooled.values()))
     frames = {name: aligned(result, first) for name, result in pooled.items()}
     columns = _chosen(pooled, metrics)
-    table = pd.concat(
-        [
-            result.summary[result.summary["metric"].isin(columns)].assign(**{SYSTEM: name})
-            for name, result in pooled.items()
-        ],
-        ignore_index=True,
-    )
+    summaries = [result.summary.assign(**{SYSTEM: name}) for name, result in pooled.items()]
+    table = pd.concat(summaries, ignore_index=True)
+    table = table[table["metric"].isin(columns)].reset_index(drop=True)
     table["best"] = _best(table)
     tests = run_tests(table, frames, baseline, permutations, bootstrap, seed)
     table = pd.concat([table, looked_up(table, tests, baseline, alpha)], axis=1)
@@ -214,7 +182,7 @@ def compare_results(
         "permutations": permutations,
         "bootstrap": bootstrap,
         "seed": seed,
-        "n_tests": len(tests),
+        "n_tests": len(tests) // 2,  # each pair has an entry in both directions
         "provenance": provenance(),
     }
     analyses = {name: analyse(result, runs=runs[name]) for name, result in pooled.items()}
@@ -240,10 +208,8 @@ def _chosen(results: Mapping[str, EvaluationResult], metrics: Sequence[str] | No
 
 def _best(table: pd.DataFrame) -> pd.Series:
     """Mark the best value of every cell; nothing where no direction is better."""
-    direction = table["metric"].map(
-        {m: get_metric(m).higher_is_better for m in table["metric"].unique()}
-    )
-    sign = direction.map({True: 1.0, False: -1.0, None: np.nan}).astype(float)
-    merit = table["value"] * sign
+    signs = {True: 1.0, False: -1.0, None: np.nan}
+    sign = {m: signs[get_metric(m).higher_is_better] for m in table["metric"].unique()}
+    merit = table["value"] * table["metric"].map(sign).astype(float)
     top = merit.groupby([table[c] for c in CELL], sort=False).transform("max")
     return (merit == top) & merit.notna()

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from eval.comparison.comparison import compare_results
-from eval.evaluation.result import DOMAIN, SLICE, EvaluationResult, headline
+from eval.comparison.table_tests import CELL
+from eval.evaluation.result import EvaluationResult, headline
 from eval.metrics.registry import get_metric
 from graphgen.errors import InputError
 
 __all__ = ["migration_gain", "migration_table"]
 
-METRIC: Final = "metric"
 GAIN_METRICS: Final = ("recall", "ndcg")
 
 
@@ -39,9 +39,7 @@ def migration_gain(
         Of the system that uses other domains.
     single_domain
         Name to result, of systems that see the target domain only (trained per domain).
-    metrics
-        Columns such as ``["ndcg@20"]``; default all.
-    permutations, bootstrap, seed
+    metrics, permutations, bootstrap, seed
         As in `compare_results`.
 
     Returns
@@ -77,9 +75,9 @@ def migration_gain(
         seed=seed,
     )
     table = comparison.table
-    keys = [SLICE, DOMAIN, METRIC]
+    keys = CELL
     singles = table[(table["system"] != own) & table["value"].notna()]
-    lower = singles[METRIC].map(lambda m: get_metric(m).higher_is_better is False)
+    lower = singles["metric"].map(lambda m: get_metric(m).higher_is_better is False)
     merit = singles["value"].where(~lower, -singles["value"])
     best = singles.loc[merit.groupby([singles[c] for c in keys], sort=False).idxmax()]
     mine = table[table["system"] == own].set_index(keys)["value"]
@@ -104,21 +102,9 @@ def migration_gain(
 def migration_table(
     results: Mapping[str, EvaluationResult], single_domain: Sequence[str], *, seed: int = 0
 ) -> pd.DataFrame:
-    """Set every system against the best of those that see one domain only.
+    """Set every system against the best of those that see one domain only, the `single_domain`.
 
-    Parameters
-    ----------
-    results
-        Name to result, of all systems.
-    single_domain
-        Names of those that see the target domain only.
-    seed
-        Of tests and intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        system, and the columns of `migration_gain`, for recall and NDCG at the main k.
+    Returns the columns of `migration_gain`, for recall and NDCG at the main k, after ``system``.
     """
     alone = {name: results[name] for name in single_domain}
     metrics = headline(next(iter(results.values())).metrics, GAIN_METRICS)

@@ -13,6 +13,7 @@ from scipy import stats
 
 from eval.evaluation.resampling import (
     bootstrap_means,
+    cell_means,
     mean_over_cells,
     percentile_interval,
     weighted_sums,
@@ -31,16 +32,8 @@ SMALLEST_P: Final = 1e-300
 class PairedTest(NamedTuple):
     """Outcome of `paired_test`, per metric: float64 [metrics] each.
 
-    Attributes
-    ----------
-    difference
-        First minus second.
-    low, high
-        95 % bootstrap interval of the difference.
-    p_value
-        Two-sided, from turning signs at random.
-    p_wilcoxon
-        Two-sided, from signed ranks.
+    The difference is first minus second, with its 95 % bootstrap interval. Both p values are
+    two-sided: one from turning signs at random, one from signed ranks.
     """
 
     difference: Array
@@ -64,29 +57,21 @@ def paired_test(
 
     The statistic is the mean difference; with several cells (domains), the plain mean over cells of
     the mean difference in each. Under the null hypothesis the two systems may be exchanged for any
-    person, so the sign of all of a person's differences is turned at random.
+    user, so the sign of all of a user's differences is turned at random.
 
     Parameters
     ----------
     first, second
         float [rows, metrics], row by row the same user and domain; a row with NaN in either is
         left out for that metric.
-    person
-        int64 [rows]: who the row is about.
-    cell
-        int64 [rows] from 0: domain of the row; default one for all.
+    person, cell
+        int64 [rows]: user of the row, and its domain from 0; default one domain for all.
     permutations
         Number of random sign patterns. Where the p value they give is limited by their number,
         Hoeffding's bound of the exact one is reported instead, so that a clear difference survives
         the correction for a large table.
-    bootstrap
-        Replicates of the interval.
-    seed
-        Seed of both.
-
-    Returns
-    -------
-    PairedTest
+    bootstrap, seed
+        Replicates of the interval, and the seed of both.
 
     Raises
     ------
@@ -134,26 +119,11 @@ def tests_by_group(
 ) -> PairedTest:
     """Run the test of `paired_test` for several groups of cells with the same random draws.
 
-    Parameters
-    ----------
-    difference
-        float64 [rows, metrics].
-    person, cell
-        int64 [rows].
-    groups
-        The cells that each statistic averages over.
-    permutations, bootstrap, seed
-        As in `paired_test`.
-
-    Returns
-    -------
-    PairedTest
-        Of arrays [groups, metrics].
+    Each statistic averages over the cells of one group; the arrays returned are [groups, metrics].
     """
     n_cells = max(max(group) for group in groups) + 1
     counted = ~np.isnan(difference)
-    size = np.zeros((n_cells, difference.shape[1]))
-    np.add.at(size, cell, counted)
+    _, size = cell_means(difference, cell, n_cells)
     draws = bootstrap_means(difference, person, cell, n_cells, replicates=bootstrap, seed=seed)
 
     def signs(generator: np.random.Generator, people: int) -> Array:

@@ -185,7 +185,7 @@ class ScorerSource:
                 raise InputError(f"Domain {domain!r}: {error}") from None
             pairs = slice(*np.searchsorted(truth.pair_user, [start, stop]))
             rows, columns = truth.pair_user[pairs] - start, codes[pairs]
-            hidden = (columns >= 0) & _holds(seen, rows, columns)
+            hidden = (columns >= 0) & holds(seen, rows, columns)
             self.already_seen += int(hidden.sum())
             placed = np.where(hidden, -1, columns)
             n_masked = np.diff(seen.indptr)
@@ -293,7 +293,7 @@ class ListSource:
         seen = self.context.seen(truth.domain, truth.user_ids, self.items)
         if seen is not None:
             inside = listed < len(self.items)
-            self.repeated += int(_holds(seen, rows[inside], listed[inside]).sum())
+            self.repeated += int(holds(seen, rows[inside], listed[inside]).sum())
         profiles = _Profiles(self.catalogue)
         for start in range(0, len(truth.user_ids), LIST_BLOCK):
             stop = min(start + LIST_BLOCK, len(truth.user_ids))
@@ -370,7 +370,7 @@ def _lookup(sorted_ids: Array, column: pd.Series) -> Array:
     return place[column.cat.codes.to_numpy()].astype(np.int64)
 
 
-def _holds(matrix: sp.csr_matrix, rows: Array, columns: Array) -> Array:
+def holds(matrix: sp.csr_matrix, rows: Array, columns: Array) -> Array:
     """Whether each (row, column) is stored; column -1 is not."""
     if not len(rows):
         return np.zeros(0, dtype=bool)

@@ -12,17 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS",
-    "DASHES",
-    "INK",
-    "MARKERS",
-    "MAX_TICKS",
-    "Plot",
-    "draw",
-    "legend_above",
-    "short",
-]
+__all__ = ["Plot", "draw", "legend_above", "short"]
 
 # Drawn in this colour, then replaced by the text colour of the page, light or dark.
 INK: Final = "#010203"
@@ -37,17 +27,7 @@ MAX_TICKS: Final = 5
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture: its description, and the SVG.
-
-    Attributes
-    ----------
-    title
-        Heading.
-    text
-        One sentence that says how to read it; also the text for those who cannot see it.
-    svg
-        The ``<svg>`` element.
-    """
+    """One picture: heading, sentence on how to read it (also its alternative text), ``<svg>``."""
 
     title: str
     text: str
@@ -59,22 +39,18 @@ def draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
 
     `salt` makes the ids inside differ from those of the other pictures of the page.
     """
+    coloured = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
     settings: Any = {
+        **dict.fromkeys((*coloured, "grid.color"), INK),
         "svg.fonttype": "none",
+        "svg.hashsalt": salt,
         "font.size": 9,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "grid.color": INK,
         "grid.alpha": 0.15,
         "axes.grid": True,
         "axes.axisbelow": True,
         "legend.frameon": False,
-        "svg.hashsalt": salt,
     }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -85,8 +61,8 @@ def draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    for size in ("width", "height"):
+        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
     return svg.replace(INK, "currentColor")
 
 
