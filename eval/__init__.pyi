@@ -8,13 +8,13 @@ from .comparison.analyses import analyse as analyse
 from .comparison.analyses import domain_reach as domain_reach
 from .comparison.comparison import Comparison as Comparison
 from .comparison.comparison import compare_results as compare_results
+from .comparison.comparison import migration_gain as migration_gain
 from .comparison.fairness import exposure_by_provider as exposure_by_provider
 from .comparison.fairness import group_fairness as group_fairness
 from .comparison.fairness import provider_fairness as provider_fairness
 from .comparison.links import LinkEvaluation as LinkEvaluation
 from .comparison.links import evaluate_links as evaluate_links
 from .comparison.links import evaluate_scorer_links as evaluate_scorer_links
-from .comparison.migration import migration_gain as migration_gain
 from .comparison.pooling import pool_seeds as pool_seeds
 from .comparison.significance import holm as holm
 from .comparison.significance import paired_test as paired_test

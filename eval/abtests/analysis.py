@@ -78,7 +78,7 @@ class ABTest:
 
         For the parameters see `graphgen.storage.atomic_directory`.
         """
-        from eval.evaluation.records import records
+        from eval.evaluation.result import records
 
         with atomic_directory(
             path, kind="A/B test", overwrite=overwrite, made_from=made_from

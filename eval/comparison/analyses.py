@@ -11,9 +11,8 @@ import pandas as pd
 
 from eval.comparison.fairness import exposure_by_provider, fairness_by_attribute
 from eval.comparison.links import LinkEvaluation
-from eval.evaluation.records import records
 from eval.evaluation.resampling import bootstrap_means, percentile_interval
-from eval.evaluation.result import SLICE, EvaluationResult, headline
+from eval.evaluation.result import SLICE, EvaluationResult, headline, records
 from graphgen.errors import ConfigError
 from graphgen.schema import USER_ID
 

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 
 from eval.evaluation.inputs import DomainTruth, read_table, read_truth
 from eval.evaluation.negatives import NegativeTable, sample_negatives
-from eval.evaluation.records import records
 from eval.evaluation.resampling import percentile_interval
+from eval.evaluation.result import records
 from eval.evaluation.sources import Scorer, holds
 from eval.metrics.base import Array
 from eval.metrics.calibration import (
@@ -138,7 +138,8 @@ def evaluate_links(
 
     observed = measure(slice(None))
     summary = pd.DataFrame({"metric": list(observed), "value": list(observed.values())})
-    low = high = np.nan
+    low: Any = np.nan
+    high: Any = np.nan
     if bootstrap:
         by = frame[USER_ID].astype(str) if USER_ID in frame else pd.Series(np.arange(len(frame)))
         unit, _ = pd.factorize(by, sort=True)

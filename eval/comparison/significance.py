@@ -96,8 +96,8 @@ def paired_test(
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     if difference.ndim != 2 or not len(difference) or len(person) != len(difference):
         raise InputError(
-            "A paired test needs the same rows of both systems, [rows, metrics], and one person "
-            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(person)} people."
+            "A paired test needs the same rows of both systems, [rows, metrics], and one user "
+            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(person)} users."
         )
     cells = np.zeros(len(difference), np.int64) if cell is None else np.asarray(cell)
     groups = [list(range(int(cells.max()) + 1))]
@@ -126,9 +126,9 @@ def tests_by_group(
     _, size = cell_means(difference, cell, n_cells)
     draws = bootstrap_means(difference, person, cell, n_cells, replicates=bootstrap, seed=seed)
 
-    def signs(generator: np.random.Generator, people: int) -> Array:
-        packed = generator.integers(0, 256, (permutations, -(-people // 8)), dtype=np.uint8)
-        return np.unpackbits(packed, axis=1, count=people).astype(np.float32) * 2 - 1
+    def signs(generator: np.random.Generator, users: int) -> Array:
+        packed = generator.integers(0, 256, (permutations, -(-users // 8)), dtype=np.uint8)
+        return np.unpackbits(packed, axis=1, count=users).astype(np.float32) * 2 - 1
 
     scale = np.maximum(np.nanmax(np.abs(np.where(counted, difference, 0)), axis=0), 1e-300)
     flipped, _ = weighted_sums(
@@ -143,8 +143,8 @@ def tests_by_group(
         # What each row adds to the statistic, and then each person.
         share = np.where(counted[rows], difference[rows], 0) / scale
         share /= np.maximum(size, 1)[cell[rows]] * n_used
-        people, place = np.unique(code[rows], return_inverse=True)
-        added = np.zeros((len(people), difference.shape[1]))
+        users, place = np.unique(code[rows], return_inverse=True)
+        added = np.zeros((len(users), difference.shape[1]))
         np.add.at(added, place, share)
         observed = np.where(size[group].sum(axis=0) > 0, added.sum(axis=0), np.nan)
         low, high = percentile_interval(mean_over_cells(draws[:, group]))

@@ -94,11 +94,11 @@ def run_tests(
     }
     corrected = holm(np.array([values[3] for values in found.values()]))
     both: Tests = {}
-    for (key, values), p_holm in zip(found.items(), corrected.tolist(), strict=True):
-        *cell, a, b = key
-        difference, low, high, *p_values = values
-        both[*cell, a, b] = (difference, low, high, *p_values, p_holm)
-        both[*cell, b, a] = (-difference, -high, -low, *p_values, p_holm)
+    for (pair, values), p_holm in zip(found.items(), corrected.tolist(), strict=True):
+        *place_in_table, a, b = pair
+        mean, low, high, *p_values = values
+        both[*place_in_table, a, b] = (mean, low, high, *p_values, p_holm)
+        both[*place_in_table, b, a] = (-mean, -high, -low, *p_values, p_holm)
     return both
 
 

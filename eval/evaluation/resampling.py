@@ -77,8 +77,8 @@ def bootstrap_means(
     values = np.asarray(values, dtype=np.float64)
     table = _poisson_table()
 
-    def weights(generator: np.random.Generator, people: int) -> Array:
-        return table[generator.integers(0, 65536, size=(replicates, people), dtype=np.uint16)]
+    def weights(generator: np.random.Generator, users: int) -> Array:
+        return table[generator.integers(0, 65536, size=(replicates, users), dtype=np.uint16)]
 
     total, weight = weighted_sums(values, person, cell, n_cells, replicates, weights, [seed])
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
@@ -98,12 +98,12 @@ def weighted_sums(
     Returns sums and sums of the weights of rows that count, [replicates, n_cells, metrics] each.
     """
     order = np.lexsort((cell, person))
-    people, person = np.unique(person[order], return_inverse=True)
+    users, person = np.unique(person[order], return_inverse=True)
     values, cell = values[order], np.asarray(cell)[order]
     total = np.zeros((replicates, n_cells, values.shape[1]))
     weight = np.zeros_like(total)
-    for number, start in enumerate(range(0, len(people), BLOCK_USERS)):
-        stop = min(start + BLOCK_USERS, len(people))
+    for number, start in enumerate(range(0, len(users), BLOCK_USERS)):
+        stop = min(start + BLOCK_USERS, len(users))
         weights = draw(np.random.default_rng([*seed, number]), stop - start)
         first, last = np.searchsorted(person, [start, stop])
         for this in np.unique(cell[first:last]):

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from eval.evaluation.inputs import ALL
-from eval.evaluation.records import records
 from eval.evaluation.resampling import (
     bootstrap_means,
     cell_means,
@@ -23,7 +22,7 @@ from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["MACRO", "Curve", "EvaluationResult", "headline"]
+__all__ = ["MACRO", "Curve", "EvaluationResult", "headline", "records"]
 
 Curve = dict[str, list[float]]
 
@@ -173,6 +172,18 @@ def load_report(
         raise StorageError(f"{folder} is damaged: {error!r}. {verb} again.") from error
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON types; NaN and infinity become null.
+
+    Examples
+    --------
+    >>> records(pd.DataFrame({"metric": ["auc"], "low": [float("nan")]}))
+    [{'metric': 'auc', 'low': None}]
+    """
+    known = frame.notna() & ~frame.isin([np.inf, -np.inf])
+    return frame.astype(object).where(known, None).to_dict("records")
+
+
 def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[str]:
     """Choose the few metrics that a table by domain has room for.
 
@@ -207,6 +218,7 @@ def summarise(
     cells, rows, row_cell = slice_cells(per_user)
     values = per_user[columns].to_numpy(np.float64)[rows]
     person = pd.factorize(per_user[USER_ID], sort=True)[0].astype(np.int64)[rows]
+    counted = ~np.isnan(values)
     means, size = cell_means(values, row_cell, len(cells))
     if bootstrap:
         draws = bootstrap_means(
@@ -228,14 +240,20 @@ def summarise(
             bounds = percentile_interval(mean_over_cells(draws[:, here]))
         # A user in two domains counts once here.
         mine = np.isin(row_cell, here)
-        users = pd.DataFrame(np.where(np.isnan(values[mine]), np.nan, person[mine, None])).nunique()
-        parts.append(_part(name, MACRO, columns, macro, *bounds, users.to_numpy()))
+        users = _distinct(person[mine], counted[mine])
+        parts.append(_part(name, MACRO, columns, macro, *bounds, users))
     summary = pd.concat(parts, ignore_index=True)
     if catalogue_values is not None and len(catalogue_values):
         per_slice = summary[summary[DOMAIN] == MACRO].groupby(SLICE)["n_users"].max()
         whole = _with_macro(catalogue_values, per_slice)
         summary = pd.concat([summary, whole], ignore_index=True)
     return _ordered(summary, columns)
+
+
+def _distinct(person: Array, counted: Array) -> Array:
+    """Count the users with a value, per metric."""
+    everybody = len(np.unique(person))
+    return np.array([everybody if c.all() else len(np.unique(person[c])) for c in counted.T])
 
 
 def slice_cells(per_user: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, Array]:
@@ -279,9 +297,9 @@ def _part(
     )
 
 
-def _with_macro(values: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
+def _with_macro(values: pd.DataFrame, n_users: pd.Series) -> pd.DataFrame:
     macro = values.groupby([SLICE, "metric"], as_index=False, sort=False)[["value"]].mean()
-    macro["n_users"] = macro[SLICE].map(people).to_numpy()
+    macro["n_users"] = macro[SLICE].map(n_users).to_numpy()
     both = pd.concat([values, macro.assign(**{DOMAIN: MACRO})], ignore_index=True)
     return both.assign(low=np.nan, high=np.nan)[list(SUMMARY_COLUMNS)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from eval.comparison.comparison import Comparison
-from eval.evaluation.records import records
+from eval.evaluation.result import records
 from eval.reports.markdown import comparison_markdown
 from eval.reports.writing import write_comparison
 

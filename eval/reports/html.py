@@ -10,7 +10,7 @@ from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import MACRO, EvaluationResult, headline
-from eval.reports.drawing import Plot
+from eval.reports.plots import Plot
 from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,

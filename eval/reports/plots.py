@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eval.comparison.analyses import Analyses
@@ -15,26 +20,33 @@ from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult, headline
 from eval.metrics.registry import get_metric
-from eval.reports.drawing import (
-    COLOURS,
-    DASHES,
-    INK,
-    MARKERS,
-    MAX_TICKS,
-    Plot,
-    draw,
-    legend_above,
-    short,
-)
 from eval.reports.tables import column_title, slice_title
 
-__all__ = ["comparison_plots", "link_plots", "result_plots"]
+__all__ = ["Plot", "comparison_plots", "link_plots", "result_plots"]
 
+# Drawn in this colour, then replaced by the text colour of the page, light or dark.
+INK: Final = "#010203"
+# Okabe and Ito, "Color universal design", without black and yellow; readable on both grounds.
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+DASHES: Final = ("-", "--", "-.", ":")
+MARKERS: Final = "osD^vPX*"
+# Inches at 96 px: as wide as a phone shows, so that text keeps its size there.
+WIDTH: Final = 3.7
+MAX_TICKS: Final = 5
 MAX_ROWS: Final = 16
 # Domains whose ROC curves are drawn; the others are in metrics.json.
 MAX_ROC: Final = 12
 
 Summaries = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One picture: heading, sentence on how to read it (also its alternative text), ``<svg>``."""
+
+    title: str
+    text: str
+    svg: str
 
 
 def comparison_plots(comparison: Comparison) -> list[Plot]:
@@ -143,21 +155,21 @@ def _dots_or_bars(tables: Summaries, keys: Sequence[str], column: str, metric: s
                     place, value, step * 0.92, xerr=error, color=colour, error_kw=line, label=name
                 )
             else:
-                style = {"markersize": 4.5, "linewidth": 1.4, "capsize": 0}
+                style: Any = {"markersize": 4.5, "linewidth": 1.4, "capsize": 0}
                 axes.errorbar(
                     value, place, xerr=error, fmt=marker, color=colour, label=name, **style
                 )
         names = [slice_title(key) if bars else key for key in keys]
-        axes.set_yticks(range(len(keys)), [short(name) for name in names])
+        axes.set_yticks(range(len(keys)), [_short(name) for name in names])
         axes.set_ylim(len(keys) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(label)
         if n > 1:
-            legend_above(axes, n)
+            _legend_above(axes, n)
 
     lines = len(keys) * max(1.0, 0.5 * n)
-    return draw(1.0 + 0.28 * lines + 0.2 * n * (n > 1), paint, f"{label} {column}")
+    return _draw(1.0 + 0.28 * lines + 0.2 * n * (n > 1), paint, f"{label} {column}")
 
 
 def _points(
@@ -185,14 +197,14 @@ def _frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
             axes.plot(edge["x"], edge["y"], color=INK, alpha=0.35, linewidth=1.2, zorder=1)
         for series, (x, y, name) in enumerate(points[["x", "y", "name"]].itertuples(index=False)):
             colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
-            axes.scatter(x, y, color=colour, marker=marker, s=34, zorder=3, label=short(name, 24))
+            axes.scatter(x, y, color=colour, marker=marker, s=34, zorder=3, label=_short(name, 24))
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        legend_above(axes, len(points))
+        _legend_above(axes, len(points))
 
-    return draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
+    return _draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
 
 
 def _roc_plot(curves: Mapping[str, Curve], title: str) -> Plot:
@@ -229,10 +241,60 @@ def _in_unit_square(
                 linestyle=DASHES[series % len(DASHES)],
                 marker=MARKERS[series] if markers else None,
                 markersize=4.5,
-                label=short(name, 24),
+                label=_short(name, 24),
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x[1], ylabel=y[1])
         if len(shown) > 1:
-            legend_above(axes, len(shown))
+            _legend_above(axes, len(shown))
 
-    return Plot(title, text, draw(3.3 + 0.1 * len(shown), paint, title))
+    return Plot(title, text, _draw(3.3 + 0.1 * len(shown), paint, title))
+
+
+def _draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
+    """Paint one pair of axes and return it as an SVG element.
+
+    `salt` makes the ids inside differ from those of the other pictures of the page.
+    """
+    coloured = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    settings: Any = {
+        **dict.fromkeys((*coloured, "grid.color"), INK),
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.alpha": 0.15,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.add_subplot()
+        paint(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for size in ("width", "height"):
+        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
+    return svg.replace(INK, "currentColor")
+
+
+def _legend_above(axes: Axes, n: int) -> None:
+    """Put the legend of `n` series above the axes."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=min(n, 2),
+        fontsize=8,
+        handletextpad=0.3,
+        columnspacing=1.0,
+        borderaxespad=0.2,
+    )
+
+
+def _short(text: str, length: int = 20) -> str:
+    """Cut a label that is too long."""
+    return text if len(text) <= length else text[: length - 1] + "…"

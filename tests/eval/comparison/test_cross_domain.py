@@ -15,7 +15,7 @@ from eval import (
     write_report,
 )
 from eval.comparison.analyses import domain_reach
-from eval.comparison.migration import migration_gain
+from eval.comparison.comparison import migration_gain
 from graphgen.errors import ConfigError, InputError
 
 
