@@ -14,7 +14,7 @@ import pandas as pd
 from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample_ratio_check
 from eval.comparison.significance import holm
 from eval.evaluation.inputs import read_table
-from eval.evaluation.records import records
+from eval.evaluation.result import records
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import EVENT, TIMESTAMP, USER_ID

@@ -16,7 +16,7 @@ from eval.benchmarks.datasets import DataSet
 from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
 from eval.benchmarks.tables import DataSetBenchmark, benchmark_markdown
 from eval.comparison.comparison import compare_results
-from eval.evaluation.records import records
+from eval.evaluation.result import records
 from gnn.registry import model_class
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph, load_graph

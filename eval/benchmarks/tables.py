@@ -16,7 +16,6 @@ from eval.benchmarks.runs import Outcome, mean_cost
 from eval.comparison.comparison import Comparison
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import MACRO, SLICE
-from eval.reports.markdown import marked
 from eval.reports.tables import (
     TIED,
     by_system,
@@ -24,6 +23,7 @@ from eval.reports.tables import (
     interval,
     legend,
     markdown_table,
+    marked,
     number,
     slice_title,
 )

@@ -97,7 +97,7 @@ def evaluate(
     from dataclasses import replace
 
     from eval.comparison.analyses import analyse
-    from eval.comparison.scorer_links import evaluate_scorer_links
+    from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
     from eval.evaluation.inputs import with_groups
     from eval.evaluation.negatives import sample_negatives, write_negatives

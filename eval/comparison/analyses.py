@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+import numpy as np
 import pandas as pd
 
 from eval.comparison.fairness import exposure_by_provider, fairness_by_attribute
 from eval.comparison.links import LinkEvaluation
-from eval.comparison.reach import domain_reach
-from eval.evaluation.records import records
-from eval.evaluation.result import EvaluationResult, headline
+from eval.evaluation.resampling import bootstrap_means, percentile_interval
+from eval.evaluation.result import SLICE, EvaluationResult, headline, records
+from graphgen.errors import ConfigError
+from graphgen.schema import USER_ID
 
-__all__ = ["Analyses", "analyse"]
+__all__ = ["Analyses", "analyse", "domain_reach"]
 
 # What user groups are compared in.
 FAIRNESS: Final = ("recall", "ndcg", "auc")
@@ -109,3 +111,89 @@ def analyse(
         reach = pd.concat(reached, ignore_index=True) if reached else reach
     shown = pd.DataFrame() if providers is None else exposure_by_provider(result, providers)
     return Analyses(fairness, reach, shown, dict(links or {}), notes)
+
+
+def domain_reach(
+    result: EvaluationResult | Sequence[EvaluationResult],
+    *,
+    k: int = 20,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure in how many of their domains users are served.
+
+    Counted are users with relevant items in two domains or more; a domain serves a user when at
+    least one relevant item stands among the first k.
+
+    Parameters
+    ----------
+    result
+        With the column ``hit-rate@k``; or several runs of one system, on the same rows: then each
+        user's value is the mean over runs.
+    k, bootstrap, seed
+        Length of the list; replicates and seed of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        slice, metric (``reach``: mean share of a user's domains that serve the user;
+        ``all-served``: share of users served in all), value, low, high, n_users. Empty without
+        such users.
+
+    Raises
+    ------
+    ConfigError
+        If the result has no ``hit-rate@k``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eval import evaluate
+    >>> truth = pd.DataFrame({"user_id": ["u", "u"], "domain": ["a", "b"], "item_id": "x"})
+    >>> recs = truth.assign(item_id=["x", "y"], rank=1)
+    >>> domain_reach(evaluate(recs, truth, k=1), k=1)["value"].tolist()
+    [0.5, 0.0]
+    """
+    runs = list(result) if isinstance(result, Sequence) else [result]
+    served = [_served(run, f"hit-rate@{k}") for run in runs]
+    parts = []
+    for name, first in served[0].items():
+        values = np.mean([run[name].to_numpy() for run in served], axis=0)
+        one = np.zeros(len(first), np.int64)
+        draws = bootstrap_means(
+            values, np.arange(len(first)), one, 1, replicates=bootstrap, seed=seed
+        )
+        low, high = percentile_interval(draws[:, 0])
+        parts.append(
+            pd.DataFrame(
+                {
+                    SLICE: name,
+                    "metric": [f"reach@{k}", f"all-served@{k}"],
+                    "value": values.mean(axis=0),
+                    "low": low,
+                    "high": high,
+                    "n_users": len(first),
+                }
+            )
+        )
+    columns = [SLICE, "metric", "value", "low", "high", "n_users"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _served(result: EvaluationResult, column: str) -> dict[str, pd.DataFrame]:
+    """Return by slice the mean and the least of a column over each user's (several) domains."""
+    frame = result.per_user
+    if column not in frame.columns:
+        raise ConfigError(
+            f"The result has no {column!r}; it has {', '.join(result.metrics)}. "
+            "Evaluate with this k."
+        )
+    code = pd.factorize(frame[USER_ID], sort=True)[0]
+    served = {}
+    for name, rows in frame.groupby(SLICE, observed=True, sort=False).indices.items():
+        size = np.bincount(code[rows])
+        several = rows[size[code[rows]] >= 2]
+        if len(several):
+            values = frame[column].iloc[several].groupby(code[several])
+            served[str(name)] = values.agg(["mean", "min"])
+    return served

@@ -1,4 +1,4 @@
-"""Several systems side by side, with tests of their differences."""
+"""Several systems side by side, tests of their differences, and the gain by other domains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pandas as pd
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.pooling import pool_seeds
 from eval.comparison.table_tests import CELL, SYSTEM, looked_up, run_tests
-from eval.evaluation.records import records
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
@@ -23,14 +22,18 @@ from eval.evaluation.result import (
     SLICE,
     EvaluationResult,
     aligned,
+    headline,
+    load_report,
+    records,
 )
 from eval.metrics.registry import get_metric
-from graphgen.errors import ConfigError, InputError, StorageError
-from graphgen.storage import provenance, read_json, write_json
+from graphgen.errors import ConfigError, InputError
+from graphgen.storage import provenance, write_json
 
-__all__ = ["Comparison", "compare_results"]
+__all__ = ["Comparison", "compare_results", "migration_gain", "migration_table"]
 
 ALPHA: Final = 0.05
+GAIN_METRICS: Final = ("recall", "ndcg")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +51,8 @@ class Comparison:
         table); ``separable`` (p_holm below alpha); ``tied`` (not separable from the best).
     results
         The pooled result of each system, in the order given.
-    meta
-        Settings and provenance.
-    analyses
-        What else is known of each system.
     migration
-        Rows of `eval.comparison.migration.migration_table`; empty where nothing was trained in
-        one domain alone.
+        Rows of `migration_table`; empty where nothing was trained in one domain alone.
     """
 
     table: pd.DataFrame
@@ -99,31 +97,18 @@ class Comparison:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `eval.write_report` wrote.
+        """Read what `eval.write_report` wrote; errors as of `EvaluationResult.load`."""
+        return load_report(path, cls._from_dict, "Compare")
 
-        Raises
-        ------
-        StorageError
-            If the folder is no comparison, is damaged, or is of a newer version.
-        """
-        folder = Path(path)
-        content = read_json(
-            folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
-        )
-        try:
-            per_user = pd.read_parquet(folder / PER_USER_FILE)
-            results = {
-                name: EvaluationResult.from_dict(
-                    saved,
-                    per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM).reset_index(drop=True),
-                )
-                for name, saved in content["systems"].items()
-            }
-            analyses = {n: Analyses.from_dict(found) for n, found in content["analyses"].items()}
-            table, migration = (pd.DataFrame(content[name]) for name in ("table", "migration"))
-            return cls(table, results, content["meta"], analyses, migration)
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise StorageError(f"{folder} is damaged: {error!r}. Compare again.") from error
+    @classmethod
+    def _from_dict(cls, content: Mapping[str, Any], per_user: pd.DataFrame) -> Self:
+        results = {}
+        for name, saved in content["systems"].items():
+            mine = per_user[per_user[SYSTEM] == name].drop(columns=SYSTEM).reset_index(drop=True)
+            results[name] = EvaluationResult.from_dict(saved, mine)
+        analyses = {n: Analyses.from_dict(found) for n, found in content["analyses"].items()}
+        table, migration = (pd.DataFrame(content[name]) for name in ("table", "migration"))
+        return cls(table, results, content["meta"], analyses, migration)
 
 
 def compare_results(
@@ -146,18 +131,10 @@ def compare_results(
         Name of the system to test all others against; default the best of each cell.
     metrics
         Columns such as ``["ndcg@20"]`` (or names: all k); default all.
-    permutations
-        Sign patterns of the randomisation test.
-    bootstrap
-        Replicates of the interval of a difference.
-    alpha
-        Level of the Holm-corrected test.
-    seed
-        Seed of both.
-
-    Returns
-    -------
-    Comparison
+    permutations, alpha
+        Sign patterns of the randomisation test, and its level after Holm's correction.
+    bootstrap, seed
+        Replicates of the interval of a difference, and the seed of both.
 
     Raises
     ------
@@ -185,26 +162,18 @@ def compare_results(
     """
     if not results:
         raise InputError("There is no system to compare.")
-    runs = {
-        name: [result] if isinstance(result, EvaluationResult) else list(result)
-        for name, result in results.items()
-    }
+    runs = {n: [r] if isinstance(r, EvaluationResult) else list(r) for n, r in results.items()}
     pooled = {
-        name: pool_seeds(each, name=name, bootstrap=bootstrap, seed=seed)
-        for name, each in runs.items()
+        n: pool_seeds(each, name=n, bootstrap=bootstrap, seed=seed) for n, each in runs.items()
     }
     if baseline is not None and baseline not in pooled:
         raise ConfigError(f"There is no system {baseline!r} to be the baseline: {list(pooled)}.")
     first = next(iter(pooled.values()))
     frames = {name: aligned(result, first) for name, result in pooled.items()}
     columns = _chosen(pooled, metrics)
-    table = pd.concat(
-        [
-            result.summary[result.summary["metric"].isin(columns)].assign(**{SYSTEM: name})
-            for name, result in pooled.items()
-        ],
-        ignore_index=True,
-    )
+    summaries = [result.summary.assign(**{SYSTEM: name}) for name, result in pooled.items()]
+    table = pd.concat(summaries, ignore_index=True)
+    table = table[table["metric"].isin(columns)].reset_index(drop=True)
     table["best"] = _best(table)
     tests = run_tests(table, frames, baseline, permutations, bootstrap, seed)
     table = pd.concat([table, looked_up(table, tests, baseline, alpha)], axis=1)
@@ -214,7 +183,7 @@ def compare_results(
         "permutations": permutations,
         "bootstrap": bootstrap,
         "seed": seed,
-        "n_tests": len(tests),
+        "n_tests": len(tests) // 2,  # each pair has an entry in both directions
         "provenance": provenance(),
     }
     analyses = {name: analyse(result, runs=runs[name]) for name, result in pooled.items()}
@@ -240,10 +209,106 @@ def _chosen(results: Mapping[str, EvaluationResult], metrics: Sequence[str] | No
 
 def _best(table: pd.DataFrame) -> pd.Series:
     """Mark the best value of every cell; nothing where no direction is better."""
-    direction = table["metric"].map(
-        {m: get_metric(m).higher_is_better for m in table["metric"].unique()}
-    )
-    sign = direction.map({True: 1.0, False: -1.0, None: np.nan}).astype(float)
-    merit = table["value"] * sign
+    signs = {True: 1.0, False: -1.0, None: np.nan}
+    sign = {m: signs[get_metric(m).higher_is_better] for m in table["metric"].unique()}
+    merit = table["value"] * table["metric"].map(sign).astype(float)
     top = merit.groupby([table[c] for c in CELL], sort=False).transform("max")
     return (merit == top) & merit.notna()
+
+
+def migration_gain(
+    result: EvaluationResult,
+    single_domain: Mapping[str, EvaluationResult],
+    *,
+    metrics: Sequence[str] | None = None,
+    permutations: int = 2_000,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare a cross-domain system with the best single-domain one, on the same users.
+
+    For each slice, domain and metric the best of the single-domain systems is chosen, on these same
+    users: that favours it, so a gain is not an artefact of the choice.
+
+    Parameters
+    ----------
+    result
+        Of the system that uses other domains.
+    single_domain
+        Name to result, of systems that see the target domain only (trained per domain).
+    metrics, permutations, bootstrap, seed
+        As in `compare_results`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        slice, domain, metric, value, best_single, single_value, gain (value minus single_value),
+        low, high, relative (gain over single_value), p_holm (over the whole table).
+
+    Raises
+    ------
+    InputError
+        If there is no single-domain system, or users differ.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eval import evaluate
+    >>> truth = pd.DataFrame({"user_id": list("abcdefgh"), "domain": "d", "item_id": "x"})
+    >>> ours = evaluate(truth.assign(rank=1), truth, k=1)
+    >>> theirs = evaluate(truth.assign(item_id="y", rank=1), truth, k=1)
+    >>> migration_gain(ours, {"alone": theirs}, metrics=["recall@1"])["gain"].tolist()
+    [1.0, 1.0]
+    """
+    if not single_domain:
+        raise InputError("`single_domain` is empty; there is nothing to compare with.")
+    own = "the cross-domain system"
+    comparison = compare_results(
+        {own: result, **single_domain},
+        baseline=own,
+        metrics=metrics,
+        permutations=permutations,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    table = comparison.table
+    keys = CELL
+    singles = table[(table["system"] != own) & table["value"].notna()]
+    lower = singles["metric"].map(lambda m: get_metric(m).higher_is_better is False)
+    merit = singles["value"].where(~lower, -singles["value"])
+    best = singles.loc[merit.groupby([singles[c] for c in keys], sort=False).idxmax()]
+    mine = table[table["system"] == own].set_index(keys)["value"]
+    value = mine.reindex(pd.MultiIndex.from_frame(best[keys])).to_numpy()
+    single = best["value"].to_numpy()
+    gain = value - single
+    return pd.DataFrame(
+        {
+            **{key: best[key].to_numpy() for key in keys},
+            "value": value,
+            "best_single": best["system"].to_numpy(),
+            "single_value": single,
+            "gain": gain,
+            "low": -best["difference_high"].to_numpy(),
+            "high": -best["difference_low"].to_numpy(),
+            "relative": np.divide(gain, single, out=np.full(len(gain), np.nan), where=single != 0),
+            "p_holm": best["p_holm"].to_numpy(),
+        }
+    )
+
+
+def migration_table(
+    results: Mapping[str, EvaluationResult], single_domain: Sequence[str], *, seed: int = 0
+) -> pd.DataFrame:
+    """Set every system against the best of those that see one domain only, the `single_domain`.
+
+    Returns the columns of `migration_gain`, for recall and NDCG at the main k, after ``system``.
+    """
+    alone = {name: results[name] for name in single_domain}
+    metrics = headline(next(iter(results.values())).metrics, GAIN_METRICS)
+    parts = []
+    for name, result in results.items():
+        if name not in alone:
+            table = migration_gain(result, alone, metrics=metrics, seed=seed)
+            table.insert(0, "system", name)
+            parts.append(table)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

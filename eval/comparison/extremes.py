@@ -66,14 +66,13 @@ def gap_interval(
     >>> float(low[0]), bool(0.08 < high[0] < 0.13)
     (0.0, True)
     """
-    errors = _errors(observed, draws)
-    best = _candidates(observed, errors, n_users, largest=True)
-    worst = _candidates(observed, errors, n_users, largest=False)
-    top = np.where(best, errors, -np.inf).max(axis=1) - np.where(worst, errors, np.inf).min(axis=1)
-    bottom = np.where(worst, errors, -np.inf).max(axis=1) - np.where(best, errors, np.inf).min(
-        axis=1
+    errors, best, worst = _errors(observed, draws, n_users)
+    (best_high, best_low), (worst_high, worst_low) = (
+        (np.where(of, errors, -np.inf).max(axis=1), np.where(of, errors, np.inf).min(axis=1))
+        for of in (best, worst)
     )
-    half = np.quantile(np.maximum(top, bottom), confidence, axis=0)
+    largest_error = np.maximum(best_high - worst_low, worst_high - best_low)
+    half = np.quantile(largest_error, confidence, axis=0)
     low, high = smallest_and_largest(observed)
     gap = high - low
     several = np.isfinite(observed).sum(axis=0) > 1
@@ -109,14 +108,7 @@ def extreme_interval(
     largest: Array,
     confidence: float = CONFIDENCE,
 ) -> tuple[Array, Array]:
-    """Return an interval of the largest or the smallest group mean; arguments as `gap_interval`.
-
-    Parameters
-    ----------
-    observed, draws, n_users, confidence
-        As in `gap_interval`.
-    largest
-        bool [metrics]: whether the largest mean is meant.
+    """Return an interval of the largest (where bool [metrics] says so) or the smallest group mean.
 
     Examples
     --------
@@ -128,12 +120,8 @@ def extreme_interval(
     >>> bool(0.17 < low[0] < 0.19 < 0.21 < high[0] < 0.23)
     True
     """
-    errors = _errors(observed, draws)
-    candidates = np.where(
-        largest,
-        _candidates(observed, errors, n_users, largest=True),
-        _candidates(observed, errors, n_users, largest=False),
-    )
+    errors, best, worst = _errors(observed, draws, n_users)
+    candidates = np.where(largest, best, worst)
     half = np.quantile(np.where(candidates, np.abs(errors), 0.0).max(axis=1), confidence, axis=0)
     low, high = smallest_and_largest(observed)
     value = np.where(largest, high, low)
@@ -154,17 +142,18 @@ def smallest_and_largest(observed: Array) -> tuple[Array, Array]:
     return np.fmin.reduce(counted, axis=0), np.fmax.reduce(counted, axis=0)
 
 
-def _errors(observed: Array, draws: Array) -> Array:
-    """Return how far each draw lies from what was observed; 0 where either is missing."""
-    return np.nan_to_num(draws - observed, nan=0.0)
+def _errors(observed: Array, draws: Array, n_users: int) -> tuple[Array, Array, Array]:
+    """Return the error of each draw (0 where unknown), and the groups that may be best, or worst.
 
-
-def _candidates(observed: Array, errors: Array, n_users: int, *, largest: bool) -> Array:
-    """Return bool [groups, metrics]: the group may be the largest (smallest) of the true means."""
+    bool [groups, metrics]: the group may have the largest (smallest) of the true means.
+    """
+    errors = np.nan_to_num(draws - observed, nan=0.0)
     counted = np.isfinite(observed)
-    merit = np.where(counted, observed if largest else -observed, -np.inf)
-    leader = merit.argmax(axis=0)[None]
-    behind = np.take_along_axis(merit, leader, axis=0) - merit
-    spread = (errors - np.take_along_axis(errors, leader[None], axis=1)).std(axis=0)
-    near = behind <= np.sqrt(np.log(max(n_users, 2))) * spread
-    return counted & near
+    candidates = []
+    for sign in (1.0, -1.0):
+        merit = np.where(counted, sign * observed, -np.inf)
+        leader = merit.argmax(axis=0)[None]
+        behind = np.take_along_axis(merit, leader, axis=0) - merit
+        spread = (errors - np.take_along_axis(errors, leader[None], axis=1)).std(axis=0)
+        candidates.append(counted & (behind <= np.sqrt(np.log(max(n_users, 2))) * spread))
+    return errors, candidates[0], candidates[1]

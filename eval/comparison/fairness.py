@@ -15,7 +15,12 @@ from eval.comparison.extremes import (
     smallest_and_largest,
 )
 from eval.evaluation.inputs import read_table
-from eval.evaluation.resampling import bootstrap_means, mean_over_cells, percentile_interval
+from eval.evaluation.resampling import (
+    bootstrap_means,
+    cell_means,
+    mean_over_cells,
+    percentile_interval,
+)
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, metric_columns
 from eval.metrics.base import Array
 from eval.metrics.registry import get_metric
@@ -52,10 +57,8 @@ def group_fairness(
         Columns such as ``["ndcg@20"]``; default all with a value per user and a better direction.
     min_users
         Groups with fewer users in a domain are left out there: their extremes are noise.
-    bootstrap
-        Replicates; people are drawn, all their domains at once.
-    seed
-        Seed of the bootstrap.
+    bootstrap, seed
+        Replicates (users are drawn, all their domains at once), and the seed.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def group_fairness(
     n_cells = len(groups) * len(domains)
     n_users = np.bincount(cell, minlength=n_cells).reshape(len(domains), len(groups))
     draws = bootstrap_means(values, person, cell, n_cells, replicates=bootstrap, seed=seed)
-    observed = _means(values, cell, n_cells)
+    observed, _ = cell_means(values, cell, n_cells)
     stacked = np.concatenate([observed[None], draws])
     stacked = stacked.reshape(-1, len(domains), len(groups), len(columns))
     stacked[:, n_users < min_users] = np.nan
@@ -114,15 +117,13 @@ def group_fairness(
             f"Fewer than two groups have {min_users} users in a domain (groups: "
             f"{', '.join(f'{g} {n}' for g, n in zip(groups, n_users.sum(axis=0), strict=True))})."
         )
-    parts = [
-        _compare(stacked[:, d], [str(g) for g in groups], columns, str(name), n_users[d])
-        for d, name in enumerate(domains)
-    ]
-    over_domains = mean_over_cells(stacked)
-    # A person in two domains counts once here.
-    people = np.bincount(np.unique(person * len(groups) + group) % len(groups))
-    macro = _compare(over_domains, [str(g) for g in groups], columns, MACRO, people)
-    return pd.concat([macro, *parts], ignore_index=True)
+    names = [str(name) for name in groups]
+    # A user in two domains counts once here.
+    distinct = np.bincount(np.unique(person * len(groups) + group) % len(groups))
+    parts = [_compare(mean_over_cells(stacked), names, columns, MACRO, distinct)]
+    for d, name in enumerate(domains):
+        parts.append(_compare(stacked[:, d], names, columns, str(name), n_users[d]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _labels(frame: pd.DataFrame, by: str | pd.Series) -> pd.Series:
@@ -150,14 +151,6 @@ def _columns(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
     return list(metrics)
 
 
-def _means(values: Array, cell: Array, n_cells: int) -> Array:
-    counted = ~np.isnan(values)
-    size, total = np.zeros((2, n_cells, values.shape[1]))
-    np.add.at(size, cell, counted)
-    np.add.at(total, cell, np.where(counted, values, 0.0))
-    return np.divide(total, size, out=np.full(total.shape, np.nan), where=size > 0)
-
-
 def _compare(
     stacked: Array, groups: list[str], columns: list[str], domain: str, n_users: Array
 ) -> pd.DataFrame:
@@ -169,46 +162,36 @@ def _compare(
     low, high = smallest_and_largest(observed)
     ratio = np.divide(low, high, out=np.full(low.shape, np.nan), where=high != 0)
     ratio = np.where(defined & (high == low), 1.0, ratio)
-    values = {
-        "worst": np.where(lower_is_better, high, low),
-        "gap": high - low,
-        "ratio": ratio,
-    }
+    worst = np.where(lower_is_better, high, low)
+    value = np.vstack([observed, worst, high - low, ratio])
+    lower = upper = np.full(value.shape, np.nan)
+    if len(draws):
+        bounds = [
+            percentile_interval(draws),
+            extreme_interval(observed, draws, everyone, largest=lower_is_better),
+            gap_interval(observed, draws, everyone),
+            ratio_interval(observed, draws, everyone),
+        ]
+        lower, upper = (np.vstack(part) for part in zip(*bounds, strict=True))
     merit = np.where(lower_is_better, -observed, observed)
     least = np.where(np.isnan(merit), np.inf, merit).argmin(axis=0)
-    unknown = (np.full(observed.shape, np.nan),) * 2
-    bounds = {"group": unknown, **dict.fromkeys(values, (unknown[0][0],) * 2)}
-    if len(draws):
-        bounds = {
-            "group": percentile_interval(draws),
-            "worst": extreme_interval(observed, draws, everyone, largest=lower_is_better),
-            "gap": gap_interval(observed, draws, everyone),
-            "ratio": ratio_interval(observed, draws, everyone),
+    # A row for each group, then the three that compare them, metric by metric.
+    name = np.full(value.shape, "", dtype=object)
+    name[: len(groups)] = np.array(groups, dtype=object)[:, None]
+    name[len(groups)] = np.where(defined, np.array(groups, dtype=object)[least], "")
+    column, row = np.nonzero(np.vstack([counted, np.ones((3, len(columns)), bool)]).T)
+    return pd.DataFrame(
+        {
+            DOMAIN: domain,
+            "metric": np.array(columns, dtype=object)[column],
+            "what": np.array(["group"] * len(groups) + ["worst", "gap", "ratio"], object)[row],
+            "group": name[row, column],
+            "value": value[row, column],
+            "low": lower[row, column],
+            "high": upper[row, column],
+            "n_users": np.array([*n_users, *[everyone] * 3])[row],
         }
-    records: list[dict[str, Any]] = []
-
-    def add(what: str, group: str, value: float, place: Any, column: int, size: int) -> None:
-        records.append(
-            {
-                DOMAIN: domain,
-                "metric": columns[column],
-                "what": what,
-                "group": group,
-                "value": float(value),
-                "low": float(bounds[what][0][place]),
-                "high": float(bounds[what][1][place]),
-                "n_users": size,
-            }
-        )
-
-    for column in range(len(columns)):
-        for number in np.flatnonzero(counted[:, column]):
-            value, size = observed[number, column], int(n_users[number])
-            add("group", groups[number], value, (number, column), column, size)
-        for what, value in values.items():
-            name = groups[least[column]] if what == "worst" and defined[column] else ""
-            add(what, name, value[column], column, column, everyone)
-    return pd.DataFrame(records)
+    )
 
 
 def fairness_by_attribute(
@@ -219,21 +202,8 @@ def fairness_by_attribute(
     Attributes are ``group`` (of the user table), ``history`` (cold or warm in the domain), and the
     slices ``activity`` and ``domain_count`` where they were asked for.
 
-    Parameters
-    ----------
-    result
-        Of `evaluate`.
-    metrics
-        Columns to compare.
-    bootstrap, seed
-        As in `group_fairness`.
-
-    Returns
-    -------
-    table
-        attribute, and the columns of `group_fairness`.
-    notes
-        Attributes that could not be compared, and why.
+    Returns a table (attribute, and the columns of `group_fairness`) and notes: attributes that
+    could not be compared, and why.
     """
     frame = result.per_user
     columns = [m for m in metrics if m in metric_columns(frame)]
@@ -278,14 +248,10 @@ def provider_fairness(
 
     Parameters
     ----------
-    recommendations
-        user_id, domain, item_id, rank.
-    truth
-        user_id, domain, item_id.
-    providers
-        domain, item_id and `column`: who offers the item (brand, seller, publisher, category).
-    column
-        Name of that column.
+    recommendations, truth
+        user_id, domain, item_id; and the rank of recommendations.
+    providers, column
+        domain, item_id and the named `column`: brand, seller, publisher or category of the item.
     k
         How many places of a list are seen.
 
@@ -333,13 +299,8 @@ def provider_fairness(
 def exposure_by_provider(result: EvaluationResult, providers: Any) -> pd.DataFrame:
     """Set exposure against merit, as `provider_fairness` does, over the lists of an evaluation.
 
-    Parameters
-    ----------
-    result
-        What `evaluate` returned; exposure is over the longest k.
-    providers
-        DataFrame or path with domain, item_id and ``provider`` (brand, seller, publisher,
-        category); items without one do not count.
+    Exposure is over the longest k. `providers` is a DataFrame or path with domain, item_id and
+    ``provider`` (brand, seller, publisher, category); items without one do not count.
 
     Raises
     ------

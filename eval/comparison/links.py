@@ -1,17 +1,20 @@
-"""Evaluation of a table of scored links as binary decisions."""
+"""Links as binary decisions: a table of scored links, or those of a scorer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
-from eval.evaluation.inputs import read_table
-from eval.evaluation.records import records
+from eval.evaluation.inputs import DomainTruth, read_table, read_truth
+from eval.evaluation.negatives import NegativeTable, sample_negatives
 from eval.evaluation.resampling import percentile_interval
+from eval.evaluation.result import records
+from eval.evaluation.sources import Scorer, holds
 from eval.metrics.base import Array
 from eval.metrics.links import (
     best_threshold,
@@ -23,13 +26,18 @@ from eval.metrics.links import (
 )
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
-from graphgen.schema import SCORE, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, SCORE, USER_ID
 from graphgen.storage import provenance
 
-__all__ = ["LinkEvaluation", "evaluate_links"]
+__all__ = ["LinkEvaluation", "evaluate_links", "evaluate_scorer_links", "score_links"]
 
 LABEL: Final = "label"
 CURVE_POINTS: Final = 101
+# Irrelevant links drawn for each user and domain.
+N_NEGATIVES: Final = 20
+# Users of a domain looked at, so that the cost does not grow with the log.
+MAX_USERS: Final = 2_000
+BLOCK_SCORES: Final = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +90,6 @@ def evaluate_links(
     seed
         Seed of the bootstrap.
 
-    Returns
-    -------
-    LinkEvaluation
-
     Raises
     ------
     InputError
@@ -102,7 +106,7 @@ def evaluate_links(
         raise ConfigError(f"`bootstrap` must be at least 0; got {bootstrap}.")
     frame, labels, scores = _links(scored, "The links")
     threshold: float | None = None
-    probabilities: Array | None = None
+    probabilities: Any = None
     notes: list[str] = []
     if valid is not None:
         from sklearn.isotonic import IsotonicRegression
@@ -118,22 +122,29 @@ def evaluate_links(
             "F1 and ECE are missing."
         )
     raw = scores if bool(((scores >= 0) & (scores <= 1)).all()) else None
-    observed = _measure(labels, scores, threshold, probabilities, raw, bins)
-    low = high = dict.fromkeys(observed, np.nan)
+
+    def measure(rows: Any) -> dict[str, float]:
+        relevant = labels[rows]
+        roc, precision = curve_auc(binary_curve(relevant, scores[rows]))
+        found = {"roc-auc": roc, "pr-auc": precision}
+        if threshold is not None:
+            calibrated = probabilities[rows]
+            found |= threshold_metrics(relevant, scores[rows], threshold)
+            found["ece"] = expected_calibration_error(relevant, calibrated, bins=bins)
+            found["brier"] = float(np.mean((calibrated - relevant) ** 2))
+        if raw is not None:
+            found["ece-raw"] = expected_calibration_error(relevant, raw[rows], bins=bins)
+        return found
+
+    observed = measure(slice(None))
+    summary = pd.DataFrame({"metric": list(observed), "value": list(observed.values())})
+    low: Any = np.nan
+    high: Any = np.nan
     if bootstrap:
         by = frame[USER_ID].astype(str) if USER_ID in frame else pd.Series(np.arange(len(frame)))
-        person, _ = pd.factorize(by, sort=True)
-        draws = _resampled(
-            labels, scores, threshold, probabilities, raw, bins, person, bootstrap, seed
-        )
-        bounds = percentile_interval(draws)
-        low, high = (dict(zip(observed, bound, strict=True)) for bound in bounds)
-    summary = pd.DataFrame(
-        [
-            {"metric": name, "value": value, "low": float(low[name]), "high": float(high[name])}
-            for name, value in observed.items()
-        ]
-    )
+        unit, _ = pd.factorize(by, sort=True)
+        low, high = percentile_interval(_resampled(measure, unit, bootstrap, seed))
+    summary = summary.assign(low=low, high=high)
     curve = binary_curve(labels, scores)
     where = np.unique(np.linspace(0, len(curve["true"]) - 1, CURVE_POINTS).astype(np.int64))
     curves = {
@@ -173,40 +184,12 @@ def _links(source: Any, what: str) -> tuple[pd.DataFrame, Array, Array]:
     return frame.reset_index(drop=True), labels.astype(bool), scores
 
 
-def _measure(
-    labels: Array,
-    scores: Array,
-    threshold: float | None,
-    probabilities: Array | None,
-    raw: Array | None,
-    bins: int,
-) -> dict[str, float]:
-    roc, precision = curve_auc(binary_curve(labels, scores))
-    found = {"roc-auc": roc, "pr-auc": precision}
-    if threshold is not None:
-        found |= threshold_metrics(labels, scores, threshold)
-    if probabilities is not None:
-        found["ece"] = expected_calibration_error(labels, probabilities, bins=bins)
-        found["brier"] = float(np.mean((probabilities - labels) ** 2))
-    if raw is not None:
-        found["ece-raw"] = expected_calibration_error(labels, raw, bins=bins)
-    return found
-
-
 def _resampled(
-    labels: Array,
-    scores: Array,
-    threshold: float | None,
-    probabilities: Array | None,
-    raw: Array | None,
-    bins: int,
-    person: Array,
-    bootstrap: int,
-    seed: int,
+    measure: Callable[[Array], dict[str, float]], unit: Array, bootstrap: int, seed: int
 ) -> Array:
-    """Measure on people drawn with replacement; float64 [bootstrap, metrics]."""
-    order = np.argsort(person, kind="stable")
-    size = np.bincount(person)
+    """Measure on users (or links) drawn with replacement; float64 [bootstrap, metrics]."""
+    order = np.argsort(unit, kind="stable")
+    size = np.bincount(unit)
     start = np.cumsum(size) - size
     generator = np.random.default_rng(seed)
     draws = []
@@ -215,7 +198,149 @@ def _resampled(
         length = size[chosen]
         draw = np.repeat(np.arange(len(chosen)), length)
         rows = order[start[chosen][draw] + place_in_group(draw)]
-        parts = [None if part is None else part[rows] for part in (probabilities, raw)]
-        measured = _measure(labels[rows], scores[rows], threshold, parts[0], parts[1], bins)
-        draws.append(list(measured.values()))
+        draws.append(list(measure(rows).values()))
     return np.array(draws)
+
+
+def score_links(
+    scorer: Scorer,
+    truth: Any,
+    negatives: Any = None,
+    *,
+    n: int = N_NEGATIVES,
+    max_users: int = MAX_USERS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score the relevant links of users, and irrelevant ones drawn for them.
+
+    Parameters
+    ----------
+    scorer, truth
+        A fitted model, and the relevant links: InteractionLog, DataFrame or path.
+    negatives
+        DataFrame or path of irrelevant links; default: `n` for each user and domain, drawn from
+        the catalogue without the relevant and the seen items.
+    n, max_users, seed
+        Links to draw, users of a domain (more are sampled), and the seed of both draws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        user_id, domain, item_id, label (1 relevant, 0 not) and score. Relevant links that the
+        scorer has no finite score for (unknown, seen) are left out. O(users * items).
+
+    Raises
+    ------
+    InputError
+        If the scorer does not know a domain, or a negative is not in its catalogue.
+    """
+    domains = read_truth(truth, ()).domains
+    unknown = [domain.domain for domain in domains if domain.domain not in scorer.domains]
+    if unknown:
+        raise InputError(
+            f"The scorer does not know the domain {unknown[0]!r}; it knows "
+            f"{', '.join(scorer.domains)}."
+        )
+    chosen = [_some_users(domain, max_users, seed) for domain in domains]
+    if negatives is None:
+        relevant = [
+            pd.DataFrame({USER_ID: d.user_ids[d.pair_user], DOMAIN: d.domain, ITEM_ID: d.pair_item})
+            for d in chosen
+        ]
+        drawn_for = pd.concat(relevant, ignore_index=True)
+        negatives = sample_negatives(drawn_for, scorer=scorer, n=n, seed=seed)
+    table = NegativeTable(negatives)
+    return pd.concat([_scored(scorer, domain, table) for domain in chosen], ignore_index=True)
+
+
+def _some_users(domain: DomainTruth, most: int, seed: int) -> DomainTruth:
+    n = len(domain.user_ids)
+    if n <= most:
+        return domain
+    rows = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    place = np.full(n, -1)
+    place[rows] = np.arange(most)
+    user = place[domain.pair_user]
+    kept = user >= 0
+    ids, items, member = domain.user_ids[rows], domain.pair_item[kept], domain.member[kept]
+    return DomainTruth(domain.domain, ids, user[kept], items, member)
+
+
+def _scored(scorer: Scorer, domain: DomainTruth, negatives: NegativeTable) -> pd.DataFrame:
+    items = scorer.items(domain.domain)
+    code = items.encode(domain.pair_item, missing="mark")
+    drawn = negatives.matrix(domain, items)
+    user, place = np.nonzero(drawn >= 0)
+    relevant = pd.DataFrame({"row": domain.pair_user, "code": code, LABEL: 1})
+    irrelevant = pd.DataFrame({"row": user, "code": drawn[user, place], LABEL: 0})
+    links = pd.concat([relevant, irrelevant]).sort_values("row", kind="stable")
+    links = links[links["code"] >= 0]
+    parts = []
+    step = max(1, BLOCK_SCORES // max(len(items), 1))
+    for start in range(0, len(domain.user_ids), step):
+        ids = domain.user_ids[start : start + step]
+        part = links[links["row"].between(start, start + len(ids) - 1)]
+        cells = part["row"].to_numpy() - start, part["code"].to_numpy()
+        score = np.asarray(scorer.score(ids, domain=domain.domain))[cells].astype(np.float64)
+        seen = holds(sp.csr_matrix(scorer.seen(ids, domain=domain.domain)), *cells)
+        parts.append(part.assign(**{SCORE: score})[np.isfinite(score) & ~seen])
+    found = pd.concat(parts)
+    return pd.DataFrame(
+        {
+            USER_ID: domain.user_ids[found["row"]],
+            DOMAIN: domain.domain,
+            ITEM_ID: items.ids[found["code"]],
+            LABEL: found[LABEL].to_numpy(),
+            SCORE: found[SCORE].to_numpy(),
+        }
+    )
+
+
+def evaluate_scorer_links(
+    scorer: Scorer,
+    truth: Any,
+    valid: Any,
+    *,
+    negatives: Any = None,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> dict[str, LinkEvaluation | None]:
+    """Judge a scorer's links in each domain, with what validation rows chose.
+
+    Scores of two domains need not be comparable, so each domain has a threshold and a calibration
+    (isotonic regression) of its own. Accuracy, precision, F1 and calibration depend on the share of
+    links that are relevant, here that of the sample: they compare systems on the same links, and
+    say nothing of the whole catalogue.
+
+    Parameters
+    ----------
+    scorer, truth
+        As in `score_links`.
+    valid
+        Relevant links to choose on.
+    negatives
+        Irrelevant links of the test users; those of validation are always drawn, as many a user.
+    bootstrap, seed
+        Replicates of the intervals over users, and the seed of all draws.
+
+    Returns
+    -------
+    dict
+        A `LinkEvaluation` by domain; None where test or validation rows hold links of one kind
+        only.
+    """
+    tested = score_links(scorer, truth, negatives, seed=seed)
+    sizes = tested[tested[LABEL] == 0].groupby([DOMAIN, USER_ID], observed=True).size()
+    n = max(1, round(float(sizes.median()))) if len(sizes) else N_NEGATIVES
+    # Another seed: a pair drawn in both would be counted on both sides.
+    chosen_on = score_links(scorer, valid, n=n, seed=seed + 1)
+    found: dict[str, LinkEvaluation | None] = {}
+    for domain in sorted(set(tested[DOMAIN])):
+        test, rows = tested[tested[DOMAIN] == domain], chosen_on[chosen_on[DOMAIN] == domain]
+        if rows[LABEL].nunique() < 2 or test[LABEL].nunique() < 2:
+            found[domain] = None
+            continue
+        links = evaluate_links(test, valid=rows, bootstrap=bootstrap, seed=seed)
+        links.meta["negatives_per_user"] = n
+        found[domain] = links
+    return found

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from eval.comparison.table_tests import CELL
 from eval.evaluation.resampling import mean_over_cells
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
-    SLICE,
     EvaluationResult,
     aligned,
     metric_columns,
@@ -37,10 +37,8 @@ def pool_seeds(
 
     Parameters
     ----------
-    results
-        One per seed, on the same truth.
-    name
-        Name of the pooled result; default that of the first.
+    results, name
+        One per seed, on the same truth; and the name of all, by default that of the first.
     bootstrap, seed
         As in `evaluate`.
 
@@ -64,16 +62,15 @@ def pool_seeds(
     per_user = results[0].per_user.copy()
     stacked = np.stack([frame[columns].to_numpy(np.float64) for frame in frames])
     per_user[columns] = mean_over_cells(stacked.swapaxes(1, 0))
-    keys = [SLICE, DOMAIN, "metric"]
     all_runs = pd.concat([result.summary for result in results])
-    spread = all_runs.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"])
+    spread = all_runs.groupby(CELL, sort=False)["value"].agg(["mean", "std", "count"])
     whole = results[0].summary
     catalogue = whole[~whole["metric"].isin(columns) & (whole[DOMAIN] != MACRO)]
-    catalogue = catalogue[[*keys, "value", "n_users"]].copy()
-    where = pd.MultiIndex.from_frame(catalogue[keys])
+    catalogue = catalogue[[*CELL, "value", "n_users"]].copy()
+    where = pd.MultiIndex.from_frame(catalogue[CELL])
     catalogue["value"] = spread["mean"].reindex(where).to_numpy()
     summary = summarise(per_user, columns, catalogue, bootstrap=bootstrap, seed=seed)
-    where = pd.MultiIndex.from_frame(summary[keys])
+    where = pd.MultiIndex.from_frame(summary[CELL])
     summary["sd_seeds"] = spread["std"].reindex(where).to_numpy()
     summary["n_seeds"] = len(results)
     meta = {**results[0].meta, "n_seeds": len(results), "bootstrap": bootstrap}

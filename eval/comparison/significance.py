@@ -13,6 +13,7 @@ from scipy import stats
 
 from eval.evaluation.resampling import (
     bootstrap_means,
+    cell_means,
     mean_over_cells,
     percentile_interval,
     weighted_sums,
@@ -31,16 +32,8 @@ SMALLEST_P: Final = 1e-300
 class PairedTest(NamedTuple):
     """Outcome of `paired_test`, per metric: float64 [metrics] each.
 
-    Attributes
-    ----------
-    difference
-        First minus second.
-    low, high
-        95 % bootstrap interval of the difference.
-    p_value
-        Two-sided, from turning signs at random.
-    p_wilcoxon
-        Two-sided, from signed ranks.
+    The difference is first minus second, with its 95 % bootstrap interval. Both p values are
+    two-sided: one from turning signs at random, one from signed ranks.
     """
 
     difference: Array
@@ -64,29 +57,21 @@ def paired_test(
 
     The statistic is the mean difference; with several cells (domains), the plain mean over cells of
     the mean difference in each. Under the null hypothesis the two systems may be exchanged for any
-    person, so the sign of all of a person's differences is turned at random.
+    user, so the sign of all of a user's differences is turned at random.
 
     Parameters
     ----------
     first, second
         float [rows, metrics], row by row the same user and domain; a row with NaN in either is
         left out for that metric.
-    person
-        int64 [rows]: who the row is about.
-    cell
-        int64 [rows] from 0: domain of the row; default one for all.
+    person, cell
+        int64 [rows]: user of the row, and its domain from 0; default one domain for all.
     permutations
         Number of random sign patterns. Where the p value they give is limited by their number,
         Hoeffding's bound of the exact one is reported instead, so that a clear difference survives
         the correction for a large table.
-    bootstrap
-        Replicates of the interval.
-    seed
-        Seed of both.
-
-    Returns
-    -------
-    PairedTest
+    bootstrap, seed
+        Replicates of the interval, and the seed of both.
 
     Raises
     ------
@@ -111,8 +96,8 @@ def paired_test(
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     if difference.ndim != 2 or not len(difference) or len(person) != len(difference):
         raise InputError(
-            "A paired test needs the same rows of both systems, [rows, metrics], and one person "
-            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(person)} people."
+            "A paired test needs the same rows of both systems, [rows, metrics], and one user "
+            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(person)} users."
         )
     cells = np.zeros(len(difference), np.int64) if cell is None else np.asarray(cell)
     groups = [list(range(int(cells.max()) + 1))]
@@ -134,31 +119,16 @@ def tests_by_group(
 ) -> PairedTest:
     """Run the test of `paired_test` for several groups of cells with the same random draws.
 
-    Parameters
-    ----------
-    difference
-        float64 [rows, metrics].
-    person, cell
-        int64 [rows].
-    groups
-        The cells that each statistic averages over.
-    permutations, bootstrap, seed
-        As in `paired_test`.
-
-    Returns
-    -------
-    PairedTest
-        Of arrays [groups, metrics].
+    Each statistic averages over the cells of one group; the arrays returned are [groups, metrics].
     """
     n_cells = max(max(group) for group in groups) + 1
     counted = ~np.isnan(difference)
-    size = np.zeros((n_cells, difference.shape[1]))
-    np.add.at(size, cell, counted)
+    _, size = cell_means(difference, cell, n_cells)
     draws = bootstrap_means(difference, person, cell, n_cells, replicates=bootstrap, seed=seed)
 
-    def signs(generator: np.random.Generator, people: int) -> Array:
-        packed = generator.integers(0, 256, (permutations, -(-people // 8)), dtype=np.uint8)
-        return np.unpackbits(packed, axis=1, count=people).astype(np.float32) * 2 - 1
+    def signs(generator: np.random.Generator, users: int) -> Array:
+        packed = generator.integers(0, 256, (permutations, -(-users // 8)), dtype=np.uint8)
+        return np.unpackbits(packed, axis=1, count=users).astype(np.float32) * 2 - 1
 
     scale = np.maximum(np.nanmax(np.abs(np.where(counted, difference, 0)), axis=0), 1e-300)
     flipped, _ = weighted_sums(
@@ -173,8 +143,8 @@ def tests_by_group(
         # What each row adds to the statistic, and then each person.
         share = np.where(counted[rows], difference[rows], 0) / scale
         share /= np.maximum(size, 1)[cell[rows]] * n_used
-        people, place = np.unique(code[rows], return_inverse=True)
-        added = np.zeros((len(people), difference.shape[1]))
+        users, place = np.unique(code[rows], return_inverse=True)
+        added = np.zeros((len(users), difference.shape[1]))
         np.add.at(added, place, share)
         observed = np.where(size[group].sum(axis=0) > 0, added.sum(axis=0), np.nan)
         low, high = percentile_interval(mean_over_cells(draws[:, group]))

@@ -17,6 +17,7 @@ __all__ = ["CELL", "SYSTEM", "looked_up", "run_tests"]
 
 SYSTEM = "system"
 CELL = [SLICE, DOMAIN, "metric"]
+Tests = dict[tuple[str, ...], tuple[float, ...]]
 TEST_COLUMNS = (
     "difference",
     "difference_low",
@@ -44,10 +45,10 @@ def run_tests(
     permutations: int,
     bootstrap: int,
     seed: int,
-) -> dict[tuple[str, str, str, str, str], tuple[float, ...]]:
+) -> Tests:
     """Test every pair that the table shows; key slice, domain, metric, first, second.
 
-    Values are difference, low, high, p_value, p_wilcoxon, p_holm.
+    Each pair has an entry in both directions. Values are in the order of `TEST_COLUMNS`.
     """
     first = next(iter(frames.values()))
     cells, rows, row_cell = slice_cells(first)
@@ -86,28 +87,30 @@ def run_tests(
         seed=seed,
     )
     place = {column: number for number, column in enumerate(columns)}
-    found: dict[tuple[str, str, str, str, str], tuple[float, ...]] = {
+    found: Tests = {
         (*key, *asked): tuple(float(part[row, place[asked]]) for part in test)
         for row, (key, tests) in enumerate(wanted.items())
         for asked in tests
     }
     corrected = holm(np.array([values[3] for values in found.values()]))
-    return {
-        key: (*values, float(p)) for (key, values), p in zip(found.items(), corrected, strict=True)
-    }
+    both: Tests = {}
+    for (pair, values), p_holm in zip(found.items(), corrected.tolist(), strict=True):
+        *place_in_table, a, b = pair
+        mean, low, high, *p_values = values
+        both[*place_in_table, a, b] = (mean, low, high, *p_values, p_holm)
+        both[*place_in_table, b, a] = (-mean, -high, -low, *p_values, p_holm)
+    return both
 
 
 def looked_up(
-    table: pd.DataFrame,
-    tests: Mapping[tuple[str, str, str, str, str], tuple[float, ...]],
-    baseline: str | None,
-    alpha: float,
+    table: pd.DataFrame, tests: Tests, baseline: str | None, alpha: float
 ) -> pd.DataFrame:
     """Write beside each row of the table the test that concerns it."""
     records: list[dict[str, Any]] = [{} for _ in range(len(table))]
-    position = np.arange(len(table))
     single = {str(s): t[DOMAIN].nunique() == 2 for s, t in table.groupby(SLICE)}
-    for (name, domain, metric), cell in table.assign(row=position).groupby(CELL, sort=False):
+    for (name, domain, metric), cell in table.assign(row=np.arange(len(table))).groupby(
+        CELL, sort=False
+    ):
         key = (str(name), MACRO if single[str(name)] else str(domain), str(metric))
         lower = get_metric(str(metric)).higher_is_better is False
         ranked = cell.sort_values("value", ascending=lower)[SYSTEM].tolist()
@@ -116,11 +119,13 @@ def looked_up(
             reference = baseline or best
             if reference == system and not baseline:
                 reference = next((s for s in ranked if s != system), None)
-            test = _oriented(tests, key, system, reference)
-            if test is not None:
-                records[row]["reference"] = reference
-                records[row].update(zip(TEST_COLUMNS, test, strict=True))
-            against_best = _oriented(tests, key, system, best)
+            if (*key, system, reference) in tests:
+                test = tests[*key, system, str(reference)]
+                records[row] = {
+                    "reference": reference,
+                    **dict(zip(TEST_COLUMNS, test, strict=True)),
+                }
+            against_best = tests.get((*key, system, str(best)))
             records[row]["tied"] = against_best is not None and not against_best[-1] < alpha
     columns = ["reference", *TEST_COLUMNS, "tied"]
     frame = pd.DataFrame(records, columns=columns, index=table.index)
@@ -128,21 +133,3 @@ def looked_up(
     frame["separable"] = frame["p_holm"] < alpha
     frame["tied"] = frame["tied"].astype(bool)
     return frame
-
-
-def _oriented(
-    tests: Mapping[tuple[str, str, str, str, str], tuple[float, ...]],
-    cell: tuple[str, str, str],
-    system: str,
-    reference: str | None,
-) -> tuple[float, ...] | None:
-    """Return the test of `system` minus `reference`, turning the stored one round if need be."""
-    if reference is None or system == reference:
-        return None
-    if (*cell, system, reference) in tests:
-        return tests[*cell, system, reference]
-    turned = tests.get((*cell, reference, system))
-    if turned is None:
-        return None
-    difference, low, high, *rest = turned
-    return (-difference, -high, -low, *rest)

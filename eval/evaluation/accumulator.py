@@ -39,13 +39,8 @@ REASONS: Final = {
 class Accumulator:
     """Collects metric values block by block, and how often each item is shown.
 
-    Attributes
-    ----------
-    exposure
-        One table per domain: domain, item_id, exposure (the sum of ``1 / log2(1 + place)`` over
-        the lists of the longest k) and merit (users to whom the item is relevant).
-    curves
-        ROC curve of all links, by domain, where it was asked for.
+    `exposure` holds one table per domain, as in `EvaluationResult`, over the longest k; `curves`
+    the ROC curve of all links, by domain, where it was asked for.
     """
 
     def __init__(self, metrics: list[Metric], ks: tuple[int, ...]) -> None:
@@ -154,23 +149,13 @@ class Accumulator:
             self.curves[domain] = {"fpr": false.round(5).tolist(), "tpr": true.round(5).tolist()}
         if ALL in self._totals:
             self._totals[ALL] = replace(self._totals[ALL], histogram=histogram)
-            possible = [
-                metric
-                for metric in self._domain_metrics
-                if self._possible(metric, self._totals[ALL], domain)
-            ]
+            totals = self._totals[ALL]
+            possible = [m for m in self._domain_metrics if self._possible(m, totals, domain)]
         for name, totals in self._totals.items():
             for metric in possible:
                 for column, value in metric.per_domain(totals).items():
-                    self._of_domains.append(
-                        {
-                            SLICE: name,
-                            DOMAIN: domain,
-                            "metric": column,
-                            "value": value,
-                            "n_users": totals.n_lists,
-                        }
-                    )
+                    row = {SLICE: name, DOMAIN: domain, "metric": column, "value": value}
+                    self._of_domains.append({**row, "n_users": totals.n_lists})
         self._totals.clear()
         if self._shown is not None:
             size = len(self._shown)

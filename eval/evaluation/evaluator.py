@@ -15,7 +15,7 @@ from eval.evaluation.catalogue import GraphContext
 from eval.evaluation.inputs import read_truth
 from eval.evaluation.negatives import NegativeTable
 from eval.evaluation.result import EvaluationResult, summarise
-from eval.evaluation.sources import ListSource, Scorer, ScorerSource, Source
+from eval.evaluation.sources import ListSource, Scorer, ScorerSource
 from eval.metrics.registry import sampled_metrics, select_metrics
 from graphgen.errors import ConfigError
 from graphgen.progress import progress_bar
@@ -75,14 +75,8 @@ def evaluate(
     negatives
         DataFrame or path of fixed negatives (see `eval.sample_negatives`): adds the metrics named
         ``sampled-...`` beside the full ones. For a scorer only.
-    bootstrap
-        Replicates of the intervals; 0 for none.
-    seed
-        Seed of ties and of the bootstrap.
-
-    Returns
-    -------
-    EvaluationResult
+    bootstrap, seed
+        Replicates of the intervals (0 for none), and the seed of them and of ties.
 
     Raises
     ------
@@ -113,7 +107,7 @@ def evaluate(
         chosen += [m for m in sampled_metrics() if m.name not in asked]
     context = graph if isinstance(graph, GraphContext) else GraphContext(graph)
     relevant = read_truth(truth, by, context.graph)
-    source: Source
+    source: ScorerSource | ListSource
     if isinstance(recommendations, Scorer):
         needed = {need for metric in chosen for need in metric.needs}
         source = ScorerSource(

@@ -66,10 +66,7 @@ class Truth:
 def read_table(source: Any, required: Sequence[str], what: str) -> pd.DataFrame:
     """Return a DataFrame from a DataFrame, an InteractionLog or a path, with ids as text.
 
-    Raises
-    ------
-    InputError
-        If the file is missing or unreadable, or columns are missing; the message names those found.
+    `InputError` if the file is missing or unreadable, or columns are missing; it names those found.
     """
     if isinstance(source, pd.DataFrame):
         frame = source
@@ -115,17 +112,10 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
 
 def _codes(column: pd.Series) -> tuple[Array, Array]:
     """Number a column of ids in sorted order: int64 codes, object ids."""
-    codes: Any
-    values: Any
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, values = column.cat.codes.to_numpy(), column.cat.categories
-    else:
-        codes, values = pd.factorize(column, sort=False)
-    ids = np.asarray(values.astype(str), dtype=object)
-    order = np.argsort(ids, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[np.asarray(codes, dtype=np.int64)], ids[order]
+    category = column.astype("category").cat
+    names = np.asarray(category.categories.astype(str), dtype=object)
+    ids, code = np.unique(names, return_inverse=True)
+    return code[category.codes.to_numpy()].astype(np.int64), ids
 
 
 def read_truth(
@@ -202,15 +192,8 @@ def read_truth(
         for number in range(len(slices)):
             in_slice[where[member[rows, number]], number] = True
         present, pair_user = np.unique(pairs // len(item_ids), return_inverse=True)
-        domains.append(
-            DomainTruth(
-                str(domain),
-                user_ids[present],
-                pair_user,
-                item_ids[pairs % len(item_ids)],
-                in_slice,
-            )
-        )
+        items = item_ids[pairs % len(item_ids)]
+        domains.append(DomainTruth(str(domain), user_ids[present], pair_user, items, in_slice))
     return Truth(domains, slices, len(frame), _groups(frame))
 
 
@@ -228,17 +211,8 @@ def _groups(frame: pd.DataFrame) -> pd.Series | None:
 def with_groups(truth: Any, users: Any) -> pd.DataFrame:
     """Add the group of each user to the truth.
 
-    Parameters
-    ----------
-    truth
-        As in `read_truth`.
-    users
-        UserTable, or DataFrame with user_id and group.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or a user occurs twice.
+    `users` is a UserTable, or a DataFrame with user_id and group. `InputError` if a column is
+    missing or a user occurs twice.
     """
     frame = read_table(truth, IDS, "The truth")
     table = read_table(users, (USER_ID, GROUP), "The users")
@@ -298,7 +272,7 @@ def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
     domain, domain_ids = _codes(frame[DOMAIN])
     item, item_ids = _codes(frame[ITEM_ID])
     unit = domain * len(user_ids) + user
-    _refuse_duplicates(unit, item, len(item_ids), lambda row: _where(frame, row))
+    _refuse_duplicates(unit * len(item_ids) + item, frame)
     if decisive == SCORE:
         # Noise of the content, not of the row: the order of the file decides nothing.
         order = np.lexsort((tie_noise(unit, item, seed=seed), -values, unit))
@@ -306,14 +280,11 @@ def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
         rank[order] = place_in_group(unit[order]) + 1
     else:
         rank = values.astype(np.int64)
-        _check_ranks(unit, rank, values, lambda row: _where(frame, row))
+        _check_ranks(unit, rank, values, frame)
+    columns = {USER_ID: (user, user_ids), DOMAIN: (domain, domain_ids), ITEM_ID: (item, item_ids)}
     return pd.DataFrame(
-        {
-            USER_ID: pd.Categorical.from_codes(user, pd.Index(user_ids)),
-            DOMAIN: pd.Categorical.from_codes(domain, pd.Index(domain_ids)),
-            ITEM_ID: pd.Categorical.from_codes(item, pd.Index(item_ids)),
-            RANK: rank,
-        }
+        {n: pd.Categorical.from_codes(code, pd.Index(ids)) for n, (code, ids) in columns.items()}
+        | {RANK: rank}
     )
 
 
@@ -322,18 +293,16 @@ def _where(frame: pd.DataFrame, row: int) -> str:
     return f"user {line[USER_ID]!r}, domain {line[DOMAIN]!r}, item {line[ITEM_ID]!r}"
 
 
-def _refuse_duplicates(unit: Array, item: Array, n_items: int, where: Any) -> None:
-    key = unit * n_items + item
-    order = np.argsort(key, kind="stable")
-    repeated = order[1:][key[order][1:] == key[order][:-1]]
+def _refuse_duplicates(pair: Array, frame: pd.DataFrame) -> None:
+    repeated = np.flatnonzero(pd.Series(pair).duplicated())
     if repeated.size:
         raise InputError(
             f"The recommendations hold an item twice in one list, in {repeated.size} cases "
-            f"(first: {where(int(repeated.min()))}); a second place cannot count."
+            f"(first: {_where(frame, int(repeated[0]))}); a second place cannot count."
         )
 
 
-def _check_ranks(unit: Array, rank: Array, values: Array, where: Any) -> None:
+def _check_ranks(unit: Array, rank: Array, values: Array, frame: pd.DataFrame) -> None:
     order = np.lexsort((rank, unit))
     due = place_in_group(unit[order]) + 1
     wrong = order[(rank[order] != due) | (values[order] != rank[order])]
@@ -341,5 +310,6 @@ def _check_ranks(unit: Array, rank: Array, values: Array, where: Any) -> None:
         row = int(wrong[0])
         raise InputError(
             "The ranks of a list must run 1, 2, 3 ... without gaps or repeats; found "
-            f"{values[row]:g} out of turn ({where(row)}). Drop the column 'rank' to order by score."
+            f"{values[row]:g} out of turn ({_where(frame, row)}). Drop the column 'rank' to order "
+            "by score."
         )

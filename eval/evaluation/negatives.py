@@ -41,16 +41,13 @@ def sample_negatives(
     ----------
     truth
         InteractionLog, DataFrame or path; its relevant items are never drawn for their user.
-    items
-        ``{domain: vocabulary}``; default the graph's catalogues.
-    graph
-        The graph trained on: what a user has seen in training is not drawn either.
-    scorer
-        A `Scorer`, in the place of both: its catalogues, without what it masks as seen.
+    items, graph, scorer
+        ``{domain: vocabulary}``; or the graph trained on: its catalogues, without the items that a
+        user has seen in training; or a `Scorer`: its catalogues, without the items that it masks.
     n
         Negatives per user and domain; fewer where the catalogue holds no more.
     seed
-        Seed. The draw of a user depends on the seed, the user and the catalogue alone.
+        The draw of a user depends on the seed, the user and the catalogue alone.
 
     Returns
     -------
@@ -102,15 +99,8 @@ def sample_negatives(
                 allowed[seen[start:stop].nonzero()] = -np.inf
             drawn = np.sort(top_k(allowed, n, keys=keys[start:stop], seed=seed)[0], axis=1)
             row, place = np.nonzero(drawn >= 0)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        USER_ID: domain.user_ids[start:stop][row],
-                        DOMAIN: name,
-                        ITEM_ID: vocabulary.ids[drawn[row, place]],
-                    }
-                )
-            )
+            users, found = domain.user_ids[start:stop][row], vocabulary.ids[drawn[row, place]]
+            parts.append(pd.DataFrame({USER_ID: users, DOMAIN: name, ITEM_ID: found}))
     return pd.concat(parts, ignore_index=True).astype("category")
 
 
@@ -125,13 +115,7 @@ def write_negatives(negatives: pd.DataFrame, path: str | Path) -> Path:
 
 
 class NegativeTable:
-    """Negatives as a matrix of item codes per domain.
-
-    Parameters
-    ----------
-    source
-        DataFrame or path (Parquet, CSV) with user_id, domain, item_id.
-    """
+    """Negatives (DataFrame or path: user_id, domain, item_id) as item codes per domain."""
 
     def __init__(self, source: Any) -> None:
         self.frame = read_table(source, COLUMNS, "The negatives")
@@ -146,12 +130,12 @@ class NegativeTable:
         """
         mine = self.frame[(self.frame[DOMAIN].astype(str) == truth.domain).to_numpy()]
         users = Vocabulary(truth.user_ids)
-        row = _encode(mine[USER_ID], users)
-        column = _encode(mine[ITEM_ID], items)
+        row = encode(mine[USER_ID], users)
+        column = encode(mine[ITEM_ID], items)
         used = row >= 0
         if (column[used] < 0).any():
-            strange = mine[ITEM_ID][used].to_numpy()[column[used] < 0][0]
-            raise InputError(f"Negative {strange!r} is not in the catalogue of {truth.domain!r}.")
+            unknown = mine[ITEM_ID][used].to_numpy()[column[used] < 0][0]
+            raise InputError(f"Negative {unknown!r} is not in the catalogue of {truth.domain!r}.")
         row, column = row[used], column[used]
         relevant = truth.pair_user * len(items) + items.encode(truth.pair_item, missing="mark")
         wrong = np.isin(row * len(items) + column, relevant)
@@ -168,7 +152,8 @@ class NegativeTable:
         return result
 
 
-def _encode(column: pd.Series, vocabulary: Vocabulary) -> Array:
+def encode(column: pd.Series, vocabulary: Vocabulary) -> Array:
+    """Return the code of each id of a column, -1 where the vocabulary lacks it."""
     categories = column.astype("category").cat
     names = np.asarray(categories.categories.astype(str), dtype=object)
     return vocabulary.encode(names, missing="mark")[categories.codes.to_numpy()]

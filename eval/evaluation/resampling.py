@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from eval.metrics.base import Array
@@ -16,13 +17,14 @@ from eval.metrics.base import Array
 __all__ = [
     "CONFIDENCE",
     "bootstrap_means",
+    "cell_means",
     "mean_over_cells",
     "percentile_interval",
     "weighted_sums",
 ]
 
-# People whose weights are drawn at a time; with 1,000 replicates a block takes 16 MB.
-BLOCK_PEOPLE: Final = 4096
+# Users whose weights are drawn at a time; with 1,000 replicates a block takes 16 MB.
+BLOCK_USERS: Final = 4096
 CONFIDENCE: Final = 0.95
 
 
@@ -41,23 +43,19 @@ def bootstrap_means(
     replicates: int = 1000,
     seed: int = 0,
 ) -> Array:
-    """Draw people with replacement and return the mean of every cell in every draw.
+    """Draw users with replacement and return the mean of every cell in every draw.
 
-    Each person gets a Poisson(1) weight in each replicate, the same in all cells: the bootstrap of
-    a resampling of people, in a form that needs no more memory for more people.
+    Each user gets a Poisson(1) weight in each replicate, the same in all cells: the bootstrap of
+    a resampling of users, in a form that needs no more memory for more users.
 
     Parameters
     ----------
     values
         float [rows, metrics]; NaN where a row does not count for a metric.
     person, cell
-        int64 [rows]: who a row is about, and which mean it enters.
-    n_cells
-        Number of means.
-    replicates
-        Number of draws.
-    seed
-        Seed of the draws.
+        int64 [rows]: the user of a row, and which of the `n_cells` means it enters.
+    n_cells, replicates, seed
+        Number of means and of draws, and the seed of the draws.
 
     Returns
     -------
@@ -79,8 +77,8 @@ def bootstrap_means(
     values = np.asarray(values, dtype=np.float64)
     table = _poisson_table()
 
-    def weights(generator: np.random.Generator, people: int) -> Array:
-        return table[generator.integers(0, 65536, size=(replicates, people), dtype=np.uint16)]
+    def weights(generator: np.random.Generator, users: int) -> Array:
+        return table[generator.integers(0, 65536, size=(replicates, users), dtype=np.uint16)]
 
     total, weight = weighted_sums(values, person, cell, n_cells, replicates, weights, [seed])
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
@@ -100,12 +98,12 @@ def weighted_sums(
     Returns sums and sums of the weights of rows that count, [replicates, n_cells, metrics] each.
     """
     order = np.lexsort((cell, person))
-    people, person = np.unique(person[order], return_inverse=True)
+    users, person = np.unique(person[order], return_inverse=True)
     values, cell = values[order], np.asarray(cell)[order]
     total = np.zeros((replicates, n_cells, values.shape[1]))
     weight = np.zeros_like(total)
-    for number, start in enumerate(range(0, len(people), BLOCK_PEOPLE)):
-        stop = min(start + BLOCK_PEOPLE, len(people))
+    for number, start in enumerate(range(0, len(users), BLOCK_USERS)):
+        stop = min(start + BLOCK_USERS, len(users))
         weights = draw(np.random.default_rng([*seed, number]), stop - start)
         first, last = np.searchsorted(person, [start, stop])
         for this in np.unique(cell[first:last]):
@@ -132,17 +130,19 @@ def percentile_interval(replicates: Array, confidence: float = CONFIDENCE) -> tu
     >>> round(float(low), 6), round(float(high), 6)
     (5.0, 95.0)
     """
-    ordered = np.sort(replicates, axis=0)  # NaN goes last
-    last = np.count_nonzero(~np.isnan(ordered), axis=0) - 1
-    bounds = []
-    for share in ((1 - confidence) / 2, (1 + confidence) / 2):
-        position = np.maximum(share * last, 0.0)
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, np.maximum(last, 0))
-        low = np.take_along_axis(ordered, below[None], axis=0)[0]
-        high = np.take_along_axis(ordered, above[None], axis=0)[0]
-        bounds.append(low + (position - below) * (high - low))
-    return bounds[0], bounds[1]
+    flat = pd.DataFrame(replicates.reshape(len(replicates), -1))
+    bounds = flat.quantile([(1 - confidence) / 2, (1 + confidence) / 2]).to_numpy(np.float64)
+    low, high = bounds.reshape(2, *replicates.shape[1:])
+    return low, high
+
+
+def cell_means(values: Array, cell: Array, n_cells: int) -> tuple[Array, Array]:
+    """Return mean and number of the values of each cell [n_cells, metrics]; NaN does not count."""
+    counted = ~np.isnan(values)
+    size, total = np.zeros((2, n_cells, values.shape[1]))
+    np.add.at(size, cell, counted)
+    np.add.at(total, cell, np.where(counted, values, 0.0))
+    return np.divide(total, size, out=np.full(total.shape, np.nan), where=size > 0), size
 
 
 def mean_over_cells(means: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,14 +11,18 @@ import numpy as np
 import pandas as pd
 
 from eval.evaluation.inputs import ALL
-from eval.evaluation.records import records
-from eval.evaluation.resampling import bootstrap_means, mean_over_cells, percentile_interval
+from eval.evaluation.resampling import (
+    bootstrap_means,
+    cell_means,
+    mean_over_cells,
+    percentile_interval,
+)
 from eval.metrics.base import Array
 from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["MACRO", "Curve", "EvaluationResult", "headline"]
+__all__ = ["MACRO", "Curve", "EvaluationResult", "headline", "records"]
 
 Curve = dict[str, list[float]]
 
@@ -151,14 +155,33 @@ class EvaluationResult:
         StorageError
             If the folder is no report of one system, is damaged, or is of a newer version.
         """
-        folder = Path(path)
-        content = read_json(
-            folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
-        )
-        try:
-            return cls.from_dict(content, pd.read_parquet(folder / PER_USER_FILE))
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise StorageError(f"{folder} is damaged: {error!r}. Evaluate again.") from error
+        return load_report(path, cls.from_dict, "Evaluate")
+
+
+def load_report(
+    path: str | Path, build: Callable[[dict[str, Any], pd.DataFrame], Any], verb: str
+) -> Any:
+    """Read ``metrics.json`` and the users of a folder, and `build` a result of them."""
+    folder = Path(path)
+    content = read_json(
+        folder / METRICS_FILE, schema_version=SCHEMA_VERSION, what="a report of `interest`"
+    )
+    try:
+        return build(content, pd.read_parquet(folder / PER_USER_FILE))
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise StorageError(f"{folder} is damaged: {error!r}. {verb} again.") from error
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON types; NaN and infinity become null.
+
+    Examples
+    --------
+    >>> records(pd.DataFrame({"metric": ["auc"], "low": [float("nan")]}))
+    [{'metric': 'auc', 'low': None}]
+    """
+    known = frame.notna() & ~frame.isin([np.inf, -np.inf])
+    return frame.astype(object).where(known, None).to_dict("records")
 
 
 def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[str]:
@@ -188,30 +211,15 @@ def summarise(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Average per-user values into the summary, with bootstrap intervals over people.
+    """Average the metric `columns` per user into the summary, with intervals over users.
 
-    Parameters
-    ----------
-    per_user
-        As in `EvaluationResult`.
-    columns
-        Metric columns to average.
-    catalogue_values
-        slice, domain, metric, value, n_users of metrics that have no value per user.
-    bootstrap
-        Replicates; 0 for no intervals.
-    seed
-        Seed of the bootstrap.
+    `catalogue_values` (slice, domain, metric, value, n_users) are those without a value per user.
     """
     cells, rows, row_cell = slice_cells(per_user)
     values = per_user[columns].to_numpy(np.float64)[rows]
     person = pd.factorize(per_user[USER_ID], sort=True)[0].astype(np.int64)[rows]
     counted = ~np.isnan(values)
-    size = np.zeros((len(cells), len(columns)), dtype=np.int64)
-    total = np.zeros((len(cells), len(columns)))
-    np.add.at(size, row_cell, counted)
-    np.add.at(total, row_cell, np.where(counted, values, 0.0))
-    means = np.divide(total, size, out=np.full(total.shape, np.nan), where=size > 0)
+    means, size = cell_means(values, row_cell, len(cells))
     if bootstrap:
         draws = bootstrap_means(
             values, person, row_cell, len(cells), replicates=bootstrap, seed=seed
@@ -221,25 +229,31 @@ def summarise(
         low = high = np.full(means.shape, np.nan)
 
     parts = []
-    slices = list(dict.fromkeys(name for name, _ in cells))
-    for name in slices:
+    for name in dict.fromkeys(name for name, _ in cells):
         here = [i for i, cell in enumerate(cells) if cell[0] == name]
         parts += [
             _part(name, cells[i][1], columns, means[i], low[i], high[i], size[i]) for i in here
         ]
         macro = mean_over_cells(means[None, here])[0]
-        bounds = (np.full(len(columns), np.nan),) * 2
+        bounds = (low[0] * np.nan,) * 2
         if bootstrap:
             bounds = percentile_interval(mean_over_cells(draws[:, here]))
-        # A person in two domains counts once here.
-        people = _people(person, row_cell, here, counted)
-        parts.append(_part(name, MACRO, columns, macro, *bounds, people))
+        # A user in two domains counts once here.
+        mine = np.isin(row_cell, here)
+        users = _distinct(person[mine], counted[mine])
+        parts.append(_part(name, MACRO, columns, macro, *bounds, users))
     summary = pd.concat(parts, ignore_index=True)
     if catalogue_values is not None and len(catalogue_values):
         per_slice = summary[summary[DOMAIN] == MACRO].groupby(SLICE)["n_users"].max()
         whole = _with_macro(catalogue_values, per_slice)
         summary = pd.concat([summary, whole], ignore_index=True)
     return _ordered(summary, columns)
+
+
+def _distinct(person: Array, counted: Array) -> Array:
+    """Count the users with a value, per metric."""
+    everybody = len(np.unique(person))
+    return np.array([everybody if c.all() else len(np.unique(person[c])) for c in counted.T])
 
 
 def slice_cells(per_user: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, Array]:
@@ -267,15 +281,6 @@ def slice_cells(per_user: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, A
     return cells, rows, row_cell.astype(np.int64)
 
 
-def _people(person: Array, row_cell: Array, cells: list[int], counted: Array) -> Array:
-    rows = np.flatnonzero(np.isin(row_cell, cells))
-    all_counted = counted[rows].all(axis=0)
-    people = np.full(counted.shape[1], len(np.unique(person[rows])), dtype=np.int64)
-    for column in np.flatnonzero(~all_counted):
-        people[column] = len(np.unique(person[rows[counted[rows, column]]]))
-    return people
-
-
 def _part(
     name: str, domain: str, columns: list[str], value: Array, low: Array, high: Array, size: Array
 ) -> pd.DataFrame:
@@ -287,31 +292,26 @@ def _part(
             "value": value,
             "low": low,
             "high": high,
-            "n_users": size,
+            "n_users": np.asarray(size, np.int64),
         }
     )
 
 
-def _with_macro(values: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
+def _with_macro(values: pd.DataFrame, n_users: pd.Series) -> pd.DataFrame:
     macro = values.groupby([SLICE, "metric"], as_index=False, sort=False)[["value"]].mean()
-    macro["n_users"] = macro[SLICE].map(people).to_numpy()
+    macro["n_users"] = macro[SLICE].map(n_users).to_numpy()
     both = pd.concat([values, macro.assign(**{DOMAIN: MACRO})], ignore_index=True)
     return both.assign(low=np.nan, high=np.nan)[list(SUMMARY_COLUMNS)]
 
 
 def _ordered(summary: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    slices = {name: i for i, name in enumerate(dict.fromkeys(summary[SLICE]))}
-    metrics = {name: i for i, name in enumerate(dict.fromkeys([*columns, *summary["metric"]]))}
-    key = pd.DataFrame(
-        {
-            "s": summary[SLICE].map(slices),
-            "d": np.where(summary[DOMAIN] == MACRO, "", summary[DOMAIN]),
-            "m": summary["metric"].map(metrics),
-        }
+    slices, metrics = (
+        {name: place for place, name in enumerate(dict.fromkeys(names))}
+        for names in (summary[SLICE], [*columns, *summary["metric"]])
     )
-    return summary.iloc[np.lexsort((key["m"], key["d"].astype(str), key["s"]))].reset_index(
-        drop=True
-    )
+    domain = summary[DOMAIN].astype(str).where(summary[DOMAIN] != MACRO, "")
+    keys = (summary["metric"].map(metrics), domain, summary[SLICE].map(slices))
+    return summary.iloc[np.lexsort(keys)].reset_index(drop=True)
 
 
 def aligned(result: EvaluationResult, reference: EvaluationResult) -> pd.DataFrame:

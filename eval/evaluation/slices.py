@@ -31,26 +31,10 @@ MIDDLE_SHARE: Final = 0.8
 
 
 def add_slices(truth: pd.DataFrame, graph: InterestGraph, names: list[str]) -> pd.DataFrame:
-    """Add columns to the truth that `evaluate` can slice by.
+    """Add columns to the truth (user_id, domain, item_id) that `evaluate` can slice by.
 
-    Parameters
-    ----------
-    truth
-        user_id, domain, item_id.
-    graph
-        The graph trained on.
-    names
-        Among `DERIVED_SLICES`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `truth` with a column per name; ``""`` where a row has no value.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown.
+    `graph` is the one trained on, `names` are among `DERIVED_SLICES` (else `InputError`). A row
+    without a value has ``""``.
     """
     unknown = [name for name in names if name not in DERIVED_SLICES]
     if unknown:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from eval.evaluation.catalogue import GraphContext, history_labels
 from eval.evaluation.inputs import DomainTruth, Truth, read_recommendations
-from eval.evaluation.negatives import NegativeTable
+from eval.evaluation.negatives import NegativeTable, encode
 from eval.metrics.base import Array, Catalogue
 from eval.metrics.links import ScoreHistogram
 from eval.metrics.pairs import pair_auc, sampled_rank
@@ -21,7 +21,7 @@ from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["Block", "ListSource", "Scorer", "ScorerSource", "Source"]
+__all__ = ["Block", "ListSource", "Scorer", "ScorerSource", "holds"]
 
 # Size of a block of scores; memory stays flat in the number of users.
 BLOCK_BYTES = 32 * 2**20
@@ -53,20 +53,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Ranked lists of the users ``start:stop`` of a domain.
+    """Ranked lists of the users ``start:stop`` of a domain; None is unknown.
 
-    Attributes
-    ----------
-    items
-        int64 [users, length]: codes of the items, -1 where a list is shorter.
-    pair_auc
-        float64 [pairs of these users], or None where there are no scores.
-    history
-        object [users]: ``cold`` or ``warm``, or None where unknown.
-    profile, profile_popularity
-        As in `RankedLists`, or None.
-    pair_rank
-        float64 [pairs of these users]: rank among the negatives, or None.
+    `items` holds int64 [users, length] codes of items, -1 where a list is shorter; `history`
+    ``cold`` or ``warm`` by user; `pair_auc` and `pair_rank` (among the negatives) float64 [pairs of
+    these users]; the rest is as in `RankedLists`.
     """
 
     start: int
@@ -77,31 +68,6 @@ class Block:
     profile: sp.csr_matrix | None
     profile_popularity: Array | None
     pair_rank: Array | None = None
-
-
-class Source(Protocol):
-    """Gives ranked lists, one domain after the other."""
-
-    kind: str
-    histogram: ScoreHistogram | None
-    items: Vocabulary
-    """Catalogue of the domain opened last."""
-
-    def check(self, truth: Truth) -> None:
-        """Raise if truth and recommendations cannot belong together."""
-        ...
-
-    def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
-        """Return the catalogue, and the code of every relevant item (-1: has none)."""
-        ...
-
-    def blocks(self, truth: DomainTruth, codes: Array, length: int) -> Iterator[Block]:
-        """Yield ranked lists of all users of the domain, in order."""
-        ...
-
-    def notes(self) -> list[str]:
-        """Return what a reader of the result must know."""
-        ...
 
 
 class ScorerSource:
@@ -125,18 +91,16 @@ class ScorerSource:
         self.want_auc = want_auc
         self.want_links = want_links
         self.negatives = negatives
-        self.without_negatives = 0
         self.histogram: ScoreHistogram | None = None
-        self.unknown = 0
-        self.already_seen = 0
+        self.unknown = self.already_seen = self.without_negatives = 0
 
     def check(self, truth: Truth) -> None:
         """Raise `InputError` for a domain that the scorer does not know."""
         known = set(self.scorer.domains)
-        strange = [d.domain for d in truth.domains if d.domain not in known]
-        if strange:
+        unknown = [d.domain for d in truth.domains if d.domain not in known]
+        if unknown:
             raise InputError(
-                f"The truth has rows in {', '.join(map(repr, strange))}, which the scorer does not "
+                f"The truth has rows in {', '.join(map(repr, unknown))}, which the scorer does not "
                 f"know; it knows {', '.join(map(repr, sorted(known)))}."
             )
 
@@ -165,11 +129,12 @@ class ScorerSource:
             ids = truth.user_ids[start:stop]
             scores = np.asarray(self.scorer.score(ids, domain=domain), dtype=np.float32)
             seen = sp.csr_matrix(self.scorer.seen(ids, domain=domain), copy=True)
+            due = (stop - start, n_items)
             for what, shape in (("score", scores.shape), ("seen", seen.shape)):
-                if shape != (stop - start, n_items):
+                if shape != due:
                     raise InputError(
-                        f"`{what}` must return the shape [{stop - start}, {n_items}] for domain "
-                        f"{domain!r}; got {list(shape)}."
+                        f"`{what}` must return the shape {list(due)} for domain {domain!r}; got "
+                        f"{list(shape)}."
                     )
             if not scores.flags.writeable:
                 scores = scores.copy()
@@ -184,7 +149,7 @@ class ScorerSource:
                 raise InputError(f"Domain {domain!r}: {error}") from None
             pairs = slice(*np.searchsorted(truth.pair_user, [start, stop]))
             rows, columns = truth.pair_user[pairs] - start, codes[pairs]
-            hidden = (columns >= 0) & _holds(seen, rows, columns)
+            hidden = (columns >= 0) & holds(seen, rows, columns)
             self.already_seen += int(hidden.sum())
             placed = np.where(hidden, -1, columns)
             n_masked = np.diff(seen.indptr)
@@ -208,23 +173,15 @@ class ScorerSource:
 
     def notes(self) -> list[str]:
         """Return counts of relevant items that could not be recommended."""
-        notes = []
-        if self.without_negatives:
-            notes.append(
-                f"{self.without_negatives} (user, domain) have no negatives; sampled metrics leave "
-                "them out."
-            )
-        if self.unknown:
-            notes.append(
-                f"{self.unknown} relevant items are not in the scorer's catalogue; "
-                "they count as missed."
-            )
-        if self.already_seen:
-            notes.append(
-                f"{self.already_seen} relevant pairs are in the training interactions, so they "
-                "are masked and count as missed: is the truth part of the training log?"
-            )
-        return notes
+        counts = {
+            "(user, domain) have no negatives; sampled metrics leave them out.": (
+                self.without_negatives
+            ),
+            "relevant items are not in the scorer's catalogue; they count as missed.": self.unknown,
+            "relevant pairs are in the training interactions, so they are masked and count as "
+            "missed: is the truth part of the training log?": self.already_seen,
+        }
+        return [f"{count} {note}" for note, count in counts.items() if count]
 
 
 class ListSource:
@@ -236,14 +193,7 @@ class ListSource:
     def __init__(self, recommendations: Any, context: GraphContext, *, seed: int) -> None:
         self.frame = read_recommendations(recommendations, seed=seed)
         self.context = context
-        self.lengths = np.bincount(self.frame[RANK])
-        self.unanswered = 0
-        self.used = 0
-        self.short = 0
-        self.repeated = 0
-        self.length = 0
-        self._codes = np.empty(0, np.int64)
-        self._rows = np.empty(0, np.int64)
+        self.unanswered = self.used = self.short = self.repeated = self.length = 0
 
     def check(self, truth: Truth) -> None:
         """Raise `InputError` if no recommended list belongs to a user of the truth."""
@@ -261,7 +211,7 @@ class ListSource:
     def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
         """Number the items of the domain: the graph's catalogue first, then any others."""
         chosen = self.frame[self.frame[DOMAIN] == truth.domain]
-        rows = _lookup(truth.user_ids, chosen[USER_ID])
+        rows = encode(chosen[USER_ID], Vocabulary(truth.user_ids))
         chosen, rows = chosen[rows >= 0], rows[rows >= 0]
         listed = chosen[ITEM_ID].cat.remove_unused_categories()
         items = self.context.vocabulary(truth.domain)
@@ -292,7 +242,7 @@ class ListSource:
         seen = self.context.seen(truth.domain, truth.user_ids, self.items)
         if seen is not None:
             inside = listed < len(self.items)
-            self.repeated += int(_holds(seen, rows[inside], listed[inside]).sum())
+            self.repeated += int(holds(seen, rows[inside], listed[inside]).sum())
         profiles = _Profiles(self.catalogue)
         for start in range(0, len(truth.user_ids), LIST_BLOCK):
             stop = min(start + LIST_BLOCK, len(truth.user_ids))
@@ -308,27 +258,19 @@ class ListSource:
 
     def notes(self) -> list[str]:
         """Return counts of what the file lacks or holds in vain."""
-        notes = []
-        if self.unanswered:
-            notes.append(
-                f"{self.unanswered} (user, domain) of the truth have no recommendation "
-                "(unanswered); they score 0."
-            )
-        if self.short:
-            notes.append(
-                f"{self.short} lists are shorter than k={self.length}; missing places are misses."
-            )
-        if self.used < len(self.frame):
-            notes.append(
-                f"{len(self.frame) - self.used} of {len(self.frame)} recommendations are for users "
-                "or domains without truth; they are ignored."
-            )
-        if self.repeated:
-            notes.append(
-                f"{self.repeated} recommended items are in the user's training interactions: "
-                "the system did not leave out what was seen."
-            )
-        return notes
+        n = len(self.frame)
+        counts = {
+            "(user, domain) of the truth have no recommendation (unanswered); they score 0.": (
+                self.unanswered
+            ),
+            f"lists are shorter than k={self.length}; missing places are misses.": self.short,
+            f"of {n} recommendations are for users or domains without truth; they are ignored.": (
+                n - self.used
+            ),
+            "recommended items are in the user's training interactions: the system did not leave "
+            "out what was seen.": self.repeated,
+        }
+        return [f"{count} {note}" for note, count in counts.items() if count]
 
 
 class _Profiles:
@@ -361,15 +303,7 @@ class _Profiles:
         return profile, popularity
 
 
-def _lookup(sorted_ids: Array, column: pd.Series) -> Array:
-    """Find the place of each value of a categorical column in sorted ids; -1 where it has none."""
-    categories = np.asarray(column.cat.categories, dtype=object)
-    place = np.minimum(np.searchsorted(sorted_ids, categories), len(sorted_ids) - 1)
-    place = np.where(sorted_ids[place] == categories, place, -1)
-    return place[column.cat.codes.to_numpy()].astype(np.int64)
-
-
-def _holds(matrix: sp.csr_matrix, rows: Array, columns: Array) -> Array:
+def holds(matrix: sp.csr_matrix, rows: Array, columns: Array) -> Array:
     """Whether each (row, column) is stored; column -1 is not."""
     if not len(rows):
         return np.zeros(0, dtype=bool)

@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 
 from eval.comparison.comparison import Comparison
-from eval.evaluation.records import records
+from eval.evaluation.result import records
 from eval.reports.markdown import comparison_markdown
 from eval.reports.tables import markdown_table
 from eval.reports.writing import write_comparison

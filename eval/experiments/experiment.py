@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from eval.comparison.comparison import compare_results
-from eval.comparison.migration import migration_table
+from eval.comparison.comparison import compare_results, migration_table
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.inputs import read_table, with_groups
 from eval.evaluation.result import EvaluationResult

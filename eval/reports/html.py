@@ -10,7 +10,7 @@ from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import MACRO, EvaluationResult, headline
-from eval.reports.drawing import Plot
+from eval.reports.plots import Plot
 from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -18,9 +18,10 @@ from eval.reports.tables import (
     by_domain,
     by_slice,
     by_system,
-    interval,
+    cell,
     legend,
     number,
+    plain,
     slice_title,
 )
 
@@ -105,10 +106,7 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
     facts = {"links": f"{meta['n_links']:,}", "relevant": f"{meta['n_relevant']:,}"}
     if meta["threshold"] is not None:
         facts["threshold"] = number(meta["threshold"])
-    rows = [
-        [(row["metric"], ""), (number(row["value"]), interval(row["low"], row["high"]))]
-        for row in links.summary.to_dict("records")
-    ]
+    rows = [[*plain(row["metric"]), cell(row)] for row in links.summary.to_dict("records")]
     return _page(
         title="Evaluation of links",
         heading="Links",

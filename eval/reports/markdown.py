@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.comparison import Comparison
 from eval.evaluation.result import MACRO, EvaluationResult, headline
-from eval.reports.sections import comparison_sections, result_sections, section_markdown
-from eval.reports.tables import (
-    MAX_DOMAINS,
-    TIED,
-    by_domain,
-    by_slice,
-    by_system,
-    legend,
-    markdown_table,
-    slice_title,
+from eval.reports.sections import (
+    Section,
+    comparison_sections,
+    result_sections,
+    section_markdown,
 )
+from eval.reports.tables import MAX_DOMAINS, by_domain, by_slice, by_system, legend, slice_title
 from graphgen.errors import ConfigError
 
-__all__ = ["comparison_markdown", "marked", "result_markdown"]
+__all__ = ["comparison_markdown", "result_markdown"]
 
 
 def result_markdown(
@@ -32,32 +28,25 @@ def result_markdown(
 
     Parameters
     ----------
-    result
-        Of `evaluate`.
+    result, analyses
+        Of `evaluate` and `analyse`; default the analyses that need nothing but the result.
     metrics
         Columns to show; default all.
-    analyses
-        Of `analyse`; default those that need nothing but the result.
     """
     analyses = analyses or analyse(result)
     columns = list(metrics) if metrics is not None else result.metrics
     head = headline(columns)
-    header, rows = by_slice(result, columns)
-    parts = [
-        f"# {result.name}",
-        "Macro over domains, with 95 % bootstrap intervals over users.",
-        markdown_table(header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]),
+    sections = [
+        Section("", "", *by_slice(result, columns)),
+        *(
+            Section(f"By domain, {slice_title(name)}", "", *by_domain(result, head, name))
+            for name in result.slices
+        ),
+        *result_sections(analyses),
     ]
-    for name in result.slices:
-        header, rows = by_domain(result, head, name)
-        parts += [
-            f"## By domain, {slice_title(name)}",
-            markdown_table(
-                header, [[" ".join(filter(None, cell)) for cell in row] for row in rows]
-            ),
-        ]
-    more = map(section_markdown, result_sections(analyses))
-    return "\n\n".join([*parts, *more, *_notes(result, analyses)]) + "\n"
+    lead = "Macro over domains, with 95 % bootstrap intervals over users."
+    tables = map(section_markdown, sections)
+    return "\n\n".join([f"# {result.name}", lead, *tables, *_notes(result, analyses)]) + "\n"
 
 
 def comparison_markdown(
@@ -74,12 +63,9 @@ def comparison_markdown(
     ----------
     comparison
         Of `compare_results`.
-    metrics
-        Columns to show; default the headline ones.
-    slices
-        Slices to show; default all.
-    domains
-        Domains to show, ``macro`` for the mean over domains; default all.
+    metrics, slices, domains
+        Columns, slices and domains to show (``macro`` is the mean over domains); default the
+        headline columns of all.
 
     Raises
     ------
@@ -106,8 +92,8 @@ def comparison_markdown(
             if all(cell[0] == "–" for row in rows for cell in row[1:]):
                 continue
             where = "macro over domains" if domain == MACRO else domain
-            parts.append(f"## {slice_title(name).capitalize()}, {where}")
-            parts.append(markdown_table(header, [[marked(cell) for cell in row] for row in rows]))
+            title = f"{slice_title(name).capitalize()}, {where}"
+            parts.append(section_markdown(Section(title, "", header, rows)))
     if whole:
         parts += map(section_markdown, comparison_sections(comparison))
     notes = [
@@ -116,13 +102,6 @@ def comparison_markdown(
         for note in _notes(result, comparison.analyses[name], name)
     ]
     return "\n\n".join([*parts, *notes]) + "\n"
-
-
-def marked(cell: tuple[str, str, str]) -> str:
-    """Write a cell of `by_system`: bold is best, a dagger not significantly worse."""
-    value, bounds, mark = cell
-    value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
-    return f"{value} {bounds}".strip()
 
 
 def _notes(result: EvaluationResult, analyses: Analyses, name: str = "") -> list[str]:

@@ -2,172 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
-from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, headline
+from eval.comparison.links import LinkEvaluation
+from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult, headline
 from eval.metrics.registry import get_metric
-from eval.reports.curves import reliability_plot, roc_plot
-from eval.reports.drawing import (
-    COLOURS,
-    INK,
-    MARKERS,
-    MAX_TICKS,
-    Plot,
-    draw,
-    legend_above,
-    short,
-)
 from eval.reports.tables import column_title, slice_title
 
-__all__ = ["comparison_plots", "result_plots"]
+__all__ = ["Plot", "comparison_plots", "link_plots", "result_plots"]
 
+# Drawn in this colour, then replaced by the text colour of the page, light or dark.
+INK: Final = "#010203"
+# Okabe and Ito, "Color universal design", without black and yellow; readable on both grounds.
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+DASHES: Final = ("-", "--", "-.", ":")
+MARKERS: Final = "osD^vPX*"
+# Inches at 96 px: as wide as a phone shows, so that text keeps its size there.
+WIDTH: Final = 3.7
+MAX_TICKS: Final = 5
 MAX_ROWS: Final = 16
 # Domains whose ROC curves are drawn; the others are in metrics.json.
 MAX_ROC: Final = 12
 
-
-def _rows(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
-    """Reindex a table of one metric by `column` in the given order; absent ones are dropped."""
-    frame = table.set_index(column)
-    return frame.loc[[key for key in keys if key in frame.index]]
+Summaries = dict[str, pd.DataFrame]
 
 
-def _dots(axes: Axes, table: pd.DataFrame, position: np.ndarray, series: int, label: str) -> None:
-    value = table["value"].to_numpy(float)
-    low = np.where(np.isfinite(table["low"]), table["low"], value)
-    high = np.where(np.isfinite(table["high"]), table["high"], value)
-    axes.errorbar(
-        value,
-        position,
-        xerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)],
-        fmt=MARKERS[series % len(MARKERS)],
-        color=COLOURS[series % len(COLOURS)],
-        markersize=4.5,
-        linewidth=1.4,
-        capsize=0,
-        label=label,
-    )
+@dataclass(frozen=True)
+class Plot:
+    """One picture: heading, sentence on how to read it (also its alternative text), ``<svg>``."""
 
-
-def interval_plot(
-    tables: dict[str, pd.DataFrame], keys: Sequence[str], column: str, label: str
-) -> str:
-    """Draw one row per key and one dot with interval per system."""
-    keys = list(keys)[:MAX_ROWS]
-
-    def paint(axes: Axes) -> None:
-        n = len(tables)
-        offsets = (np.arange(n) - (n - 1) / 2) * min(0.16, 0.7 / max(n, 1))
-        for series, (name, table) in enumerate(tables.items()):
-            rows = _rows(table, keys, column)
-            base = np.array([keys.index(key) for key in rows.index], dtype=float)
-            _dots(axes, rows, base + offsets[series], series, name)
-        names = [slice_title(k) if column == SLICE else k for k in keys]
-        axes.set_yticks(range(len(keys)), [short(name) for name in names])
-        axes.set_ylim(len(keys) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
-        axes.set_xlabel(label)
-        if n > 1:
-            legend_above(axes, n)
-
-    n_lines = len(keys) * max(1.0, 0.5 * len(tables))
-    return draw(
-        1.0 + 0.26 * n_lines + 0.2 * len(tables) * (len(tables) > 1), paint, f"{label} {column}"
-    )
-
-
-def bars(tables: dict[str, pd.DataFrame], slices: Sequence[str], label: str) -> str:
-    """Draw one group of bars per slice, one bar with interval per system."""
-    slices = list(slices)[:MAX_ROWS]
-
-    def paint(axes: Axes) -> None:
-        n = len(tables)
-        height = 0.8 / n
-        for series, (name, table) in enumerate(tables.items()):
-            rows = _rows(table, slices, SLICE)
-            base = np.array([slices.index(key) for key in rows.index], dtype=float)
-            value = rows["value"].to_numpy(float)
-            low = np.where(np.isfinite(rows["low"]), rows["low"], value)
-            high = np.where(np.isfinite(rows["high"]), rows["high"], value)
-            axes.barh(
-                base + (series - (n - 1) / 2) * height,
-                value,
-                height=height * 0.92,
-                color=COLOURS[series % len(COLOURS)],
-                xerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)],
-                error_kw={"ecolor": INK, "elinewidth": 1},
-                label=name,
-            )
-        axes.set_yticks(range(len(slices)), [short(slice_title(name)) for name in slices])
-        axes.set_ylim(len(slices) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
-        axes.set_xlabel(label)
-        if n > 1:
-            legend_above(axes, n)
-
-    lines = len(slices) * max(1.0, 0.55 * len(tables))
-    return draw(0.9 + 0.3 * lines + 0.11 * len(tables) * (len(tables) > 1), paint, f"bars {label}")
-
-
-def frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
-    """Draw accuracy against diversity, with a line through the points that no other beats in both.
-
-    Parameters
-    ----------
-    points
-        Columns name, x, y; more is better in both.
-    x_label, y_label
-        Names of the axes.
-    """
-
-    def paint(axes: Axes) -> None:
-        ordered = points.sort_values("x", ascending=False)
-        best_y = ordered["y"].cummax()
-        edge = ordered[ordered["y"].ge(best_y) & ~ordered.duplicated(["x", "y"])]
-        if len(edge) > 1:
-            axes.plot(edge["x"], edge["y"], color=INK, alpha=0.35, linewidth=1.2, zorder=1)
-        for series, name in enumerate(points["name"]):
-            axes.scatter(
-                points["x"].iloc[series],
-                points["y"].iloc[series],
-                color=COLOURS[series % len(COLOURS)],
-                marker=MARKERS[series % len(MARKERS)],
-                s=34,
-                zorder=3,
-                label=short(str(name), 24),
-            )
-        axes.margins(0.12)
-        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-        legend_above(axes, len(points))
-
-    return draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
-
-
-def _pick(summary: pd.DataFrame, metric: str, **where: str) -> pd.DataFrame:
-    mask = summary["metric"] == metric
-    for column, value in where.items():
-        mask &= summary[column] == value
-    return summary[mask & summary["value"].notna()]
-
-
-def _diversity(columns: Sequence[str]) -> str | None:
-    for name in ("ild", "ild-category", "coverage"):
-        for column in headline(columns, (name,)):
-            if get_metric(column).name == name:
-                return column
-    return None
+    title: str
+    text: str
+    svg: str
 
 
 def comparison_plots(comparison: Comparison) -> list[Plot]:
@@ -175,99 +54,247 @@ def comparison_plots(comparison: Comparison) -> list[Plot]:
     summaries = {
         name: comparison.table[comparison.table["system"] == name] for name in comparison.systems
     }
-    plots = _plots(summaries, comparison.metrics, comparison.slices, comparison.domains)
+    plots = _summary_plots(summaries, comparison.metrics, comparison.slices, comparison.domains)
     curves = {name: r.curves for name, r in comparison.results.items() if r.curves}
     for domain in [d for d in comparison.domains if any(d in c for c in curves.values())][:MAX_ROC]:
         lines = {name: found[domain] for name, found in curves.items() if domain in found}
-        plots.append(roc_plot(lines, f"ROC curve, {domain}"))
+        plots.append(_roc_plot(lines, f"ROC curve, {domain}"))
     return plots
 
 
 def result_plots(result: EvaluationResult, analyses: Analyses) -> list[Plot]:
     """Draw the pictures of one system."""
-    plots = _plots({result.name: result.summary}, result.metrics, result.slices, result.domains)
+    summaries = {result.name: result.summary}
+    plots = _summary_plots(summaries, result.metrics, result.slices, result.domains)
     if result.curves:
-        plots.append(roc_plot(result.curves, "ROC curve by domain"))
+        plots.append(_roc_plot(result.curves, "ROC curve by domain"))
     curves = {
         domain: links.curves["reliability"]
         for domain, links in analyses.links.items()
         if links is not None and "reliability" in links.curves
     }
-    if curves:
-        plots.append(reliability_plot(curves, "Reliability by domain"))
+    return [*plots, _reliability_plot(curves, "Reliability by domain")] if curves else plots
+
+
+def link_plots(links: LinkEvaluation) -> list[Plot]:
+    """Draw the ROC and the reliability curve of labelled links."""
+    plots = [_roc_plot({"links": links.curves["roc"]}, "ROC curve")]
+    if "reliability" in links.curves:
+        plots.append(_reliability_plot({"links": links.curves["reliability"]}, "Reliability"))
     return plots
 
 
-def _plots(
-    summaries: dict[str, pd.DataFrame],
-    metrics: Sequence[str],
-    slices: Sequence[str],
-    domains: Sequence[str],
+def _summary_plots(
+    summaries: Summaries, metrics: Sequence[str], slices: Sequence[str], domains: Sequence[str]
 ) -> list[Plot]:
     plots = []
-    first_slice = slices[0]
     main = headline(metrics, ("ndcg", "recall", "auc"))
     rows = [MACRO, *domains] if len(domains) > 1 else list(domains)
     for metric in main[:3]:
-        tables = {n: _pick(s, metric, **{SLICE: first_slice}) for n, s in summaries.items()}
-        title = column_title(metric)
-        plots.append(
-            Plot(
-                f"{title} by domain",
-                "Dots are means over users, bars their 95 % bootstrap intervals.",
-                interval_plot(tables, rows, DOMAIN, title),
-            )
+        text = "Dots are means over users, bars their 95 % bootstrap intervals."
+        picture = _dots_or_bars(_pick(summaries, metric, SLICE, slices[0]), rows, DOMAIN, metric)
+        plots.append(Plot(f"{column_title(metric)} by domain", text, picture))
+    if len(slices) > 1:
+        text = "Macro over domains, with 95 % bootstrap intervals over users."
+        picture = _dots_or_bars(_pick(summaries, main[0], DOMAIN, MACRO), slices, SLICE, main[0])
+        plots.append(Plot(f"{column_title(main[0])} by slice", text, picture))
+    lift = _first(metrics, "popularity-lift")
+    if lift:
+        tables = _pick(summaries, lift, DOMAIN, MACRO)
+        kept = [name for name in slices if any((t[SLICE] == name).any() for t in tables.values())]
+        text = (
+            "How much more popular the lists are than the items that the users themselves had "
+            "chosen; 0 is as popular."
         )
-    if len(slices) > 1 and main:
-        for metric in main[:1]:
-            tables = {n: _pick(s, metric, **{DOMAIN: MACRO}) for n, s in summaries.items()}
-            title = column_title(metric)
-            plots.append(
-                Plot(
-                    f"{title} by slice",
-                    "Macro over domains, with 95 % bootstrap intervals over users.",
-                    bars(tables, slices, title),
-                )
-            )
-    lift = headline(metrics, ("popularity-lift",))
-    if lift and get_metric(lift[0]).name == "popularity-lift":
-        tables = {n: _pick(s, lift[0], **{DOMAIN: MACRO}) for n, s in summaries.items()}
-        kept = [s for s in slices if any((t[SLICE] == s).any() for t in tables.values())]
         if kept:
-            plots.append(
-                Plot(
-                    "Popularity lift by slice",
-                    "How much more popular the lists are than what the users themselves had "
-                    "chosen; 0 is as popular.",
-                    bars(tables, kept, column_title(lift[0])),
-                )
-            )
-    diversity = _diversity(metrics)
-    if diversity and main:
-        points = _frontier_points(summaries, main[0], diversity, domains)
+            picture = _dots_or_bars(tables, kept, SLICE, lift)
+            plots.append(Plot("Popularity lift by slice", text, picture))
+    diversity = _first(metrics, "ild", "ild-category", "coverage")
+    if diversity:
+        points = _points(summaries, main[0], diversity, domains)
+        text = (
+            f"One point per {'system' if len(summaries) > 1 else 'domain'}; up and to the right is "
+            "better, and the line joins those that none beats in both."
+        )
         if len(points):
-            kind = "system" if len(summaries) > 1 else "domain"
-            plots.append(
-                Plot(
-                    "Accuracy against diversity",
-                    f"One point per {kind}; up and to the right is better, and the line joins "
-                    "those that none beats in both.",
-                    frontier(points, column_title(main[0]), column_title(diversity)),
-                )
-            )
+            picture = _frontier(points, column_title(main[0]), column_title(diversity))
+            plots.append(Plot("Accuracy against diversity", text, picture))
     return plots
 
 
-def _frontier_points(
-    summaries: dict[str, pd.DataFrame], accuracy: str, diversity: str, domains: Sequence[str]
+def _first(metrics: Sequence[str], *names: str) -> str | None:
+    """Return the headline column of the first metric that there is."""
+    found = (c for name in names for c in headline(metrics, (name,)) if get_metric(c).name == name)
+    return next(found, None)
+
+
+def _pick(summaries: Summaries, metric: str, column: str, value: str) -> Summaries:
+    """Keep the rows of a metric, of one slice or of one domain, that have a value."""
+    return {
+        name: table[(table["metric"] == metric) & (table[column] == value) & table["value"].notna()]
+        for name, table in summaries.items()
+    }
+
+
+def _dots_or_bars(tables: Summaries, keys: Sequence[str], column: str, metric: str) -> str:
+    """Draw a row per domain or slice: a dot (slices: a bar) with its interval per system."""
+    keys, n, bars, label = list(keys)[:MAX_ROWS], len(tables), column == SLICE, column_title(metric)
+    step = 0.8 / n if bars else min(0.16, 0.7 / n)
+
+    def paint(axes: Axes) -> None:
+        for series, (name, table) in enumerate(tables.items()):
+            rows = table[table[column].isin(keys)]
+            place = rows[column].map(keys.index).to_numpy(float) + (series - (n - 1) / 2) * step
+            value = rows["value"].to_numpy(float)
+            low, high = (np.where(rows[b].notna(), rows[b], value) for b in ("low", "high"))
+            error = [np.maximum(value - low, 0), np.maximum(high - value, 0)]
+            colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
+            if bars:
+                line = {"ecolor": INK, "elinewidth": 1}
+                axes.barh(
+                    place, value, step * 0.92, xerr=error, color=colour, error_kw=line, label=name
+                )
+            else:
+                style: Any = {"markersize": 4.5, "linewidth": 1.4, "capsize": 0}
+                axes.errorbar(
+                    value, place, xerr=error, fmt=marker, color=colour, label=name, **style
+                )
+        names = [slice_title(key) if bars else key for key in keys]
+        axes.set_yticks(range(len(keys)), [_short(name) for name in names])
+        axes.set_ylim(len(keys) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
+        axes.set_xlabel(label)
+        if n > 1:
+            _legend_above(axes, n)
+
+    lines = len(keys) * max(1.0, 0.5 * n)
+    return _draw(1.0 + 0.28 * lines + 0.2 * n * (n > 1), paint, f"{label} {column}")
+
+
+def _points(
+    summaries: Summaries, accuracy: str, diversity: str, domains: Sequence[str]
 ) -> pd.DataFrame:
-    records = []
+    """Return name, x and y of each system, or of each domain of the only one."""
+    points = []
     for name, summary in summaries.items():
         part = summary[summary[SLICE] == summary[SLICE].iloc[0]]
+        values = part.pivot(index=DOMAIN, columns="metric", values="value")
         labels = {MACRO: name} if len(summaries) > 1 else {d: d for d in domains}
-        for domain, label in labels.items():
-            x = _pick(part, accuracy, **{DOMAIN: domain})["value"]
-            y = _pick(part, diversity, **{DOMAIN: domain})["value"]
-            if len(x) and len(y):
-                records.append((label, float(x.iloc[0]), float(y.iloc[0])))
-    return pd.DataFrame(records, columns=["name", "x", "y"]).head(MAX_ROWS)
+        values = values.reindex(index=list(labels), columns=[accuracy, diversity])
+        values = values.set_axis(["x", "y"], axis=1).dropna()
+        points.append(values.assign(name=values.index.map(labels)))
+    return pd.concat(points, ignore_index=True).head(MAX_ROWS)
+
+
+def _frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
+    """Draw points, and a line through those that no other beats in both x and y."""
+
+    def paint(axes: Axes) -> None:
+        ordered = points.sort_values("x", ascending=False)
+        edge = ordered[ordered["y"].ge(ordered["y"].cummax()) & ~ordered.duplicated(["x", "y"])]
+        if len(edge) > 1:
+            axes.plot(edge["x"], edge["y"], color=INK, alpha=0.35, linewidth=1.2, zorder=1)
+        for series, (x, y, name) in enumerate(points[["x", "y", "name"]].itertuples(index=False)):
+            colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
+            axes.scatter(x, y, color=colour, marker=marker, s=34, zorder=3, label=_short(name, 24))
+        axes.margins(0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        _legend_above(axes, len(points))
+
+    return _draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
+
+
+def _roc_plot(curves: Mapping[str, Curve], title: str) -> Plot:
+    text = "All links of a domain in one ranking; the dotted line is chance."
+    x, y = ("fpr", "irrelevant links accepted"), ("tpr", "relevant links accepted")
+    return _in_unit_square(curves, title, text, x, y)
+
+
+def _reliability_plot(curves: Mapping[str, Curve], title: str) -> Plot:
+    text = "On the dotted line a link given 80 % is there eight times in ten."
+    x, y = ("predicted", "predicted probability"), ("observed", "share that came true")
+    return _in_unit_square(curves, title, text, x, y, markers=True)
+
+
+def _in_unit_square(
+    curves: Mapping[str, Curve],
+    title: str,
+    text: str,
+    x: tuple[str, str],
+    y: tuple[str, str],
+    *,
+    markers: bool = False,
+) -> Plot:
+    """Draw one curve per name; `x` and `y` are a key of the curves and the label of an axis."""
+    shown = list(curves.items())[: len(COLOURS)]
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=1, linestyle=":")
+        for series, (name, curve) in enumerate(shown):
+            axes.plot(
+                curve[x[0]],
+                curve[y[0]],
+                color=COLOURS[series],
+                linestyle=DASHES[series % len(DASHES)],
+                marker=MARKERS[series] if markers else None,
+                markersize=4.5,
+                label=_short(name, 24),
+            )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x[1], ylabel=y[1])
+        if len(shown) > 1:
+            _legend_above(axes, len(shown))
+
+    return Plot(title, text, _draw(3.3 + 0.1 * len(shown), paint, title))
+
+
+def _draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
+    """Paint one pair of axes and return it as an SVG element.
+
+    `salt` makes the ids inside differ from those of the other pictures of the page.
+    """
+    coloured = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    settings: Any = {
+        **dict.fromkeys((*coloured, "grid.color"), INK),
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.alpha": 0.15,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.add_subplot()
+        paint(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for size in ("width", "height"):
+        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
+    return svg.replace(INK, "currentColor")
+
+
+def _legend_above(axes: Axes, n: int) -> None:
+    """Put the legend of `n` series above the axes."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=min(n, 2),
+        fontsize=8,
+        handletextpad=0.3,
+        columnspacing=1.0,
+        borderaxespad=0.2,
+    )
+
+
+def _short(text: str, length: int = 20) -> str:
+    """Cut a label that is too long."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -14,11 +14,15 @@ from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import DOMAIN, MACRO
 from eval.reports.tables import (
     MAX_DOMAINS,
+    Cell,
     Row,
+    cell,
     column_title,
     interval,
     markdown_table,
+    marked,
     number,
+    plain,
     rows_of,
     slice_title,
 )
@@ -40,12 +44,12 @@ MAX_PROVIDERS: Final = 15
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence that says how to read it, and a table of (value, interval) cells."""
+    """A heading, a sentence that says how to read it, and a table of cells."""
 
     title: str
     text: str
     header: list[str]
-    rows: Sequence[Sequence[tuple[str, ...]]]
+    rows: Sequence[Row]
 
 
 def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Section]:
@@ -53,10 +57,10 @@ def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Secti
 
     Where it is one of several compared, what `comparison_sections` shows of all is left out.
     """
-    reach = [] if compared else _reach({"": analyses.reach})
+    reach = {} if compared else {"": analyses.reach}
     return [
         *_links(analyses.links),
-        *reach,
+        *_reach(reach),
         *_fairness(analyses.fairness),
         *_providers(analyses.providers),
     ]
@@ -70,17 +74,10 @@ def comparison_sections(comparison: Comparison) -> list[Section]:
 
 def section_markdown(section: Section) -> str:
     """Return a section in Markdown."""
-    rows = [[" ".join(filter(None, cell)) for cell in row] for row in section.rows]
-    return f"## {section.title}\n\n{section.text}\n\n{markdown_table(section.header, rows)}"
-
-
-def _value(row: Mapping[str, Any]) -> tuple[str, str]:
-    value, low, high = (_float(row[name]) for name in ("value", "low", "high"))
-    return number(value), interval(low, high)
-
-
-def _float(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+    rows = [[marked(cell) for cell in row] for row in section.rows]
+    title = f"## {section.title}" if section.title else ""
+    table = markdown_table(section.header, rows)
+    return "\n\n".join(filter(None, (title, section.text, table)))
 
 
 def _links(links: Mapping[str, LinkEvaluation | None]) -> list[Section]:
@@ -91,10 +88,9 @@ def _links(links: Mapping[str, LinkEvaluation | None]) -> list[Section]:
     for domain, judged in list(found.items())[:MAX_DOMAINS]:
         values = {row["metric"]: row for row in rows_of(judged.summary)}
         facts = judged.meta
-        share = facts["n_relevant"] / facts["n_links"]
-        row: Row = [(domain, ""), (f"{facts['n_links']:,}", ""), (number(share), "")]
-        row.append((number(_float(facts["threshold"])), ""))
-        rows.append(row + [_value(values[name]) for name in LINK_METRICS])
+        share = number(facts["n_relevant"] / facts["n_links"])
+        row = plain(domain, f"{facts['n_links']:,}", share, number(facts["threshold"]))
+        rows.append(row + [cell(values[name]) for name in LINK_METRICS])
     text = (
         "Relevant links against irrelevant ones drawn for the same users. Threshold (best F1) and "
         "calibration (isotonic) were chosen on validation rows, in each domain. All but ROC-AUC "
@@ -115,21 +111,18 @@ def _fairness(table: pd.DataFrame) -> list[Section]:
     )
     for name, part in table[table[DOMAIN] == MACRO].groupby("attribute", sort=False):
         metrics = list(dict.fromkeys(part["metric"]))
-        found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+        found: dict[tuple[str, str], dict[str, Cell]] = {}
         users: dict[tuple[str, str], int] = {}
         for row in rows_of(part):
-            key = (str(row["what"]), str(row["group"]) if row["what"] == "group" else "")
-            value, bounds = _value(row)
+            key = (row["what"], row["group"] if row["what"] == "group" else "")
+            value, bounds = cell(row)
             if row["what"] == "worst":
                 value = f"{row['group']}: {value}"
             found.setdefault(key, {})[row["metric"]] = (value, bounds)
             users[key] = int(row["n_users"])
-        rows: list[Row] = [
-            [
-                (group or what, ""),
-                (f"{users[what, group]:,}", ""),
-                *(values.get(metric, ("–", "")) for metric in metrics),
-            ]
+        rows = [
+            plain(group or what, f"{users[what, group]:,}")
+            + [values.get(metric, ("–", "")) for metric in metrics]
             for (what, group), values in found.items()
         ]
         header = [str(name), "users", *map(column_title, metrics)]
@@ -146,12 +139,10 @@ def _reach(tables: Mapping[str, pd.DataFrame]) -> list[Section]:
         return []
     table: list[Row] = []
     for system, rows in found.items():
-        cells = {(row["slice"], row["metric"]): _value(row) for row in rows}
-        users = {row["slice"]: f"{row['n_users']:,}" for row in rows}
-        for name, n_users in users.items():
-            values = [cells.get((name, column), ("–", "")) for column in columns]
-            row: Row = [(slice_title(name), ""), (n_users, ""), *values]
-            table.append([(system, ""), *row] if lead else row)
+        cells = {(row["slice"], row["metric"]): row for row in rows}
+        for name, n_users in {row["slice"]: f"{row['n_users']:,}" for row in rows}.items():
+            values = [cell(cells.get((name, column))) for column in columns]
+            table.append(plain(*[system] * len(lead), slice_title(name), n_users) + values)
     text = (
         "Users with relevant items in two domains or more. Reach is the mean share of these "
         "domains in which one of the first k is relevant; all-served the share of users of whom "
@@ -167,10 +158,8 @@ def _providers(table: pd.DataFrame) -> list[Section]:
     rows: list[Row] = []
     for domain, part in list(table.groupby(DOMAIN, sort=False))[:MAX_DOMAINS]:
         for row in rows_of(part)[:MAX_PROVIDERS]:
-            shares = [(number(_float(row[name])), "") for name in ("exposure", "merit", "ratio")]
-            rows.append(
-                [(str(domain), ""), (row["provider"], ""), (f"{row['items']:,}", ""), *shares]
-            )
+            shares = [number(row[name]) for name in ("exposure", "merit", "ratio")]
+            rows.append(plain(str(domain), row["provider"], f"{row['items']:,}", *shares))
     text = (
         "Share of the exposure in a domain (1 / log2(1 + place) over the longest k) "
         "against the share of relevant links; a ratio of 1 is proportional. The "
@@ -185,12 +174,13 @@ def _migration(table: pd.DataFrame) -> list[Section]:
     for row in rows_of(table):
         if row[DOMAIN] != MACRO:
             continue
-        cells = [(row["system"], ""), (slice_title(row["slice"]), "")]
-        cells += [(column_title(row["metric"]), ""), (number(_float(row["value"])), "")]
-        cells += [(row["best_single"], ""), (number(_float(row["single_value"])), "")]
-        bounds = interval(_float(row["low"]), _float(row["high"]))
-        cells += [(number(_float(row["gain"])), bounds), (_percent(row["relative"]), "")]
-        rows.append([*cells, (number(_float(row["p_holm"])), "")])
+        title, metric = slice_title(row["slice"]), column_title(row["metric"])
+        cells = plain(row["system"], title, metric, number(row["value"]))
+        cells += plain(row["best_single"], number(row["single_value"]))
+        cells.append((number(row["gain"]), interval(row["low"], row["high"])))
+        known = row["relative"] is not None and not pd.isna(row["relative"])
+        cells += plain(f"{row['relative']:+.1%}" if known else "–", number(row["p_holm"]))
+        rows.append(cells)
     if not rows:
         return []
     text = (
@@ -201,7 +191,3 @@ def _migration(table: pd.DataFrame) -> list[Section]:
     header = ["system", "users", "metric", "value", "best single", "its value"]
     header += ["gain", "relative", "p (Holm)"]
     return [Section("Migration gain", text, header, rows)]
-
-
-def _percent(value: Any) -> str:
-    return "–" if value is None or pd.isna(value) else f"{float(value):+.1%}"

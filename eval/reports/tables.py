@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def column_title(column: str) -> str:
     return get_metric(name).title + at + k
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Round for reading: four decimals below 1, three significant digits or more above.
 
     Examples
@@ -39,14 +39,15 @@ def number(value: float) -> str:
     >>> number(0.04161), number(12.3456), number(float("nan"))
     ('0.0416', '12.35', '–')
     """
-    if not np.isfinite(value):
+    if value is None or not np.isfinite(value):
         return "–"
     return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.2f}"
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float | None, high: float | None) -> str:
     """Write an interval, or nothing where there is none."""
-    return f"[{number(low)}, {number(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
+    bounds = number(low), number(high)
+    return "" if "–" in bounds else f"[{bounds[0]}, {bounds[1]}]"
 
 
 def slice_title(name: str) -> str:
@@ -70,7 +71,29 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-Row = list[tuple[str, str]]
+# Value and interval, and in a table of systems the mark.
+Cell = tuple[str, ...]
+Row = list[Cell]
+
+
+def plain(*values: str) -> Row:
+    """Make cells without an interval."""
+    return [(value, "") for value in values]
+
+
+def cell(row: Mapping[Any, Any] | None) -> Cell:
+    """Make a cell of the value (with its spread over seeds) and the interval of a row."""
+    if row is None:
+        return "–", ""
+    value, spread = number(row["value"]), number(row.get("sd_seeds"))
+    return value if spread == "–" else f"{value} ±{spread}", interval(row["low"], row["high"])
+
+
+def marked(cell: Cell) -> str:
+    """Write a cell as Markdown: bold is best, a dagger not significantly worse."""
+    value, bounds, mark = (*cell, "")[:3]
+    value = f"**{value}**" if mark == "best" else value + TIED if mark == "tied" else value
+    return f"{value} {bounds}".strip()
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -78,18 +101,18 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def rows_by(frame: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Index the rows of a table by the values of some columns."""
-    return {tuple(row[key] for key in keys): row for row in rows_of(frame)}
+def rows_by(frame: pd.DataFrame, key: str) -> dict[tuple[Any, Any], dict[str, Any]]:
+    """Index the rows of a table by metric and another column."""
+    return {(row["metric"], row[key]): row for row in rows_of(frame)}
 
 
 def by_slice(result: EvaluationResult, columns: Sequence[str]) -> tuple[list[str], list[Row]]:
     """Return header and rows (metric by slice, macro over domains) of value and interval."""
     macro = result.summary[result.summary[DOMAIN] == MACRO]
-    found = rows_by(macro, "metric", SLICE)
+    found = rows_by(macro, SLICE)
     header = ["metric", *map(slice_title, result.slices)]
     rows = [
-        [(column_title(column), ""), *(_cell(found.get((column, n))) for n in result.slices)]
+        plain(column_title(column)) + [cell(found.get((column, n))) for n in result.slices]
         for column in columns
     ]
     return header, rows
@@ -101,44 +124,31 @@ def by_domain(
     """Return header and rows (domain by headline metric) of one slice."""
     part = result.summary[result.summary[SLICE] == name]
     users = {str(d): int(n) for d, n in part.groupby(DOMAIN)["n_users"].max().items()}
-    found = rows_by(part, "metric", DOMAIN)
+    found = rows_by(part, DOMAIN)
     header = ["domain", "users", *map(column_title, columns)]
     domains = [d for d in [MACRO, *result.domains] if d in users][: MAX_DOMAINS + 1]
     rows = [
-        [(d, ""), (f"{users[d]:,}", ""), *(_cell(found.get((column, d))) for column in columns)]
+        plain(d, f"{users[d]:,}") + [cell(found.get((column, d))) for column in columns]
         for d in domains
     ]
     return header, rows
 
 
-def _cell(row: dict[str, Any] | None) -> tuple[str, str]:
-    if row is None:
-        return "–", ""
-    value = number(float(row["value"]))
-    spread = float(row.get("sd_seeds", np.nan))
-    if np.isfinite(spread):
-        value += f" ±{number(spread)}"
-    return value, interval(float(row["low"]), float(row["high"]))
-
-
 def by_system(
     comparison: Comparison, columns: Sequence[str], name: str, domain: str
-) -> tuple[list[str], list[list[tuple[str, str, str]]]]:
+) -> tuple[list[str], list[Row]]:
     """Return header and rows (system by metric) of value, interval and mark.
 
     The mark is ``best``, ``tied`` (not significantly different from the best) or empty.
     """
     table = comparison.table
-    found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "metric", "system")
+    found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "system")
     rows = []
     for system in comparison.systems:
-        cells = [(system, "", "")]
-        for column in columns:
-            row = found.get((column, system))
-            mark = ""
-            if row is not None:
-                mark = "best" if row["best"] else "tied" if row["tied"] else ""
-            cells.append((*_cell(row), mark))
+        cells: Row = plain(system)
+        for row in (found.get((column, system)) for column in columns):
+            best, tied = (row is not None and row[mark] for mark in ("best", "tied"))
+            cells.append((*cell(row), "best" if best else "tied" if tied else ""))
         rows.append(cells)
     return ["system", *map(column_title, columns)], rows
 
@@ -146,14 +156,11 @@ def by_system(
 def legend(comparison: Comparison) -> str:
     """Explain the marks of a comparison in one sentence or two."""
     meta = comparison.meta
+    pooled = "sd_seeds" in comparison.table.columns
+    seeds = " ± is the standard deviation over seeds." if pooled else ""
     return (
         f"Bold is best; {TIED} not significantly different from the best (paired randomisation "
         f"test on the same users, {meta['permutations']:,} sign patterns, Holm correction over "
         f"{meta['n_tests']:,} tests, level {meta['alpha']:g}). Intervals: 95 % "
-        f"bootstrap over users."
-        + (
-            " ± is the standard deviation over seeds."
-            if "sd_seeds" in comparison.table.columns
-            else ""
-        )
+        f"bootstrap over users.{seeds}"
     )

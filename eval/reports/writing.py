@@ -9,10 +9,9 @@ from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import EvaluationResult
-from eval.reports.curves import link_plots
 from eval.reports.html import comparison_page, links_page, result_page
 from eval.reports.markdown import comparison_markdown, result_markdown
-from eval.reports.plots import comparison_plots, result_plots
+from eval.reports.plots import comparison_plots, link_plots, result_plots
 from graphgen.storage import atomic_directory, write_json
 
 __all__ = ["write_comparison", "write_links", "write_report"]
@@ -30,25 +29,10 @@ def write_report(
 ) -> Path:
     """Write the report of one system to a folder.
 
-    Parameters
-    ----------
-    result
-        What to write.
-    path, overwrite, made_from
-        As in `graphgen.storage.atomic_directory`.
-    analyses
-        Of `analyse`; default those that need nothing but the result.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder, with ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and
-        ``per_user.parquet``.
-
-    Raises
-    ------
-    StorageError
-        If the folder holds something that `interest` did not write.
+    It holds ``report.html``, ``report.md``, ``metrics.json``, ``metrics.csv`` and
+    ``per_user.parquet``. Without `analyses` it has those that need nothing but the result. For
+    `overwrite` and `made_from` see `graphgen.storage.atomic_directory`, which raises
+    `StorageError`.
     """
     analyses = analyses or analyse(result)
     page = result_page(result, analyses, result_plots(result, analyses))
@@ -66,16 +50,9 @@ def write_comparison(
     made_from: str = "",
     **meta: Any,
 ) -> Path:
-    """Write the comparison of several systems to a folder; files as in `write_report`.
+    """Write the comparison of several systems to a folder; files and errors as in `write_report`.
 
-    Parameters
-    ----------
-    comparison
-        What to write.
-    path, overwrite, made_from
-        As in `graphgen.storage.atomic_directory`.
-    **meta
-        What ``metrics.json`` holds beside the settings.
+    `meta` is kept in ``metrics.json`` beside the settings.
     """
     page = comparison_page(comparison, comparison_plots(comparison))
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:

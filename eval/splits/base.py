@@ -28,8 +28,6 @@ class Split:
 
     Attributes
     ----------
-    protocol
-        Name of the protocol.
     train, valid, test
         The parts; held-out rows carry a column ``setting``. `valid` may be empty.
     settings
@@ -61,13 +59,8 @@ class Split:
     @cached_property
     def whole(self) -> InteractionLog:
         """The parts together, without the column ``setting``."""
-        return InteractionLog.concat(
-            *(
-                InteractionLog(part.frame.drop(columns=SETTING, errors="ignore"))
-                for part in self.parts.values()
-                if len(part)
-            )
-        )
+        frames = [part.frame.drop(columns=SETTING, errors="ignore") for part in self.parts.values()]
+        return InteractionLog.concat(*(InteractionLog(frame) for frame in frames if len(frame)))
 
 
 def check_shares(**shares: float) -> None:
@@ -91,10 +84,6 @@ def timed_frame(log: InteractionLog, protocol: str) -> pd.DataFrame:
 
 def milliseconds(frame: pd.DataFrame) -> Array:
     return frame[TIMESTAMP].dt.as_unit("ms").astype("int64").to_numpy()
-
-
-def iso_time(milliseconds: int) -> str:
-    return pd.Timestamp(int(milliseconds), unit="ms", tz="UTC").isoformat()
 
 
 def number_units(frame: pd.DataFrame) -> Array:
@@ -150,12 +139,11 @@ def assemble(
             f"{int((part == TEST).sum())} to test on; use larger shares or a larger log."
         )
     held_out = frame[part != TRAIN].assign(**{SETTING: _settings(train, frame[part != TRAIN])})
-    held_part = part[part != TRAIN]
-    logs = [
-        InteractionLog(held_out[held_part == which].reset_index(drop=True))
+    valid, test = (
+        InteractionLog(held_out[part[part != TRAIN] == which].reset_index(drop=True))
         for which in (VALID, TEST)
-    ]
-    return Split(protocol, InteractionLog(train), logs[0], logs[1], settings, cutoff)
+    )
+    return Split(protocol, InteractionLog(train), valid, test, settings, cutoff)
 
 
 def _settings(train: pd.DataFrame, held_out: pd.DataFrame) -> Array:

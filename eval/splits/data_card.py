@@ -7,7 +7,6 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -28,16 +27,9 @@ PAIR = [USER_ID, DOMAIN, ITEM_ID]
 
 
 class LeakCheck(NamedTuple):
-    """One thing that must not have happened.
+    """One thing that must not have happened, and the count behind the verdict.
 
-    Attributes
-    ----------
-    name
-        What is checked.
-    passed
-        None where the protocol does not promise it.
-    detail
-        The count behind it.
+    `passed` is None where the protocol does not promise it.
     """
 
     name: str
@@ -48,16 +40,13 @@ class LeakCheck(NamedTuple):
 def leak_checks(split: Split) -> list[LeakCheck]:
     """Check for leaks of held-out rows; every check is made from the parts.
 
-    Returns
-    -------
-    list of LeakCheck
-        Pair in two parts, later edge in an earlier part, cold user with target history, cold item
-        with training interactions, twin items.
+    In order: pair in two parts, later edge in an earlier part, cold user with target history, cold
+    item with training interactions, twin items.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from eval.splits.history_holdout import random_split
+    >>> from eval.splits.holdout import random_split
     >>> log = InteractionLog(pd.DataFrame({
     ...     "user_id": ["u"] * 10, "domain": "d", "item_id": list("abcdefghij")}))
     >>> leak_checks(random_split(log))[0]
@@ -66,18 +55,32 @@ def leak_checks(split: Split) -> list[LeakCheck]:
     return [
         _no_pair_twice(split),
         _no_later_edge(split),
-        _no_target_history(split),
-        _no_cold_item_in_training(split),
+        _none_in_training(
+            split,
+            "no cold user with target history",
+            "cold (user, domain)",
+            [USER_ID, DOMAIN],
+            settings=["cold_user", "new_user"],
+            protocol="cold-user",
+        ),
+        _none_in_training(
+            split,
+            "no cold item with training interactions",
+            "cold items",
+            [DOMAIN, ITEM_ID],
+            settings=["cold_item"],
+            protocol="cold-item",
+        ),
         _no_twins(split),
     ]
 
 
-def _index(log: InteractionLog, columns: list[str]) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(log.frame[columns].astype(str).drop_duplicates())
+def _index(frame: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(frame[columns].astype(str).drop_duplicates())
 
 
 def _no_pair_twice(split: Split) -> LeakCheck:
-    indices = [_index(part, PAIR) for part in split.parts.values()]
+    indices = [_index(part.frame, PAIR) for part in split.parts.values()]
     shared = sum(int(a.isin(b).sum()) for a, b in combinations(indices, 2))
     return LeakCheck("no pair in two parts", shared == 0, f"{shared} pairs")
 
@@ -94,32 +97,19 @@ def _no_later_edge(split: Split) -> LeakCheck:
     return LeakCheck(name, None, f"{later} edges; {split.protocol} does not cut by time for all")
 
 
-def _no_target_history(split: Split) -> LeakCheck:
-    name = "no cold user with target history"
-    history = _index(split.train, [USER_ID, DOMAIN])
+def _none_in_training(
+    split: Split, name: str, what: str, key: list[str], *, settings: list[str], protocol: str
+) -> LeakCheck:
+    """Look for held-out users or items in training: all of `protocol`, else those of `settings`."""
+    history = _index(split.train.frame, key)
     found = cold = 0
     for part in (split.valid, split.test):
-        frame = part.frame
-        if split.protocol != "cold-user":
-            frame = frame[frame[SETTING].isin(["cold_user", "new_user"])]
-        users = pd.MultiIndex.from_frame(frame[[USER_ID, DOMAIN]].astype(str).drop_duplicates())
-        cold += len(users)
-        found += int(users.isin(history).sum())
-    return LeakCheck(name, found == 0, f"{found} of {cold} cold (user, domain)")
-
-
-def _no_cold_item_in_training(split: Split) -> LeakCheck:
-    name = "no cold item with training interactions"
-    trained = _index(split.train, [DOMAIN, ITEM_ID])
-    found = cold = 0
-    for part in (split.valid, split.test):
-        frame = part.frame
-        if split.protocol != "cold-item":
-            frame = frame[frame[SETTING] == "cold_item"]
-        items = pd.MultiIndex.from_frame(frame[[DOMAIN, ITEM_ID]].astype(str).drop_duplicates())
-        cold += len(items)
-        found += int(items.isin(trained).sum())
-    return LeakCheck(name, found == 0, f"{found} of {cold} cold items")
+        every = split.protocol == protocol
+        rows = part.frame if every else part.frame[part.frame[SETTING].isin(settings)]
+        held_out = _index(rows, key)
+        cold += len(held_out)
+        found += int(held_out.isin(history).sum())
+    return LeakCheck(name, found == 0, f"{found} of {cold} {what}")
 
 
 def _no_twins(split: Split) -> LeakCheck:
@@ -129,14 +119,7 @@ def _no_twins(split: Split) -> LeakCheck:
 
 
 def split_card(split: Split) -> dict[str, Any]:
-    """Return everything a reader of a split must know, as plain JSON types.
-
-    Returns
-    -------
-    dict
-        protocol, settings, cutoff, counts per part and domain, overlap between domains, settings of
-        held-out rows, dropped rows, leak checks, twins, digests, provenance.
-    """
+    """Return everything a reader of a split must know, as plain JSON types."""
     return {
         "protocol": split.protocol,
         "settings": split.settings,
@@ -157,35 +140,17 @@ def split_card(split: Split) -> dict[str, Any]:
 
 
 def _counts(log: InteractionLog) -> dict[str, Any]:
-    frame = log.frame
-    grouped = frame.groupby(frame[DOMAIN].astype(str))
-    return {
-        "interactions": len(log),
-        "users": log.n_users,
-        "items": log.n_items,
-        "domains": {
-            str(domain): {
-                "interactions": len(rows),
-                "users": int(rows[USER_ID].nunique()),
-                "items": int(rows[ITEM_ID].nunique()),
-            }
-            for domain, rows in grouped
-        },
-    }
+    by_domain = log.frame.groupby(log.frame[DOMAIN].astype(str)).agg(
+        interactions=(ITEM_ID, "size"), users=(USER_ID, "nunique"), items=(ITEM_ID, "nunique")
+    )
+    total = {"interactions": len(log), "users": log.n_users, "items": log.n_items}
+    return {**total, "domains": by_domain.to_dict("index")}
 
 
 def _overlap(log: InteractionLog) -> dict[str, dict[str, int]]:
     """Count the users that each two domains share."""
-    frame = log.frame
-    user, users = pd.factorize(frame[USER_ID])
-    domain = np.asarray(pd.Categorical(frame[DOMAIN], categories=log.domains).codes)
-    present = np.zeros((len(users), len(log.domains)), dtype=np.int64)
-    present[user, domain] = 1
-    shared = present.T @ present
-    return {
-        a: {b: int(shared[i, j]) for j, b in enumerate(log.domains)}
-        for i, a in enumerate(log.domains)
-    }
+    present = pd.crosstab(log.frame[USER_ID], log.frame[DOMAIN].astype(str)).clip(upper=1)
+    return (present.T @ present).to_dict()
 
 
 def card_text(card: dict[str, Any]) -> str:
@@ -256,39 +221,22 @@ def write_split(
 ) -> Path:
     """Write train.csv, valid.csv, test.csv and the card; several folds in folders of their own.
 
-    Parameters
-    ----------
-    splits
-        What `make_split` or a protocol returned.
-    path, overwrite, made_from
-        As in `graphgen.storage.atomic_directory`.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder. With one split it holds the three files, ``twins.csv`` (where there are any),
-        ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with these.
-
-    Raises
-    ------
-    StorageError
-        If the folder holds something that `interest` did not write.
+    With one split the folder holds the three files, ``twins.csv`` (where there are any),
+    ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with these. For `overwrite`
+    and `made_from` see `graphgen.storage.atomic_directory`, which raises `StorageError`.
     """
     several = [splits] if isinstance(splits, Split) else list(splits)
     with atomic_directory(path, kind="split", overwrite=overwrite, made_from=made_from) as folder:
         if len(several) == 1:
             _write_one(several[0], folder)
-        else:
-            cards = []
-            for number, split in enumerate(several, start=1):
-                (folder / f"fold-{number}").mkdir()
-                cards.append(_write_one(split, folder / f"fold-{number}"))
-            content = {
-                "protocol": several[0].protocol,
-                "folds": [f"fold-{n}" for n in range(1, len(several) + 1)],
-                "parts": [card["parts"] for card in cards],
-            }
-            write_json(folder / CARD, content, schema_version=SCHEMA_VERSION)
+            return Path(path)
+        names = [f"fold-{number}" for number in range(1, len(several) + 1)]
+        parts = []
+        for name, split in zip(names, several, strict=True):
+            (folder / name).mkdir()
+            parts.append(_write_one(split, folder / name)["parts"])
+        content = {"protocol": several[0].protocol, "folds": names, "parts": parts}
+        write_json(folder / CARD, content, schema_version=SCHEMA_VERSION)
     return Path(path)
 
 

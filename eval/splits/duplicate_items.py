@@ -21,16 +21,8 @@ MIN_SHARED: Final = 3
 MIN_JACCARD: Final = 0.8
 # Pairs of items counted at a time.
 BLOCK_PAIRS: Final = 20_000_000
-COLUMNS = (
-    "domain",
-    "item_id",
-    "users",
-    "twin_domain",
-    "twin_item_id",
-    "twin_users",
-    "shared",
-    "jaccard",
-)
+FIRST: Final = [DOMAIN, ITEM_ID, "users"]
+SECOND: Final = ["twin_domain", "twin_item_id", "twin_users"]
 
 
 def find_twins(
@@ -97,7 +89,7 @@ def find_twins(
     ]
     parts = [part for part in parts if len(part)]
     if not parts:
-        return pd.DataFrame({name: [] for name in COLUMNS})
+        return pd.DataFrame(columns=[*FIRST, *SECOND, "shared", "jaccard"])
     found = pd.concat(parts, ignore_index=True)
     keys = ["jaccard", "shared", "domain", "item_id", "twin_item_id"]
     return found.sort_values(keys, ascending=[False, False, True, True, True], ignore_index=True)
@@ -128,21 +120,16 @@ def _between(
         pieces.append((i[keep], j[keep], shared[keep], jaccard[keep]))
         start = stop
     if not pieces:
-        return pd.DataFrame({name: [] for name in COLUMNS})
+        return pd.DataFrame()
     i, j, shared, jaccard = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    ours, theirs = (domain, a_ids[i], a_size[i]), (other, b_ids[j], b_size[j])
     turned = b_size[j] > a_size[i]
-    return pd.DataFrame(
-        {
-            "domain": np.where(turned, other, domain),
-            "item_id": np.where(turned, b_ids[j], a_ids[i]),
-            "users": np.where(turned, b_size[j], a_size[i]),
-            "twin_domain": np.where(turned, domain, other),
-            "twin_item_id": np.where(turned, a_ids[i], b_ids[j]),
-            "twin_users": np.where(turned, a_size[i], b_size[j]),
-            "shared": shared,
-            "jaccard": jaccard,
-        }
-    )
+    columns = {
+        name: np.where(turned, second, first)
+        for names, pairs in ((FIRST, (ours, theirs)), (SECOND, (theirs, ours)))
+        for name, first, second in zip(names, *pairs, strict=True)
+    }
+    return pd.DataFrame({**columns, "shared": shared, "jaccard": jaccard})
 
 
 def _reachable(
@@ -167,18 +154,9 @@ def resolve_twins(
 
     Parameters
     ----------
-    log
-        The log in which they were found.
-    twins
-        As `find_twins` returns them.
-    how
+    log, twins, how
         ``drop`` removes the interactions of the second item of each pair; ``merge`` counts them
-        for the first, in its domain.
-
-    Returns
-    -------
-    InteractionLog
-        De-duplicated after a merge.
+        for the first, in its domain, and de-duplicates.
 
     Raises
     ------
@@ -200,39 +178,30 @@ def resolve_twins(
     if not len(twins):
         return log
     frame = log.frame
-    key = pd.MultiIndex.from_arrays([frame[DOMAIN].astype(str), frame[ITEM_ID].astype(str)])
-    second = pd.MultiIndex.from_frame(twins[["twin_domain", "twin_item_id"]].astype(str))
+    key = _items(frame, [DOMAIN, ITEM_ID])
     if how == "drop":
-        return InteractionLog(frame[~key.isin(second)])
-    target = _chains(twins)
-    place = target.index.get_indexer(key)
-    moved = np.flatnonzero(place >= 0)
-    domain = frame[DOMAIN].astype(str).to_numpy(dtype=object)
-    item = frame[ITEM_ID].astype(str).to_numpy(dtype=object)
-    domain[moved] = target[DOMAIN].to_numpy(dtype=object)[place[moved]]
-    item[moved] = target[ITEM_ID].to_numpy(dtype=object)[place[moved]]
-    return InteractionLog(frame.assign(**{DOMAIN: domain, ITEM_ID: item})).deduplicate()
+        return InteractionLog(frame[~key.isin(_items(twins, SECOND[:2]))])
+    target = _chains(twins).reindex(key)
+    kept = target[DOMAIN].isna().to_numpy()
+    moved = {
+        name: np.where(kept, frame[name].astype(str), target[name]) for name in (DOMAIN, ITEM_ID)
+    }
+    return InteractionLog(frame.assign(**moved)).deduplicate()
+
+
+def _items(frame: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(frame[columns].astype(str))
 
 
 def _chains(twins: pd.DataFrame) -> pd.DataFrame:
     """Map every item of a group of twins to the item of the group with most users."""
-    nodes = pd.concat(
-        [
-            twins[["domain", "item_id", "users"]],
-            twins[["twin_domain", "twin_item_id", "twin_users"]].set_axis(
-                ["domain", "item_id", "users"], axis=1
-            ),
-        ]
-    ).drop_duplicates(["domain", "item_id"], ignore_index=True)
-    index = pd.MultiIndex.from_frame(nodes[["domain", "item_id"]].astype(str))
-    first = index.get_indexer(pd.MultiIndex.from_frame(twins[["domain", "item_id"]].astype(str)))
-    second = index.get_indexer(
-        pd.MultiIndex.from_frame(twins[["twin_domain", "twin_item_id"]].astype(str))
-    )
-    links = sp.csr_matrix((np.ones(len(twins)), (first, second)), shape=(len(nodes),) * 2)
+    nodes = pd.concat([twins[FIRST], twins[SECOND].set_axis(FIRST, axis=1)])
+    nodes = nodes.drop_duplicates([DOMAIN, ITEM_ID], ignore_index=True)
+    index = _items(nodes, [DOMAIN, ITEM_ID])
+    ends = (index.get_indexer(_items(twins, names[:2])) for names in (FIRST, SECOND))
+    links = sp.csr_matrix((np.ones(len(twins)), tuple(ends)), shape=(len(nodes),) * 2)
     _, group = scipy.sparse.csgraph.connected_components(links, directed=False)
     nodes["group"] = group
-    ranked = nodes.sort_values(["users", "domain", "item_id"], ascending=[False, True, True])
-    head = ranked.drop_duplicates("group").set_index("group")[["domain", "item_id"]]
-    chosen = head.loc[nodes["group"]].set_axis(index)
-    return chosen.rename(columns={"domain": DOMAIN, "item_id": ITEM_ID})
+    ranked = nodes.sort_values(["users", DOMAIN, ITEM_ID], ascending=[False, True, True])
+    head = ranked.drop_duplicates("group").set_index("group")[[DOMAIN, ITEM_ID]]
+    return head.loc[group].set_axis(index)

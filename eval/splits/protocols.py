@@ -8,14 +8,21 @@ slices by: ``warm``; ``cold_user`` (history in other domains only); ``new_user``
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import pandas as pd
 
 from eval.splits.base import Split
 from eval.splits.duplicate_items import find_twins, resolve_twins
-from eval.splits.entity_holdout import cold_item_split, cold_user_split, k_fold_split
-from eval.splits.history_holdout import leave_last_out_split, random_split, temporal_split
+from eval.splits.holdout import (
+    cold_item_split,
+    cold_user_split,
+    k_fold_split,
+    leave_last_out_split,
+    random_split,
+    temporal_split,
+)
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.log import InteractionLog
 
@@ -50,10 +57,8 @@ def make_split(
     twins
         What to do about the same product under two ids: ``keep`` only lists the pairs, ``drop``
         removes one of them, ``merge`` joins the two.
-    seed
-        Seed.
-    **options
-        Options of the protocol's function.
+    seed, **options
+        Seed and options of the protocol's function.
 
     Returns
     -------
@@ -98,15 +103,11 @@ def make_split(
         dropped[f"twin items ({done})"] = len(whole) - len(used)
     made = function(used, seed=seed, **options)
     return [
-        Split(
-            split.protocol,
-            split.train,
-            split.valid,
-            split.test,
-            {**split.settings, "twins": twins, "twins_found": len(found)},
-            split.cutoff,
-            {**dropped, **split.dropped},
-            found,
+        replace(
+            split,
+            settings={**split.settings, "twins": twins, "twins_found": len(found)},
+            dropped=dropped,
+            twins=found,
         )
         for split in (made if isinstance(made, list) else [made])
     ]

@@ -14,8 +14,8 @@ from eval import (
     result_markdown,
     write_report,
 )
-from eval.comparison.migration import migration_gain
-from eval.comparison.reach import domain_reach
+from eval.comparison.analyses import domain_reach
+from eval.comparison.comparison import migration_gain
 from graphgen.errors import ConfigError, InputError
 
 

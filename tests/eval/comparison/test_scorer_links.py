@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from eval import Analyses, analyse, evaluate, result_markdown, write_report
-from eval.comparison.scorer_links import evaluate_scorer_links, score_links
+from eval.comparison.links import evaluate_scorer_links, score_links
 from graphgen.errors import InputError
 
 

@@ -46,7 +46,7 @@ def test_missing_values_are_left_out_and_order_does_not_matter():
 def test_blocks_of_people_agree_with_one_block(monkeypatch):
     values = np.random.default_rng(0).normal(size=(1000, 3))
     whole = bootstrap_means(values, np.arange(1000), np.zeros(1000, int), 1)
-    monkeypatch.setattr("eval.evaluation.resampling.BLOCK_PEOPLE", 100)
+    monkeypatch.setattr("eval.evaluation.resampling.BLOCK_USERS", 100)
     parts = bootstrap_means(values, np.arange(1000), np.zeros(1000, int), 1)
     np.testing.assert_allclose(whole.std(axis=0), parts.std(axis=0), rtol=0.15)
 

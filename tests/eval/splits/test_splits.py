@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 
 from eval.splits.data_card import card_text, leak_checks, split_card, write_split
 from eval.splits.duplicate_items import find_twins, resolve_twins
-from eval.splits.entity_holdout import cold_item_split, cold_user_split, k_fold_split
-from eval.splits.history_holdout import leave_last_out_split, random_split, temporal_split
+from eval.splits.holdout import (
+    cold_item_split,
+    cold_user_split,
+    k_fold_split,
+    leave_last_out_split,
+    random_split,
+    temporal_split,
+)
 from eval.splits.protocols import PROTOCOLS, make_split
 from graphgen.errors import ConfigError, InputError, StorageError
 from graphgen.log import InteractionLog, read_log

@@ -1,8 +1,8 @@
-"""Protocols that hold out users or items: cold users, cold items, folds of users."""
+"""Protocols that cut each history, and those that hold out users or items."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,138 @@ from eval.splits.base import (
     check_shares,
     cut_groups,
     hold_out_at_random,
+    milliseconds,
     number_units,
+    timed_frame,
 )
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
-__all__ = ["cold_item_split", "cold_user_split", "k_fold_split"]
+__all__ = [
+    "cold_item_split",
+    "cold_user_split",
+    "k_fold_split",
+    "leave_last_out_split",
+    "random_split",
+    "temporal_split",
+]
 
 # Share for validation, of the overlap users that are not tested on.
 VALID_OF_REST: Final = 0.1
+
+
+def random_split(
+    log: InteractionLog, *, valid: float = 0.1, test: float = 0.2, seed: int = 0
+) -> Split:
+    """Hold out a share of each user's interactions in each domain, at random.
+
+    Parameters
+    ----------
+    log, valid, test, seed
+        Shares. Fractions of a row are rounded up or down at random, so the shares hold on average
+        for users with few rows too; at least one row of each user and domain stays in training.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["u"] * 10, "domain": "d", "item_id": list("abcdefghij")}))
+    >>> split = random_split(log, valid=0.1, test=0.2)
+    >>> len(split.train), len(split.valid), len(split.test)
+    (7, 1, 2)
+    """
+    check_shares(valid=valid, test=test)
+    unit = number_units(log.frame)
+    part = hold_out_at_random(unit, valid, test, np.random.default_rng(seed))
+    return assemble("random", log, part, {"valid": valid, "test": test, "seed": seed})
+
+
+def leave_last_out_split(
+    log: InteractionLog, *, per: Literal["domain", "user"] = "domain", seed: int = 0
+) -> Split:
+    """Hold out the last interaction for testing and the one before it for validation.
+
+    Parameters
+    ----------
+    log
+        With timestamps; of equal times, the later row of the log counts as later.
+    per
+        ``domain``: the last of each user in each domain. ``user``: the last of each user's mixed
+        sequence over all domains.
+    seed
+        Not used.
+
+    Notes
+    -----
+    Users (in the domain) with fewer than three interactions stay in training whole.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["u"] * 3, "domain": "d", "item_id": list("abc"), "timestamp": [3, 1, 2]}))
+    >>> leave_last_out_split(log).test.frame["item_id"].tolist()
+    ['a']
+    """
+    if per not in ("domain", "user"):
+        raise ConfigError(f"`per` must be 'domain' or 'user'; got {per!r}.")
+    frame = timed_frame(log, "leave-last-out")
+    unit = (
+        number_units(frame) if per == "domain" else pd.factorize(frame[USER_ID])[0].astype(np.int64)
+    )
+    time = milliseconds(frame)
+    order = np.lexsort((np.arange(len(frame)), time, unit))
+    size = np.bincount(unit)
+    from_end = np.empty(len(frame), dtype=np.int64)
+    from_end[order] = np.cumsum(size)[unit[order]] - 1 - np.arange(len(frame))
+    part = np.where(from_end == 0, TEST, np.where(from_end == 1, VALID, TRAIN))
+    part[size[unit] < 3] = TRAIN
+    return assemble("leave-last-out", log, part, {"per": per, "seed": seed})
+
+
+def temporal_split(
+    log: InteractionLog, *, valid: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Split:
+    """Cut the log at two instants, the same for all users.
+
+    Parameters
+    ----------
+    log
+        With timestamps.
+    valid, test
+        Shares of the interactions, the latest for testing. Rows of one instant stay together, in
+        the later part.
+    seed
+        Not used.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = InteractionLog(pd.DataFrame({
+    ...     "user_id": ["u", "v"] * 5, "domain": "d", "item_id": list("abcdefghij"),
+    ...     "timestamp": range(10)}))
+    >>> split = temporal_split(log)
+    >>> len(split.train), split.test.frame["item_id"].tolist()
+    (8, ['j'])
+    """
+    check_shares(valid=valid, test=test)
+    frame = timed_frame(log, "temporal")
+    time = milliseconds(frame)
+    ordered = np.sort(time)
+    n = len(ordered)
+    test_at = ordered[min(n - 1, round(n * (1 - test)))]
+    valid_at = ordered[min(n - 1, round(n * (1 - test - valid)))]
+    part = np.where(time >= test_at, TEST, np.where(time >= valid_at, VALID, TRAIN))
+    if not (part == TRAIN).any():
+        raise InputError(
+            "A temporal split leaves nothing to train on: too many interactions have the earliest "
+            "timestamp. Use another protocol."
+        )
+    cutoff, test_from = (pd.Timestamp(int(at), unit="ms", tz="UTC") for at in (valid_at, test_at))
+    settings = {"valid": valid, "test": test, "seed": seed}
+    settings |= {"valid_from": cutoff.isoformat(), "test_from": test_from.isoformat()}
+    return assemble("temporal", log, part, settings, cutoff.to_pydatetime())
 
 
 def cold_user_split(
@@ -43,8 +165,8 @@ def cold_user_split(
 
     Parameters
     ----------
-    log
-        With at least two domains.
+    log, seed
+        A log with at least two domains.
     target
         The domain to take away; None: for each chosen user one of their domains at random.
     test
@@ -52,8 +174,6 @@ def cold_user_split(
     valid
         Share of the overlap users for validation; None: a tenth of those not tested on. Those
         papers have none: 0 leaves all others to training, as they do.
-    seed
-        Seed.
 
     References
     ----------
@@ -83,29 +203,29 @@ def cold_user_split(
     overlap = present.sum(axis=1) >= 2
     if target is not None:
         overlap &= present[:, log.domains.index(target)]
-    people = np.flatnonzero(overlap)
-    if len(people) < 2:
+    overlap_users = np.flatnonzero(overlap)
+    if len(overlap_users) < 2:
         raise InputError(
-            f"Only {len(people)} users have interactions in "
+            f"Only {len(overlap_users)} users have interactions in "
             f"{'two domains' if target is None else f'{target!r} and another domain'}; a cold-user "
             "split needs more."
         )
     generator = np.random.default_rng(seed)
-    people = generator.permutation(people)
-    n_test = max(1, round(len(people) * test))
-    n_valid = min(len(people) - n_test, round(len(people) * valid))
+    overlap_users = generator.permutation(overlap_users)
+    n_test = max(1, round(len(overlap_users) * test))
+    n_valid = min(len(overlap_users) - n_test, round(len(overlap_users) * valid))
     lost = np.full(len(users), -1, dtype=np.int64)
-    chosen = people[: n_test + n_valid]
+    chosen = overlap_users[: n_test + n_valid]
     if target is None:
         noise = np.where(present[chosen], generator.random((len(chosen), len(log.domains))), -1)
         lost[chosen] = noise.argmax(axis=1)
     else:
         lost[chosen] = log.domains.index(target)
     role = np.full(len(users), TRAIN)
-    role[people[:n_test]], role[people[n_test : n_test + n_valid]] = TEST, VALID
+    role[overlap_users[:n_test]], role[overlap_users[n_test : n_test + n_valid]] = TEST, VALID
     part = np.where(domain == lost[user], role[user], TRAIN)
     settings = {"target": target, "test": test, "valid": valid, "seed": seed}
-    return assemble("cold-user", log, part, {**settings, "overlap_users": len(people)})
+    return assemble("cold-user", log, part, {**settings, "overlap_users": len(overlap_users)})
 
 
 def cold_item_split(
@@ -115,12 +235,8 @@ def cold_item_split(
 
     Parameters
     ----------
-    log
-        What to split.
-    test, valid
+    log, test, valid, seed
         Shares of the items of each domain.
-    seed
-        Seed.
 
     Examples
     --------
@@ -152,14 +268,10 @@ def k_fold_split(
 
     Parameters
     ----------
-    log
-        What to split.
     folds
         Number of groups, at least 2.
-    test, valid
+    log, test, valid, seed
         Shares of the interactions of the users of the group, as in `random_split`.
-    seed
-        Seed.
 
     Examples
     --------
