@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from graphgen.synthetic.world import SynthConfig
+
 __all__ = ["hold_out"]
 
 TRAIN, VALID, TEST = range(3)  # codes of the splits
@@ -19,34 +21,28 @@ def hold_out(
     user: np.ndarray,
     domain: np.ndarray,
     item: np.ndarray,
+    config: SynthConfig,
     *,
-    n_users: int,
-    n_items: int,
     may_be_cold: np.ndarray,
-    cold_user_share: float,
-    cold_item_share: float,
-    warm_share: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Decide the split and the setting of each row.
 
     Cold users first (a share of the overlap users; their whole history in one domain), then cold
     items (a share of all, drawn among those that may be), then the end of what is left of each
-    history. Every held-out row asks one question only: those of a cold user about a cold item are
-    left out, and so are those about an item that chance alone left without a training row.
+    history. Every held-out row has one setting: rows of a cold user with a cold item are left out,
+    and so are rows of an item that by chance has no training row.
 
     Parameters
     ----------
     user, domain, item
         int64 ``[rows]``, by time; `item` is unique over the domains.
-    n_users, n_items
-        How many there are.
+    config
+        Sizes and shares.
     may_be_cold
         bool ``[n_items]``: the items to draw the cold ones from.
-    cold_user_share, cold_item_share, warm_share
-        See `SynthConfig`.
     rng
-        Where chance comes from.
+        Random generator.
 
     Returns
     -------
@@ -55,11 +51,11 @@ def hold_out(
     keep
         bool ``[rows]``: False for the rows to leave out. O(rows log rows).
     """
-    n_domains = int(domain.max()) + 1
+    n_users, n_items, n_domains = config.n_users, len(may_be_cold), int(domain.max()) + 1
     pair = user * n_domains + domain
     in_domain = np.bincount(pair, minlength=n_users * n_domains).reshape(n_users, n_domains)
-    cold_target, cold_user_split = _cold_users(in_domain, cold_user_share, rng)
-    cold_item_split = _cold_items(may_be_cold, cold_item_share, rng)
+    cold_target, cold_user_split = _cold_users(in_domain, config.cold_user_share, rng)
+    cold_item_split = _cold_items(may_be_cold, config.cold_item_share, rng)
 
     split = np.full(len(user), TRAIN)
     setting = np.full(len(user), NONE)
@@ -72,7 +68,7 @@ def hold_out(
     split[only_item] = cold_item_split[item[only_item]]
     setting[only_item] = COLD_ITEM
 
-    _hold_out_ends(split, setting, pair, warm_share, rng)
+    _hold_out_ends(split, setting, pair, config.warm_share, rng)
 
     in_train = split == TRAIN
     known_item = np.bincount(item[in_train], minlength=n_items) > 0
@@ -112,11 +108,7 @@ def _cold_items(candidate: np.ndarray, share: float, rng: np.random.Generator) -
 
 
 def _hold_out_ends(
-    split: np.ndarray,
-    setting: np.ndarray,
-    pair: np.ndarray,
-    share: float,
-    rng: np.random.Generator,
+    split: np.ndarray, setting: np.ndarray, pair: np.ndarray, share: float, rng: np.random.Generator
 ) -> None:
     """Take the end of each training history out, in place: first validation, the last for test."""
     if share == 0:
