@@ -28,9 +28,7 @@ MAX_SHARDS = 32
 def default_cache_dir() -> Path:
     """Return ``$INTEREST_CACHE_DIR``, or the user's cache folder of the operating system."""
     configured = os.environ.get("INTEREST_CACHE_DIR")
-    return (
-        Path(configured) if configured else Path(platformdirs.user_cache_dir("interest-expansion"))
-    )
+    return Path(configured or platformdirs.user_cache_dir("interest-expansion"))
 
 
 class VectorCache:
@@ -58,26 +56,18 @@ class VectorCache:
         self.folder = folder
 
     def get(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Look texts up.
-
-        Parameters
-        ----------
-        texts
-            Object array of n strings.
+        """Look n texts (object array) up.
 
         Returns
         -------
-        found
-            bool [n].
-        vectors
-            float32 [found.sum(), dim], in the order of the found texts.
+        found, vectors
+            bool [n], and float32 [found.sum(), dim] in the order of the found texts.
         """
         keys, vectors = self._load()
         if not len(keys) or not len(texts):
             return np.zeros(len(texts), dtype=bool), np.empty((0, 0), dtype=np.float32)
-        position = pd.MultiIndex.from_arrays(keys.T).get_indexer(
-            pd.MultiIndex.from_arrays(_hash(texts).T)
-        )
+        wanted = pd.MultiIndex.from_arrays(_hash(texts).T)
+        position = pd.MultiIndex.from_arrays(keys.T).get_indexer(wanted)
         found = position >= 0
         return found, vectors[position[found]]
 
