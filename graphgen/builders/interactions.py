@@ -36,7 +36,7 @@ def add_interactions(
             continue
         rows = np.flatnonzero(frame[DOMAIN] == domain)
         columns = vocabulary.encode(frame[ITEM_ID].iloc[rows])
-        # Stable: without times the order of the log stands, which is that of the history.
+        # Stable: without times the rows of a user keep the order of the log.
         keys = (users[rows],) if time is None else (time[rows], users[rows])
         order = np.lexsort(keys)
         rows, columns = rows[order], columns[order]

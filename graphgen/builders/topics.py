@@ -71,13 +71,13 @@ def add_topics(
     weight = np.ones(len(item), np.float32)
     n_categories = len(names)
 
-    told = {
+    has_text = {
         domain: (frame["text_of"] != "").to_numpy() & ("x" in data[domain])
         for domain, frame in items.items()
     }
-    number = np.flatnonzero(np.concatenate(list(told.values())))
+    number = np.flatnonzero(np.concatenate(list(has_text.values())))
     if n_topics != 0 and len(number):
-        rows = [data[domain].x.numpy()[mask] for domain, mask in told.items() if mask.any()]
+        rows = [data[domain].x.numpy()[mask] for domain, mask in has_text.items() if mask.any()]
         texts = everything["text_of"].iloc[number]
         with progress_bar("Finding topics", n_learned(len(texts)), enabled=progress) as advance:
             found = text_topics(
@@ -137,7 +137,7 @@ def category_topics(
     pairs["folded"] = pairs["name"].str.casefold()
     pairs = pairs.drop_duplicates(["item", "folded"])
     pairs = pairs[pairs.groupby("folded")["item"].transform("size") >= min_items]
-    # Groups come sorted by name, so that of equally frequent spellings the first stands.
+    # Groups come sorted by name, so that of equally frequent spellings the first is taken.
     spellings = pairs.groupby(["folded", "name"], as_index=False).size()
     spellings = spellings.sort_values("size", ascending=False, kind="stable")
     spellings = spellings.drop_duplicates("folded").sort_values("folded")

@@ -19,7 +19,7 @@ __all__ = ["VectorCache", "default_cache_dir"]
 
 logger = logging.getLogger(__name__)
 
-# Two independent 64-bit SipHash keys make one 128-bit content hash; pandas wants 16 characters.
+# Two independent 64-bit SipHash keys make one 128-bit content hash; pandas needs 16 characters.
 HASH_KEYS = ("interest-cache-0", "interest-cache-1")
 # More shards than this are merged into one when the cache is next written.
 MAX_SHARDS = 32
@@ -37,10 +37,7 @@ class VectorCache:
     A shard is one safetensors file that appears whole or not at all, so several processes may
     write at a time and an interrupted encoding keeps its finished part.
 
-    Parameters
-    ----------
-    folder
-        Where the shards lie; made on the first write.
+    The folder is made on the first write.
 
     Examples
     --------

@@ -290,5 +290,5 @@ def word_vectors(texts: pd.Series) -> sp.csr_matrix:
     )
     try:
         return sp.csr_matrix(reader.fit_transform(texts))
-    except ValueError:  # scikit-learn's "no terms remain": no word stands in two texts.
+    except ValueError:  # scikit-learn's "no terms remain": no word is in two texts.
         return sp.csr_matrix((len(texts), 1), dtype=np.float32)

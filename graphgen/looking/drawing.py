@@ -113,7 +113,7 @@ def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float
     """Write titles beside their nodes while there is room, important ones first."""
     from matplotlib.transforms import Bbox
 
-    figure = ax.figure.canvas.figure  # the whole, also where `ax` stands in a part of it
+    figure = ax.figure.canvas.figure  # the whole, also where `ax` is in a part of it
     figure.draw_without_rendering()  # settles the layout
     area, pixel = ax.get_window_extent(), POINTS * figure.dpi / 72
     taken = []

@@ -49,7 +49,7 @@ class Look(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Edges of one kind and one look; the first of a name stands for all in the legend."""
+    """Edges of one kind and one look; the first of a name represents all in the legend."""
 
     name: str
     color: str

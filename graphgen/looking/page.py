@@ -116,7 +116,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """Write JSON that may stand in a script: no title can close it."""
+    """Write JSON for a script element: no title can close it."""
     return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "")
 
 

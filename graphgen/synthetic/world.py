@@ -26,7 +26,7 @@ DAY: Final = 86_400  # seconds
 AGE_GROUPS: Final = ("18-29", "30-44", "45-64", "65+")
 AGE_SHARES: Final = (0.30, 0.33, 0.25, 0.12)
 AGE_ACTIVITY: Final = (1.15, 1.0, 0.95, 0.8)  # factor on the expected number of interactions
-DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # how many take part, as SYNTHETIC_DOMAINS
+DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # share of the users, as SYNTHETIC_DOMAINS
 THEMES_PER_USER: Final = 3
 OLD_STOCK: Final = 0.6  # share of the items that are older than the log
 ZIPF_OFFSET: Final = 2.0  # flattens the very top: no single item takes a tenth of its domain
@@ -111,51 +111,25 @@ class SynthConfig(Config):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items as arrays ``[n_items]``; the domains stand one after the other.
-
-    Attributes
-    ----------
-    domain, theme
-        int64 codes.
-    popularity
-        Sums to 1 within a domain.
-    released
-        Seconds since the log began; negative for the older stock.
-    """
+    """Items as arrays ``[n_items]``, one domain after the other."""
 
     domain: np.ndarray
     theme: np.ndarray
-    popularity: np.ndarray
-    released: np.ndarray
+    popularity: np.ndarray  # sums to 1 within a domain
+    released: np.ndarray  # seconds since the log began; negative for the older stock
 
 
 @dataclass(frozen=True)
 class SynthUsers:
-    """Users as arrays.
+    """Users as arrays, one row for each."""
 
-    Attributes
-    ----------
-    group
-        int64 ``[n_users]``, an index into `AGE_GROUPS`.
-    joined
-        int64 ``[n_users]``, seconds since the log began.
-    themes, weights
-        ``[n_users, 3]``: themes liked in all domains; weights sum to 1.
-    new_theme
-        int64 ``[n_users]``: theme that grows with time.
-    domain_theme
-        int64 ``[n_users, n_domains]``: theme of one domain only.
-    counts
-        int64 ``[n_users, n_domains]``: interactions to draw; 0 where not active.
-    """
-
-    group: np.ndarray
-    joined: np.ndarray
-    themes: np.ndarray
-    weights: np.ndarray
-    new_theme: np.ndarray
-    domain_theme: np.ndarray
-    counts: np.ndarray
+    group: np.ndarray  # an index into `AGE_GROUPS`
+    joined: np.ndarray  # seconds since the log began
+    themes: np.ndarray  # [n_users, 3]: themes liked in all domains
+    weights: np.ndarray  # [n_users, 3], sums to 1
+    new_theme: np.ndarray  # the theme that grows with time
+    domain_theme: np.ndarray  # [n_users, n_domains]: the theme of one domain only
+    counts: np.ndarray  # [n_users, n_domains]: interactions to draw; 0 where not active
 
 
 def make_catalogue(

@@ -1,4 +1,4 @@
-"""The embedded example: a right method must win on it, a wrong one must not, and nothing leaks."""
+"""The built-in example: a right method must win on it, a wrong one must not, and nothing leaks."""
 
 from __future__ import annotations
 
