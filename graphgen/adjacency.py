@@ -20,19 +20,18 @@ NO_TIME: Final = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Links:
-    """Some entries of an `Adjacency`, as arrays of one length.
+    """Some entries of an `Adjacency`: int64 arrays of one length, of node numbers and edges.
 
-    Attributes
-    ----------
-    source, target
-        int64 node numbers.
-    edge
-        int64: which edge each entry is; the two directions of an edge share it.
+    The two directions of an edge share its number.
     """
 
     source: np.ndarray
     target: np.ndarray
     edge: np.ndarray
+
+    def where(self, kept: np.ndarray) -> Links:
+        """Return the entries for which the bool array `kept` is true."""
+        return Links(self.source[kept], self.target[kept], self.edge[kept])
 
 
 class Adjacency:
@@ -72,9 +71,7 @@ class Adjacency:
             head.append(ends[0] + self.offset[source])
             tail.append(ends[1] + self.offset[target])
             kind.append(np.full(n, self.kinds.index(relation), dtype=np.int8))
-            weight.append(
-                store.weight.numpy() if "weight" in store else np.ones(n, dtype=np.float32)
-            )
+            weight.append(store.weight.numpy() if "weight" in store else np.ones(n))
             time.append(store.time.numpy() if "time" in store else np.full(n, NO_TIME))
         self.head, self.tail = _joined(head, np.int64), _joined(tail, np.int64)
         self.kind = _joined(kind, np.int8)
@@ -106,9 +103,7 @@ class Adjacency:
         high = np.maximum(self.head[similar], self.tail[similar])
         order = np.lexsort((-self.weight[similar], low * self.n_nodes + high))
         code = (low * self.n_nodes + high)[order]
-        first = np.ones(len(code), dtype=bool)
-        first[1:] = code[1:] != code[:-1]
-        first &= (low != high)[order]
+        first = (np.diff(code, prepend=-1) != 0) & (low != high)[order]
         kept = similar[order[first]]
         low, high = low[order[first]], high[order[first]]
         others = np.flatnonzero(self.kind != self.kinds.index(SIMILAR))
@@ -118,14 +113,9 @@ class Adjacency:
         self.kind, self.weight, self.time = self.kind[rows], self.weight[rows], self.time[rows]
 
     def links(self, nodes: np.ndarray, kinds: np.ndarray | None = None) -> Links:
-        """Return the entries of `nodes`, one node after the other.
+        """Return the entries of `nodes` (int64 numbers), one node after the other.
 
-        Parameters
-        ----------
-        nodes
-            int64 numbers.
-        kinds
-            bool ``[len(self.kinds)]``: the relations to follow; None for all.
+        `kinds` is bool ``[len(self.kinds)]``, the relations to follow; None for all.
         """
         counts = self.degree[nodes]
         ends = np.cumsum(counts)
@@ -136,10 +126,7 @@ class Adjacency:
         edge = entry % max(1, len(self.head))
         target = np.where(entry < len(self.head), self.tail[edge], self.head[edge])
         links = Links(np.repeat(nodes, counts), target, edge)
-        if kinds is None or kinds.all():
-            return links
-        kept = kinds[self.kind[edge]]
-        return Links(links.source[kept], target[kept], edge[kept])
+        return links if kinds is None else links.where(kinds[self.kind[edge]])
 
     def type_code(self, nodes: np.ndarray) -> np.ndarray:
         """Return the index into `types` of each node."""

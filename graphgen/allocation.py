@@ -27,13 +27,7 @@ def keep_freed_memory() -> bool:
     command lines call it, before the first tensor.
     """
     os.environ.setdefault(HUGE_PAGES, "1")
-    libc = _glibc()
-    return bool(
-        libc
-        and libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
-        and libc.mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES)
-    )
-
-
-def _glibc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(M_MMAP_THRESHOLD, KEEP_BYTES) and mallopt(M_TRIM_THRESHOLD, 8 * KEEP_BYTES))

@@ -21,8 +21,7 @@ from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.topics import add_topics
 from graphgen.config import Config
 from graphgen.errors import InputError
-from graphgen.features.text import encode_texts, make_encoder
-from graphgen.features.words import word_vectors
+from graphgen.features.text import encode_texts, make_encoder, word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
@@ -36,7 +35,7 @@ __all__ = ["BuildConfig", "build_graph"]
 
 logger = logging.getLogger(__name__)
 
-# Characters of a text that stand for a missing title.
+# Characters of a text that replace a missing title.
 LABEL = 60
 
 
@@ -56,12 +55,12 @@ class BuildConfig(Config):
     """Two items without a common word are not linked where the cosine of their text vectors is
     less."""
     topics: int | None = pydantic.Field(None, ge=0)
-    """Topics found in the texts of all domains together, at the most; None for a number that grows
-    with that of the texts, 0 for none."""
+    """Most topics found in the texts of all domains together; None for a number that grows with
+    the number of texts, 0 for none."""
     category_items: int = pydantic.Field(5, ge=0)
     """Items that a category of the item table needs to be a topic; 0 for no such topics."""
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
-    """Draws where the search for topics starts."""
+    """Seed of the search for topics."""
     cutoff: datetime | None = None
     """Leave out interactions at or after this instant (UTC where no zone is given)."""
 
@@ -85,11 +84,11 @@ def build_graph(
     items
         Titles and texts. Items that the log does not mention are nodes too (cold items).
     users
-        Users, also without interactions.
+        Users, also those without interactions.
     config
         Settings; `settings` given by name win over it.
     cache_dir
-        Where text vectors are remembered; None for the user's cache folder.
+        Cache of text vectors; None for the user's cache folder.
     progress
         Show progress bars.
     **settings
@@ -117,7 +116,9 @@ def build_graph(
     items = ItemTable(items) if isinstance(items, pd.DataFrame) else items
     items = _in_the_domain_of(log, items)
     users = UserTable(users) if isinstance(users, pd.DataFrame) else users
-    cutoff = _utc(config.cutoff)
+    cutoff = config.cutoff
+    if cutoff is not None and cutoff.tzinfo is None:
+        cutoff = cutoff.replace(tzinfo=UTC)
     n_read = len(log)
     if cutoff is not None:
         log = log.before(cutoff)
@@ -146,9 +147,8 @@ def build_graph(
             domain: pa.table({TITLE: frame[TITLE], CATEGORY: frame[CATEGORY]})
             for domain, frame in aligned.items()
         }
-        made["text"] = _add_text(
-            data, {d: f["text_of"] for d, f in aligned.items()}, config, cache_dir, progress
-        )
+        texts = {domain: frame["text_of"] for domain, frame in aligned.items()}
+        made["text"] = _add_text(data, texts, config, cache_dir, progress)
         topics = add_topics(
             data,
             aligned,
@@ -175,17 +175,11 @@ def _in_the_domain_of(log: InteractionLog, items: ItemTable | None) -> ItemTable
     )
 
 
-def _utc(instant: datetime | None) -> datetime | None:
-    if instant is None or instant.tzinfo is not None:
-        return instant
-    return instant.replace(tzinfo=UTC)
-
-
 def _vocabularies(
     log: InteractionLog, items: ItemTable | None, users: UserTable | None
 ) -> dict[str, Vocabulary]:
-    people = [log.frame[USER_ID]] + ([users.frame[USER_ID]] if users is not None else [])
-    result = {USER: Vocabulary.from_values(*people)}
+    columns = [table.frame[USER_ID] for table in (log, users) if table is not None]
+    result = {USER: Vocabulary.from_values(*columns)}
     tables = [log.frame[[DOMAIN, ITEM_ID]]]
     if items is not None:
         stray = sorted(set(items.frame[DOMAIN].unique()) - set(log.domains))
@@ -195,8 +189,7 @@ def _vocabularies(
                 ", ".join(stray),
             )
         tables.append(items.frame[[DOMAIN, ITEM_ID]])
-    domains = sorted(set().union(*(t[DOMAIN].unique() for t in tables)))
-    for domain in domains:
+    for domain in sorted(set().union(*(t[DOMAIN].unique() for t in tables))):
         result[domain] = Vocabulary.from_values(
             *(t.loc[t[DOMAIN] == domain, ITEM_ID] for t in tables)
         )
@@ -212,7 +205,7 @@ def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str
             continue
         own = frame[frame[DOMAIN] == domain]
         position = vocabulary.encode(own[ITEM_ID])
-        # Where there is no title, the text tells a reader more than the id does.
+        # Without a title, a text is a better label than an id.
         own = own.assign(**{TITLE: own[TITLE].where(own[TITLE] != "", own["text_of"].str[:LABEL])})
         columns = {}
         for name in (TITLE, CATEGORY, "text_of"):
@@ -232,9 +225,7 @@ def _add_text(
 ) -> dict[str, Any]:
     """Add ``x``, ``has_text`` and similar edges in place; return their provenance."""
     encoder = make_encoder(config.encoder, max_tokens=config.max_tokens)
-    present = {
-        domain: (column != "").to_numpy(dtype=bool, copy=True) for domain, column in texts.items()
-    }
+    present = {d: (column != "").to_numpy(dtype=bool, copy=True) for d, column in texts.items()}
     for domain, mask in present.items():
         data[domain].has_text = torch.from_numpy(mask)
     if encoder is None or not any(mask.any() for mask in present.values()):

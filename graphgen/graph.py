@@ -147,18 +147,14 @@ class InterestGraph:
         vocabulary = self.vocabularies[domain]
         ids = vocabulary.ids if rows is None else vocabulary.decode(rows)
         table = self._item_tables.get(domain)
-        if table is None:
-            blank = np.full(len(ids), "", dtype=object)
-            return pd.DataFrame({ITEM_ID: ids, TITLE: blank, CATEGORY: blank})
-        if rows is not None:
-            table = table.take(rows)
-        return pd.DataFrame(
-            {
-                ITEM_ID: ids,
-                TITLE: table[TITLE].to_numpy(zero_copy_only=False),
-                CATEGORY: table[CATEGORY].to_numpy(zero_copy_only=False),
-            }
-        )
+        frame = pd.DataFrame({ITEM_ID: ids})
+        for name in (TITLE, CATEGORY):
+            if table is None:
+                frame[name] = np.full(len(ids), "", dtype=object)
+            else:
+                column = table[name] if rows is None else table[name].take(rows)
+                frame[name] = column.to_numpy(zero_copy_only=False)
+        return frame
 
     def with_data(self, data: HeteroData, **provenance: Any) -> Self:
         """Return a graph over other edges, or fewer node types, of the same users and items.
@@ -168,7 +164,7 @@ class InterestGraph:
         data
             Its node types are those that stay.
         **provenance
-            What to add to the provenance.
+            Entries to add to the provenance.
         """
         kept = set(data.node_types)
         return type(self)(
@@ -208,11 +204,9 @@ class InterestGraph:
                     f"Edge type {edge_type}: edge_index must have shape [2, E]; "
                     f"got {list(index.shape)}."
                 )
-            for row, node_type in ((0, source), (1, target)):
+            for ends, node_type in zip(index, (source, target), strict=True):
                 size = len(self.vocabularies[node_type])
-                if not index.shape[1]:
-                    continue
-                low, high = int(index[row].min()), int(index[row].max())
+                low, high = (int(ends.min()), int(ends.max())) if len(ends) else (0, -1)
                 if low < 0 or high >= size:
                     raise InputError(
                         f"Edge type {edge_type}: indices of {node_type!r} must lie in "
@@ -234,25 +228,15 @@ class InterestGraph:
                 vocabulary.save(folder / f"{prefix}.ids.arrow")
                 if node_type in self._item_tables:
                     write_arrow(self._item_tables[node_type], folder / f"{prefix}.items.arrow")
-                nodes.append(
-                    {
-                        "type": node_type,
-                        "files": prefix,
-                        "tensors": self._save_tensors(node_type, NODE_TENSORS, folder, prefix),
-                    }
-                )
+                tensors = self._save_tensors(node_type, NODE_TENSORS, folder, prefix)
+                nodes.append({"type": node_type, "files": prefix, "tensors": tensors})
             edges = []
             for number, edge_type in enumerate(self.data.edge_types):
                 if edge_type[1] == REV_INTERACTS:
                     continue
                 prefix = f"edge{number}"
-                edges.append(
-                    {
-                        "type": list(edge_type),
-                        "files": prefix,
-                        "tensors": self._save_tensors(edge_type, EDGE_TENSORS, folder, prefix),
-                    }
-                )
+                tensors = self._save_tensors(edge_type, EDGE_TENSORS, folder, prefix)
+                edges.append({"type": list(edge_type), "files": prefix, "tensors": tensors})
             manifest = {
                 "nodes": nodes,
                 "edges": edges,
@@ -272,13 +256,7 @@ class InterestGraph:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Open a saved graph, memory-mapped: features are read from disk when they are used.
-
-        Raises
-        ------
-        StorageError
-            If the folder is no graph, is damaged, or was written by a newer version.
-        """
+        """Open a saved graph; see `load_graph`."""
         folder = Path(path)
         manifest = read_json(
             folder / MANIFEST, schema_version=SCHEMA_VERSION, what="a graph (see `interest build`)"
@@ -322,17 +300,9 @@ class InterestGraph:
 
 
 def load_graph(path: str | Path) -> InterestGraph:
-    """Open a graph written by `InterestGraph.save` or ``interest build``.
+    """Open a folder written by `InterestGraph.save` or ``interest build``, memory-mapped.
 
-    Parameters
-    ----------
-    path
-        The folder.
-
-    Returns
-    -------
-    InterestGraph
-        Memory-mapped; opening takes well under a second whatever the size of the features.
+    Features are read from disk when they are used, so opening takes well under a second.
 
     Raises
     ------

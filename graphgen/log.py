@@ -191,7 +191,7 @@ class InteractionLog:
         """
         items, n_items = self._item_codes()
         key = self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
-        times = self._milliseconds() if self.has_time else None
+        times = self._frame[TIMESTAMP].astype("int64").to_numpy() if self.has_time else None
         return self._kept(latest_rows(key, times), "duplicates")
 
     def k_core(self, k: int) -> Self:
@@ -231,32 +231,21 @@ class InteractionLog:
         """
         if len(logs) == 1:
             return logs[0]
-        names = [
-            log._report.sources[0] if log._report.sources else f"log {i}"
-            for i, log in enumerate(logs)
-        ]
+        names = [(*log._report.sources, f"log {i}")[0] for i, log in enumerate(logs)]
         frame = concat_frames([log._frame for log in logs], names)
         report = ReadReport.merged([log._report for log in logs])
         return cls._of(frame, report)
 
     def digest(self) -> str:
-        """Return a hash of the rows that does not depend on their order.
+        """Return a hash of the rows, whatever their order: 32 hexadecimal digits.
 
         See `graphgen.reading.digest.frame_digest`. O(n), computed once.
-
-        Returns
-        -------
-        str
-            32 hexadecimal digits.
         """
         if self._digest is None:
             for name in (USER_ID, ITEM_ID):
                 self._coded(name)
             self._digest = frame_digest(self._frame, self._codes)
         return self._digest
-
-    def _milliseconds(self) -> np.ndarray:
-        return self._frame[TIMESTAMP].astype("int64").to_numpy()
 
     def _coded(self, name: str) -> Codes:
         """Return a column of text as codes; after a filter some values may have no row."""

@@ -13,7 +13,7 @@ _shown: ContextVar[bool] = ContextVar("shown", default=False)
 
 @contextmanager
 def show_progress(enabled: bool = True) -> Iterator[None]:
-    """Show or hide the bars of what runs inside and does not say for itself.
+    """Show or hide the bars inside that are not switched on or off themselves.
 
     Examples
     --------
@@ -40,8 +40,8 @@ def progress_bar(
     total
         Number of steps.
     enabled
-        False gives a function that does nothing, so callers need no second path; None is what
-        `show_progress` says, and False outside of it.
+        False gives a function that does nothing, so callers need no second path; None takes the
+        value of `show_progress`, and False outside of it.
 
     Yields
     ------
@@ -56,25 +56,17 @@ def progress_bar(
     if not (_shown.get() if enabled is None else enabled):
         yield lambda steps=1, note="": None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import console, progress
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
+        console=console.Console(stderr=True),
         # A log file wants one line, not a thousand repaints.
         transient=False,
         refresh_per_second=4,

@@ -52,7 +52,7 @@ def atomic_directory(
     target
         The folder; a link to a folder stays a link.
     kind
-        What is written ("graph"). Only a folder of the same kind is replaced.
+        Kind of the folder ("graph"). Only a folder of the same kind is replaced.
     overwrite
         Replace an older folder that was made from something else.
     made_from
@@ -108,7 +108,7 @@ def check_output(
     Parameters
     ----------
     target
-        Where the output shall go.
+        Path of the output.
     kind
         Kind of the folder; None for a file, which may replace any file but an input.
     overwrite, made_from
@@ -184,8 +184,8 @@ def _check_folder(
 def fingerprint(settings: Any, inputs: Iterable[str | Path] = ()) -> str:
     """Return a hash of settings (as JSON) and of the content of the inputs.
 
-    A folder that has a fingerprint counts by it, another one by its files. What cannot be read
-    again, such as a pipe, makes the fingerprint empty, which equals none.
+    A folder that has a fingerprint counts by it, another one by its files. A source that
+    cannot be read again, such as a pipe, makes the fingerprint empty, which equals none.
     """
     total = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for given in inputs:
@@ -285,11 +285,9 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: dict[str, Any], *, schema_version: int) -> None:
     """Write a JSON file that carries its schema version first."""
     with atomic_file(path) as temporary:
-        temporary.write_text(
-            json.dumps({"schema_version": schema_version, **content}, indent=2, ensure_ascii=False)
-            + "\n",
-            encoding="utf-8",
-        )
+        signed = {"schema_version": schema_version, **content}
+        text = json.dumps(signed, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: str | Path, *, schema_version: int, what: str) -> dict[str, Any]:
@@ -302,7 +300,7 @@ def read_json(path: str | Path, *, schema_version: int, what: str) -> dict[str, 
     schema_version
         The newest version this code can read.
     what
-        What the folder should be ("a graph"), for the error messages.
+        Kind of the folder ("a graph"), for the error messages.
 
     Raises
     ------
@@ -327,25 +325,20 @@ def read_json(path: str | Path, *, schema_version: int, what: str) -> dict[str, 
     return content
 
 
-def package_version() -> str:
-    """Return the installed version of this project."""
+def package_version(name: str = DISTRIBUTION) -> str:
+    """Return the installed version of a package, by default of this project, or "unknown"."""
     try:
-        return metadata.version(DISTRIBUTION)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "unknown"
 
 
 def provenance() -> dict[str, Any]:
     """Return when and with what something was made, as plain JSON types."""
-    versions = {}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    versions = {name: package_version(name) for name in RECORDED_PACKAGES}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "interest_version": package_version(),
         "python": platform.python_version(),
-        "packages": versions,
+        "packages": {name: version for name, version in versions.items() if version != "unknown"},
     }

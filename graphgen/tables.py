@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,23 @@ ENDS_SENTENCE = r"[.!?:;。！？：；…]$"
 SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
 
 
+class ReadOptions(TypedDict, total=False):
+    """Options of `read_items` and `read_users`; see `graphgen.log.read_log`."""
+
+    columns: Mapping[str, str] | None
+    on_bad_rows: Literal["error", "quarantine"]
+    quarantine: str | Path | None
+    delimiter: str | None
+    encoding: str | None
+    progress: bool
+
+
 class _Table:
     """An immutable table of text with a key, each key once."""
 
     _spec: TableSpec
     _key: tuple[str, ...]
+    _counted: str  # what the report counts
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._set(*clean_frame(frame, self._spec, self.clean))
@@ -41,6 +53,13 @@ class _Table:
         table = cls.__new__(cls)
         table._set(frame, report)
         return table
+
+    @classmethod
+    def _read(cls, sources: tuple[SourceLike, ...], options: ReadOptions) -> Self:
+        frames, _, report = read_tables(sources, cls._spec, cls.clean, **options)
+        several = len(frames) > 1
+        frame = pd.concat(frames, ignore_index=True).fillna("") if several else frames[0]
+        return cls._of(frame, report)
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
         unique = self._unique(frame)
@@ -64,13 +83,9 @@ class _Table:
         for role in cls._spec.names:
             name = resolved.get(role, role)
             if role == DOMAIN:
+                given = table.pop(name, None)
                 coded = domain_codes(
-                    table.pop(name, None),
-                    domain,
-                    name=name,
-                    n_rows=n_rows,
-                    file=file,
-                    faults=faults,
+                    given, domain, name=name, n_rows=n_rows, file=file, faults=faults
                 )
                 columns[role] = pa.chunked_array([coded.decode()])
             elif role in cls._key:
@@ -96,11 +111,10 @@ class _Table:
         key = list(self._key)
         if not frame.duplicated(key).any():
             return frame
-        told = [name for name in self._spec.names if name not in self._key]
-        says = (frame[told] != "").any(axis=1).to_numpy()
-        order = np.lexsort((np.arange(len(frame)), ~says))
-        first = ~frame[key].iloc[order].duplicated().to_numpy()
-        return frame.iloc[np.sort(order[first])].reset_index(drop=True)
+        others = [name for name in self._spec.names if name not in self._key]
+        empty = (frame[others] == "").all(axis=1)
+        first = frame[key].iloc[np.argsort(empty, kind="stable")].drop_duplicates()
+        return frame.loc[first.index.sort_values()].reset_index(drop=True)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -110,7 +124,8 @@ class _Table:
     @property
     def report(self) -> ReadReport:
         """Counts of the rows read, by outcome."""
-        return self._report
+        count: Any = {self._counted: len(self)}
+        return replace(self._report, **count)
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -134,7 +149,7 @@ class ItemTable(_Table):
     """An immutable table of items: ``item_id, domain, title, text, category`` and extra columns.
 
     All columns are text, ``""`` where nothing is known. Of several rows for one item the first
-    that says anything is kept. Two tables are equal when they hold the same rows in any order.
+    with any content is kept. Two tables are equal when they hold the same rows in any order.
 
     Parameters
     ----------
@@ -163,11 +178,7 @@ class ItemTable(_Table):
 
     _spec = ITEMS
     _key = (DOMAIN, ITEM_ID)
-
-    @property
-    def report(self) -> ReadReport:
-        """Counts of the rows read, by outcome."""
-        return replace(self._report, items=len(self))
+    _counted = "items"
 
     @property
     def domains(self) -> list[str]:
@@ -176,41 +187,29 @@ class ItemTable(_Table):
 
     def __repr__(self) -> str:
         n = len(self.domains)
-        told = int((self.text_of() != "").sum())
-        return (
-            f"ItemTable({len(self)} items in {n} domain{'' if n == 1 else 's'}, {told} with text)"
-        )
+        texts = int((self.text_of() != "").sum())
+        plural = "" if n == 1 else "s"
+        return f"ItemTable({len(self)} items in {n} domain{plural}, {texts} with text)"
 
     def text_of(self) -> pd.Series:
         """Return the text of each item for an encoder.
 
         Title and text joined by ``". "``; where one contains the other (case aside), the longer
-        alone; the category where both are empty; else ``""``.
-
-        Returns
-        -------
-        pandas.Series
-            Text, aligned with `frame`.
+        alone; the category where both are empty; else ``""``. Aligned with `frame`.
         """
         title, text, category = (
             arrow_column(self._frame[name]).combine_chunks().cast(pa.large_string())
             for name in (TITLE, TEXT, CATEGORY)
         )
         has_title, has_text = pc.not_equal(title, ""), pc.not_equal(text, "")
-        joined = self._joined(title, text)
-        told = pc.case_when(
-            pc.make_struct(pc.and_(has_title, has_text), has_title, has_text),
-            joined, title, text, category,
-        )  # fmt: skip
-        return strings(told).rename("text_of")
-
-    def _joined(self, title: pa.Array, text: pa.Array) -> pa.Array:
         ends = pc.match_substring_regex(title, ENDS_SENTENCE)
-        parts = pc.binary_join_element_wise(title, text, pc.if_else(ends, *SEPARATORS))
+        both = pc.binary_join_element_wise(title, text, pc.if_else(ends, *SEPARATORS))
         small, large = _lower(title), _lower(text)
         in_text = pa.array(np.strings.find(large, small) >= 0)
         in_title = pa.array(np.strings.find(small, large) >= 0)
-        return pc.if_else(in_text, text, pc.if_else(in_title, title, parts))
+        joined = pc.if_else(in_text, text, pc.if_else(in_title, title, both))
+        cases = pc.make_struct(pc.and_(has_title, has_text), has_title, has_text)
+        return strings(pc.case_when(cases, joined, title, text, category)).rename("text_of")
 
 
 def _lower(column: pa.Array) -> np.ndarray:
@@ -243,26 +242,14 @@ class UserTable(_Table):
 
     _spec = USERS
     _key = (USER_ID,)
-
-    @property
-    def report(self) -> ReadReport:
-        """Counts of the rows read, by outcome."""
-        return replace(self._report, users=len(self))
+    _counted = "users"
 
     def __repr__(self) -> str:
         n = self._frame[GROUP].replace("", np.nan).nunique()
         return f"UserTable({len(self)} users in {n} group{'' if n == 1 else 's'})"
 
 
-def read_items(
-    *sources: SourceLike,
-    columns: Mapping[str, str] | None = None,
-    on_bad_rows: Literal["error", "quarantine"] = "error",
-    quarantine: str | Path | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    progress: bool = False,
-) -> ItemTable:
+def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTable:
     r"""Read item tables: titles, texts and categories.
 
     Columns: ``item_id``; optional ``domain``, ``title``, ``text``, ``category`` (several separated
@@ -287,29 +274,10 @@ def read_items(
     >>> items, items.report.duplicates
     (ItemTable(2 items in 1 domain, 2 with text), 1)
     """
-    frames, _, report = read_tables(
-        sources,
-        ITEMS,
-        ItemTable.clean,
-        columns=columns,
-        on_bad_rows=on_bad_rows,
-        quarantine=quarantine,
-        delimiter=delimiter,
-        encoding=encoding,
-        progress=progress,
-    )
-    return ItemTable._of(_stacked(frames), report)
+    return ItemTable._read(sources, options)
 
 
-def read_users(
-    *sources: SourceLike,
-    columns: Mapping[str, str] | None = None,
-    on_bad_rows: Literal["error", "quarantine"] = "error",
-    quarantine: str | Path | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    progress: bool = False,
-) -> UserTable:
+def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTable:
     r"""Read user tables.
 
     Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
@@ -330,20 +298,4 @@ def read_users(
     >>> read_users(path).frame.to_dict("records")
     [{'user_id': '007', 'group': 'agents'}]
     """
-    frames, _, report = read_tables(
-        sources,
-        USERS,
-        UserTable.clean,
-        columns=columns,
-        on_bad_rows=on_bad_rows,
-        quarantine=quarantine,
-        delimiter=delimiter,
-        encoding=encoding,
-        progress=progress,
-    )
-    return UserTable._of(_stacked(frames), report)
-
-
-def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    return frame.fillna("") if len(frames) > 1 else frame
+    return UserTable._read(sources, options)

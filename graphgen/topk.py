@@ -7,11 +7,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
-from graphgen.arrays import GOLDEN_GAMMA, mix_bits
+from graphgen.arrays import GOLDEN_GAMMA, mix_bits, place_in_group
 from graphgen.errors import InputError
-from graphgen.largest import largest
+from graphgen.pieces import over_rows
 
-__all__ = ["tie_noise", "top_k"]
+__all__ = ["largest", "tie_noise", "top_k"]
 
 Array: TypeAlias = np.ndarray
 
@@ -21,15 +21,12 @@ LOOK_AHEAD: Final = 12
 BLOCK_SCORES: Final = 4_000_000
 # Above one candidate in so many columns, noise is drawn for the whole row.
 SPARSE_SHARE: Final = 16
-
-
-def _row_states(keys: Array, seed: int) -> Array:
-    state = mix_bits(_seed_state(seed))
-    return mix_bits(np.atleast_1d(keys).astype(np.int64).view(np.uint64) + state)
-
-
-def _seed_state(seed: int) -> Array:
-    return np.array([seed % 2**64], dtype=np.uint64) + GOLDEN_GAMMA
+# Columns that share one maximum, at least. More make the bound cheaper to find and looser.
+GROUP: Final = 16
+# Groups for each value asked for, at least: of 8, the bound lets in one candidate in 15 in vain.
+GROUPS: Final = 8
+# Rows with more candidates than this many times k are left to torch.topk.
+MAX_CANDIDATES: Final = 2
 
 
 def tie_noise(keys: Array, columns: Array, *, seed: int = 0) -> Array:
@@ -57,8 +54,8 @@ def tie_noise(keys: Array, columns: Array, *, seed: int = 0) -> Array:
     >>> bool((noise[1] == tie_noise(np.array([4]), np.arange(5))).all())
     True
     """
-    keys = np.asarray(keys, dtype=np.int64)
-    states = _row_states(keys.ravel(), seed).reshape(keys.shape)
+    start = mix_bits(np.array([seed % 2**64], dtype=np.uint64) + GOLDEN_GAMMA)
+    states = mix_bits(np.asarray(keys, dtype=np.int64).view(np.uint64) + start)
     steps = (np.asarray(columns, dtype=np.int64).view(np.uint64) + np.uint64(1)) * GOLDEN_GAMMA
     return (mix_bits(np.asarray(states + steps)) >> np.uint64(1)).view(np.int64)
 
@@ -101,7 +98,7 @@ def top_k(
 
     Notes
     -----
-    One pass over the block (`graphgen.largest`); only rows with equal scores among their best are
+    One pass over the block (`largest`); only rows with equal scores among their best are
     ranked again, so O(rows * columns) whatever the ties.
 
     Examples
@@ -182,3 +179,77 @@ def _rank_open_rows(block: Array, values: Array, keys: Array, seed: int) -> Arra
     per_row = np.bincount(rows, minlength=len(block))
     starts = np.cumsum(per_row) - per_row
     return columns[order][starts[:, None] + np.arange(values.shape[1])]
+
+
+def largest(block: torch.Tensor, count: int) -> tuple[Array, Array]:
+    """Return the `count` largest values of every row and their columns, largest first.
+
+    Which of several equal values at the end are returned, and their order, is left open.
+
+    Parameters
+    ----------
+    block
+        float32 [rows, columns].
+    count
+        At most the number of columns.
+
+    Returns
+    -------
+    values, columns : numpy.ndarray
+        float32 and int64 [rows, count]; NaN counts as larger than everything.
+
+    Notes
+    -----
+    The count-th largest of the maxima of groups of columns bounds the count-th largest value from
+    below, so only values that reach the bound are sorted: O(rows * columns) with a small constant,
+    three to four times as fast as ``torch.topk`` on 8,000 to 18,000 columns.
+
+    Examples
+    --------
+    >>> values, columns = largest(torch.tensor([[0.1, 0.9, 0.5]]), 2)
+    >>> columns.tolist()
+    [[1, 2]]
+    """
+    rows, width = block.shape
+    group = max(GROUP, width // (GROUPS * count))
+    groups = width // group
+    if groups < 2 * count:
+        best = torch.topk(block, count, dim=1)
+        return best.values.numpy(), best.indices.numpy()
+    scores = np.ascontiguousarray(block.numpy())
+    values = np.empty((rows, count), dtype=np.float32)
+    columns = np.empty((rows, count), dtype=np.int64)
+    left = np.zeros(rows, dtype=bool)
+
+    def work(start: int, stop: int) -> None:
+        piece = scores[start:stop]
+        maxima = np.maximum.reduce(
+            piece[:, : group * groups].reshape(len(piece), group, groups), axis=1
+        )
+        maxima = np.partition(maxima, groups - count, axis=1)[:, groups - count :]
+        flat = np.flatnonzero(piece >= maxima[:, :1])
+        row = flat // width
+        sizes = np.bincount(row, minlength=len(piece))
+        # A NaN reaches no bound.
+        missed = np.isnan(maxima).any(axis=1) | np.isnan(piece[:, group * groups :]).any(axis=1)
+        odd = (sizes > MAX_CANDIDATES * count) | missed
+        left[start:stop] = odd
+        if odd.any():
+            flat, row = flat[~odd[row]], row[~odd[row]]
+            sizes = np.where(odd, 0, sizes)
+        place = place_in_group(row)
+        shape = (len(piece), max(count, int(sizes.max(initial=0))))
+        found = np.full(shape, -np.inf, dtype=np.float32)
+        where = np.zeros(shape, dtype=np.int64)
+        found[row, place] = piece.ravel()[flat]
+        where[row, place] = flat - row * width
+        order = np.argsort(found, axis=1)[:, : -count - 1 : -1]
+        values[start:stop] = np.take_along_axis(found, order, axis=1)
+        columns[start:stop] = np.take_along_axis(where, order, axis=1)
+
+    over_rows(work, rows, width)
+    if left.any():
+        rest = np.flatnonzero(left)
+        best = torch.topk(block[torch.from_numpy(rest)], count, dim=1)
+        values[rest], columns[rest] = best.values.numpy(), best.indices.numpy()
+    return values, columns

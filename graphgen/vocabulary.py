@@ -65,12 +65,7 @@ class Vocabulary:
 
     @classmethod
     def from_values(cls, *values: Iterable[Any]) -> Self:
-        """Build from columns in which ids repeat.
-
-        Parameters
-        ----------
-        *values
-            Series, arrays or iterables of ids; all their distinct values are taken.
+        """Build from the distinct values of columns (series, arrays or iterables) of ids.
 
         Examples
         --------
@@ -128,19 +123,14 @@ class Vocabulary:
         return pd.Index(self.ids, dtype=object)
 
     def encode(self, ids: Iterable[Any], *, missing: Literal["raise", "mark"] = "raise") -> Any:
-        """Return the index of each id.
+        """Return the index of each id, int64; O(len(ids)) after the first call.
 
         Parameters
         ----------
         ids
             Ids in any order, repeats allowed; a `pandas` or Arrow column is fastest.
         missing
-            What an unknown id does: ``"raise"`` an error, or ``"mark"`` it with -1.
-
-        Returns
-        -------
-        numpy.ndarray
-            int64, one index for each id. O(len(ids)) after the first call.
+            For unknown ids: ``"raise"`` an error, or ``"mark"`` them with -1.
 
         Raises
         ------
@@ -152,10 +142,10 @@ class Vocabulary:
         query = _as_strings(ids)
         if len(query) > SMALL_QUERY:
             found = pc.index_in(query, value_set=self._array).fill_null(-1)
-            indices = found.to_numpy(zero_copy_only=False).astype(np.int64)
+            indices = found.to_numpy(zero_copy_only=False)
         else:
             indices = self._index.get_indexer(query.to_numpy(zero_copy_only=False))
-            indices = indices.astype(np.int64, copy=False)
+        indices = indices.astype(np.int64, copy=False)
         if missing == "raise" and (indices < 0).any():
             unknown = pc.unique(query.filter(pa.array(indices < 0))).to_pylist()
             raise UnknownIdError(self._unknown_message(unknown))
@@ -163,10 +153,8 @@ class Vocabulary:
 
     def _unknown_message(self, unknown: list[str | None]) -> str:
         shown = ", ".join(repr(id_) for id_ in unknown[:SHOWN_UNKNOWN])
-        more = len(unknown) - SHOWN_UNKNOWN
-        message = f"Unknown id{'s' if len(unknown) > 1 else ''} {shown}"
-        if more > 0:
-            message += f" and {more} more"
+        more = f" and {len(unknown) - SHOWN_UNKNOWN} more" if len(unknown) > SHOWN_UNKNOWN else ""
+        message = f"Unknown id{'s' if len(unknown) > 1 else ''} {shown}{more}"
         near = self._near_miss(unknown[0])
         return f"{message}; did you mean {near!r}?" if near else f"{message}."
 
@@ -175,8 +163,7 @@ class Vocabulary:
         if unknown is None:
             return None
         stripped = unknown.strip()
-        variants = (stripped, stripped.lstrip("0"), stripped.lower(), stripped.upper())
-        for variant in variants:
+        for variant in (stripped, stripped.lstrip("0"), stripped.lower(), stripped.upper()):
             if variant in self:
                 return variant
         at = bisect_left(self.ids, unknown)
@@ -185,17 +172,12 @@ class Vocabulary:
         return close[0] if close else None
 
     def decode(self, indices: Any) -> np.ndarray:
-        """Return the id at each index.
+        """Return the id at each index: an object array of the same shape.
 
         Parameters
         ----------
         indices
             Integers in ``0 .. len - 1``, any shape.
-
-        Returns
-        -------
-        numpy.ndarray
-            Object array of the same shape.
 
         Raises
         ------

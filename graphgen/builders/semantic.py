@@ -32,19 +32,16 @@ def semantic_neighbors(
     The similarity of two items is (1 - s) times the cosine of their features plus s times that of
     their words: dense and sparse retrieval fused, as in hybrid search (Lin, "A proposed conceptual
     framework for a representational approach to information retrieval", SIGIR Forum 2021). The
-    language model knows what things are, the words know brands and series.
+    language model knows meanings, the words know brands and series.
 
     The search is exact: O(n² (d + w)) for n items with text of all domains together and w items
     that share a word, in blocks of 64 MB (50,000 items of width 384 take about 40 s on two cores).
 
     Parameters
     ----------
-    features
-        By domain, float32 ``[n, d]`` with rows of length 1.
-    has_text
-        By domain, bool ``[n]``; items without text get no edge.
-    words
-        By domain, float32 CSR ``[n, words]`` with rows of length 1; None compares features alone.
+    features, has_text, words
+        By domain, float32 ``[n, d]``, bool ``[n]`` and float32 CSR ``[n, words]``; rows have length
+        1. Items without text get no edge. Without `words`, features alone are compared.
     word_share
         s, in [0, 1].
     k
@@ -61,20 +58,20 @@ def semantic_neighbors(
         the edges sorted by source, then falling similarity.
     """
     domains = [d for d in sorted(features) if bool(has_text[d].any())]
+    if not domains:
+        return {}
     index = {d: has_text[d].nonzero().squeeze(1) for d in domains}
-    table = torch.cat([features[d][index[d]] for d in domains]) if domains else torch.empty(0, 1)
-    sizes = [len(index[d]) for d in domains]
-    starts = torch.tensor([0, *sizes]).cumsum(0).tolist()
-    node = torch.cat([index[d] for d in domains]) if domains else torch.empty(0, dtype=torch.int64)
-    owner = torch.repeat_interleave(
-        torch.arange(len(domains)), torch.tensor(sizes, dtype=torch.int64)
-    )
-    rows_per_block = max(1, BLOCK_SCORES // max(1, len(table)))
+    table = torch.cat([features[d][index[d]] for d in domains])
+    sizes = torch.tensor([len(index[d]) for d in domains])
+    starts = [0, *sizes.cumsum(0).tolist()]
+    node = torch.cat([index[d] for d in domains])
+    owner = torch.repeat_interleave(torch.arange(len(domains)), sizes)
+    rows_per_block = max(1, BLOCK_SCORES // len(table))
     share = 0.0 if words is None else word_share
     bags = None
-    if words is not None and share and domains:
+    if words is not None and share:
         bags = sp.vstack([words[d][index[d].numpy()] for d in domains])
-    bags_by_word = bags.T.tocsr() if bags is not None else None
+        bags_by_word = bags.T.tocsr()
     threshold = (1 - share) * min_similarity
 
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
@@ -93,8 +90,6 @@ def semantic_neighbors(
                 _collect(parts, scores, low, 0, k, threshold)
             if on_progress is not None:
                 on_progress(high - low)
-    if not parts:
-        return {}
     source, target, similarity = (torch.cat(column) for column in zip(*parts, strict=True))
     pair = owner[source] * len(domains) + owner[target]
     result: Neighbors = {}

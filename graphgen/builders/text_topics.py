@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from graphgen.features.words import UNSPACED
+from graphgen.features.text import UNSPACED
 
 __all__ = ["TextTopics", "choose_n_topics", "text_topics", "topic_names"]
 
@@ -17,7 +17,7 @@ MIN_TOPICS, MAX_TOPICS = 2, 512
 # Topics an item belongs to. On the validation rows of a log of four domains, three predicted
 # held-out items better than one or two; the cosine and a softmax of it did so alike.
 LINKS = 3
-# One item is no topic: nothing could be reached through it.
+# A topic of one item would link it to no other.
 MIN_ITEMS = 2
 # Rows of a mini-batch. Rows learned from in all: ten passes over 50,000 texts. With few
 # texts the search starts several times, because one start often finds a poor division.
@@ -31,7 +31,7 @@ BLOCK_SCORES = 1 << 22
 WORDS_IN_NAME = 3
 # Characters of a text that are read for names: a title, or a first sentence or two.
 READ_FOR_NAME = 300
-# Characters of a text that stand for a topic without words.
+# Characters of a text that name a topic without words.
 LABEL = 40
 # Scripts that put no space between words give pairs of characters; others give words that begin
 # with a letter. A look-ahead, so that pairs may overlap.
@@ -39,16 +39,9 @@ TOKEN = rf"(?=([{UNSPACED}]{{2}}|(?<!\w)(?<!\w['’-])[^\W\d_{UNSPACED}][\w'’-
 
 
 class TextTopics(NamedTuple):
-    """What `text_topics` found.
+    """The result of `text_topics`: names of the topics, not necessarily distinct, and E links.
 
-    Attributes
-    ----------
-    names
-        One for each topic; not necessarily distinct.
-    text, topic
-        int64 [E]: which text belongs to which topic.
-    cosine
-        float32 [E]: of the text and the centre of the topic.
+    `text` and `topic` are int64 [E]; `cosine`, of the text and the centre of the topic, float32.
     """
 
     names: list[str]
@@ -92,9 +85,9 @@ def text_topics(
     vectors
         float32 ``[n, d]`` with rows of length 1.
     texts
-        What they were made of.
+        Their texts.
     n_topics
-        At most so many topics; None for `choose_n_topics`.
+        Most topics; None for `choose_n_topics`.
     seed
         Draws the first centres and the order of the texts.
     on_progress
@@ -122,10 +115,8 @@ def n_learned(n_texts: int) -> int:
 def _effort(n_texts: int) -> tuple[int, int]:
     """Return the number of starts and of passes over the texts after each."""
     passes = LEARNED_ROWS // max(1, n_texts)
-    return (
-        int(np.clip(passes // MAX_PASSES, 1, MAX_STARTS)),
-        int(np.clip(passes, 1, MAX_PASSES)),
-    )
+    starts, passes = np.clip([passes // MAX_PASSES, passes], 1, [MAX_STARTS, MAX_PASSES]).tolist()
+    return starts, passes
 
 
 def _centers(
@@ -184,7 +175,7 @@ def topic_names(
     texts
         n texts, of which the first 300 characters are read.
     topic, closeness
-        int64 and float32 [n]: the topic of each, and how near it is to its centre.
+        int64 and float32 [n]: the topic of each, and its cosine to the centre.
     n_topics
         Number of topics; each has a text.
 
@@ -226,7 +217,7 @@ def _word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
 
 
 def _varied(words: np.ndarray) -> list[str]:
-    """Return the first words that say something new: no plurals, no pairs that share a character.
+    """Return the first words that differ: no plurals, no pairs that share a character.
 
     Examples
     --------

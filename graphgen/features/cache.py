@@ -19,7 +19,7 @@ __all__ = ["VectorCache", "default_cache_dir"]
 
 logger = logging.getLogger(__name__)
 
-# Two independent 64-bit SipHash keys make one 128-bit content hash; pandas wants 16 characters.
+# Two independent 64-bit SipHash keys make one 128-bit content hash; pandas needs 16 characters.
 HASH_KEYS = ("interest-cache-0", "interest-cache-1")
 # More shards than this are merged into one when the cache is next written.
 MAX_SHARDS = 32
@@ -28,9 +28,7 @@ MAX_SHARDS = 32
 def default_cache_dir() -> Path:
     """Return ``$INTEREST_CACHE_DIR``, or the user's cache folder of the operating system."""
     configured = os.environ.get("INTEREST_CACHE_DIR")
-    return (
-        Path(configured) if configured else Path(platformdirs.user_cache_dir("interest-expansion"))
-    )
+    return Path(configured or platformdirs.user_cache_dir("interest-expansion"))
 
 
 class VectorCache:
@@ -39,10 +37,7 @@ class VectorCache:
     A shard is one safetensors file that appears whole or not at all, so several processes may
     write at a time and an interrupted encoding keeps its finished part.
 
-    Parameters
-    ----------
-    folder
-        Where the shards lie; made on the first write.
+    The folder is made on the first write.
 
     Examples
     --------
@@ -58,26 +53,18 @@ class VectorCache:
         self.folder = folder
 
     def get(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Look texts up.
-
-        Parameters
-        ----------
-        texts
-            Object array of n strings.
+        """Look n texts (object array) up.
 
         Returns
         -------
-        found
-            bool [n].
-        vectors
-            float32 [found.sum(), dim], in the order of the found texts.
+        found, vectors
+            bool [n], and float32 [found.sum(), dim] in the order of the found texts.
         """
         keys, vectors = self._load()
         if not len(keys) or not len(texts):
             return np.zeros(len(texts), dtype=bool), np.empty((0, 0), dtype=np.float32)
-        position = pd.MultiIndex.from_arrays(keys.T).get_indexer(
-            pd.MultiIndex.from_arrays(_hash(texts).T)
-        )
+        wanted = pd.MultiIndex.from_arrays(_hash(texts).T)
+        position = pd.MultiIndex.from_arrays(keys.T).get_indexer(wanted)
         found = position >= 0
         return found, vectors[position[found]]
 

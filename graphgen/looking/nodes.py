@@ -1,13 +1,12 @@
-"""Nodes by type and id: their number in the graph, and what is written beside them."""
+"""Nodes by type and id: their number in the graph, and their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 import numpy as np
 
-from graphgen.errors import UnknownIdError
+from graphgen.errors import UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.schema import CATEGORY, ITEM_ID, TITLE
 
@@ -31,8 +30,7 @@ def node_number(graph: InterestGraph, node: Node) -> int:
     node_type, id_ = node
     if node_type not in graph.vocabularies:
         known = graph.adjacency.types
-        near = get_close_matches(str(node_type), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
+        hint = near_miss(str(node_type), known, f"it has {', '.join(known)}.")
         raise UnknownIdError(f"There is no node type {node_type!r} in this graph; {hint}")
     number = int(graph.vocabularies[node_type].encode([id_])[0])
     return graph.adjacency.offset[node_type] + number

@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import networkx as nx
 
-from graphgen.looking.layout import (
-    by_importance,
-    diameter,
-    frame,
-    lines,
-    node_label,
-    node_looks,
-    ring_layout,
-    shorten,
-)
+from graphgen.looking import layout
 from graphgen.looking.nodes import Node
 from graphgen.schema import USER
 from graphgen.storage import atomic_file
@@ -34,12 +25,7 @@ FONT: Final = (
     'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", '
     '"PingFang SC", "Microsoft YaHei", sans-serif'
 )
-SYMBOLS: Final = {
-    "circle": "circle",
-    "square": "square",
-    "diamond": "diamond",
-    "triangle": "triangle-up",
-}
+SYMBOLS: Final = {"triangle": "triangle-up"}  # named otherwise in plotly
 DASHES: Final = "5px,3px"
 LABEL_COLUMNS: Final = 28
 HOVER_COLUMNS: Final = 48
@@ -48,12 +34,12 @@ HOVER_COLUMNS: Final = 48
 def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = None) -> Path:
     """Write a neighbourhood as one interactive HTML page.
 
-    The centre stands in the middle, with a ring for each step away from it. Domains are told by
-    colour; each kind of edge and each domain is an entry of the legend that a click hides or
-    shows. Pointing at a dot or at the middle of a line gives title, category, weight and date.
-    Titles are written where they fit, and more of them on zooming in. The page carries its own
-    copy of plotly.js (about 5 MB) and loads nothing. People other than the centre appear under a
-    masked id; their real ids are nowhere in the file.
+    The centre is in the middle, with a ring for each step away from it. Each domain has a colour;
+    each kind of edge and each domain is an entry of the legend that a click hides or shows.
+    Pointing at a dot or at the middle of a line shows title, category, weight and date. Titles are
+    written where they fit, and more of them on zooming in. The page contains plotly.js (about 5 MB)
+    and loads nothing. Users other than the centre appear under a masked id; their real ids are
+    nowhere in the file.
 
     Parameters
     ----------
@@ -104,7 +90,7 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
             "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
         },
     )
-    heading = title or f"Around {node_label(subgraph, subgraph.graph['center'])}"
+    heading = title or f"Around {layout.node_label(subgraph, subgraph.graph['center'])}"
     pages = Environment(loader=PackageLoader("graphgen.looking", ""), autoescape=True)
     page = pages.get_template("page.html.j2").render(
         title=heading, caption=_caption(subgraph), font=FONT, figure=body
@@ -121,7 +107,7 @@ def _caption(subgraph: nx.DiGraph) -> str:
         "for details; click the legend to hide or show; scroll or press + to zoom, drag to move."
     )
     if any(node[0] == USER and node != subgraph.graph["center"] for node in subgraph):
-        text += " Ids of other people are masked."
+        text += " Ids of other users are masked."
     return text
 
 
@@ -130,14 +116,14 @@ def _count(n: int, noun: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """Write JSON that may stand in a script: no title can close it."""
+    """Write JSON for a script element: no title can close it."""
     return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "")
 
 
 def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
     import plotly.graph_objects as go
 
-    places = ring_layout(subgraph)
+    places = layout.ring_layout(subgraph)
     figure = go.Figure()
     _add_edges(figure, subgraph, places)
     trace_of = _add_nodes(figure, subgraph, places)
@@ -152,7 +138,7 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
         hoverinfo="skip",
         showlegend=False,
     )
-    x0, x1, y0, y1 = frame(places)
+    x0, x1, y0, y1 = layout.frame(places)
     figure.update_layout(
         template="none",
         font={"family": FONT, "size": 12},
@@ -172,12 +158,14 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
         {
             "x": round(places[node][0], 3),
             "y": round(places[node][1], 3),
-            "text": html.escape(shorten(node_label(subgraph, node), LABEL_COLUMNS), quote=False),
-            "radius": diameter(subgraph, node) / 2,
+            "text": html.escape(
+                layout.shorten(layout.node_label(subgraph, node), LABEL_COLUMNS), quote=False
+            ),
+            "radius": layout.diameter(subgraph, node) / 2,
             "size": 14 if node == center else (12 if subgraph.nodes[node]["distance"] == 1 else 11),
             "trace": trace_of[node],
         }
-        for node in by_importance(subgraph)
+        for node in layout.by_importance(subgraph)
     ]
     return figure, labels
 
@@ -185,7 +173,7 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
 def _add_edges(
     figure: go.Figure, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]
 ) -> None:
-    for group in lines(subgraph):
+    for group in layout.lines(subgraph):
         ends = [(places[head], places[tail]) for head, tail in group.pairs]
         figure.add_scatter(
             x=[x for (x0, _), (x1, _) in ends for x in (x0, x1, None)],
@@ -220,7 +208,7 @@ def _add_nodes(
     """Add a trace for each node type; return the trace of each node."""
     center = subgraph.graph["center"]
     trace_of: dict[Node, int] = {}
-    for node_type, look in node_looks(subgraph.graph["domains"]).items():
+    for node_type, look in layout.node_looks(subgraph.graph["domains"]).items():
         # The legend takes its look from the first node of a trace, so the centre comes last.
         nodes = sorted(
             (node for node in subgraph if node[0] == node_type), key=lambda node: node == center
@@ -237,8 +225,8 @@ def _add_nodes(
             legendrank=1,
             marker={
                 "color": look.color,
-                "symbol": SYMBOLS[look.symbol],
-                "size": [diameter(subgraph, node) for node in nodes],
+                "symbol": SYMBOLS.get(look.symbol, look.symbol),
+                "size": [layout.diameter(subgraph, node) for node in nodes],
                 "opacity": 1,
                 "line": {
                     "color": ["#000" if node == center else "#fff" for node in nodes],
@@ -254,7 +242,10 @@ def _add_nodes(
 def _node_text(subgraph: nx.DiGraph, node: Node) -> str:
     data, center = subgraph.nodes[node], subgraph.graph["center"]
     kind = " · ".join(part for part in (node[0], data["category"]) if part)
-    lines = [f"<b>{_wrapped(node_label(subgraph, node))}</b>", html.escape(kind, quote=False)]
+    lines = [
+        f"<b>{_wrapped(layout.node_label(subgraph, node))}</b>",
+        html.escape(kind, quote=False),
+    ]
     if data["distance"] > 0:
         lines.append(f"{_count(data['distance'], 'step')} from the centre")
     lines.append(f"{_count(data['degree'], 'link')} in the graph")
@@ -265,7 +256,7 @@ def _node_text(subgraph: nx.DiGraph, node: Node) -> str:
 
 
 def _edge_text(subgraph: nx.DiGraph, head: Node, tail: Node) -> str:
-    ends = [_wrapped(node_label(subgraph, node)) for node in (head, tail)]
+    ends = [_wrapped(layout.node_label(subgraph, node)) for node in (head, tail)]
     return f"{ends[0]}<br>{ends[1]}<br>{_facts(subgraph.edges[head, tail])}"
 
 

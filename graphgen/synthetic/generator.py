@@ -33,18 +33,13 @@ from graphgen.synthetic.world import (
     SynthConfig,
     interact,
     make_catalogue,
-    make_people,
+    make_users,
 )
 
-__all__ = [
-    "SynthConfig",
-    "SyntheticData",
-    "SyntheticTruth",
-    "synthesize",
-    "write_synthetic",
-]
+__all__ = ["SynthConfig", "SyntheticData", "SyntheticTruth", "synthesize", "write_synthetic"]
 
 SCHEMA_VERSION: Final = 1
+CARD_FILE: Final = Path(__file__).with_name("card.txt")
 SPLIT: Final = "split"
 SPLITS: Final = ("train", "valid", "test")
 SETTINGS: Final = ("train", "warm", "cold_user", "cold_item")
@@ -55,7 +50,7 @@ START: Final = np.datetime64("2023-01-01T00:00:00", "s")
 
 @dataclass(frozen=True)
 class SyntheticTruth:
-    """What was planted; no method may look at it.
+    """The planted structure; no method may use it.
 
     Attributes
     ----------
@@ -93,7 +88,7 @@ class SyntheticData:
     users
         user_id, group (an age band; the young are more active).
     truth, config
-        What was planted, and the resolved settings.
+        The planted structure, and the resolved settings.
     """
 
     log: pd.DataFrame
@@ -102,29 +97,23 @@ class SyntheticData:
     truth: SyntheticTruth
     config: SynthConfig
 
-    def part(self, split: str) -> pd.DataFrame:
-        """Return the rows of ``"train"``, ``"valid"`` or ``"test"`` without the split column.
-
-        The training rows have no setting either.
-        """
-        rows = self.log[self.log[SPLIT] == split]
-        dropped = [SPLIT, SETTING] if split == "train" else [SPLIT]
-        return rows.drop(columns=dropped).reset_index(drop=True)
+    def _part(self, split: str) -> pd.DataFrame:
+        return self.log[self.log[SPLIT] == split].drop(columns=SPLIT).reset_index(drop=True)
 
     @property
     def train(self) -> pd.DataFrame:
-        """The rows to learn from."""
-        return self.part("train")
+        """Training rows, without split and setting."""
+        return self._part("train").drop(columns=SETTING)
 
     @property
     def valid(self) -> pd.DataFrame:
-        """The rows to choose by."""
-        return self.part("valid")
+        """Validation rows, without split."""
+        return self._part("valid")
 
     @property
     def test(self) -> pd.DataFrame:
-        """The rows to report on, once."""
-        return self.part("test")
+        """Test rows, without split."""
+        return self._part("test")
 
 
 def synthesize(
@@ -176,27 +165,14 @@ def synthesize(
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(5)]
     prevalence = streams[0].dirichlet(np.full(len(themes), 5.0))
     catalogue = make_catalogue(config, prevalence, streams[0])
-    people = make_people(config, prevalence, streams[1])
-    user, item, time = interact(config, catalogue, people, streams[2])
+    drawn = make_users(config, prevalence, streams[1])
+    user, item, time = interact(config, catalogue, drawn, streams[2])
     domain = catalogue.domain[item]
-    split, setting, keep = hold_out(
-        user,
-        domain,
-        item,
-        n_users=config.n_users,
-        n_items=len(catalogue.domain),
-        may_be_cold=_may_be_cold(catalogue, config),
-        cold_user_share=config.cold_user_share,
-        cold_item_share=config.cold_item_share,
-        warm_share=config.warm_share,
-        rng=streams[3],
-    )
+    cold = _may_be_cold(catalogue, config)
+    split, setting, keep = hold_out(user, domain, item, config, may_be_cold=cold, rng=streams[3])
     items = _item_table(catalogue, themes, streams[4])
     users = pd.DataFrame(
-        {
-            USER_ID: _ids("u", config.n_users),
-            GROUP: _take(AGE_GROUPS, people.group),
-        }
+        {USER_ID: _ids("u", config.n_users), GROUP: _take(AGE_GROUPS, drawn.group)}
     )
     user, item, time = user[keep], item[keep], time[keep]
     log = pd.DataFrame(
@@ -210,7 +186,7 @@ def synthesize(
         }
     )
     taste = np.zeros((config.n_users, len(themes)), dtype=np.float32)
-    np.put_along_axis(taste, people.themes, people.weights.astype(np.float32), axis=1)
+    np.put_along_axis(taste, drawn.themes, drawn.weights.astype(np.float32), axis=1)
     truth = SyntheticTruth(
         themes=themes,
         user_taste=taste,
@@ -222,14 +198,10 @@ def synthesize(
 
 
 def _may_be_cold(catalogue: Catalogue, config: SynthConfig) -> np.ndarray:
-    """Say which items came out late and are no hit: no single one decides a setting."""
-    late = catalogue.released > LATE * config.days * DAY
-    hit = np.zeros(len(late), dtype=bool)
-    for code in range(len(SYNTHETIC_DOMAINS)):
-        of_domain = np.flatnonzero(catalogue.domain == code)
-        popularity = catalogue.popularity[of_domain]
-        hit[of_domain] = popularity > np.quantile(popularity, HITS)
-    return late & ~hit
+    """Return which items came out late and are no hit: no single one decides a setting."""
+    popularity = pd.Series(catalogue.popularity)
+    limit = popularity.groupby(catalogue.domain).transform("quantile", HITS)
+    return (catalogue.released > LATE * config.days * DAY) & (popularity <= limit).to_numpy()
 
 
 def _take(names: tuple[str, ...], codes: np.ndarray) -> Any:
@@ -247,54 +219,12 @@ def _item_table(
     names = np.asarray(themes)[catalogue.theme]
     tables = []
     for code, domain in enumerate(SYNTHETIC_DOMAINS):
-        of_domain = names[catalogue.domain == code].tolist()
-        titles, texts, categories = compose_items(domain, of_domain, rng)
-        tables.append(
-            pd.DataFrame(
-                {
-                    ITEM_ID: _ids(f"{domain}-", len(titles)),
-                    DOMAIN: domain,
-                    TITLE: titles,
-                    TEXT: texts,
-                    CATEGORY: categories,
-                }
-            )
-        )
+        columns = compose_items(domain, names[catalogue.domain == code].tolist(), rng)
+        table = pd.DataFrame(dict(zip((TITLE, TEXT, CATEGORY), columns, strict=True)))
+        table.insert(0, ITEM_ID, _ids(f"{domain}-", len(table)))
+        table.insert(1, DOMAIN, domain)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-CARD: Final = """\
-A synthetic log of books, films, games and music
-================================================
-
-Made by `interest synth` (interest-expansion); all users and items are invented. The
-titles and sentences are put together from phrases that come with the program. Use it as you like.
-
-train.csv   {train:,} training interactions: user_id, domain, item_id, timestamp (ISO, UTC)
-valid.csv   {valid:,} validation interactions, with a column `setting`
-test.csv    {test:,} test interactions, with a column `setting`
-items.csv   {items:,} items: item_id, domain, title, text, category
-users.csv   {users:,} users: user_id, group (age band)
-synth.json  every setting, and these counts
-
-Planted structure
-  - 24 themes (space opera, haunted house, ...). A user likes up to three of them in every domain
-    they are active in, plus a theme of that domain only ({domain_drift:.0%} of interactions) and
-    a theme that grows with time (up to {time_drift:.0%} at the end).
-  - A theme means the same in the four domains and is written in different words in each.
-  - Popularity follows Zipf's law, exponent {popularity_exponent:g}.
-  - {chart_share:.0%} of interactions follow the charts, {noise_share:.0%} is chance.
-  - {overlap:.0%} of the users are active in two domains or more. That is far more than in real
-    logs (about 6 % in Amazon reviews), on purpose: a small example needs enough cold users.
-  - Nothing is chosen before its release; activity is long-tailed (log-normal).
-
-Held-out rows
-  warm       the end of a history of five rows or more ({warm_share:.0%} of it)
-  cold_user  the whole history of an overlap user in one domain ({cold_user_share:.0%} of them)
-  cold_item  late releases that no training row mentions ({cold_item_share:.0%} of the catalogue);
-             only their text describes them
-  Cold users and cold items of valid.csv are others than those of test.csv.
-"""
 
 
 def write_synthetic(
@@ -321,7 +251,6 @@ def write_synthetic(
     Returns
     -------
     SyntheticData
-        What was written.
 
     Raises
     ------
@@ -340,29 +269,18 @@ def write_synthetic(
     """
     data = synthesize(n_users=n_users, seed=seed, **settings)
     config = data.config
-    tables = {
-        "train": data.train,
-        "valid": data.valid,
-        "test": data.test,
-        "items": data.items,
-        "users": data.users,
-    }
+    tables = {name: getattr(data, name) for name in (*SPLITS, "items", "users")}
     counts = {name: len(table) for name, table in tables.items()}
-    shares = config.model_dump(include={name for name, _ in config if f"{{{name}" in CARD})
     overlap = 1 - config.domain_counts[0] / sum(config.domain_counts)
-    with atomic_directory(
-        out, kind="synthetic log", overwrite=overwrite, made_from=made_from
-    ) as folder:
+    options: Any = {"kind": "synthetic log", "overwrite": overwrite, "made_from": made_from}
+    with atomic_directory(out, **options) as folder:
         for name, table in tables.items():
             _write_csv(table, folder / f"{name}.csv")
-        card = CARD.format(**counts, **shares, overlap=overlap)
+        card = CARD_FILE.read_text(encoding="utf-8")
+        card = card.format(**config.model_dump(), **counts, overlap=overlap)
         (folder / "README.txt").write_text(card, encoding="utf-8")
-        content = {
-            "interest_version": package_version(),
-            "config": config.to_dict(),
-            "rows": counts,
-        }
-        write_json(folder / "synth.json", content, schema_version=SCHEMA_VERSION)
+        made = {"interest_version": package_version(), "config": config.to_dict()}
+        write_json(folder / "synth.json", {**made, "rows": counts}, schema_version=SCHEMA_VERSION)
     return data
 
 

@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from graphgen.synthetic.world import SynthConfig
+
 __all__ = ["hold_out"]
 
 TRAIN, VALID, TEST = range(3)  # codes of the splits
@@ -19,60 +21,45 @@ def hold_out(
     user: np.ndarray,
     domain: np.ndarray,
     item: np.ndarray,
+    config: SynthConfig,
     *,
-    n_users: int,
-    n_items: int,
     may_be_cold: np.ndarray,
-    cold_user_share: float,
-    cold_item_share: float,
-    warm_share: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Decide the split and the setting of each row.
 
     Cold users first (a share of the overlap users; their whole history in one domain), then cold
     items (a share of all, drawn among those that may be), then the end of what is left of each
-    history. Every held-out row asks one question only: those of a cold user about a cold item are
-    left out, and so are those about an item that chance alone left without a training row.
+    history. Every held-out row has one setting: rows of a cold user with a cold item are left out,
+    and so are rows of an item that by chance has no training row.
 
-    Parameters
-    ----------
-    user, domain, item
-        int64 ``[rows]``, by time; `item` is unique over the domains.
-    n_users, n_items
-        How many there are.
-    may_be_cold
-        bool ``[n_items]``: the items to draw the cold ones from.
-    cold_user_share, cold_item_share, warm_share
-        See `SynthConfig`.
-    rng
-        Where chance comes from.
+    The rows come by time, each item with a number of its own over all domains; cold items are drawn
+    among `may_be_cold`, bool ``[n_items]``. O(rows log rows).
 
     Returns
     -------
-    split, setting
-        int64 codes ``[rows]``: train, valid, test; none, warm, cold_user, cold_item.
-    keep
-        bool ``[rows]``: False for the rows to leave out. O(rows log rows).
+    split, setting, keep
+        int64 codes ``[rows]``: train, valid, test; none, warm, cold_user, cold_item; and bool
+        ``[rows]``, False for the rows to leave out.
     """
-    n_domains = int(domain.max()) + 1
+    n_users, n_items, n_domains = config.n_users, len(may_be_cold), int(domain.max()) + 1
     pair = user * n_domains + domain
     in_domain = np.bincount(pair, minlength=n_users * n_domains).reshape(n_users, n_domains)
-    cold_target, cold_user_split = _cold_users(in_domain, cold_user_share, rng)
-    cold_item_split = _cold_items(may_be_cold, cold_item_share, rng)
+    # The cold domain of a user is drawn evenly among the user's domains.
+    drawn = np.where(in_domain > 0, rng.random(in_domain.shape), -1.0).argmax(axis=1)
+    elsewhere = in_domain.sum(axis=1) - in_domain[np.arange(n_users), drawn]
+    overlap = np.flatnonzero(elsewhere >= MIN_SOURCE_ROWS)
+    cold_user = _cold(overlap, round(config.cold_user_share * len(overlap)), n_users, rng)
+    late = np.flatnonzero(may_be_cold)
+    cold_item = _cold(late, round(config.cold_item_share * n_items), n_items, rng)
 
-    split = np.full(len(user), TRAIN)
-    setting = np.full(len(user), NONE)
-    of_cold_user = cold_target[user] == domain
-    of_cold_item = cold_item_split[item] != TRAIN
+    of_cold_user = (cold_user[user] != TRAIN) & (drawn[user] == domain)
+    of_cold_item = cold_item[item] != TRAIN
     keep = ~(of_cold_user & of_cold_item)
-    split[of_cold_user] = cold_user_split[user[of_cold_user]]
-    setting[of_cold_user] = COLD_USER
-    only_item = of_cold_item & ~of_cold_user
-    split[only_item] = cold_item_split[item[only_item]]
-    setting[only_item] = COLD_ITEM
+    split = np.where(of_cold_user, cold_user[user], cold_item[item])
+    setting = np.select([of_cold_user, of_cold_item], [COLD_USER, COLD_ITEM], NONE)
 
-    _hold_out_ends(split, setting, pair, warm_share, rng)
+    _hold_out_ends(split, setting, pair, config.warm_share, rng)
 
     in_train = split == TRAIN
     known_item = np.bincount(item[in_train], minlength=n_items) > 0
@@ -84,39 +71,17 @@ def hold_out(
     return split, setting, keep
 
 
-def _cold_users(
-    in_domain: np.ndarray, share: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the target domain of each cold user (-1: not cold) and the split they are for."""
-    n_users = len(in_domain)
-    target = np.full(n_users, -1)
-    # The target is drawn evenly among a user's domains.
-    drawn = np.where(in_domain > 0, rng.random(in_domain.shape), -1.0).argmax(axis=1)
-    elsewhere = in_domain.sum(axis=1) - in_domain[np.arange(n_users), drawn]
-    candidates = rng.permutation(np.flatnonzero(elsewhere >= MIN_SOURCE_ROWS))
-    chosen = candidates[: round(share * len(candidates))]
-    target[chosen] = drawn[chosen]
-    split = np.full(n_users, TEST)
-    split[chosen[: round(VALID_SHARE * len(chosen))]] = VALID
-    return target, split
-
-
-def _cold_items(candidate: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the split each cold item is for; 0 (train) for the others."""
-    split = np.full(len(candidate), TRAIN)
-    drawn = rng.permutation(np.flatnonzero(candidate))
-    chosen = drawn[: round(share * len(candidate))]
+def _cold(candidates: np.ndarray, wanted: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `wanted` of the candidates; return the split each of n is cold in, TRAIN for none."""
+    split = np.full(n, TRAIN)
+    chosen = rng.permutation(candidates)[:wanted]
     split[chosen] = TEST
     split[chosen[: round(VALID_SHARE * len(chosen))]] = VALID
     return split
 
 
 def _hold_out_ends(
-    split: np.ndarray,
-    setting: np.ndarray,
-    pair: np.ndarray,
-    share: float,
-    rng: np.random.Generator,
+    split: np.ndarray, setting: np.ndarray, pair: np.ndarray, share: float, rng: np.random.Generator
 ) -> None:
     """Take the end of each training history out, in place: first validation, the last for test."""
     if share == 0:

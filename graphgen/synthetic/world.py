@@ -16,18 +16,17 @@ __all__ = [
     "AGE_GROUPS",
     "DAY",
     "Catalogue",
-    "People",
     "SynthConfig",
     "interact",
     "make_catalogue",
-    "make_people",
+    "make_users",
 ]
 
 DAY: Final = 86_400  # seconds
 AGE_GROUPS: Final = ("18-29", "30-44", "45-64", "65+")
 AGE_SHARES: Final = (0.30, 0.33, 0.25, 0.12)
 AGE_ACTIVITY: Final = (1.15, 1.0, 0.95, 0.8)  # factor on the expected number of interactions
-DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # how many take part, as SYNTHETIC_DOMAINS
+DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # share of the users, as SYNTHETIC_DOMAINS
 THEMES_PER_USER: Final = 3
 OLD_STOCK: Final = 0.6  # share of the items that are older than the log
 ZIPF_OFFSET: Final = 2.0  # flattens the very top: no single item takes a tenth of its domain
@@ -101,68 +100,36 @@ class SynthConfig(Config):
             raise ValueError("must be at least min_interactions")
         return value
 
-    @field_validator("noise_share")
+    @field_validator("noise_share", "time_drift")
     @classmethod
     def _shares(cls, value: float, info: ValidationInfo) -> float:
-        if value + info.data.get("chart_share", 0) > 1:
-            raise ValueError("chart_share and noise_share must not be more than 1 together")
-        return value
-
-    @field_validator("time_drift")
-    @classmethod
-    def _drifts(cls, value: float, info: ValidationInfo) -> float:
-        if value + info.data.get("domain_drift", 0) > 1:
-            raise ValueError("domain_drift and time_drift must not be more than 1 together")
+        other = "chart_share" if info.field_name == "noise_share" else "domain_drift"
+        if value + info.data.get(other, 0) > 1:
+            raise ValueError(f"{other} and {info.field_name} must not be more than 1 together")
         return value
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items as arrays ``[n_items]``; the domains stand one after the other.
-
-    Attributes
-    ----------
-    domain, theme
-        int64 codes.
-    popularity
-        Sums to 1 within a domain.
-    released
-        Seconds since the log began; negative for the older stock.
-    """
+    """Items as arrays ``[n_items]``, one domain after the other."""
 
     domain: np.ndarray
     theme: np.ndarray
-    popularity: np.ndarray
-    released: np.ndarray
+    popularity: np.ndarray  # sums to 1 within a domain
+    released: np.ndarray  # seconds since the log began; negative for the older stock
 
 
 @dataclass(frozen=True)
-class People:
-    """Users as arrays.
+class SynthUsers:
+    """Users as arrays, one row for each."""
 
-    Attributes
-    ----------
-    group
-        int64 ``[n_users]``, an index into `AGE_GROUPS`.
-    joined
-        int64 ``[n_users]``, seconds since the log began.
-    themes, weights
-        ``[n_users, 3]``: themes liked in all domains; weights sum to 1.
-    new_theme
-        int64 ``[n_users]``: theme that grows with time.
-    domain_theme
-        int64 ``[n_users, n_domains]``: theme of one domain only.
-    counts
-        int64 ``[n_users, n_domains]``: interactions to draw; 0 where not active.
-    """
-
-    group: np.ndarray
-    joined: np.ndarray
-    themes: np.ndarray
-    weights: np.ndarray
-    new_theme: np.ndarray
-    domain_theme: np.ndarray
-    counts: np.ndarray
+    group: np.ndarray  # an index into `AGE_GROUPS`
+    joined: np.ndarray  # seconds since the log began
+    themes: np.ndarray  # [n_users, 3]: themes liked in all domains
+    weights: np.ndarray  # [n_users, 3], sums to 1
+    new_theme: np.ndarray  # the theme that grows with time
+    domain_theme: np.ndarray  # [n_users, n_domains]: the theme of one domain only
+    counts: np.ndarray  # [n_users, n_domains]: interactions to draw; 0 where not active
 
 
 def make_catalogue(
@@ -194,7 +161,7 @@ def make_catalogue(
     )
 
 
-def make_people(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Generator) -> People:
+def make_users(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Generator) -> SynthUsers:
     """Draw interests, domains and activity of each user."""
     n, n_domains = config.n_users, len(SYNTHETIC_DOMAINS)
     group = rng.choice(len(AGE_GROUPS), n, p=AGE_SHARES)
@@ -216,7 +183,7 @@ def make_people(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Gene
     noise = scale * (rng.standard_normal((n, 1)) + rng.standard_normal((n, n_domains)))
     expected = np.exp(level + noise) * np.asarray(AGE_ACTIVITY)[group][:, None]
     counts = np.clip(np.rint(expected), config.min_interactions, config.max_interactions)
-    return People(
+    return SynthUsers(
         group=group,
         joined=joined,
         themes=themes,
@@ -234,35 +201,28 @@ def _gumbel_ranked(log_weights: np.ndarray, n: int, rng: np.random.Generator) ->
 
 
 def interact(
-    config: SynthConfig, catalogue: Catalogue, people: People, rng: np.random.Generator
+    config: SynthConfig, catalogue: Catalogue, users: SynthUsers, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the interactions of all users.
+    """Draw the interactions of all users: int64 arrays user, item and time, sorted by time.
 
-    Returns
-    -------
-    user, item, time
-        int64 arrays by time (seconds since the log began). No user takes an item twice, nor before
-        its release; repeated draws are left out.
+    Time is in seconds since the log began. No user takes an item twice, nor before its release;
+    repeated draws are left out.
     """
-    n_domains = people.counts.shape[1]
-    flat = np.repeat(np.arange(people.counts.size), people.counts.ravel())
+    n_domains = users.counts.shape[1]
+    flat = np.repeat(np.arange(users.counts.size), users.counts.ravel())
     user, domain = np.divmod(flat, n_domains)
     progress = rng.random(len(user))
     end = config.days * DAY
-    time = people.joined[user] + (progress * (end - people.joined[user])).astype(np.int64)
+    time = users.joined[user] + (progress * (end - users.joined[user])).astype(np.int64)
 
     # Theme of each interaction: the user's, that of the domain, or the one that grows with time.
-    slot = (
-        (rng.random(len(user))[:, None] > people.weights.cumsum(axis=1)[user])
-        .sum(axis=1)
-        .clip(max=THEMES_PER_USER - 1)
-    )
-    theme = people.themes[user, slot]
+    above = rng.random(len(user))[:, None] > users.weights.cumsum(axis=1)[user]
+    theme = users.themes[user, above.sum(axis=1).clip(max=THEMES_PER_USER - 1)]
     voice = rng.random(len(user))
     in_domain = voice < config.domain_drift
-    theme[in_domain] = people.domain_theme[user[in_domain], domain[in_domain]]
+    theme[in_domain] = users.domain_theme[user[in_domain], domain[in_domain]]
     moved = ~in_domain & (voice < config.domain_drift + config.time_drift * progress)
-    theme[moved] = people.new_theme[user[moved]]
+    theme[moved] = users.new_theme[user[moved]]
 
     # Which pool the item comes from: a theme, the charts (all themes), or anything at all.
     n_themes = int(catalogue.theme.max()) + 1

@@ -96,7 +96,7 @@ def test_other_people_are_nowhere_in_the_file(tmp_path):
     content = write_page(make_subgraph(), tmp_path / "page.html").read_text(encoding="utf-8")
     assert OTHER[1] not in content
     assert "user 9" in content or re.search(r"user [0-9a-f]{4}", content)
-    assert "Ids of other people are masked." in content
+    assert "Ids of other users are masked." in content
 
 
 def test_same_input_same_bytes(tmp_path):

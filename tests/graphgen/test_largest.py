@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from graphgen import pieces
-from graphgen.largest import largest
+from graphgen.topk import largest
 
 KINDS = {
     "smooth": lambda generator, shape: generator.normal(size=shape),
