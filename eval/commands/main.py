@@ -23,8 +23,6 @@ from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
 
-__all__ = ["app", "main"]
-
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, build, describe, explore, split, models, train, recommend, evaluate,

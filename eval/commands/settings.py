@@ -10,8 +10,6 @@ import typer.core
 if TYPE_CHECKING:
     from graphgen.config import Config
 
-__all__ = ["build_settings", "described", "models_settings", "split_settings", "with_settings"]
-
 Rows = list[tuple[str, str]]
 
 
