@@ -24,12 +24,11 @@ def bench_eval(
         list[str] | None,
         Option(
             help="NAME=PYTHON, the interpreter that has it installed: pyg, recbole or lenskit; "
-            "repeatable.",
+            "repeatable."
         ),
     ] = None,
     rival_users: Annotated[
-        int | None,
-        Option(help="Users for a rival; default: all, fewer for slow ones."),
+        int | None, Option(help="Users for a rival; default: all, fewer for slow ones.")
     ] = None,
     repeats: Annotated[int, Option(help="Runs of our evaluator; the fastest counts.")] = 1,
     out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,

@@ -26,15 +26,14 @@ def compare(
         str, Option(help="Comma-separated; as `interest models` lists them.")
     ] = DEFAULT_MODELS,
     recs: Annotated[
-        list[str] | None,
-        Option(help="Another system's recommendations, NAME=PATH; repeatable."),
+        list[str] | None, Option(help="Another system's recommendations, NAME=PATH; repeatable.")
     ] = None,
     k: options.Lengths = None,
     by: Annotated[
         list[str] | None,
         Option(
             help="Column of the test rows to slice by (default: setting), or activity, "
-            "popularity, source_domain, domain_count, overlap_share; repeatable.",
+            "popularity, source_domain, domain_count, overlap_share; repeatable."
         ),
     ] = None,
     baseline: Annotated[

@@ -26,8 +26,7 @@ DROPPED = {
 
 
 def describe(
-    graph: options.Graph,
-    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    graph: options.Graph, as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Show nodes, edges, the overlap between domains, features and provenance.
 

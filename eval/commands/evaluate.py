@@ -34,7 +34,7 @@ def evaluate(
         Option(
             help="Validation rows for a threshold and a calibration: adds accuracy, F1 and "
             "calibration of a model's links, on up to 2,000 users a domain; takes a few seconds "
-            "for each domain.",
+            "for each domain."
         ),
     ] = None,
     curves: options.Curves = False,
@@ -49,7 +49,7 @@ def evaluate(
         list[str] | None,
         Option(
             help="Column of the truth to slice by (default: setting), or, with --graph, "
-            "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
+            "activity, popularity, source_domain, domain_count, overlap_share; repeatable."
         ),
     ] = None,
     metrics: options.Metrics = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument
 
 from eval.commands.console import next_step, say
-from eval.commands.settings import described
+from eval.commands.options import described
 
 
 def models(

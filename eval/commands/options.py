@@ -1,15 +1,21 @@
-"""Options that several commands share, and their parsers."""
+"""Options that several commands share, their parsers, and lists of settings for `--help`."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Context, Option
+from typer.core import TyperCommand
 
 from graphgen.errors import ConfigError
+
+if TYPE_CHECKING:
+    import graphgen.config
+
+Rows = list[tuple[str, str]]
 
 Graph = Annotated[Path, Argument(help="A graph folder.", show_default=False)]
 Out = Annotated[Path, Option(help="Folder or file to write.", show_default=False)]
@@ -23,8 +29,7 @@ Overwrite = Annotated[
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]
 Config = Annotated[Path | None, Option(help="TOML file of settings.", show_default=False)]
 Set = Annotated[
-    list[str] | None,
-    Option("--set", help="A setting, NAME=VALUE; repeatable.", show_default=False),
+    list[str] | None, Option("--set", help="A setting, NAME=VALUE; repeatable.", show_default=False)
 ]
 ModelSet = Annotated[
     list[str] | None, Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable.")
@@ -46,8 +51,7 @@ UserTable = Annotated[
 ]
 Lengths = Annotated[list[int] | None, Option("-k", help="Length of a list; repeatable.")]
 Curves = Annotated[
-    bool,
-    Option("--curves", help="Add ROC curves, roc-auc and pr-auc of models; doubles the time."),
+    bool, Option("--curves", help="Add ROC curves, roc-auc and pr-auc of models; doubles the time.")
 ]
 Metrics = Annotated[
     str | None,
@@ -145,19 +149,14 @@ def check_outputs(
     *inputs
         What the command reads: paths, what `read_log` takes, lists of them, or None.
     kind, overwrite
-        As in `graphgen.storage.check_output`.
+        As in `graphgen.storage.check_output`, which raises.
     files
         Other files that it writes, or None.
 
     Returns
     -------
     str
-        Fingerprint of the command, its options and its inputs, for the manifest of a folder.
-
-    Raises
-    ------
-    StorageError
-        If an output cannot or must not be written.
+        Fingerprint of command, options and inputs, for the manifest of a folder; "" for a file.
     """
     from graphgen.storage import check_output, fingerprint
 
@@ -180,3 +179,54 @@ def _input_path(source: str) -> Path:
         if text and Path(text).expanduser().exists():
             return Path(text).expanduser()
     return Path(source)
+
+
+def described(config: type[graphgen.config.Config]) -> list[tuple[str, str, str]]:
+    """Return name, default and description of each field of a config class."""
+    return [
+        (name, str(field.default), " ".join((field.description or "").replace("``", "").split()))
+        for name, field in config.model_fields.items()
+    ]
+
+
+def with_settings(title: str, rows: Callable[[], Rows]) -> type[TyperCommand]:
+    """Return a command class whose help ends in a list, made only when help is asked for."""
+
+    class WithSettings(TyperCommand):
+        def format_epilog(self, ctx: Any, formatter: Any) -> None:
+            """Write the list."""
+            with formatter.section(title):
+                formatter.write_dl(rows())
+
+    return WithSettings
+
+
+def build_settings() -> Rows:
+    """Return the settings of `interest build`."""
+    from graphgen.build import BuildConfig
+
+    return [(f"{name}={default}", text) for name, default, text in described(BuildConfig)]
+
+
+def split_settings() -> Rows:
+    """Return each protocol with its options."""
+    import inspect
+
+    from eval.splits.protocols import PROTOCOLS
+
+    rows = []
+    for name, function in PROTOCOLS.items():
+        known = {k: v for k, v in (function.__kwdefaults__ or {}).items() if k != "seed"}
+        first = (inspect.getdoc(function) or "").split("\n\n")[0]
+        rows.append((name, f"{first} {', '.join(f'{k}={v}' for k, v in known.items())}."))
+    return rows
+
+
+def models_settings() -> Rows:
+    """Return each model with its settings."""
+    from gnn.registry import list_models, model_class
+
+    return [
+        (name, ", ".join(f"{k}={v}" for k, v, _ in described(model_class(name).Config)) or "none")
+        for name in list_models()
+    ]

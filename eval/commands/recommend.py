@@ -33,7 +33,7 @@ def recommend(
         float | None,
         Option(
             help="Rank new items higher: maximum relative NDCG loss on warm items, for the "
-            "worst-off user group, accepted for it (0.2 = 20 %).",
+            "worst-off user group, accepted for it (0.2 = 20 %)."
         ),
     ] = None,
     include_seen: Annotated[

@@ -31,7 +31,7 @@ def split(
         Option(
             help="cold-user: percent of the overlap users to test on; they lose their history in "
             "the target domain. EMCDR and PTUPCDR are compared at 20, 50 and 80. A tenth of the "
-            "others is held out for validation.",
+            "others is held out for validation."
         ),
     ] = None,
     option: Annotated[

@@ -21,7 +21,7 @@ def train(
         list[str] | None,
         Option(
             help="Validation log, not trained on. If omitted, part of the graph is held out for "
-            "validation, and the model is fitted again on everything.",
+            "validation, and the model is fitted again on everything."
         ),
     ] = None,
     column: options.Column = None,
