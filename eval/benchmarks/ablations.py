@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 from gnn.data import TrainingData
@@ -18,15 +17,6 @@ __all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
 
 ABLATED: Final = "interest-gnn"
 OTHER_DOMAINS: Final = "without the other domains"
-NODE_TEXT: Final = ("x", "has_text")
-
-
-def _whole(graph: InterestGraph) -> InterestGraph:
-    return graph
-
-
-def _nothing(graph: InterestGraph) -> str:
-    return ""
 
 
 @dataclass(frozen=True)
@@ -35,84 +25,73 @@ class Ablation:
 
     Attributes
     ----------
-    name
-        What tables call it.
     graph
         Returns the graph that the variant is trained on.
     settings
         Fields of the model's config that differ.
     separately
         Train in each domain on that domain alone.
-    lacks
-        Returns why the variant does not apply to a graph, or "".
     """
 
-    name: str
-    graph: Callable[[InterestGraph], InterestGraph] = _whole
+    graph: Callable[[InterestGraph], InterestGraph] = lambda graph: graph
     settings: Mapping[str, Any] = field(default_factory=dict)
     separately: bool = False
-    lacks: Callable[[InterestGraph], str] = _nothing
 
 
-def ablations(settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Ablation], list[str]]:
-    """List the variants of `interest-gnn`.
+def ablations(
+    graph: InterestGraph, settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Ablation], list[str]]:
+    """Return the variants that apply to a graph, by name, and a note on each other one.
 
     Parameters
     ----------
+    graph
+        Of the full model.
     settings
-        Fields of its config that the full model has; they name its experts.
-
-    Returns
-    -------
-    variants
-        By name, in the order of the table.
-    notes
-        Variants that a model with these settings cannot have, and why.
-
-    Examples
-    --------
-    >>> list(ablations()[0])[:2]
-    ['without text', 'without semantic edges']
+        Fields of the config that the full model has; they name its experts.
     """
-    variants = [
-        Ablation("without text", without_text, lacks=_lacks_text),
-        Ablation("without semantic edges", without_semantic_edges, lacks=_lacks_semantic_edges),
-        Ablation("without times", without_times, lacks=_lacks_times),
-        Ablation("without the trend", settings={"trend": False}, lacks=_lacks_times),
-        Ablation("without id dropout", settings={"id_dropout": 0.0}),
-        Ablation(OTHER_DOMAINS, separately=True, lacks=_lacks_domains),
-    ]
-    notes = []
     config: Any = model_class(ABLATED).Config.make(settings)
-    experts = config.experts
+    data, experts = TrainingData.from_graph(graph), config.experts
+    timeless = "" if graph.has_time else "the log has no timestamps"
+    semantic = any(t[1] == SIMILAR for t in graph.data.edge_types)
+    found = {
+        "without text": (
+            Ablation(without_text),
+            "" if graph.feature_dim else "the graph has no text",
+        ),
+        "without semantic edges": (
+            Ablation(without_semantic_edges),
+            "" if semantic else "the graph has no semantic edges",
+        ),
+        "without times": (Ablation(without_times), timeless),
+        "without the trend": (Ablation(settings={"trend": False}), timeless),
+        "without id dropout": (Ablation(settings={"id_dropout": 0.0}), ""),
+        OTHER_DOMAINS: (
+            Ablation(separately=True),
+            "" if len(graph.domains) > 1 else "the graph has one domain",
+        ),
+    }
+    notes = []
     if len(experts) > 1:
-        variants += [
-            Ablation(
-                f"without expert {p}",
-                settings={"experts": tuple(q for q in experts if q != p)},
-                lacks=partial(_lacks_expert, p),
-            )
-            for p in experts
-        ]
-        variants += [
-            Ablation(
-                f"expert {p} alone", settings={"experts": (p,)}, lacks=partial(_lacks_expert, p)
-            )
-            for p in experts
-        ]
+        missing = {name: missing_for(name, data) for name in experts}
+        for name, why in missing.items():
+            others = tuple(other for other in experts if other != name)
+            found[f"without expert {name}"] = (Ablation(settings={"experts": others}), why)
+        for name, why in missing.items():
+            found[f"expert {name} alone"] = (Ablation(settings={"experts": (name,)}), why)
     else:
         notes.append(f"{ABLATED} has no experts to take away: its config names fewer than two.")
-    variants.append(Ablation("without the gate", settings={"gated": False}))
-    return {variant.name: variant for variant in variants}, notes
+    found["without the gate"] = (Ablation(settings={"gated": False}), "")
+    notes += [f"'{name}' was left out: {why}." for name, (_, why) in found.items() if why]
+    return {name: variant for name, (variant, why) in found.items() if not why}, notes
 
 
 def without_text(graph: InterestGraph) -> InterestGraph:
     """Return a graph without text features and the semantic edges made of them."""
     data = copy.copy(without_semantic_edges(graph).data)
     for domain in graph.domains:
-        for name in NODE_TEXT:
-            if name in data[domain]:
-                del data[domain][name]
+        for name in {"x", "has_text"} & set(data[domain].keys()):
+            del data[domain][name]
     return graph.with_data(data, without="text")
 
 
@@ -131,24 +110,3 @@ def without_times(graph: InterestGraph) -> InterestGraph:
         if edge_type[1] in {INTERACTS, REV_INTERACTS} and "time" in data[edge_type]:
             del data[edge_type].time
     return graph.with_data(data, without="times")
-
-
-def _lacks_text(graph: InterestGraph) -> str:
-    return "" if graph.feature_dim else "the graph has no text"
-
-
-def _lacks_semantic_edges(graph: InterestGraph) -> str:
-    there = any(t[1] == SIMILAR for t in graph.data.edge_types)
-    return "" if there else "the graph has no semantic edges"
-
-
-def _lacks_times(graph: InterestGraph) -> str:
-    return "" if graph.has_time else "the log has no timestamps"
-
-
-def _lacks_domains(graph: InterestGraph) -> str:
-    return "" if len(graph.domains) > 1 else "the graph has one domain"
-
-
-def _lacks_expert(name: str, graph: InterestGraph) -> str:
-    return missing_for(name, TrainingData.from_graph(graph))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +19,11 @@ __all__ = ["DataSet", "find_data_set", "find_data_sets", "synthetic_data_set"]
 
 REQUIRED: Final = ("train", "test")
 PARTS: Final = (*REQUIRED, "valid", "items")
-SYNTHETIC: Final = "synthetic"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set of a benchmark.
-
-    Attributes
-    ----------
-    name
-        What tables and folders call it.
-    files
-        Path by part: train, test and, where there are such files, valid and items.
-    digests
-        Hash of each file's bytes, by part.
-    """
+    """One data set of a benchmark: its name, and path and SHA-256 of the file of each part."""
 
     name: str
     files: dict[str, Path]
@@ -51,27 +41,21 @@ def find_data_sets(sources: Sequence[str]) -> list[DataSet]:
         As `find_data_set`.
     """
     found = [find_data_set(source) for source in sources]
-    names = [data.name for data in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(
-                f"Two data sets are called {name!r}; write NAME=DIR to name them apart."
-            )
+    name, times = Counter(data.name for data in found).most_common(1)[0]
+    if times > 1:
+        raise ConfigError(f"Two data sets are called {name!r}; write NAME=DIR to name them apart.")
     return found
 
 
 def find_data_set(source: str) -> DataSet:
     """Find train, test, valid and items in a folder, in any format that `read_log` reads.
 
+    Every file is hashed, O(bytes); files of other names are left alone.
+
     Parameters
     ----------
     source
-        ``NAME=DIR``, or ``DIR`` to take the folder's name. Other files in it are left alone.
-
-    Returns
-    -------
-    DataSet
-        O(bytes): every file is hashed.
+        ``NAME=DIR``, or ``DIR`` to take the folder's name.
 
     Raises
     ------
@@ -120,7 +104,7 @@ def find_data_set(source: str) -> DataSet:
 def synthetic_data_set(out: Path, *, n_users: int = 4000) -> DataSet:
     """Write the built-in example to a folder and return it."""
     write_synthetic(out, n_users=n_users, overwrite=True)
-    return find_data_set(f"{SYNTHETIC}={out}")
+    return find_data_set(f"synthetic={out}")
 
 
 def _digest(path: Path) -> str:

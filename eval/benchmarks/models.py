@@ -19,7 +19,7 @@ from eval.comparison.comparison import compare_results
 from eval.evaluation.result import records
 from gnn.registry import model_class
 from graphgen.errors import ConfigError
-from graphgen.graph import InterestGraph, load_graph
+from graphgen.graph import load_graph
 from graphgen.storage import atomic_file, provenance, write_json
 
 __all__ = ["ModelBenchmark", "measure_models"]
@@ -34,15 +34,7 @@ CLAIM: Final = {
 
 @dataclass(frozen=True)
 class ModelBenchmark:
-    """What `measure_models` found.
-
-    Attributes
-    ----------
-    parts
-        One for each data set.
-    meta
-        Configuration and provenance.
-    """
+    """What `measure_models` found on each data set, and its configuration and provenance."""
 
     parts: list[DataSetBenchmark]
     meta: dict[str, Any]
@@ -60,19 +52,14 @@ class ModelBenchmark:
         """
         frames = []
         for part in self.parts:
+            runs = {**part.models, **part.variants}
+            costs = pd.DataFrame([{"system": name, **mean_cost(o)} for name, o in runs.items()])
             for kind, comparison in (("models", part.comparison), ("ablation", part.ablation)):
-                if comparison is None:
-                    continue
-                costs = pd.DataFrame(
-                    [
-                        {"system": name, **mean_cost(outcomes)}
-                        for name, outcomes in {**part.models, **part.variants}.items()
-                    ]
-                )
-                frame = comparison.table.merge(costs, on="system", how="left")
-                frame.insert(0, "data_set", part.data.name)
-                frame.insert(1, "table", kind)
-                frames.append(frame)
+                if comparison is not None:
+                    frame = comparison.table.merge(costs, on="system", how="left")
+                    frame.insert(0, "data_set", part.data.name)
+                    frame.insert(1, "table", kind)
+                    frames.append(frame)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def save(self, path: str | Path) -> None:
@@ -131,10 +118,8 @@ def measure_models(
 
     Parameters
     ----------
-    data
-        Data sets; the graph of each is built once.
-    models
-        Registered names, in the order of the table.
+    data, models
+        Data sets, and registered names in the order of the table.
     out
         Folder for graphs and runs.
     seeds
@@ -143,20 +128,14 @@ def measure_models(
         Also measure the variants of `interest-gnn`.
     settings
         Fields of the models' configs, by model.
-    encoder
-        Text encoder of the graphs.
-    bootstrap
-        Replicates of the intervals.
+    encoder, bootstrap
+        Text encoder of the graphs, and replicates of the intervals.
     time_limit
         Seconds after which a run is stopped; None for no limit.
     command
         The command line that the tables name.
     on_run
         Called with a line on each run, as soon as it is done.
-
-    Returns
-    -------
-    ModelBenchmark
 
     Raises
     ------
@@ -173,7 +152,8 @@ def measure_models(
 
     def tell(line: str) -> None:
         if on_run is not None:
-            on_run(f"{_clock(time.perf_counter() - started)}  {line}")
+            minutes, rest = divmod(int(time.perf_counter() - started), 60)
+            on_run(f"{minutes:3d}:{rest:02d}  {line}")
 
     graphs = {}
     for each in data:
@@ -183,39 +163,23 @@ def measure_models(
     for each in data:
         graph = load_graph(graphs[each.name].folder)
         about[each.name] = repr(graph).removeprefix("InterestGraph(").removesuffix(")")
-        plans += [
-            Run(each, model, seed=seed, settings=settings.get(model, {}))
-            for model in models
-            for seed in seeds
-        ]
-        if ablation:
-            mine = settings.get(ABLATED, {})
-            names, notes[each.name] = _variants(graph, mine)
-            plans += [
-                Run(each, ABLATED, name, seed=s, settings=mine) for name in names for s in seeds
-            ]
+        mine = settings.get(ABLATED, {})
+        variants, notes[each.name] = ablations(graph, mine) if ablation else ({}, [])
         del graph
+        for model in models:
+            plans += [Run(each, model, "", seed, settings.get(model, {})) for seed in seeds]
+        for name in variants:
+            plans += [Run(each, ABLATED, name, seed, mine) for seed in seeds]
     outcomes = []
     for number, run in enumerate(plans, start=1):
-        outcome = execute(
-            run,
-            graphs[run.data.name],
-            out,
-            bootstrap=bootstrap,
-            time_limit=time_limit,
-        )
+        known = graphs[run.data.name]
+        outcome = execute(run, known, out, bootstrap=bootstrap, time_limit=time_limit)
         outcomes.append(outcome)
         tell(f"{number}/{len(plans)}  {_line(outcome)}")
-    parts = [
-        _summarised(
-            each,
-            about[each.name],
-            [outcome for outcome in outcomes if outcome.run.data is each],
-            notes.get(each.name, []),
-            bootstrap,
-        )
-        for each in data
-    ]
+    parts = []
+    for each in data:
+        found = [outcome for outcome in outcomes if outcome.run.data is each]
+        parts.append(_summarised(each, about[each.name], found, notes[each.name], bootstrap))
     meta = {
         "command": command,
         "config": {
@@ -237,10 +201,7 @@ def measure_models(
 
 
 def _check(
-    models: Sequence[str],
-    seeds: Sequence[int],
-    ablation: bool,
-    settings: Mapping[str, Mapping[str, Any]],
+    models: Sequence[str], seeds: Sequence[int], ablation: bool, settings: Mapping[str, Any]
 ) -> None:
     for what, values in (("models", models), ("seeds", seeds)):
         if not values or len(set(values)) < len(values):
@@ -249,14 +210,6 @@ def _check(
         model_class(model).Config.make(settings.get(model))
     if ablation and ABLATED not in models:
         raise ConfigError(f"An ablation takes parts from {ABLATED}; name it among `models`.")
-
-
-def _variants(graph: InterestGraph, settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the variants that say something on a graph, and why the others do not."""
-    variants, notes = ablations(settings)
-    lacking = {name: variant.lacks(graph) for name, variant in variants.items()}
-    left_out = [f"'{name}' was left out: {why}." for name, why in lacking.items() if why]
-    return [name for name, why in lacking.items() if not why], [*notes, *left_out]
 
 
 def _summarised(
@@ -303,8 +256,3 @@ def _line(outcome: Outcome) -> str:
         f"{cost['users_per_second']:,.0f} users/s, {cost['peak_gigabytes']:.2f} GB"
         + (" (kept)" if outcome.kept else f" ({outcome.seconds:,.1f} s in all)")
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes:3d}:{rest:02d}"

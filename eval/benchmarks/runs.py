@@ -10,11 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+import pandas as pd
 
 import gnn
 from eval.benchmarks.datasets import DataSet
@@ -48,27 +48,13 @@ NOT_RECORDED: Final = {"gnn/registry.py"}
 
 @dataclass(frozen=True)
 class Run:
-    """What one process does.
-
-    Attributes
-    ----------
-    data
-        The data set.
-    model
-        Registered name.
-    ablation
-        Name of the variant; "" for the model as it is.
-    seed
-        Of training, ties and intervals.
-    settings
-        Fields of the model's config.
-    """
+    """What one process does: a registered model, or a variant of it, on a data set."""
 
     data: DataSet
     model: str
-    ablation: str = ""
-    seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    ablation: str  # Name of the variant; "" for the model as it is.
+    seed: int  # Of training, ties and intervals.
+    settings: Mapping[str, Any]
 
     @property
     def label(self) -> str:
@@ -84,27 +70,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
-
-    Attributes
-    ----------
-    run
-        What was run.
-    result
-        Its evaluation, with its cost in ``meta["run"]``; None where it failed.
-    reason
-        Why it failed, in one sentence; "" where it did not.
-    kept
-        Whether an earlier benchmark had finished it.
-    seconds
-        Wall time now, with starting the process and reading files.
-    """
+    """How a run ended."""
 
     run: Run
-    result: EvaluationResult | None = None
-    reason: str = ""
-    kept: bool = False
-    seconds: float = 0.0
+    result: EvaluationResult | None  # With the cost in ``meta["run"]``; None where it failed.
+    reason: str = ""  # Why it failed, in one sentence; "" where it did not.
+    kept: bool = False  # Whether an earlier benchmark had finished it.
+    seconds: float = 0.0  # Wall time now, with starting the process and reading files.
 
     @property
     def cost(self) -> dict[str, Any]:
@@ -142,64 +114,41 @@ def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
     except StorageError:
         done = {}
     if not _same(done, inputs):
-        job = {"graph": str(folder), "inputs": inputs, **_paths(data)}
-        reason = _work(job, None, folder.with_name(f"{folder.name}.log"))
+        reason = _work({"graph": str(folder), "inputs": inputs}, data, None, folder)
         if reason:
             raise InterestError(f"Data set {data.name!r}: {reason}")
     return KeptGraph(folder, _graph_digest(folder))
 
 
 def execute(
-    run: Run,
-    graph: KeptGraph,
-    out: Path,
-    *,
-    bootstrap: int = 1000,
-    time_limit: float | None = None,
+    run: Run, graph: KeptGraph, out: Path, *, bootstrap: int, time_limit: float | None
 ) -> Outcome:
     """Run, or take the finished run of an earlier benchmark with the same inputs.
 
     The same inputs are: the graph, the bytes of the files, settings, seed, version of this package,
     and the source of the modules of `gnn` that the run had loaded.
 
-    Parameters
-    ----------
-    run
-        What to run.
-    graph
-        What `prepare_graph` returned for the data set.
-    out
-        Folder of the benchmark.
-    bootstrap
-        Replicates of the intervals.
-    time_limit
-        Seconds after which the run is stopped; None for no limit.
+    For the parameters see `eval.benchmarks.models.measure_models`; `out` is the folder of the
+    benchmark.
     """
     folder = out / run.folder
-    inputs = _plain(
-        {
-            "graph": graph.digest,
-            "files": {p: d for p, d in run.data.digests.items() if p not in ("train", "items")},
-            "model": run.model,
-            "ablation": run.ablation,
-            "settings": dict(run.settings),
-            "seed": run.seed,
-            "bootstrap": bootstrap,
-            "interest_version": package_version(),
-        }
-    )
+    inputs = {
+        "graph": graph.digest,
+        "files": {p: d for p, d in run.data.digests.items() if p not in ("train", "items")},
+        "model": run.model,
+        "ablation": run.ablation,
+        "settings": dict(run.settings),
+        "seed": run.seed,
+        "bootstrap": bootstrap,
+        "interest_version": package_version(),
+    }
+    inputs = json.loads(json.dumps(inputs))  # As they are read again.
     started = time.perf_counter()
     kept = _finished(folder, inputs)
     if kept is not None:
         return Outcome(run, kept, kept=True)
-    job = {
-        "graph": str(graph.folder),
-        "out": str(folder),
-        "name": run.label,
-        "inputs": inputs,
-        **_paths(run.data),
-    }
-    reason = _work(job, time_limit, folder.with_name(f"{folder.name}.log"))
+    job = {"graph": str(graph.folder), "out": str(folder), "name": run.label, "inputs": inputs}
+    reason = _work(job, run.data, time_limit, folder)
     seconds = time.perf_counter() - started
     result = None if reason else EvaluationResult.load(folder)
     return Outcome(run, result, reason, seconds=seconds)
@@ -209,14 +158,9 @@ def mean_cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return fit_seconds and users_per_second, means over the runs that finished, and the highest
     peak_gigabytes; empty where none did.
     """
-    costs = [outcome.cost for outcome in outcomes if outcome.cost]
-    if not costs:
-        return {}
-    return {
-        "fit_seconds": float(np.mean([cost["fit_seconds"] for cost in costs])),
-        "users_per_second": float(np.mean([cost["users_per_second"] for cost in costs])),
-        "peak_gigabytes": float(np.max([cost["peak_gigabytes"] for cost in costs])),
-    }
+    costs = pd.DataFrame([outcome.cost for outcome in outcomes if outcome.cost])
+    means = {"fit_seconds": "mean", "users_per_second": "mean", "peak_gigabytes": "max"}
+    return {} if costs.empty else {name: float(v) for name, v in costs.agg(means).items()}
 
 
 def loaded_sources(package: str) -> dict[str, str]:
@@ -260,18 +204,11 @@ def _same(done: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
     return done.get("inputs") == inputs and _source_digests(sources) == sources
 
 
-def _paths(data: DataSet) -> dict[str, Any]:
-    return {"files": {part: str(path) for part, path in data.files.items()}}
-
-
-def _plain(content: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(content))
-    return plain
-
-
-def _work(job: dict[str, Any], time_limit: float | None, log: Path) -> str:
-    """Run a worker; return "" or why it failed. What a crash printed goes to `log`."""
+def _work(job: dict[str, Any], data: DataSet, time_limit: float | None, folder: Path) -> str:
+    """Run a worker; return "" or why it failed. What a crash printed goes to `folder`.log."""
+    log = folder.with_name(f"{folder.name}.log")
     log.unlink(missing_ok=True)
+    job = {**job, "files": {part: str(path) for part, path in data.files.items()}}
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(job, file)
         file.flush()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
 from eval.benchmarks.datasets import DataSet
@@ -25,6 +24,7 @@ from eval.reports.tables import (
     markdown_table,
     marked,
     number,
+    rows_by,
     slice_title,
 )
 from graphgen.errors import InputError
@@ -41,20 +41,9 @@ DECISIVE: Final = "ndcg@20"
 class DataSetBenchmark:
     """What was found on one data set.
 
-    Attributes
-    ----------
-    data
-        The data set.
-    about
-        Its size, in words.
-    models, variants
-        The runs of each model and of each variant of `interest-gnn` by name, one for each seed.
-    comparison
-        The models side by side; None where none finished.
-    ablation
-        `interest-gnn` and its variants, tested against it; None where there is nothing to test.
-    notes
-        Variants that were left out, and why.
+    ``models`` and ``variants`` (of `interest-gnn`) hold the runs by name, one for each seed;
+    ``ablation`` compares the variants with the full model. A comparison is None where no run
+    finished that it needs; ``notes`` say which variants were left out, and why.
     """
 
     data: DataSet
@@ -86,12 +75,7 @@ def benchmark_markdown(data_sets: Sequence[DataSetBenchmark], meta: Mapping[str,
 
 
 def results_page(folders: Sequence[Path]) -> str:
-    """Return the tables of several benchmarks as one page.
-
-    Parameters
-    ----------
-    folders
-        Folders that `ModelBenchmark.save` wrote.
+    """Return the tables of several benchmarks, which `ModelBenchmark.save` wrote, as one page.
 
     Raises
     ------
@@ -116,15 +100,13 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
         return [*lines, markdown_table(["system", "reason"], rows)]
     lines.append(legend(part.comparison))
     for name in _shown(part.comparison):
-        lines += [
-            f"### {_title(part.comparison, name)}",
-            _models_table(part, part.comparison, name),
-        ]
+        table = _models_table(part, part.comparison, name)
+        lines += [f"### {_title(part.comparison, name)}", table]
     if part.ablation is not None:
         lines += [
             f"### Ablation of {ABLATED}",
-            f"Differences to the full model on the same users, with 95 % intervals; {TIED} is not "
-            f"separable from it (Holm correction over {part.ablation.meta['n_tests']:,} tests).",
+            f"Differences to the full model on the same users, with 95 % intervals; {TIED} not "
+            f"significant (Holm correction over {part.ablation.meta['n_tests']:,} tests).",
         ]
         for name in _shown(part.ablation):
             table = _ablation_table(part, part.ablation, name)
@@ -148,8 +130,8 @@ def _shown(comparison: Comparison) -> list[str]:
 
 def _title(comparison: Comparison, name: str) -> str:
     table = comparison.table
-    people = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
-    return f"{slice_title(name)} ({people:,} users)"
+    users = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
+    return f"{slice_title(name)} ({users:,} users)"
 
 
 def _reason(outcomes: Sequence[Outcome]) -> str:
@@ -179,17 +161,18 @@ def _models_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> 
 
 
 def _values(cells: list[str] | None, outcomes: Sequence[Outcome], width: int) -> list[str]:
-    if cells is not None:
-        return cells
-    return [f"failed: {_reason(outcomes)}", *["–"] * (width - 1)]
+    return cells or [f"failed: {_reason(outcomes)}", *["–"] * (width - 1)]
 
 
 def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
     table, metrics = comparison.table, comparison.metrics
-    macro = table[(table[SLICE] == name) & (table[DOMAIN] == MACRO)]
-    cells = {(row.system, row.metric): row for row in macro.itertuples()}
-    full = [_full(cells.get((ABLATED, metric))) for metric in metrics]
-    rows = [[ABLATED, *full, *_cost_cells(part.models[ABLATED])]]
+    cells = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == MACRO)], "system", "metric")
+    full = [cells.get((ABLATED, metric)) for metric in metrics]
+    values = [
+        f"{number(row['value'])} {interval(row['low'], row['high'])}".strip() if row else "–"
+        for row in full
+    ]
+    rows = [[ABLATED, *values, *_cost_cells(part.models[ABLATED])]]
     for variant, outcomes in part.variants.items():
         found = None
         if any(outcome.cost for outcome in outcomes):
@@ -198,18 +181,16 @@ def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -
     return markdown_table(["variant", *map(column_title, metrics), *COSTS], rows)
 
 
-def _full(row: pd.Series | None) -> str:
-    if row is None:
+def _difference(row: Mapping[str, Any] | None, *, gain: bool = False) -> str:
+    """Write a variant's difference to the full model, or the latter's gain over the variant."""
+    if row is None or not np.isfinite(row["difference"]):
         return "–"
-    return f"{number(row.value)} {interval(row.low, row.high)}".strip()
-
-
-def _difference(row: pd.Series | None) -> str:
-    if row is None or not np.isfinite(row.difference):
-        return "–"
-    mark = "" if row.separable else TIED
-    bounds = f"[{row.difference_low:+.4f}, {row.difference_high:+.4f}]"
-    return f"{row.difference:+.4f}{mark} {bounds}"
+    value, low, high = (row[name] for name in ("difference", "difference_low", "difference_high"))
+    mark = "" if row["separable"] else TIED
+    if gain:
+        mark = mark or ("‡" if value > 0 else "")
+        value, low, high = -value, -high, -low
+    return f"{value:+.4f}{mark} [{low:+.4f}, {high:+.4f}]"
 
 
 def _other_domains(comparison: Comparison) -> list[str]:
@@ -223,21 +204,15 @@ def _other_domains(comparison: Comparison) -> list[str]:
     ]
     if alone.empty:
         return []
-    cells = {(row.slice, row.domain): _gain(row) for row in alone.itertuples()}
+    cells = rows_by(alone, DOMAIN, SLICE)
     names = list(dict.fromkeys(alone[SLICE]))
     rows = [
-        [domain, *(cells.get((name, domain), "–") for name in names)]
+        [domain, *(_difference(cells.get((domain, name)), gain=True) for name in names)]
         for domain in comparison.domains
     ]
     return [
         "#### What the other domains bring",
         f"{column_title(DECISIVE)} of the full model minus that of one trained in each domain "
-        f"alone, with 95 % intervals; {TIED} they do not help for certain, ‡ they hurt.",
+        f"alone, with 95 % intervals; {TIED} no significant gain, ‡ a significant loss.",
         markdown_table(["domain", *map(slice_title, names)], rows),
     ]
-
-
-def _gain(row: pd.Series) -> str:
-    mark = TIED if not row.separable else "‡" if row.difference > 0 else ""
-    bounds = f"[{-row.difference_high:+.4f}, {-row.difference_low:+.4f}]"
-    return f"{-row.difference:+.4f}{mark} {bounds}"

@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,36 +53,24 @@ def build(job: Mapping[str, Any]) -> None:
 def measure(job: Mapping[str, Any]) -> None:
     """Fit and evaluate one model; save the result, with its cost, as ``out``."""
     files, inputs = job["files"], job["inputs"]
-    graph = load_graph(job["graph"])
-    test = read_log(files["test"])
+    graph, test = load_graph(job["graph"]), read_log(files["test"])
     valid = read_log(files["valid"]) if "valid" in files else None
-    variant = Ablation("")
+    variant = Ablation()
     if inputs["ablation"]:
-        variant = ablations(inputs["settings"])[0][inputs["ablation"]]
+        variant = ablations(graph, inputs["settings"])[0][inputs["ablation"]]
     settings, seed = {**inputs["settings"], **variant.settings}, inputs["seed"]
     known, model = variant.graph(graph), inputs["model"]
-    rows: Any = "auto" if valid is None else valid
-    make: Any = partial(make_model(model, **settings).fit, known, valid=rows, seed=seed)
-    if variant.separately:
-        make = partial(
-            train_separately,
-            known,
-            model,
-            test.domains,
-            settings=settings,
-            valid=valid,
-            seed=seed,
-        )
-    result, run, _ = run_system(
-        make,
-        test,
-        made_with=inputs["seed"],
-        k=K,
-        metrics=METRICS,
-        graph=graph,
-        bootstrap=inputs["bootstrap"],
-        seed=inputs["seed"],
-    )
+
+    def make() -> Any:
+        if variant.separately:
+            return train_separately(
+                known, model, test.domains, settings=settings, valid=valid, seed=seed
+            )
+        rows: Any = "auto" if valid is None else valid
+        return make_model(model, **settings).fit(known, valid=rows, seed=seed)
+
+    judging: Any = {"k": K, "metrics": METRICS, "bootstrap": inputs["bootstrap"], "seed": seed}
+    result, run, _ = run_system(make, test, made_with=seed, graph=graph, **judging)
     ranked = sum(domain["users"] for domain in result.meta["domains"].values())
     result.meta[RUN] = {
         "inputs": inputs,

@@ -5,47 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
+from eval.commands import options
 from eval.commands.console import say
-from eval.commands.options import (
-    ColumnOption,
-    OverwriteOption,
-    check_outputs,
-    parse_columns,
-)
-
-__all__ = ["abtest", "power"]
 
 
 def abtest(
-    context: typer.Context,
+    context: Context,
     sources: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
+        list[str], Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
-    variant: Annotated[str, typer.Option(help="Column that names the variant.")] = "variant",
-    control: Annotated[str | None, typer.Option(help="The control variant.")] = None,
+    variant: Annotated[str, Option(help="Column that names the variant.")] = "variant",
+    control: Annotated[str | None, Option(help="The control variant.")] = None,
     conversion: Annotated[
-        list[str] | None,
-        typer.Option("--conversion", help="Event that counts as a conversion; repeatable."),
+        list[str] | None, Option(help="Event that counts as a conversion; repeatable.")
     ] = None,
     start: Annotated[
-        str | None,
-        typer.Option(help="Start of the test; earlier events are used to reduce variance."),
+        str | None, Option(help="Start of the test; earlier events are used to reduce variance.")
     ] = None,
     segment: Annotated[
-        str | None, typer.Option(help="Column whose values are analysed separately.")
+        str | None, Option(help="Column whose values are analysed separately.")
     ] = None,
     sequential: Annotated[
         bool,
-        typer.Option(
-            "--sequential", help="Anytime-valid intervals: they hold under repeated looks."
-        ),
+        Option("--sequential", help="Anytime-valid intervals: they hold under repeated looks."),
     ] = False,
-    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
-    column: ColumnOption = None,
-    overwrite: OverwriteOption = False,
+    alpha: Annotated[float, Option(help="Significance level.")] = 0.05,
+    out: Annotated[Path | None, Option(help="Write the result as JSON.")] = None,
+    column: options.Column = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
 
@@ -56,12 +45,10 @@ def abtest(
     from eval.abtests.analysis import analyse_abtest
     from graphgen.log import read_log
 
-    made_from = check_outputs(
-        out, context=context, kind="A/B test", overwrite=overwrite, inputs=[sources]
-    )
-    log = read_log(*sources, columns=parse_columns(column), deduplicate=False, progress=True)
+    made_from = options.check_outputs(context, sources, kind="A/B test")
+    columns = options.parse_columns(column)
     result = analyse_abtest(
-        log,
+        read_log(*sources, columns=columns, deduplicate=False, progress=True),
         variant=variant,
         control=control,
         conversion=conversion,
@@ -77,16 +64,16 @@ def abtest(
 
 
 def power(
-    baseline: Annotated[float, typer.Option(help="Rate or mean of the control.")],
-    effect: Annotated[float, typer.Option(help="Smallest absolute difference to detect.")],
+    baseline: Annotated[float, Option(help="Rate or mean of the control.")],
+    effect: Annotated[float, Option(help="Smallest absolute difference to detect.")],
     users: Annotated[
-        int | None, typer.Option(help="Users in each group; if given, the power is computed.")
+        int | None, Option(help="Users in each group; if given, the power is computed.")
     ] = None,
     sd: Annotated[
-        float | None, typer.Option(help="Standard deviation of the metric, if it is not a rate.")
+        float | None, Option(help="Standard deviation of the metric, if it is not a rate.")
     ] = None,
-    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
-    wanted: Annotated[float, typer.Option("--power", help="Power to reach.")] = 0.8,
+    alpha: Annotated[float, Option(help="Significance level.")] = 0.05,
+    wanted: Annotated[float, Option("--power", help="Power to reach.")] = 0.8,
 ) -> None:
     """Compute the users that a test needs, or the power of a number of users.
 
@@ -102,7 +89,5 @@ def power(
         needed = sample_size(baseline, effect, power=wanted, **shared)
         say(f"{needed:,} users in each group detect {effect:g} with a power of {wanted:.0%}.")
     else:
-        say(
-            f"{users:,} users in each group give a power of "
-            f"{power_of(baseline, effect, users, **shared):.1%}."
-        )
+        reached = power_of(baseline, effect, users, **shared)
+        say(f"{users:,} users in each group give a power of {reached:.1%}.")

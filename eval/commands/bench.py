@@ -5,21 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Context, Exit, Option, Typer
 
+from eval.commands import options
 from eval.commands.console import say
-from eval.commands.options import (
-    ConfigOption,
-    OutOption,
-    SeedOption,
-    check_outputs,
-    model_settings,
-    seed_numbers,
-)
 
-__all__ = ["app"]
-
-app = typer.Typer(
+app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
     no_args_is_help=True,
 )
@@ -27,22 +18,21 @@ app = typer.Typer(
 
 @app.command("eval")
 def bench_eval(
-    users: Annotated[int, typer.Option(help="Users of the synthetic score problem.")] = 86_139,
+    context: Context,
+    users: Annotated[int, Option(help="Users of the synthetic score problem.")] = 86_139,
     rival: Annotated[
         list[str] | None,
-        typer.Option(
-            "--rival",
+        Option(
             help="NAME=PYTHON, the interpreter that has it installed: pyg, recbole or lenskit; "
-            "repeatable.",
+            "repeatable."
         ),
     ] = None,
     rival_users: Annotated[
-        int | None,
-        typer.Option(help="Users for a rival; default: all, fewer for slow ones."),
+        int | None, Option(help="Users for a rival; default: all, fewer for slow ones.")
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Runs of our evaluator; the fastest counts.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the table as CSV.")] = None,
-    seed: SeedOption = 0,
+    repeats: Annotated[int, Option(help="Runs of our evaluator; the fastest counts.")] = 1,
+    out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,
+    seed: options.Seed = 0,
 ) -> None:
     """Time full ranking with every ranking metric at k = 10, 20, 50 on four catalogues.
 
@@ -58,7 +48,7 @@ def bench_eval(
     from eval.benchmarks.speed import measure_evaluation
     from graphgen.errors import ConfigError
 
-    check_outputs(out)
+    options.check_outputs(context)
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -72,16 +62,16 @@ def bench_eval(
         speed.table.to_csv(out, index=False)
     if speed.strange:
         say(f"Other figures on the same problem: {', '.join(speed.strange)}.")
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 @app.command("models")
 def bench_models(
-    context: typer.Context,
-    out: OutOption,
+    context: Context,
+    out: options.Out,
     data: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[NAME=DIR]...",
             help="Folders with train and test, optionally valid and items, as `interest split` "
             "writes them; default: the built-in example.",
@@ -90,22 +80,19 @@ def bench_models(
     ] = None,
     models: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Comma-separated; default: all that `interest models` lists.", show_default=False
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated; one run for each.")] = "0",
+    seeds: Annotated[str, Option(help="Comma-separated; one run for each.")] = "0",
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Also fit interest-gnn without each of its parts.")
+        bool, Option("--ablation", help="Also fit interest-gnn without each of its parts.")
     ] = False,
-    encoder: Annotated[str, typer.Option(help="Text encoder of the graphs.")] = "minilm",
-    config: ConfigOption = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable."),
-    ] = None,
+    encoder: Annotated[str, Option(help="Text encoder of the graphs.")] = "minilm",
+    config: options.Config = None,
+    set_: options.ModelSet = None,
     time_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which a run is stopped.")
+        float | None, Option(help="Seconds after which a run is stopped.")
     ] = None,
 ) -> None:
     """Measure accuracy and cost of each model, and the effect of each part of interest-gnn.
@@ -126,15 +113,15 @@ def bench_models(
     from gnn.registry import list_models
 
     # Runs are added to an earlier benchmark, and nothing of it is removed.
-    check_outputs(out, context=context, kind="benchmark", overwrite=True, inputs=[data, config])
-    names = [name.strip() for name in models.split(",")] if models else list_models()
+    options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
+    names = options.names_in(models) or list_models()
     measured = measure_models(
         find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
         names,
         out,
-        seeds=seed_numbers(seeds) or [0],
+        seeds=options.seed_numbers(seeds) or [0],
         ablation=ablation,
-        settings=model_settings(config, set_, names),
+        settings=options.model_settings(config, set_, names),
         encoder=encoder,
         time_limit=time_limit,
         command=shlex.join(["interest", *sys.argv[1:]]),
@@ -148,10 +135,9 @@ def bench_models(
 
 @app.command("report")
 def bench_report(
-    folders: Annotated[
-        list[Path], typer.Argument(help="Folders that `interest bench models` wrote.")
-    ],
-    out: OutOption,
+    context: Context,
+    folders: Annotated[list[Path], Argument(help="Folders that `interest bench models` wrote.")],
+    out: options.Out,
 ) -> None:
     """Write the tables of several benchmarks as one Markdown page.
 
@@ -159,9 +145,9 @@ def bench_report(
     interest bench report bench-amazon4/ bench-games/ --out docs/results.md
     """
     from eval.benchmarks.tables import results_page
-    from graphgen.storage import atomic_file, check_output
+    from graphgen.storage import atomic_file
 
-    check_output(out, inputs=folders)
+    options.check_outputs(context, folders)
     page = results_page(folders)
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

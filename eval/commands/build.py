@@ -5,77 +5,59 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Context, Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
 from eval.commands.describe import show_description
-from eval.commands.options import (
-    ColumnOption,
-    ConfigOption,
-    OnBadRowsOption,
-    OutOption,
-    OverwriteOption,
-    SetOption,
-    check_outputs,
-    parse_columns,
-)
-
-__all__ = ["build"]
 
 
 def build(
-    context: typer.Context,
+    context: Context,
     sources: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="LOG...",
             help="Files or folders of interactions: PATH, DOMAIN=PATH, or PATH#column=value to "
             "keep only some rows. CSV, TSV, .gz, .zst, Parquet, or LightGCN lists (.txt).",
         ),
     ],
-    out: OutOption,
+    out: options.Out,
     items: Annotated[
         list[str] | None,
-        typer.Option(
-            "--items", help="Items: item_id, domain, title, text, category (several: A|B)."
-        ),
+        Option(help="Items: item_id, domain, title, text, category (several: A|B)."),
     ] = None,
-    users: Annotated[
-        list[str] | None, typer.Option("--users", help="Users: user_id, group.")
-    ] = None,
+    users: Annotated[list[str] | None, Option(help="Users: user_id, group.")] = None,
     encoder: Annotated[
-        str | None,
-        typer.Option(help="minilm, hashing, none, or a folder or hub name of a BERT model."),
+        str | None, Option(help="minilm, hashing, none, or a folder or hub name of a BERT model.")
     ] = None,
     topics: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Number of topics to find in the texts, 0 for none; the default grows with the "
             "number of texts. Categories are topics too: see category_items below.",
             show_default=False,
         ),
     ] = None,
-    column: ColumnOption = None,
-    on_bad_rows: OnBadRowsOption = "error",
+    column: options.Column = None,
+    on_bad_rows: options.OnBadRows = "error",
     quarantine: Annotated[
-        Path | None, typer.Option(help="File for the bad rows with --on-bad-rows quarantine.")
+        Path | None, Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
-    min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this.")
-    ] = None,
+    min_rating: options.MinRating = None,
     k_core: Annotated[
-        int, typer.Option(help="Keep users and items with at least this many interactions.")
+        int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
     delimiter: Annotated[
-        str | None, typer.Option(help="Column separator; detected automatically.")
+        str | None, Option(help="Column separator; detected automatically.")
     ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Text encoding, such as gb18030.")] = None,
+    encoding: Annotated[str | None, Option(help="Text encoding, such as gb18030.")] = None,
     cutoff: Annotated[
-        str | None, typer.Option(help="Leave out interactions at or after this ISO time.")
+        str | None, Option(help="Leave out interactions at or after this ISO time.")
     ] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    overwrite: OverwriteOption = False,
+    config: options.Config = None,
+    set_: options.Set = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Build an interest graph from interaction logs.
 
@@ -85,31 +67,19 @@ def build(
     interest build "log.csv.gz#split=train" --min-rating 4 --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
-    from graphgen.config import parse_assignments, read_toml
-    from graphgen.description import describe as describe_graph
+    from graphgen.description import describe
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
-    made_from = check_outputs(
-        out,
-        context=context,
-        kind="graph",
-        overwrite=overwrite,
-        inputs=[sources, items, users, config],
-        files=[quarantine],
+    made_from = options.check_outputs(
+        context, sources, items, users, config, kind="graph", files=[quarantine]
     )
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
-    settings = BuildConfig.make(
-        {
-            **(read_toml(config) if config else {}),
-            **parse_assignments(set_ or []),
-            **{name: value for name, value in given.items() if value is not None},
-        }
-    )
-    columns = parse_columns(column)
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = BuildConfig.make(options.given_settings(config, set_), **given)
     log = read_log(
         *sources,
-        columns=columns,
+        columns=options.parse_columns(column),
         on_bad_rows=on_bad_rows,
         quarantine=quarantine,
         min_rating=min_rating,
@@ -124,6 +94,6 @@ def build(
     user_table = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
     graph = build_graph(log, table, user_table, config=settings, progress=True)
     graph.save(out, overwrite=overwrite, made_from=made_from)
-    show_description(describe_graph(graph))
+    show_description(describe(graph))
     say(f"\nThe graph is in {out}.")
     next_step(f"interest train {out} --out model/")

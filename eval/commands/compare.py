@@ -4,94 +4,67 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Context, Option
 
+from eval.commands import options
 from eval.commands.console import say
-from eval.commands.options import (
-    ColumnOption,
-    ConfigOption,
-    CurvesOption,
-    MetricsOption,
-    OutOption,
-    OverwriteOption,
-    SeedOption,
-    check_outputs,
-    chosen_metrics,
-    model_settings,
-    parse_columns,
-    seed_numbers,
-)
 
 if TYPE_CHECKING:
     from eval.experiments.costs import SystemRun
-
-__all__ = ["compare"]
 
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 
 def compare(
-    context: typer.Context,
-    train: Annotated[list[str], typer.Option("--train", help="Training rows; repeatable.")],
-    test: Annotated[list[str], typer.Option("--test", help="Test rows; repeatable.")],
-    out: OutOption,
-    valid: Annotated[
-        list[str] | None, typer.Option("--valid", help="Validation rows; repeatable.")
-    ] = None,
-    items: Annotated[
-        list[str] | None, typer.Option("--items", help="Items: item_id, domain, title, text.")
-    ] = None,
+    context: Context,
+    train: Annotated[list[str], Option(help="Training rows; repeatable.")],
+    test: Annotated[list[str], Option(help="Test rows; repeatable.")],
+    out: options.Out,
+    valid: Annotated[list[str] | None, Option(help="Validation rows; repeatable.")] = None,
+    items: Annotated[list[str] | None, Option(help="Items: item_id, domain, title, text.")] = None,
     models: Annotated[
-        str, typer.Option(help="Comma-separated; as `interest models` lists them.")
+        str, Option(help="Comma-separated; as `interest models` lists them.")
     ] = DEFAULT_MODELS,
     recs: Annotated[
-        list[str] | None,
-        typer.Option("--recs", help="Another system's recommendations, NAME=PATH; repeatable."),
+        list[str] | None, Option(help="Another system's recommendations, NAME=PATH; repeatable.")
     ] = None,
-    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
+    k: options.Lengths = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(
-            "--by",
+        Option(
             help="Column of the test rows to slice by (default: setting), or activity, "
-            "popularity, source_domain, domain_count, overlap_share; repeatable.",
+            "popularity, source_domain, domain_count, overlap_share; repeatable."
         ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="System to test the others against; default: the best.")
+        str | None, Option(help="System to test the others against; default: the best.")
     ] = None,
     single_domain: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Comma-separated: models to fit again on each domain alone, or names of --recs "
             "that were. The gain of the other models over the best of them is reported."
         ),
     ] = None,
-    users: Annotated[
-        list[str] | None,
-        typer.Option("--users", help="User table with a group: groups are compared (fairness)."),
-    ] = None,
-    metrics: MetricsOption = None,
-    curves: CurvesOption = False,
-    encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
+    users: options.UserTable = None,
+    metrics: options.Metrics = None,
+    curves: options.Curves = False,
+    encoder: Annotated[str, Option(help="Text encoder of the graph.")] = "minilm",
     min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this, in all parts.")
+        float | None, Option(help="Keep interactions rated at least this, in all parts.")
     ] = None,
-    column: ColumnOption = None,
-    config: ConfigOption = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A model's setting, MODEL.NAME=VALUE; see below; repeatable."),
-    ] = None,
-    seed: SeedOption = 0,
+    column: options.Column = None,
+    config: options.Config = None,
+    set_: options.ModelSet = None,
+    seed: options.Seed = 0,
     seeds: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Comma-separated: fit each model with each of these seeds and pool the runs; "
             "--seed is then used for ties and intervals only."
         ),
     ] = None,
-    overwrite: OverwriteOption = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Train several models on the same rows and compare them, with intervals and tests.
 
@@ -110,28 +83,22 @@ def compare(
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
 
-    made_from = check_outputs(
-        out,
-        context=context,
-        kind="report",
-        overwrite=overwrite,
-        inputs=[train, valid, test, items, users, recs, config],
+    made_from = options.check_outputs(
+        context, train, valid, test, items, users, recs, config, kind="report"
     )
-    names = [name.strip() for name in models.split(",") if name.strip()]
+    names, alone = options.names_in(models), options.names_in(single_domain)
     others = dict(entry.partition("=")[::2] for entry in recs or [])
     if not names and not others:
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
-    alone = [name.strip() for name in (single_domain or "").split(",") if name.strip()]
     trained = [*names, *(name for name in alone if name not in others)]
-    settings = model_settings(config, set_, trained)
-    columns = parse_columns(column)
+    settings = options.model_settings(config, set_, trained)
+    columns = options.parse_columns(column)
 
     def read(sources: list[str]) -> Any:
         return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
 
-    graph = build_graph(
-        read(train), read_items(*items) if items else None, encoder=encoder, progress=True
-    )
+    table = read_items(*items) if items else None
+    graph = build_graph(read(train), table, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
         read(test),
@@ -144,9 +111,9 @@ def compare(
         baseline=baseline,
         single_domain=alone,
         users=read_users(*users) if users else None,
-        metrics=chosen_metrics(metrics, curves),
+        metrics=options.chosen_metrics(metrics, curves),
         seed=seed,
-        seeds=seed_numbers(seeds),
+        seeds=options.seed_numbers(seeds),
         progress=True,
         on_run=_say_run,
     )

@@ -10,12 +10,6 @@ from typing import Any
 from graphgen.allocation import keep_freed_memory
 from graphgen.errors import InterestError
 
-__all__ = [
-    "next_step",
-    "run",
-    "say",
-]
-
 
 def say(message: Any = "") -> None:
     """Print a line, or anything that rich can draw, to standard output."""

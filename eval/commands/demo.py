@@ -5,23 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
-from eval.commands.options import (
-    OverwriteOption,
-    SeedOption,
-)
-
-__all__ = ["demo"]
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("demo"),
-    users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
-    encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
-    seed: SeedOption = 0,
-    overwrite: OverwriteOption = False,
+    out: Annotated[Path, Option(help="Folder to write.")] = Path("demo"),
+    users: Annotated[int, Option(help="Number of users.")] = 4000,
+    encoder: Annotated[str, Option(help="Text encoder of the graph.")] = "minilm",
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Run the full pipeline on a built-in example: log, graph, training, comparison, a picture.
 

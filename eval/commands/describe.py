@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
+from eval.commands import options
 from eval.commands.console import say
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from graphgen.description import GraphDescription
 
-__all__ = ["describe", "show_description"]
+# Reasons for which rows of a log were left out, by their key in its report.
+DROPPED = {
+    "filtered": "filtered",
+    "bad": "bad",
+    "duplicates": "duplicate",
+    "below_rating": "below the rating",
+    "k_core_dropped": "outside the k-core",
+}
 
 
 def describe(
-    graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    graph: options.Graph, as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Show nodes, edges, the overlap between domains, features and provenance.
 
@@ -39,30 +48,23 @@ def describe(
 
 def show_description(description: GraphDescription) -> None:
     """Print the tables of a description."""
-    from rich.table import Table
-
-    nodes = Table("domain", title="Nodes", title_justify="left")
-    for name in ("users", "items", "cold items", "with text", "interactions", "density", "history"):
-        nodes.add_column(name, justify="right")
-    for domain, d in description.domains.items():
-        nodes.add_row(
-            domain,
-            f"{d.users:,}",
-            f"{d.items:,}",
-            f"{d.cold_items:,}",
-            f"{d.items_with_text:,}",
-            f"{d.interactions:,}",
-            f"{d.density:.4%}",
-            f"{d.median_history:g}",
+    say(
+        _table(
+            "Nodes",
+            "domain",
+            ("users", "items", "cold items", "with text", "interactions", "density", "history"),
+            {
+                domain: (
+                    *(f"{n:,}" for n in (d.users, d.items, d.cold_items, d.items_with_text)),
+                    *(f"{d.interactions:,}", f"{d.density:.4%}", f"{d.median_history:g}"),
+                )
+                for domain, d in description.domains.items()
+            },
         )
-    say(nodes)
-    overlap = Table("", title="Users active in both", title_justify="left")
-    for domain in description.overlap:
-        overlap.add_column(domain, justify="right")
-    for domain, row in description.overlap.items():
-        overlap.add_row(domain, *(f"{count:,}" for count in row.values()))
+    )
     if len(description.overlap) > 1:
-        say(overlap)
+        counts = {a: [f"{n:,}" for n in row.values()] for a, row in description.overlap.items()}
+        say(_table("Users active in both", "", description.overlap, counts))
     similar = sum(n for kind, n in description.edges.items() if "-similar->" in kind)
     provenance = description.provenance
     text = provenance.get("text", {})
@@ -74,31 +76,29 @@ def show_description(description: GraphDescription) -> None:
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )
     if description.topics:
-        largest = "; ".join(
-            f"{topic} ({count:,})" for topic, count in description.largest_topics.items()
-        )
+        largest = "; ".join(f"{topic} ({n:,})" for topic, n in description.largest_topics.items())
         say(
             f"{description.topics:,} topics, {description.spanning_topics:,} of them spanning "
             f"domains; the largest: {largest}"
         )
-    dropped = {
-        name: report[key]
-        for name, key in (
-            ("filtered", "filtered"),
-            ("bad", "bad"),
-            ("duplicate", "duplicates"),
-            ("below the rating", "below_rating"),
-            ("outside the k-core", "k_core_dropped"),
-        )
-        if report.get(key)
-    }
     if report:
-        say(
-            f"{report['rows_read']:,} rows read"
-            + "".join(f", {count:,} {name}" for name, count in dropped.items())
-        )
+        dropped = [f", {report[key]:,} {name}" for key, name in DROPPED.items() if report.get(key)]
+        say(f"{report['rows_read']:,} rows read" + "".join(dropped))
     if provenance:
         say(
             f"made {provenance['created']} by interest {provenance['interest_version']}, "
             f"log digest {provenance['log']['digest'][:12]}"
         )
+
+
+def _table(
+    title: str, first: str, columns: Iterable[str], rows: Mapping[str, Iterable[str]]
+) -> Table:
+    """Return a table whose columns after the first are set right."""
+    from rich.table import Column, Table
+
+    right = [Column(name, justify="right") for name in columns]
+    table = Table(first, *right, title=title, title_justify="left")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    return table

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import typer
+from typer import Exit
 
 from eval.commands.console import say
-
-__all__ = ["doctor"]
 
 
 def doctor() -> None:
@@ -17,4 +15,4 @@ def doctor() -> None:
     for check in checks:
         say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.finding}")
     if not all(check.ok for check in checks):
-        raise typer.Exit(1)
+        raise Exit(1)

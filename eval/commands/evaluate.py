@@ -5,86 +5,67 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
+from eval.commands import options
 from eval.commands.console import say
-from eval.commands.options import (
-    ColumnOption,
-    CurvesOption,
-    MetricsOption,
-    OutOption,
-    OverwriteOption,
-    SeedOption,
-    check_outputs,
-    chosen_metrics,
-    parse_columns,
-)
-
-__all__ = ["evaluate"]
 
 
 def evaluate(
-    context: typer.Context,
+    context: Context,
     recommendations: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="RECS",
             help="Recommendations of any system (CSV, Parquet), or a model folder, which also "
             "gives the exact AUC.",
         ),
     ],
-    truth: Annotated[
-        list[str], typer.Option("--truth", help="Held-out interactions; PATH#column=value works.")
-    ],
-    out: OutOption,
-    k: Annotated[list[int] | None, typer.Option("-k", help="Length of a list; repeatable.")] = None,
+    truth: Annotated[list[str], Option(help="Held-out interactions; PATH#column=value works.")],
+    out: options.Out,
+    k: options.Lengths = None,
     graph: Annotated[
         Path | None,
-        typer.Option(help="The training graph: adds diversity, novelty, cold and warm users."),
+        Option(help="The training graph: adds diversity, novelty, cold and warm users."),
     ] = None,
-    users: Annotated[
-        list[str] | None,
-        typer.Option("--users", help="User table with a group: groups are compared (fairness)."),
-    ] = None,
+    users: options.UserTable = None,
     valid: Annotated[
         list[str] | None,
-        typer.Option(
-            "--valid",
+        Option(
             help="Validation rows for a threshold and a calibration: adds accuracy, F1 and "
             "calibration of a model's links, on up to 2,000 users a domain; takes a few seconds "
-            "for each domain.",
+            "for each domain."
         ),
     ] = None,
-    curves: CurvesOption = False,
+    curves: options.Curves = False,
     providers: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Table of domain, item_id, provider (brand, seller), or `category` with --graph: "
             "compares exposure with merit."
         ),
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(
-            "--by",
+        Option(
             help="Column of the truth to slice by (default: setting), or, with --graph, "
-            "activity, popularity, source_domain, domain_count, overlap_share; repeatable.",
+            "activity, popularity, source_domain, domain_count, overlap_share; repeatable."
         ),
     ] = None,
-    metrics: MetricsOption = None,
+    metrics: options.Metrics = None,
     sampled: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Also sampled metrics, with this number of negatives for each user; they are "
             "saved next to the report."
         ),
     ] = None,
     negatives: Annotated[
-        Path | None, typer.Option(help="Also sampled metrics, with the negatives of this file.")
+        Path | None, Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
-    column: ColumnOption = None,
-    seed: SeedOption = 0,
-    overwrite: OverwriteOption = False,
+    column: options.Column = None,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Evaluate recommendations on held-out interactions.
 
@@ -111,16 +92,11 @@ def evaluate(
 
     table = None if providers == "category" else providers
     drawn_to = out.with_name(f"{out.name}.negatives.parquet") if sampled is not None else None
-    made_from = check_outputs(
-        out,
-        context=context,
-        kind="report",
-        overwrite=overwrite,
-        inputs=[recommendations, truth, graph, users, valid, negatives, table],
-        files=[drawn_to],
-    )
+    inputs = [recommendations, truth, graph, users, valid, negatives, table]
+    made_from = options.check_outputs(context, *inputs, kind="report", files=[drawn_to])
     known = load_graph(graph) if graph else None
-    rows = read_log(*truth, columns=parse_columns(column))
+    columns = options.parse_columns(column)
+    rows = read_log(*truth, columns=columns)
     system: Any = recommendations
     if (Path(recommendations) / "model.json").exists():
         from gnn.registry import load_model
@@ -140,7 +116,7 @@ def evaluate(
             k=k or [20],
             graph=known,
             by=by,
-            metrics=chosen_metrics(metrics, curves),
+            metrics=options.chosen_metrics(metrics, curves),
             negatives=negatives,
             seed=seed,
         )
@@ -149,7 +125,7 @@ def evaluate(
     if valid:
         if system is recommendations:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, columns=parse_columns(column))
+        chosen_on = read_log(*valid, columns=columns)
         links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
     analyses = analyse(result, providers=_providers(providers, known), links=links)
     write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Context, Option
 
+from eval.commands import options
 from eval.commands.console import say
-from eval.commands.options import (
-    OutOption,
-    check_outputs,
-)
-
-__all__ = ["explore"]
 
 
 def explore(
-    graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
-    out: OutOption,
-    user: Annotated[str | None, typer.Option(help="User at the centre.")] = None,
+    context: Context,
+    graph: options.Graph,
+    out: options.Out,
+    user: Annotated[str | None, Option(help="User at the centre.")] = None,
     item: Annotated[
-        str | None, typer.Option(help="Item, DOMAIN=ID, or topic, interest=NAME, at the centre.")
+        str | None, Option(help="Item, DOMAIN=ID, or topic, interest=NAME, at the centre.")
     ] = None,
-    hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
-    limit: Annotated[int, typer.Option(help="Maximum number of nodes.")] = 60,
+    hops: Annotated[int, Option(help="Steps from the centre.")] = 2,
+    limit: Annotated[int, Option(help="Maximum number of nodes.")] = 60,
 ) -> None:
     """Write a neighbourhood as one interactive page that works offline.
 
@@ -38,16 +33,13 @@ def explore(
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
-    check_outputs(out, inputs=[graph])
+    options.check_outputs(context, graph)
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
-    if user is not None:
-        node = (USER, user)
-    else:
-        domain, equals, item_id = str(item).partition("=")
-        if not equals:
-            raise ConfigError(f"--item is written DOMAIN=ID; got {item!r}.")
-        node = (domain, item_id)
+    domain, equals, item_id = (item or "").partition("=")
+    if item is not None and not equals:
+        raise ConfigError(f"--item is written DOMAIN=ID; got {item!r}.")
+    node = (domain, item_id) if user is None else (USER, user)
     around = neighborhood(load_graph(graph), node, hops=hops, limit=limit)
     write_page(around, out)
     say(f"{around.number_of_nodes()} nodes and {around.number_of_edges()} edges are in {out}.")

@@ -17,13 +17,11 @@ from eval.commands.doctor import doctor
 from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.models import models
+from eval.commands.options import build_settings, models_settings, split_settings, with_settings
 from eval.commands.recommend import recommend
-from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
-
-__all__ = ["app", "main"]
 
 # In the order in which one uses them.
 COMMANDS = (

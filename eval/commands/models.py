@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from eval.commands.console import next_step, say
-from eval.commands.settings import described
-
-__all__ = ["models"]
+from eval.commands.options import described
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show the settings of one model.")] = None,
+    name: Annotated[str | None, Argument(help="Show the settings of one model.")] = None,
 ) -> None:
     """List the models, or the settings of one.
 

@@ -1,89 +1,90 @@
-"""Options that several commands share, and their parsers."""
+"""Options that several commands share, their parsers, and lists of settings for `--help`."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Argument, Context, Option
+from typer.core import TyperCommand
 
 from graphgen.errors import ConfigError
 
-__all__ = [
-    "ColumnOption",
-    "ConfigOption",
-    "CurvesOption",
-    "MetricsOption",
-    "OnBadRowsOption",
-    "OutOption",
-    "OverwriteOption",
-    "SeedOption",
-    "SetOption",
-    "check_outputs",
-    "chosen_metrics",
-    "model_settings",
-    "parse_columns",
-    "seed_numbers",
-]
+if TYPE_CHECKING:
+    import graphgen.config
 
-OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder or file to write.", show_default=False)
-]
-OverwriteOption = Annotated[
+Rows = list[tuple[str, str]]
+
+Graph = Annotated[Path, Argument(help="A graph folder.", show_default=False)]
+Out = Annotated[Path, Option(help="Folder or file to write.", show_default=False)]
+Overwrite = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--overwrite",
         help="Replace an earlier output of the same kind that has other inputs or settings.",
     ),
 ]
-SeedOption = Annotated[
-    int, typer.Option("--seed", help="Random seed; the same seed gives the same result.")
+Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]
+Config = Annotated[Path | None, Option(help="TOML file of settings.", show_default=False)]
+Set = Annotated[
+    list[str] | None, Option("--set", help="A setting, NAME=VALUE; repeatable.", show_default=False)
 ]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file of settings.", show_default=False)
+ModelSet = Annotated[
+    list[str] | None, Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable.")
 ]
-SetOption = Annotated[
+Column = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting, NAME=VALUE; repeatable.", show_default=False),
-]
-ColumnOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
+    Option(
         help="Column mapping, NAME=COLUMN_IN_FILE, such as user_id=reviewerID; repeatable.",
         show_default=False,
     ),
 ]
-OnBadRowsOption = Annotated[
+OnBadRows = Annotated[
     Literal["error", "quarantine"],
-    typer.Option(
-        "--on-bad-rows", help="error: stop at bad rows; quarantine: write them to a file."
-    ),
+    Option(help="error: stop at bad rows; quarantine: write them to a file."),
 ]
-CurvesOption = Annotated[
-    bool,
-    typer.Option(
-        "--curves", help="Add ROC curves, roc-auc and pr-auc of models; doubles the time."
-    ),
+MinRating = Annotated[float | None, Option(help="Keep interactions rated at least this.")]
+UserTable = Annotated[
+    list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]
-MetricsOption = Annotated[
+Lengths = Annotated[list[int] | None, Option("-k", help="Length of a list; repeatable.")]
+Curves = Annotated[
+    bool, Option("--curves", help="Add ROC curves, roc-auc and pr-auc of models; doubles the time.")
+]
+Metrics = Annotated[
     str | None,
-    typer.Option(
-        help="Comma-separated; default: all that the input allows, without roc-auc and pr-auc."
-    ),
+    Option(help="Comma-separated; default: all that the input allows, without roc-auc and pr-auc."),
 ]
+
+
+def names_in(text: str | None) -> list[str]:
+    """Split a comma-separated list.
+
+    Examples
+    --------
+    >>> names_in("ease, popularity,")
+    ['ease', 'popularity']
+    """
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def chosen_metrics(names: str | None, curves: bool) -> list[str] | None:
     """Return the metrics of --metrics and --curves; None is the default."""
     from eval.metrics.registry import select_metrics
 
-    chosen = [name.strip() for name in names.split(",") if name.strip()] if names else None
+    chosen = names_in(names)
     if not curves:
-        return chosen
+        return chosen or None
     return [*(chosen or [m.name for m in select_metrics(None)]), "roc-auc", "pr-auc"]
+
+
+def given_settings(config: Path | None, assignments: list[str] | None) -> dict[str, Any]:
+    """Return the settings of a TOML file, and those of --set, which win."""
+    from graphgen.config import parse_assignments, read_toml
+
+    return {**(read_toml(config) if config else {}), **parse_assignments(assignments or [])}
 
 
 def model_settings(
@@ -91,10 +92,9 @@ def model_settings(
 ) -> dict[str, dict[str, Any]]:
     """Return settings by model, from TOML tables and ``MODEL.NAME=VALUE``."""
     from gnn.registry import model_class
-    from graphgen.config import parse_assignments, read_toml
 
-    settings: dict[str, dict[str, Any]] = read_toml(config) if config else {}
-    for key, value in parse_assignments(assignments or []).items():
+    settings: dict[str, dict[str, Any]] = given_settings(config, None)
+    for key, value in given_settings(None, assignments).items():
         model, dot, name = key.partition(".")
         if not dot:
             raise ConfigError(f"--set is written MODEL.NAME=VALUE here; got {key!r}.")
@@ -106,7 +106,7 @@ def model_settings(
     return settings
 
 
-def parse_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
+def parse_columns(columns: list[str] | None) -> dict[str, str] | None:
     """Turn ``["user_id=reviewerID"]`` into a mapping.
 
     Examples
@@ -114,15 +114,13 @@ def parse_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
     >>> parse_columns(["user_id=reviewerID"])
     {'user_id': 'reviewerID'}
     """
-    if not columns:
-        return None
     result = {}
-    for column in columns:
+    for column in columns or []:
         ours, equals, theirs = column.partition("=")
         if not equals:
             raise ConfigError(f"--column is written NAME=COLUMN_IN_FILE; got {column!r}.")
         result[ours.strip()] = theirs.strip()
-    return result
+    return result or None
 
 
 def seed_numbers(text: str | None) -> list[int] | None:
@@ -136,50 +134,41 @@ def seed_numbers(text: str | None) -> list[int] | None:
 
 
 def check_outputs(
-    out: Path | None,
-    *,
-    context: typer.Context | None = None,
+    context: Context,
+    *inputs: Any,
     kind: str | None = None,
     overwrite: bool = False,
-    inputs: Iterable[Any] = (),
     files: Iterable[Path | None] = (),
 ) -> str:
-    """Check all outputs of the present command before it does any work.
+    """Check all outputs of the present command, --out first of all, before it does any work.
 
     Parameters
     ----------
-    out, kind, overwrite
-        As in `graphgen.storage.check_output`.
     context
-        Gives the options of the command, for the fingerprint of a folder.
-    inputs
+        Gives the options of the command, --out and --overwrite among them.
+    *inputs
         What the command reads: paths, what `read_log` takes, lists of them, or None.
+    kind, overwrite
+        As in `graphgen.storage.check_output`, which raises.
     files
         Other files that it writes, or None.
 
     Returns
     -------
     str
-        Fingerprint of the command, its options and its inputs, for the manifest of a folder.
-
-    Raises
-    ------
-    StorageError
-        If an output cannot or must not be written.
+        Fingerprint of command, options and inputs, for the manifest of a folder; "" for a file.
     """
     from graphgen.storage import check_output, fingerprint
 
     lists = (given if isinstance(given, list) else [given] for given in inputs)
     read = [_input_path(str(one)) for one in itertools.chain(*lists) if one is not None]
-    made_from = ""
-    if context is not None:
-        ignored = {"out", "overwrite"}
-        options = {name: v for name, v in context.params.items() if name not in ignored}
-        made_from = fingerprint([context.info_name, options], read)
+    options = dict(context.params)
+    out, replace = options.pop("out"), options.pop("overwrite", overwrite)
+    made_from = fingerprint([context.info_name, options], read) if kind else ""
     for path in filter(None, files):
         check_output(path, inputs=read)
     if out is not None:
-        check_output(out, kind=kind, overwrite=overwrite, made_from=made_from, inputs=read)
+        check_output(out, kind=kind, overwrite=replace, made_from=made_from, inputs=read)
     return made_from
 
 
@@ -190,3 +179,54 @@ def _input_path(source: str) -> Path:
         if text and Path(text).expanduser().exists():
             return Path(text).expanduser()
     return Path(source)
+
+
+def described(config: type[graphgen.config.Config]) -> list[tuple[str, str, str]]:
+    """Return name, default and description of each field of a config class."""
+    return [
+        (name, str(field.default), " ".join((field.description or "").replace("``", "").split()))
+        for name, field in config.model_fields.items()
+    ]
+
+
+def with_settings(title: str, rows: Callable[[], Rows]) -> type[TyperCommand]:
+    """Return a command class whose help ends in a list, made only when help is asked for."""
+
+    class WithSettings(TyperCommand):
+        def format_epilog(self, ctx: Any, formatter: Any) -> None:
+            """Write the list."""
+            with formatter.section(title):
+                formatter.write_dl(rows())
+
+    return WithSettings
+
+
+def build_settings() -> Rows:
+    """Return the settings of `interest build`."""
+    from graphgen.build import BuildConfig
+
+    return [(f"{name}={default}", text) for name, default, text in described(BuildConfig)]
+
+
+def split_settings() -> Rows:
+    """Return each protocol with its options."""
+    import inspect
+
+    from eval.splits.protocols import PROTOCOLS
+
+    rows = []
+    for name, function in PROTOCOLS.items():
+        known = {k: v for k, v in (function.__kwdefaults__ or {}).items() if k != "seed"}
+        first = (inspect.getdoc(function) or "").split("\n\n")[0]
+        rows.append((name, f"{first} {', '.join(f'{k}={v}' for k, v in known.items())}."))
+    return rows
+
+
+def models_settings() -> Rows:
+    """Return each model with its settings."""
+    from gnn.registry import list_models, model_class
+
+    return [
+        (name, ", ".join(f"{k}={v}" for k, v, _ in described(model_class(name).Config)) or "none")
+        for name in list_models()
+    ]

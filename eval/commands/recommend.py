@@ -5,54 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Context, Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
-from eval.commands.options import (
-    ColumnOption,
-    OutOption,
-    SeedOption,
-    check_outputs,
-    parse_columns,
-)
-
-__all__ = ["recommend"]
 
 
 def recommend(
-    model: Annotated[Path, typer.Argument(help="A model folder.", show_default=False)],
-    out: OutOption,
+    context: Context,
+    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
+    out: options.Out,
     users: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="A text file of ids, or a CSV or Parquet file with user_id and, optionally, the "
             "target domain of each user."
         ),
     ] = None,
-    user: Annotated[list[str] | None, typer.Option("--user", help="An id; repeatable.")] = None,
-    domain: Annotated[
-        str | None, typer.Option(help="Target domain; default: every domain.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="Items in each list.")] = 20,
+    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    domain: Annotated[str | None, Option(help="Target domain; default: every domain.")] = None,
+    k: Annotated[int, Option("-k", help="Items in each list.")] = 20,
     history: Annotated[
         list[str] | None,
-        typer.Option(
-            "--history", help="Interactions since training, or of users who arrived after it."
-        ),
+        Option(help="Interactions since training, or of users who arrived after it."),
     ] = None,
     favour_new: Annotated[
         float | None,
-        typer.Option(
-            "--favour-new",
+        Option(
             help="Rank new items higher: maximum relative NDCG loss on warm items, for the "
-            "worst-off user group, accepted for it (0.2 = 20 %).",
+            "worst-off user group, accepted for it (0.2 = 20 %)."
         ),
     ] = None,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Include items already interacted with.")
+        bool, Option("--include-seen", help="Include items already interacted with.")
     ] = False,
-    column: ColumnOption = None,
-    seed: SeedOption = 0,
+    column: options.Column = None,
+    seed: options.Seed = 0,
 ) -> None:
     """Recommend items to users, known or new.
 
@@ -67,7 +55,7 @@ def recommend(
     from graphgen.log import read_log
 
     recommendation_format(out)
-    check_outputs(out, inputs=[model, users, history])
+    options.check_outputs(context, model, users, history)
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)
@@ -77,14 +65,14 @@ def recommend(
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
-    requests = read_requests(users, user or [], columns=parse_columns(column))
+    columns = options.parse_columns(column)
     recs = answer(
         fitted,
-        requests,
+        read_requests(users, user or [], columns=columns),
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
-        history=read_log(*history, columns=parse_columns(column)) if history else None,
+        history=read_log(*history, columns=columns) if history else None,
         seed=seed,
         progress=True,
     )

@@ -4,55 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Context, Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
-from eval.commands.options import (
-    ColumnOption,
-    OutOption,
-    OverwriteOption,
-    SeedOption,
-    check_outputs,
-    parse_columns,
-)
-
-__all__ = ["split"]
 
 
 def split(
-    context: typer.Context,
+    context: Context,
     sources: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
+        list[str], Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
     ],
     protocol: Annotated[
-        str,
-        typer.Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold."),
+        str, Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold.")
     ],
-    out: OutOption,
-    min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this.")
-    ] = None,
+    out: options.Out,
+    min_rating: options.MinRating = None,
     drop_twins: Annotated[
-        bool, typer.Option("--drop-twins", help="Remove one of two ids of the same product.")
+        bool, Option("--drop-twins", help="Remove one of two ids of the same product.")
     ] = False,
     merge_twins: Annotated[
-        bool, typer.Option("--merge-twins", help="Join two ids of the same product.")
+        bool, Option("--merge-twins", help="Join two ids of the same product.")
     ] = False,
     share: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="cold-user: percent of the overlap users to test on; they lose their history in "
             "the target domain. EMCDR and PTUPCDR are compared at 20, 50 and 80. A tenth of the "
-            "others is held out for validation.",
+            "others is held out for validation."
         ),
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
+        Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
     ] = None,
-    column: ColumnOption = None,
-    seed: SeedOption = 0,
-    overwrite: OverwriteOption = False,
+    column: options.Column = None,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Split a log into train, valid and test, with a card of the checks.
 
@@ -63,25 +51,23 @@ def split(
     """
     from eval.splits.data_card import write_split
     from eval.splits.protocols import make_split
-    from graphgen.config import parse_assignments
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
-    made_from = check_outputs(
-        out, context=context, kind="split", overwrite=overwrite, inputs=[sources]
-    )
+    made_from = options.check_outputs(context, sources, kind="split")
     if drop_twins and merge_twins:
         raise ConfigError("Give either --drop-twins or --merge-twins.")
     twins: Literal["keep", "drop", "merge"] = (
         "drop" if drop_twins else "merge" if merge_twins else "keep"
     )
-    options = parse_assignments(option or [])
+    settings = options.given_settings(None, option)
     if share is not None:
-        if protocol != "cold-user" or "test" in options:
+        if protocol != "cold-user" or "test" in settings:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
-        options["test"] = share / 100
-    log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
-    parts = make_split(log, protocol, twins=twins, seed=seed, **options)
+        settings["test"] = share / 100
+    columns = options.parse_columns(column)
+    log = read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
+    parts = make_split(log, protocol, twins=twins, seed=seed, **settings)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):
         say(card.read_text(encoding="utf-8"))

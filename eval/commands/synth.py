@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Context, Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
-from eval.commands.options import (
-    OutOption,
-    OverwriteOption,
-    SeedOption,
-    check_outputs,
-)
-
-__all__ = ["synth"]
 
 
 def synth(
-    context: typer.Context,
-    out: OutOption,
-    users: Annotated[int, typer.Option(help="Number of users.")] = 4000,
-    seed: SeedOption = 0,
-    overwrite: OverwriteOption = False,
+    context: Context,
+    out: options.Out,
+    users: Annotated[int, Option(help="Number of users.")] = 4000,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a synthetic multi-domain log: books, films, music, games.
 
@@ -33,12 +26,7 @@ def synth(
     """
     from graphgen.synthetic.generator import write_synthetic
 
-    made_from = check_outputs(
-        out,
-        context=context,
-        kind="synthetic log",
-        overwrite=overwrite,
-    )
+    made_from = options.check_outputs(context, kind="synthetic log")
     write_synthetic(out, n_users=users, seed=seed, overwrite=overwrite, made_from=made_from)
     say(f"train.csv, valid.csv, test.csv, items.csv and users.csv are in {out}.")
     next_step(f"interest build {out}/train.csv --items {out}/items.csv --out graph/")

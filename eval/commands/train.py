@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Context, Option
 
+from eval.commands import options
 from eval.commands.console import next_step, say
-from eval.commands.options import (
-    ColumnOption,
-    ConfigOption,
-    OutOption,
-    OverwriteOption,
-    SeedOption,
-    SetOption,
-    check_outputs,
-    parse_columns,
-)
-
-__all__ = ["train"]
 
 
 def train(
-    context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
-    out: OutOption,
+    context: Context,
+    graph: options.Graph,
+    out: options.Out,
     model: Annotated[
-        str, typer.Option(help="Name of a model; `interest models` lists them.")
+        str, Option(help="Name of a model; `interest models` lists them.")
     ] = "interest-gnn",
     valid: Annotated[
         list[str] | None,
-        typer.Option(
-            "--valid",
+        Option(
             help="Validation log, not trained on. If omitted, part of the graph is held out for "
-            "validation, and the model is fitted again on everything.",
+            "validation, and the model is fitted again on everything."
         ),
     ] = None,
-    column: ColumnOption = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    seed: SeedOption = 0,
-    overwrite: OverwriteOption = False,
+    column: options.Column = None,
+    config: options.Config = None,
+    set_: options.Set = None,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Train a model on a graph. An interrupted run goes on where it stopped.
 
@@ -52,19 +39,16 @@ def train(
     import time
 
     from gnn.registry import make_model
-    from graphgen.config import parse_assignments, read_toml
     from graphgen.graph import load_graph
     from graphgen.log import read_log
     from graphgen.storage import check_output
 
-    made_from = check_outputs(
-        out, context=context, kind="model", overwrite=overwrite, inputs=[graph, valid, config]
-    )
+    made_from = options.check_outputs(context, graph, valid, config, kind="model")
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     for stage in ("", "-choose", "-refit"):
         check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
-    settings = {**(read_toml(config) if config else {}), **parse_assignments(set_ or [])}
-    rows = read_log(*valid, columns=parse_columns(column)) if valid else None
+    settings = options.given_settings(config, set_)
+    rows = read_log(*valid, columns=options.parse_columns(column)) if valid else None
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
         load_graph(graph),

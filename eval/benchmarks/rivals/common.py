@@ -16,7 +16,6 @@ rankers.
 """
 
 import argparse
-import inspect
 import itertools
 import json
 import os
@@ -33,33 +32,26 @@ from problem import DOMAIN, ITEM_ID, USER_ID, Problem, served
 PATIENCE = 2  # looks at validation without a gain before a trial ends
 
 
-class InputError(Exception):
-    """The input cannot be used; the message names the remedy."""
-
-
 @dataclass
 class Rival:
     """One method of a library: its fit, the settings to try in order, and a note."""
 
     fit: object
     settings: list
-    written: tuple = ()  # further functions whose lines the user has to write
     note: object = None  # function of the problem: a note for readers of the lists
     fixed: dict = field(default_factory=dict)  # constants of every setting
     one_target: bool = False  # fitted for one domain at a time, given as setting["target"]
     valid_users: int = 0  # validation users of a domain; 0: all of them
 
-    def lines(self):
-        """Count the lines of code that use the library."""
-        source = "\n".join(inspect.getsource(part) for part in (self.fit, *self.written))
-        lines = [line.strip() for line in source.splitlines()]
-        return sum(bool(line) and not line.startswith("#") for line in lines)
+
+def usage():
+    """Return the resource usage of this process and that of its ended children."""
+    return [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 
 
 def spent():
     """Return the CPU seconds of this process and of its ended children, over all threads."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(part.ru_utime + part.ru_stime for part in used)
+    return sum(part.ru_utime + part.ru_stime for part in usage())
 
 
 def tune(problem, rival, *, budget, seed, domains):
@@ -81,10 +73,9 @@ def tune(problem, rival, *, budget, seed, domains):
         for look in itertools.count(1):
             begun = spent()
             ranker = next(looks, None)
-            fitted = spent()
             if ranker is None:
                 break
-            fitting += fitted - begun
+            fitting += spent() - begun
             figure = problem.ndcg(ranker, domains)
             now = spent()
             if look == 1:
@@ -96,11 +87,9 @@ def tune(problem, rival, *, budget, seed, domains):
                 flush=True,
             )
             if found is None or figure > found.valid_ndcg20:
+                best = {**setting, "look": look}
                 found = SimpleNamespace(
-                    ranker=ranker,
-                    best={**setting, "look": look},
-                    valid_ndcg20=figure,
-                    fit_cpu=fitting,
+                    ranker=ranker, best=best, valid_ndcg20=figure, fit_cpu=fitting
                 )
             stale = 0 if figure > top else stale + 1
             top = max(top, figure)
@@ -113,32 +102,23 @@ def tune(problem, rival, *, budget, seed, domains):
 
 
 def read_rows(path, columns):
-    """Read columns of a CSV file as text, or name the missing ones."""
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist; give the path of a CSV file.")
-    have = pd.read_csv(path, nrows=0).columns
-    lacking = [name for name in columns if name not in have]
-    if lacking:
-        raise InputError(
-            f"{path} has no column {', '.join(lacking)} (it has {', '.join(have)}); "
-            f"rename its columns to {', '.join(columns)}."
-        )
-    rows = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)[list(columns)]
+    """Read columns of a CSV file as text, or end the program in a sentence."""
+    try:
+        rows = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)[columns]
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {path}: {error}")
     if rows.empty:
-        raise InputError(f"{path} has no rows; at least one is needed.")
-    empty = (rows == "").any(axis=1)
-    if empty.any():
-        raise InputError(
-            f"{path}, line {int(np.argmax(empty.to_numpy())) + 2}: a value of "
-            f"{', '.join(columns)} is empty; fill it in or remove the line."
-        )
+        sys.exit(f"error: {path} has no rows.")
+    empty = np.flatnonzero((rows == "").any(axis=1))
+    if len(empty):
+        sys.exit(f"error: {path}, line {empty[0] + 2}: a value of {', '.join(columns)} is empty.")
     return rows
 
 
 def arguments(rivals, given=None):
     """Read and check the command line."""
     parser = argparse.ArgumentParser(
-        description="Tune a rival on validation rows within a budget; write its recommendations.",
+        description="Tune a rival on validation rows within a budget; write its recommendations."
     )
     parser.add_argument("model", choices=list(rivals), help="the rival's method")
     parser.add_argument("--train", required=True, help="CSV: user_id, domain, item_id")
@@ -151,29 +131,23 @@ def arguments(rivals, given=None):
     parser.add_argument("--budget", type=float, default=600, help="CPU seconds for tuning")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(given)
-    if args.k < 1:
-        raise InputError(f"--k must be at least 1; got {args.k}.")
-    if args.budget <= 0:
-        raise InputError(f"--budget must be above 0 CPU seconds; got {args.budget:g}.")
+    if args.k < 1 or args.budget <= 0:
+        parser.error("--k must be at least 1, and --budget above 0 CPU seconds")
     if not Path(args.out).resolve().parent.is_dir():
-        raise InputError(f"--out: the folder of {args.out} does not exist; make it first.")
+        parser.error(f"--out: the folder of {args.out} does not exist")
     return args
 
 
 def read(args):
     """Read the problem and the (user, domain) pairs to serve, and check that they fit together."""
     columns = [USER_ID, DOMAIN, ITEM_ID]
-    train = read_rows(args.train, columns)
-    valid = read_rows(args.valid, columns)
+    train, valid = read_rows(args.train, columns), read_rows(args.valid, columns)
     pairs = read_rows(args.test, columns[:2]).drop_duplicates().sort_values([DOMAIN, USER_ID])
-    for path, rows, needed in ((args.valid, valid, train), (args.test, pairs, valid)):
-        unknown = sorted(set(rows[DOMAIN]) - set(needed[DOMAIN]))
+    for path, rows, of in ((args.valid, valid, train), (args.test, pairs, valid)):
+        unknown = set(rows[DOMAIN]) - set(of[DOMAIN])
         if unknown:
-            needed_path = args.train if needed is train else args.valid
-            raise InputError(
-                f"{path} has domain {unknown[0]!r}, which has no row in {needed_path}; it has "
-                f"{', '.join(sorted(set(needed[DOMAIN])))}. Leave those rows out, or add some."
-            )
+            of_path = args.train if of is train else args.valid
+            sys.exit(f"error: {path} has domain {min(unknown)!r}, which has no row in {of_path}.")
     return Problem(train, valid), pairs
 
 
@@ -184,17 +158,14 @@ def write(problem, pairs, rankers, args):
         users = group[USER_ID].to_numpy(object)
         items, scores = served(problem, rankers[domain], problem.user_codes(users), domain, args.k)
         row, place = np.nonzero(items >= 0)
-        frames.append(
-            pd.DataFrame(
-                {
-                    USER_ID: users[row],
-                    DOMAIN: domain,
-                    ITEM_ID: problem.item_ids[items[row, place]],
-                    "score": scores[row, place],
-                    "rank": place + 1,
-                }
-            )
-        )
+        columns = {
+            USER_ID: users[row],
+            DOMAIN: domain,
+            ITEM_ID: problem.item_ids[items[row, place]],
+            "score": scores[row, place],
+            "rank": place + 1,
+        }
+        frames.append(pd.DataFrame(columns))
     unfinished = f"{args.out}.{os.getpid()}.tmp"
     try:
         pd.concat(frames).to_csv(unfinished, index=False, float_format="%.8g")
@@ -205,48 +176,29 @@ def write(problem, pairs, rankers, args):
 
 def main(rivals, given=None):
     """Run a rival from the command line and print its figures as one JSON line."""
-    try:
-        args = arguments(rivals, given)
-        sys.argv = sys.argv[:1]  # RecBole would take --name=value for settings of its own
-        problem, pairs = read(args)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    args = arguments(rivals, given)
+    sys.argv = sys.argv[:1]  # RecBole would take --name=value for settings of its own
+    problem, pairs = read(args)
     rival = rivals[args.model]
     if rival.valid_users:
         problem.keep_valid(rival.valid_users, args.seed)
     targets = list(problem.valid)
     groups = [[target] for target in targets] if rival.one_target else [targets]
-    found = [
-        tune(problem, rival, budget=args.budget / len(groups), seed=args.seed, domains=group)
-        for group in groups
-    ]
-    rankers = {
-        domain: result.ranker
-        for group, result in zip(groups, found, strict=True)
-        for domain in group
-    }
+    budget = args.budget / len(groups)
+    found = [tune(problem, rival, budget=budget, seed=args.seed, domains=g) for g in groups]
+    rankers = {d: result.ranker for g, result in zip(groups, found, strict=True) for d in g}
+    best = [result.best for result in found]
     begun = spent()
     write(problem, pairs, rankers, args)
-    peak = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    print(
-        json.dumps(
-            {
-                "model": f"{Path(sys.argv[0]).stem}:{args.model}",
-                "trials": sum(result.trials for result in found),
-                "best": dict(zip(targets, (result.best for result in found), strict=True))
-                if rival.one_target
-                else found[0].best,
-                "valid_ndcg20": round(float(np.mean([r.valid_ndcg20 for r in found])), 6),
-                "tune_cpu_seconds": round(sum(result.tune_cpu for result in found), 2),
-                "fit_cpu_seconds": round(sum(result.fit_cpu for result in found), 2),
-                "recommend_cpu_seconds": round(spent() - begun, 2),
-                "peak_megabytes": round(peak / 1024),
-                "lines": rival.lines(),
-                "note": rival.note(problem) if rival.note else "",
-            }
-        ),
-        flush=True,
-    )
+    figures = {
+        "model": f"{Path(sys.argv[0]).stem}:{args.model}",
+        "trials": sum(result.trials for result in found),
+        "best": dict(zip(targets, best, strict=True)) if rival.one_target else best[0],
+        "valid_ndcg20": round(float(np.mean([r.valid_ndcg20 for r in found])), 6),
+        "tune_cpu_seconds": round(sum(result.tune_cpu for result in found), 2),
+        "fit_cpu_seconds": round(sum(result.fit_cpu for result in found), 2),
+        "recommend_cpu_seconds": round(spent() - begun, 2),
+        "peak_megabytes": round(max(part.ru_maxrss for part in usage()) / 1024),
+        "note": rival.note(problem) if rival.note else "",
+    }
+    print(json.dumps(figures), flush=True)

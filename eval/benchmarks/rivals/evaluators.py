@@ -2,7 +2,7 @@
 
 It stands alone and runs in the rival's own environment, as `python evaluators.py NAME problem.npz`
 with NAME one of pyg, recbole, recbole-wide, lenskit. `interest bench eval --rival NAME=PYTHON`
-calls it. The problem is what `eval.benchmarks.speed_problem.FactorScorer.part` returns.
+calls it. The problem is what `eval.benchmarks.speed.FactorScorer.part` returns.
 
 Scoring, masking, cutting the lists and every metric are inside the clock; imports, reading and a
 first run on a few users are not.
@@ -131,10 +131,9 @@ def recbole(domains, batch=RECBOLE_BATCH):
 
     started = time.perf_counter()
     metrics = run(ranking)
-    seconds = time.perf_counter() - started
-    started = time.perf_counter()
+    ranked = time.perf_counter()
     run([*ranking, "GAUC"])
-    auc_seconds = time.perf_counter() - started
+    seconds, auc_seconds = ranked - started, time.perf_counter() - ranked
     at_a_time = max(batch // max(domain.n_items for domain in domains), 1)
     what = f"Collector and Evaluator of {len(ranking)} metrics; eval_batch_size {batch:,}: "
     what += "one user at a time" if at_a_time == 1 else f"{at_a_time:,} users or more at a time"

@@ -51,17 +51,16 @@ def item_knn(problem, setting, seed):
 
 
 def ease(problem, setting, seed):
-    yield inverted(problem, lambda part: ease_of(part, setting))
-
-
-def ease_of(problem, setting):
     from lenskit.knn import EASEScorer
 
-    model = EASEScorer(**setting)
-    model.train(log(problem))
-    place = model.items.numbers(np.arange(problem.n_items))
-    history, weights = problem.train[:, np.argsort(place)], model.weights
-    return scorer(problem, lambda some, part: history[some] @ weights[:, place[part]])
+    def fitted(part):
+        model = EASEScorer(**setting)
+        model.train(log(part))
+        place = model.items.numbers(np.arange(part.n_items))
+        history, weights = part.train[:, np.argsort(place)], model.weights
+        return scorer(part, lambda some, items: history[some] @ weights[:, place[items]])
+
+    yield inverted(problem, fitted)
 
 
 ALS_SETTINGS = [
@@ -74,16 +73,12 @@ KNN_SETTINGS = [
     for least in (1e-6, 0.02)
     for neighbours in (20, 100, 50, 500, 10)
 ]
+EASE_SETTINGS = [{"regularization": weight} for weight in (250, 500, 100, 1000, 50)]
 SAMPLE = f"validated on {VALID_USERS:,} users a domain, drawn at random: one is ranked at a time"
 RIVALS = {
-    "ALS": Rival(als, ALS_SETTINGS, (fit, log), lambda _: SAMPLE, valid_users=VALID_USERS),
-    "ItemKNN": Rival(item_knn, KNN_SETTINGS, (fit, log), lambda _: SAMPLE, valid_users=VALID_USERS),
-    "EASE": Rival(
-        ease,
-        [{"regularization": weight} for weight in (250, 500, 100, 1000, 50)],
-        (ease_of, log),
-        inverted_note,
-    ),
+    "ALS": Rival(als, ALS_SETTINGS, lambda _: SAMPLE, valid_users=VALID_USERS),
+    "ItemKNN": Rival(item_knn, KNN_SETTINGS, lambda _: SAMPLE, valid_users=VALID_USERS),
+    "EASE": Rival(ease, EASE_SETTINGS, inverted_note),
 }
 
 if __name__ == "__main__":

@@ -44,12 +44,8 @@ class Problem:
     def only(self, domain):
         """Return the problem of one domain: its items, and the users with history there."""
         here = np.flatnonzero(np.isin(self.item, np.arange(self.n_items)[self.part[domain]]))
-        rows = {
-            DOMAIN: domain,
-            ITEM_ID: self.item_ids[self.item[here]],
-            USER_ID: self.users[self.user[here]],
-        }
-        return Problem(pd.DataFrame(rows))
+        ids = {ITEM_ID: self.item_ids[self.item[here]], USER_ID: self.users[self.user[here]]}
+        return Problem(pd.DataFrame(ids).assign(**{DOMAIN: domain}))
 
     def user_codes(self, ids):
         """Number users; -1 for those without any training interaction."""
@@ -85,9 +81,8 @@ class Problem:
         truth = {}
         for domain, group in rows.groupby(DOMAIN, sort=True):
             row, users = pd.factorize(group[USER_ID], sort=True)
-            truth[domain] = SimpleNamespace(
-                users=self.user_codes(users), row=row, item=self.item_codes(group)
-            )
+            codes = self.user_codes(users)
+            truth[domain] = SimpleNamespace(users=codes, row=row, item=self.item_codes(group))
         return truth
 
 
@@ -184,19 +179,14 @@ def one_a_domain(problem, fit):
     return rank
 
 
-def one_matrix(problem):
-    """Whether an item-item matrix over all domains is small enough to be inverted."""
-    return problem.n_items <= MOST_ITEMS
-
-
 def inverted(problem, fit):
     """Make a ranker of a method that inverts an item-item matrix: one in all, or one a domain."""
-    return fit(problem) if one_matrix(problem) else one_a_domain(problem, fit)
+    return fit(problem) if problem.n_items <= MOST_ITEMS else one_a_domain(problem, fit)
 
 
 def inverted_note(problem):
     """Say how `inverted` went about it."""
-    if one_matrix(problem):
+    if problem.n_items <= MOST_ITEMS:
         return ""
     return (
         f"{problem.n_items:,} items in all are too many for one dense matrix "

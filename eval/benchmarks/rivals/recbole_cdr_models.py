@@ -122,9 +122,9 @@ BOTH = {"train_epochs": ["BOTH:1"]}
 IN_TURN = {"train_epochs": ["SOURCE:4", "TARGET:4", "OVERLAP:8"]}
 EMCDR_SETTINGS = [{**step, **kind} for step in STEPS for kind in FACTORS]
 RIVALS = {
-    "CMF": Rival(cmf, STEPS, (train, ranker), note, BOTH, one_target=True),
-    "EMCDR": Rival(emcdr, EMCDR_SETTINGS, (train, ranker), note, IN_TURN, one_target=True),
-    "BiTGCF": Rival(bitgcf, STEPS, (train, ranker), note, BOTH, one_target=True),
+    "CMF": Rival(cmf, STEPS, note, BOTH, one_target=True),
+    "EMCDR": Rival(emcdr, EMCDR_SETTINGS, note, IN_TURN, one_target=True),
+    "BiTGCF": Rival(bitgcf, STEPS, note, BOTH, one_target=True),
 }
 
 if __name__ == "__main__":

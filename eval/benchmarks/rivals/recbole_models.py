@@ -1,4 +1,4 @@
-"""RecBole's LightGCN, BPR and EASE on the joint matrix of all domains; see README.md.
+"""RecBole's LightGCN and BPR on the joint matrix of all domains; see README.md.
 
 RecBole ranks one user at a time above 2,048 items, so its trained vectors are ranked here.
 """
@@ -8,25 +8,19 @@ import tempfile
 
 import numpy as np
 from common import Rival, main
-from problem import factors, inverted, inverted_note, scorer
+from problem import factors
 
 os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
 EPOCHS_A_LOOK = 2
 MOST_EPOCHS = 300  # RecBole's default
 
 
-def prepare(model, problem, setting, seed, folder):
+def train(name, vectors, problem, setting, seed):
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
-    from recbole.utils import init_logger, init_seed
+    from recbole.utils import get_model, get_trainer, init_logger, init_seed
 
-    os.makedirs(f"{folder}/log")
-    with open(f"{folder}/log/log.inter", "w") as file:
-        file.write("user_id:token\titem_id:token\n")
-        np.savetxt(file, np.column_stack([problem.user, problem.item]), "%d", "\t")
     settings = {
-        "data_path": folder,
-        "checkpoint_dir": f"{folder}/saved",
         "load_col": {"inter": ["user_id", "item_id"]},
         "eval_args": {"split": {"RS": [1, 0, 0]}, "group_by": None, "order": "RO", "mode": "full"},
         "metrics": ["NDCG"],
@@ -37,21 +31,19 @@ def prepare(model, problem, setting, seed, folder):
         "seed": seed,
         **setting,
     }
-    config = Config(model=model, dataset="log", config_dict=settings)
-    init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
-    dataset = create_dataset(config)
-    train_data, _, _ = data_preparation(config, dataset)
-    users = dataset.token2id("user_id", [str(user) for user in range(problem.n_users)])
-    items = dataset.token2id("item_id", [str(item) for item in range(problem.n_items)])
-    return config, dataset, train_data, users, items
-
-
-def train(name, vectors, problem, setting, seed):
-    from recbole.utils import get_model, get_trainer
-
     with tempfile.TemporaryDirectory() as folder:
-        config, _, train_data, users, items = prepare(name, problem, setting, seed, folder)
+        settings.update(data_path=folder, checkpoint_dir=f"{folder}/saved")
+        os.makedirs(f"{folder}/log")
+        with open(f"{folder}/log/log.inter", "w") as file:
+            file.write("user_id:token\titem_id:token\n")
+            np.savetxt(file, np.column_stack([problem.user, problem.item]), "%d", "\t")
+        config = Config(model=name, dataset="log", config_dict=settings)
+        init_seed(config["seed"], config["reproducibility"])
+        init_logger(config)
+        dataset = create_dataset(config)
+        train_data, _, _ = data_preparation(config, dataset)
+        users = dataset.token2id("user_id", [str(user) for user in range(problem.n_users)])
+        items = dataset.token2id("item_id", [str(item) for item in range(problem.n_items)])
         model = get_model(name)(config, train_data.dataset).to(config["device"])
         trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
         for epoch in range(0, MOST_EPOCHS, EPOCHS_A_LOOK):
@@ -72,26 +64,6 @@ def bpr(problem, setting, seed):
     yield from train("BPR", vectors, problem, setting, seed)
 
 
-def ease(problem, setting, seed):
-    yield inverted(problem, lambda part: ease_of(part, setting, seed))
-
-
-def ease_of(problem, setting, seed):
-    import torch
-    from recbole.data.interaction import Interaction
-    from recbole.utils import get_model
-
-    with tempfile.TemporaryDirectory() as folder:
-        config, dataset, _, users, items = prepare("EASE", problem, setting, seed, folder)
-        model = get_model("EASE")(config, dataset)
-
-    def score(some, part):
-        asked = Interaction({"user_id": torch.as_tensor(users[some])})
-        return model.full_sort_predict(asked).numpy().reshape(len(some), -1)[:, items[part]]
-
-    return scorer(problem, score)
-
-
 LIGHTGCN_SETTINGS = [
     {"learning_rate": 0.01, "train_batch_size": 8192, "n_layers": 2, "reg_weight": 1e-4},
     {"learning_rate": 0.005, "train_batch_size": 8192, "n_layers": 3, "reg_weight": 1e-4},
@@ -103,16 +75,7 @@ BPR_SETTINGS = [
     for size in (64, 128)
     for rate, batch in ((0.01, 8192), (0.005, 8192), (0.002, 2048), (0.001, 2048))
 ]
-RIVALS = {
-    "LightGCN": Rival(lightgcn, LIGHTGCN_SETTINGS, (prepare, train)),
-    "BPR": Rival(bpr, BPR_SETTINGS, (prepare, train)),
-    "EASE": Rival(
-        ease,
-        [{"reg_weight": weight} for weight in (250, 500, 100, 1000, 50)],
-        (ease_of, prepare),
-        inverted_note,
-    ),
-}
+RIVALS = {"LightGCN": Rival(lightgcn, LIGHTGCN_SETTINGS), "BPR": Rival(bpr, BPR_SETTINGS)}
 
 if __name__ == "__main__":
     main(RIVALS)

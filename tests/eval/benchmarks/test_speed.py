@@ -5,15 +5,14 @@ import sys
 import numpy as np
 import pytest
 
-from eval.benchmarks import speed_problem
-from eval.benchmarks.speed import measure_evaluation
-from eval.benchmarks.speed_problem import make_problem
+from eval.benchmarks import speed
+from eval.benchmarks.speed import make_problem, measure_evaluation
 from graphgen.errors import ConfigError, InterestError
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(speed_problem, "CATALOGUES", {"a": (300, 2.0), "b": (200, 1.0)})
+    monkeypatch.setattr(speed, "CATALOGUES", {"a": (300, 2.0), "b": (200, 1.0)})
 
 
 def test_the_problem_is_sound(small):
@@ -41,10 +40,10 @@ def test_a_part_holds_the_first_users_of_each_domain(small):
 
 @pytest.mark.slow
 def test_pyg_finds_the_same_figures_on_the_same_problem(small):
-    speed = measure_evaluation(n_users=900, rivals={"pyg": sys.executable}, rival_users=600)
-    assert speed.table.users.tolist() == [900, 900, 900, 600]
-    assert speed.table.agrees.tolist() == [None, None, None, True]
-    assert not speed.strange and speed.to_markdown().count("yes") == 1
+    found = measure_evaluation(n_users=900, rivals={"pyg": sys.executable}, rival_users=600)
+    assert found.table.users.tolist() == [900, 900, 900, 600]
+    assert found.table.agrees.tolist() == [None, None, None, True]
+    assert not found.strange and found.to_markdown().count("yes") == 1
 
 
 def test_other_figures_are_noticed(small, tmp_path):
@@ -56,9 +55,9 @@ echo '{"version": "liar 1", "what": "invents", "users": 300, "seconds": 1, \
 """
     )
     liar.chmod(0o755)
-    speed = measure_evaluation(n_users=300, rivals={"pyg": str(liar)})
-    assert speed.strange == ["liar 1"]
-    assert "| NO |" in speed.to_markdown()
+    found = measure_evaluation(n_users=300, rivals={"pyg": str(liar)})
+    assert found.strange == ["liar 1"]
+    assert "| NO |" in found.to_markdown()
 
 
 def test_a_rival_that_fails_says_why(small, tmp_path):
