@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 import scipy.sparse as sp
-from scipy.linalg import lapack
 
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
@@ -116,6 +115,8 @@ def ease_scores(
 
 def _invert_in_place(matrix: np.ndarray) -> np.ndarray:
     """Return the inverse of a positive definite Fortran-ordered matrix, in its memory."""
+    from scipy.linalg import lapack  # 0.1 s, which only fitting needs
+
     factor, info = lapack.spotrf(matrix, lower=1, overwrite_a=1, clean=0)
     if info == 0:
         factor, info = lapack.spotri(factor, lower=1, overwrite_c=1)

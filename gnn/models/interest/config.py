@@ -16,13 +16,15 @@ from graphgen.config import Config
 
 __all__ = ["InterestGNNConfig", "TrainingSettings"]
 
-# Catalogues are small with fewer items than this in a domain, on average. A sharp softmax over them
-# learns noise, and in a propagation at exponent 0.3 popular items drown the others. Chosen on
-# validation rows of amazon4, Gowalla and MovieLens small (large), MovieLens-1M, Last.fm, ciao and
-# the synthetic log (small).
+# Chosen on validation rows of amazon4, Gowalla and MovieLens small (large catalogues, sparse logs),
+# MovieLens-1M (small, dense), Last.fm, ciao and the synthetic log (small, sparse).
+# A sharp softmax over fewer items than this in a domain, on average, learns noise.
 SMALL_CATALOGUE = 5_000
-LARGE_DEFAULTS = {"temperature": 0.1, "id_dropout": 0.2, "item_exponent": 0.3}
-SMALL_DEFAULTS = {"temperature": 0.15, "id_dropout": 0.05, "item_exponent": 0.5}
+SMALL_TEMPERATURE, TEMPERATURE = 0.15, 0.1
+# From so many interactions an item, popular ones drown the others in a propagation at exponent 0.3.
+DENSE = 50.0
+DENSE_DEFAULTS = {"id_dropout": 0.05, "item_exponent": 0.5}
+SPARSE_DEFAULTS = {"id_dropout": 0.2, "item_exponent": 0.3}
 # Training budget, about a minute on two cores: edges and nodes times steps, which gives amazon4 24
 # steps, the best of three seeds on its validation rows; and scores of negatives a step.
 STEP_BUDGET, MIN_STEPS, MAX_STEPS = 17_600_000, 18, 80
@@ -54,12 +56,11 @@ class InterestGNNConfig(Config):
     """Users a chunk: smaller chunks with fewer negatives see as many different ones, for less."""
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that a step trains as new items, without ids and layers; None takes 0.2,
-    or 0.05 in small catalogues."""
+    or 0.05 on dense logs."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
-    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 in small
-    catalogues."""
+    """Exponent of the items' degrees in the propagation; None takes 0.3, or 0.5 on dense logs."""
     semantic_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of the mean over semantic neighbours in an item's base."""
     semantic_neighbors: int = pydantic.Field(10, ge=1)
@@ -117,12 +118,15 @@ class TrainingSettings:
     @classmethod
     def of(cls, config: InterestGNNConfig, data: TrainingData) -> Self:
         """Fill in the settings that are left open by the size of a log and its catalogues."""
-        small = data.warm.sum() < SMALL_CATALOGUE * len(data.domains)
+        warm = int(data.warm.sum())
+        small = warm < SMALL_CATALOGUE * len(data.domains)
+        dense = data.matrix.nnz >= DENSE * max(1, warm)
         size = data.n_users + data.n_items + data.matrix.nnz
         # A user with several domains is scored in each of them.
         pairs = max(1, int(data.active().sum()))
         defaults = {
-            **(SMALL_DEFAULTS if small else LARGE_DEFAULTS),
+            **(DENSE_DEFAULTS if dense else SPARSE_DEFAULTS),
+            "temperature": SMALL_TEMPERATURE if small else TEMPERATURE,
             "steps": max(MIN_STEPS, min(MAX_STEPS, STEP_BUDGET // size)),
             "num_negatives": max(MIN_NEGATIVES, NEGATIVE_BUDGET // pairs),
         }
