@@ -130,10 +130,10 @@ def _lost_domains(edges: _Edges, share: float, generator: np.random.Generator) -
         return np.zeros(len(edges.user), dtype=bool)
     order = generator.permutation(len(user))
     # The first of each user's domains in a random order is the one to lose.
-    people, first = np.unique(user[order], return_index=True)
+    losing, first = np.unique(user[order], return_index=True)
     lost = domain[order][first]
-    chosen = generator.random(len(people)) < share
-    code = people[chosen] * n_domains + lost[chosen]
+    chosen = generator.random(len(losing)) < share
+    code = losing[chosen] * n_domains + lost[chosen]
     return np.isin(edges.user * n_domains + edges.domain, code)
 
 

@@ -46,7 +46,7 @@ class PairedTest(NamedTuple):
 def paired_test(
     first: Array,
     second: Array,
-    person: Array,
+    user: Array,
     cell: Array | None = None,
     *,
     permutations: int = 2_000,
@@ -64,7 +64,7 @@ def paired_test(
     first, second
         float [rows, metrics], row by row the same user and domain; a row with NaN in either is
         left out for that metric.
-    person, cell
+    user, cell
         int64 [rows]: user of the row, and its domain from 0; default one domain for all.
     permutations
         Number of random sign patterns. Where the p value they give is limited by their number,
@@ -94,22 +94,22 @@ def paired_test(
     (True, 0.1)
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    if difference.ndim != 2 or not len(difference) or len(person) != len(difference):
+    if difference.ndim != 2 or not len(difference) or len(user) != len(difference):
         raise InputError(
             "A paired test needs the same rows of both systems, [rows, metrics], and one user "
-            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(person)} users."
+            f"per row; got {np.shape(first)}, {np.shape(second)} and {len(user)} users."
         )
     cells = np.zeros(len(difference), np.int64) if cell is None else np.asarray(cell)
     groups = [list(range(int(cells.max()) + 1))]
     test = tests_by_group(
-        difference, person, cells, groups, permutations=permutations, bootstrap=bootstrap, seed=seed
+        difference, user, cells, groups, permutations=permutations, bootstrap=bootstrap, seed=seed
     )
     return PairedTest(*(part[0] for part in test))
 
 
 def tests_by_group(
     difference: Array,
-    person: Array,
+    user: Array,
     cell: Array,
     groups: Sequence[Sequence[int]],
     *,
@@ -124,7 +124,7 @@ def tests_by_group(
     n_cells = max(max(group) for group in groups) + 1
     counted = ~np.isnan(difference)
     _, size = cell_means(difference, cell, n_cells)
-    draws = bootstrap_means(difference, person, cell, n_cells, replicates=bootstrap, seed=seed)
+    draws = bootstrap_means(difference, user, cell, n_cells, replicates=bootstrap, seed=seed)
 
     def signs(generator: np.random.Generator, users: int) -> Array:
         packed = generator.integers(0, 256, (permutations, -(-users // 8)), dtype=np.uint8)
@@ -132,15 +132,15 @@ def tests_by_group(
 
     scale = np.maximum(np.nanmax(np.abs(np.where(counted, difference, 0)), axis=0), 1e-300)
     flipped, _ = weighted_sums(
-        difference / scale, person, cell, n_cells, permutations, signs, [seed, 1]
+        difference / scale, user, cell, n_cells, permutations, signs, [seed, 1]
     )
     flipped /= np.where(size > 0, size, np.nan)
-    _, code = np.unique(person, return_inverse=True)
+    _, code = np.unique(user, return_inverse=True)
     parts = []
     for group in groups:
         rows = np.flatnonzero(np.isin(cell, group))
         n_used = np.maximum((size[group] > 0).sum(axis=0), 1)
-        # What each row adds to the statistic, and then each person.
+        # What each row adds to the statistic, and then each user.
         share = np.where(counted[rows], difference[rows], 0) / scale
         share /= np.maximum(size, 1)[cell[rows]] * n_used
         users, place = np.unique(code[rows], return_inverse=True)

@@ -52,7 +52,7 @@ def run_tests(
     """
     first = next(iter(frames.values()))
     cells, rows, row_cell = slice_cells(first)
-    person = pd.factorize(first[USER_ID], sort=True)[0].astype(np.int64)
+    user = pd.factorize(first[USER_ID], sort=True)[0].astype(np.int64)
     groups: dict[tuple[str, str], list[int]] = {}
     for number, (name, domain) in enumerate(cells):
         groups.setdefault((name, MACRO), []).append(number)
@@ -79,7 +79,7 @@ def run_tests(
     )
     test = tests_by_group(
         difference[rows],
-        person[rows],
+        user[rows],
         row_cell,
         [groups[key] for key in wanted],
         permutations=permutations,

@@ -36,7 +36,7 @@ def _poisson_table() -> Array:
 
 def bootstrap_means(
     values: Array,
-    person: Array,
+    user: Array,
     cell: Array,
     n_cells: int,
     *,
@@ -52,7 +52,7 @@ def bootstrap_means(
     ----------
     values
         float [rows, metrics]; NaN where a row does not count for a metric.
-    person, cell
+    user, cell
         int64 [rows]: the user of a row, and which of the `n_cells` means it enters.
     n_cells, replicates, seed
         Number of means and of draws, and the seed of the draws.
@@ -80,37 +80,37 @@ def bootstrap_means(
     def weights(generator: np.random.Generator, users: int) -> Array:
         return table[generator.integers(0, 65536, size=(replicates, users), dtype=np.uint16)]
 
-    total, weight = weighted_sums(values, person, cell, n_cells, replicates, weights, [seed])
+    total, weight = weighted_sums(values, user, cell, n_cells, replicates, weights, [seed])
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
 def weighted_sums(
     values: Array,
-    person: Array,
+    user: Array,
     cell: Array,
     n_cells: int,
     replicates: int,
     draw: Callable[[np.random.Generator, int], Array],
     seed: list[int],
 ) -> tuple[Array, Array]:
-    """Sum values over the rows of each cell with random weights per person, many times.
+    """Sum values over the rows of each cell with random weights per user, many times.
 
     Returns sums and sums of the weights of rows that count, [replicates, n_cells, metrics] each.
     """
-    order = np.lexsort((cell, person))
-    users, person = np.unique(person[order], return_inverse=True)
+    order = np.lexsort((cell, user))
+    users, user = np.unique(user[order], return_inverse=True)
     values, cell = values[order], np.asarray(cell)[order]
     total = np.zeros((replicates, n_cells, values.shape[1]))
     weight = np.zeros_like(total)
     for number, start in enumerate(range(0, len(users), BLOCK_USERS)):
         stop = min(start + BLOCK_USERS, len(users))
         weights = draw(np.random.default_rng([*seed, number]), stop - start)
-        first, last = np.searchsorted(person, [start, stop])
+        first, last = np.searchsorted(user, [start, stop])
         for this in np.unique(cell[first:last]):
             rows = first + np.flatnonzero(cell[first:last] == this)
             block = values[rows]
             counted = ~np.isnan(block)
-            here = np.take(weights, person[rows] - start, axis=1)
+            here = np.take(weights, user[rows] - start, axis=1)
             total[:, this] += here @ np.where(counted, block, 0.0).astype(np.float32)
             full = counted.all(axis=0)
             weight[:, this, full] += here.sum(axis=1, dtype=np.float64)[:, None]

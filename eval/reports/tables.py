@@ -101,15 +101,15 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def rows_by(frame: pd.DataFrame, key: str) -> dict[tuple[Any, Any], dict[str, Any]]:
-    """Index the rows of a table by metric and another column."""
-    return {(row["metric"], row[key]): row for row in rows_of(frame)}
+def rows_by(frame: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Index the rows of a table by some columns."""
+    return {tuple(row[key] for key in keys): row for row in rows_of(frame)}
 
 
 def by_slice(result: EvaluationResult, columns: Sequence[str]) -> tuple[list[str], list[Row]]:
     """Return header and rows (metric by slice, macro over domains) of value and interval."""
     macro = result.summary[result.summary[DOMAIN] == MACRO]
-    found = rows_by(macro, SLICE)
+    found = rows_by(macro, "metric", SLICE)
     header = ["metric", *map(slice_title, result.slices)]
     rows = [
         plain(column_title(column)) + [cell(found.get((column, n))) for n in result.slices]
@@ -124,7 +124,7 @@ def by_domain(
     """Return header and rows (domain by headline metric) of one slice."""
     part = result.summary[result.summary[SLICE] == name]
     users = {str(d): int(n) for d, n in part.groupby(DOMAIN)["n_users"].max().items()}
-    found = rows_by(part, DOMAIN)
+    found = rows_by(part, "metric", DOMAIN)
     header = ["domain", "users", *map(column_title, columns)]
     domains = [d for d in [MACRO, *result.domains] if d in users][: MAX_DOMAINS + 1]
     rows = [
@@ -142,7 +142,7 @@ def by_system(
     The mark is ``best``, ``tied`` (not significantly different from the best) or empty.
     """
     table = comparison.table
-    found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "system")
+    found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "metric", "system")
     rows = []
     for system in comparison.systems:
         cells: Row = plain(system)

@@ -32,7 +32,13 @@ from gnn.models.interest.experts import (
     symmetric_neighbors,
 )
 from gnn.models.interest.gate import learn_mixture
-from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
+from gnn.models.interest.mixture import (
+    ExpertScores,
+    Mixture,
+    gate_features,
+    lift_tail_,
+    popularity_floor,
+)
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
 from gnn.models.interest.sequence import SequenceExpert, transitions
 from gnn.models.interest.training import NetworkTrainer
@@ -262,8 +268,11 @@ class InterestGNN(Model):
         return scores.mix_(self.mixture_, features)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        mixed: np.ndarray = self._mixed(users, domain).numpy()
-        return mixed
+        scores, features = self._expert_scores(users, domain)
+        mixed = scores.mix_(self.mixture_, features)
+        floor = popularity_floor(self.data.popularity[self.data.span(domain)])
+        ranked: np.ndarray = lift_tail_(mixed, (scores.seen_row, scores.seen_column), floor).numpy()
+        return ranked
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)

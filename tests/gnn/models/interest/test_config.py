@@ -37,11 +37,15 @@ def test_training_gets_shorter_with_the_log_within_bounds():
     assert steps[3] == 18
 
 
-def test_a_dense_log_gets_milder_settings_than_a_sparse_one():
+def test_a_dense_log_gets_less_dropout_and_a_larger_exponent():
     sparse, dense = of(data_of(300, 200, 5)), of(data_of(1500, 200, 8))
     assert dense.id_dropout < sparse.id_dropout
-    assert dense.temperature > sparse.temperature
     assert dense.item_exponent > sparse.item_exponent
+
+
+def test_small_catalogues_get_a_softer_softmax():
+    small, large = (of(data_of(3000, items, 9, domains=2)) for items in (4000, 7000))
+    assert small.temperature > large.temperature
 
 
 def test_negatives_are_shared_out_over_users_and_their_domains():
