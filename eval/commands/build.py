@@ -45,7 +45,10 @@ def build(
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help="minilm, hashing, none, or a folder or hub name of a BERT model."),
+        typer.Option(
+            help="minilm (English), multilingual (16 languages), hashing, none, or a folder or hub "
+            "name of a BERT model."
+        ),
     ] = None,
     topics: Annotated[
         int | None,
