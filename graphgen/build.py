@@ -21,6 +21,7 @@ from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.topics import add_topics
 from graphgen.config import Config
 from graphgen.errors import InputError
+from graphgen.features.languages import ENGLISH, language_shares
 from graphgen.features.text import encode_texts, make_encoder, word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
@@ -37,15 +38,23 @@ logger = logging.getLogger(__name__)
 
 # Characters of a text that replace a missing title.
 LABEL = 60
+# What the encoders that do not know many languages do with other texts than English, and the share
+# of such texts from which on it is said.
+ONE_LANGUAGE = {
+    "minilm": "reads English only",
+    "hashing": "compares spellings, which link no two languages",
+}
+OTHER_SHARE = 0.2
 
 
 class BuildConfig(Config):
     """How a graph is built."""
 
     encoder: str = "minilm"
-    """``minilm``, ``hashing``, ``none``, or a folder or hub name of a transformers model."""
+    """``minilm`` (English), ``multilingual`` (16 languages), ``hashing``, ``none``, or a folder or
+    hub name of a transformers model."""
     max_tokens: int = pydantic.Field(128, ge=1, le=8192)
-    """Tokens of a text that BERT reads."""
+    """Tokens of a text that a language model reads."""
     similar_k: int = pydantic.Field(20, ge=0)
     """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
     word_share: float = pydantic.Field(0.5, ge=0, le=1)
@@ -231,6 +240,15 @@ def _add_text(
     if encoder is None or not any(mask.any() for mask in present.values()):
         return {"encoder": "none", "encoded": 0}
     filled = pd.concat([texts[d][present[d]] for d in texts], ignore_index=True)
+    shares = language_shares(filled)
+    if encoder.name in ONE_LANGUAGE and 1 - shares.get(ENGLISH, 0.0) >= OTHER_SHARE:
+        logger.warning(
+            "Languages of the item texts: %s. The encoder %s %s; choose "
+            "--encoder multilingual (pip install 'interest-expansion[multilingual]').",
+            ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
+            encoder.name,
+            ONE_LANGUAGE[encoder.name],
+        )
     vectors, n_encoded = encode_texts(encoder, filled, cache_dir=cache_dir, progress=progress)
     start = 0
     for domain, mask in present.items():
@@ -261,6 +279,7 @@ def _add_text(
         "dim": encoder.dim,
         "texts": len(filled),
         "encoded": n_encoded,
+        "languages": shares,
     }
 
 

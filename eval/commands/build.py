@@ -29,7 +29,11 @@ def build(
     ] = None,
     users: Annotated[list[str] | None, Option(help="Users: user_id, group.")] = None,
     encoder: Annotated[
-        str | None, Option(help="minilm, hashing, none, or a folder or hub name of a BERT model.")
+        str | None,
+        Option(
+            help="minilm (English), multilingual (16 languages), hashing, none, or a folder or hub "
+            "name of a BERT model."
+        ),
     ] = None,
     topics: Annotated[
         int | None,

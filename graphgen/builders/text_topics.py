@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from graphgen.features.text import UNSPACED
+from graphgen.features.languages import (
+    CJK,
+    ENGLISH,
+    SOUTH_EAST,
+    UNSPACED,
+    text_languages,
+    without_function_words,
+)
 
 __all__ = ["TextTopics", "choose_n_topics", "text_topics", "topic_names"]
 
@@ -33,9 +40,16 @@ WORDS_IN_NAME = 3
 READ_FOR_NAME = 300
 # Characters of a text that name a topic without words.
 LABEL = 40
-# Scripts that put no space between words give pairs of characters; others give words that begin
-# with a letter. A look-ahead, so that pairs may overlap.
-TOKEN = rf"(?=([{UNSPACED}]{{2}}|(?<!\w)(?<!\w['’-])[^\W\d_{UNSPACED}][\w'’-]*\w(?!\w)))"
+# As `graphgen.features.text.WORD`, but words begin with a letter.
+TOKEN = (
+    rf"(?=([{CJK}]{{2}}|[{SOUTH_EAST}]{{4}}"
+    rf"|(?<!\w)(?<!\w['’-])[^\W\d_{UNSPACED}][\w'’-]*\w(?!\w)))"
+)
+# In texts that are not English alone, a word in more than this share of the topics names none of
+# them: a function word of a language without a list.
+EVERYWHERE = 0.5
+# The least number of topics of which that is a share.
+SEVERAL = 4
 
 
 class TextTopics(NamedTuple):
@@ -165,8 +179,9 @@ def topic_names(
     Class-based TF-IDF (Grootendorst, "BERTopic", 2022): a word counts
     ``tf · log(1 + A / f)``, where tf is the number of texts of the topic that have it, f that of
     all texts, and A the mean number of words of a topic. Words of two texts come before words of
-    one; English function words do not count; Chinese and Japanese give pairs of characters. A
-    topic without any word takes the beginning of its text nearest to the centre.
+    one; function words of the language of each text do not count, nor, where the texts are not
+    English alone, words that are in more than half of the topics; Chinese and Japanese give pairs
+    of characters. A topic without any word takes the beginning of its text nearest to the centre.
 
     O(characters read + words).
 
@@ -185,10 +200,16 @@ def topic_names(
     >>> topic_names(texts, np.array([0, 0, 1, 1]), np.ones(4), 2)
     ['guitar, old, strings', 'tea, green, mint']
     """
-    counts, words = _word_counts(texts.str[:READ_FOR_NAME])
+    languages = text_languages(texts)
+    read = without_function_words(texts.str[:READ_FOR_NAME], languages)
+    counts, words = _word_counts(read)
     n = len(texts)
     members = sp.csr_matrix((np.ones(n), (topic, np.arange(n))), shape=(n_topics, n))
     in_topic = sp.csr_matrix(members @ counts)
+    if n_topics >= SEVERAL and not (languages == ENGLISH).all():
+        spread = np.asarray((in_topic > 0).sum(axis=0)).ravel()
+        in_topic = in_topic[:, spread <= EVERYWHERE * n_topics].sorted_indices()
+        words = words[spread <= EVERYWHERE * n_topics]
     frequency = np.asarray(in_topic.sum(axis=0)).ravel()
     rarity = np.log1p(in_topic.sum() / n_topics / np.maximum(frequency, 1))
     score = in_topic.data * rarity[in_topic.indices]

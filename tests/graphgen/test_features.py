@@ -62,7 +62,7 @@ def test_hashing_is_stable_and_multilingual():
 
 
 def test_unknown_encoder_is_a_clear_error(tmp_path):
-    with pytest.raises(ConfigError, match="Use minilm, hashing, none"):
+    with pytest.raises(ConfigError, match="Use minilm, multilingual, hashing, none"):
         _ = make_encoder(str(tmp_path / "no-model")).dim
 
 
