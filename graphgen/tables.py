@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphgen.reading.cleaning import MISSING_ID, Faults, arrow_column, to_codes, to_text
+from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
 from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import clean_frame, read_tables
@@ -97,9 +97,7 @@ class _Table:
                 )
                 columns[role] = pa.chunked_array([coded.decode()])
             elif role in cls._key:
-                column = table.pop(name)
-                coded = to_codes(column)
-                faults.add(coded.codes < 0, name, column, MISSING_ID)
+                coded = id_codes(table.pop(name), name, faults)
                 columns[role] = pa.chunked_array([coded.decode()])
             elif role in resolved:
                 columns[role] = to_text(table.pop(name))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
+from graphgen.ids import as_ids
 from graphgen.progress import progress_bar
 from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
 from graphgen.reading.columns import LOG, TableSpec, listed, near_column, resolve_columns
@@ -61,7 +62,12 @@ def clean_frame(
     """
     names = [str(name) for name in frame.columns]
     resolved = resolve_columns(names, None, spec, file="DataFrame")
-    table = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+    ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
+    table = {}
+    for i, name in enumerate(names):
+        values = frame.iloc[:, i]
+        column = as_ids(values, name=f"DataFrame, column {name!r}") if name in ids else values
+        table[name] = arrow_column(column)
     cleaned, faults = clean(table, resolved, n_rows=len(frame), file="DataFrame", domain=None)
     faults.raise_any("DataFrame")
     return cleaned, ReadReport(sources=("DataFrame",), rows_read=len(frame))

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from graphgen.errors import InputError
 from graphgen.reading.cleaning import (
-    MISSING_ID,
     Codes,
     Faults,
     all_empty,
+    id_codes,
     to_codes,
     to_floats,
     to_text,
@@ -78,8 +78,7 @@ def interaction_frame(
     ids: dict[str, Codes] = {}
     for role in (USER_ID, ITEM_ID):
         column = table.pop(resolved[role])
-        ids[role] = to_codes(column)
-        faults.add(ids[role].codes < 0, resolved[role], column, MISSING_ID)
+        ids[role] = id_codes(column, resolved[role], faults)
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
@@ -158,8 +157,7 @@ def domain_codes(
                     file, constant, name, ", ".join(others[:5]),
                 )  # fmt: skip
     else:
-        coded = to_codes(column)
-        faults.add(coded.codes < 0, name, column, MISSING_ID)
+        coded = id_codes(column, name, faults)
     reserved = sorted(RESERVED_NODE_TYPES.intersection(coded.values.to_pylist()))
     if reserved:
         raise InputError(

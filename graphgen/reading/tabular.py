@@ -185,19 +185,14 @@ class TableFile:
             ) from None
 
     def _read_parquet(self, advance: Advance | None) -> RawTable:
-        columns = {}
         try:
             with pa.parquet.ParquetFile(self.path) as file:
                 table = file.read()
-            for key, column in zip(self.keys, table.columns, strict=True):
-                kind = column.type
-                if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-                    column = column.cast(pa.large_binary()).cast(pa.large_string())
-                columns[key] = column
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name} is damaged: {error}. Fetch it again.") from None
         if advance is not None:
             advance(self.path.stat().st_size)
+        columns = dict(zip(self.keys, table.columns, strict=True))
         return RawTable(columns, table.num_rows, np.arange(1, table.num_rows + 1))
 
     # Text

@@ -74,10 +74,10 @@ def test_every_format_gives_the_same_log(tmp_path):
 
 
 def test_parquet_numbers_become_ids(tmp_path):
-    frame = pd.DataFrame({"user_id": [12.0, 2.5], "item_id": [2**60 + 1, 3], "day": [1, 2]})
+    frame = pd.DataFrame({"user_id": [12.0, 2.0], "item_id": [2**60 + 1, 3], "day": [1, 2]})
     frame.to_parquet(tmp_path / "a.parquet")
     log = read_log(tmp_path / "a.parquet")
-    assert log.frame.user_id.tolist() == ["12", "2.5"]
+    assert log.frame.user_id.tolist() == ["12", "2"]
     assert log.frame.item_id.tolist() == [str(2**60 + 1), "3"]
     assert log.frame.day.tolist() == ["1", "2"]
     pd.DataFrame({"user_id": [1.0, np.nan], "item_id": ["a", "b"]}).to_parquet(
@@ -85,6 +85,39 @@ def test_parquet_numbers_become_ids(tmp_path):
     )
     with pytest.raises(BadRowsError, match=r"b.parquet, line 2, column 'user_id': must not be em"):
         read_log(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[12345678901234567.0, 5.0], [0.5, 1.0], [[1], [2]], [b"\xff", b"b"], [True, False]],
+    ids=["large floats", "fractions", "lists", "bytes", "booleans"],
+)
+def test_ids_that_are_none_name_column_and_row(tmp_path, ids):
+    frame = pd.DataFrame({"user_id": ids, "item_id": [1, 2]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadRowsError, match=r"a.parquet, line 1, column 'user_id': must be"):
+        read_log(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"DataFrame, column 'user_id', row 1: must be"):
+        InteractionLog(frame)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "expected"),
+    [
+        (["4,5", "3,0", "5"], [4.5, 3.0, 5.0]),
+        (["1,234", "0,500"], [1.234, 0.5]),
+        (["1,234", "2,345"], None),  # thousands?
+        (["4,5", "3.5"], None),
+    ],
+)
+def test_decimal_commas_are_read_where_they_are_certain(tmp_path, ratings, expected):
+    rows = "".join(f"u{i};a;{rating}\n" for i, rating in enumerate(ratings))
+    path = write(tmp_path / "a.csv", "user_id;item_id;rating\n" + rows)
+    if expected is None:
+        with pytest.raises(BadRowsError, match="must be a finite number"):
+            read_log(path)
+    else:
+        np.testing.assert_allclose(read_log(path).frame.weight, expected)
 
 
 def test_one_user_one_item_and_chinese(tmp_path):
