@@ -43,6 +43,7 @@ class ReadOptions(TypedDict, total=False):
     quarantine: str | Path | None
     delimiter: str | None
     encoding: str | None
+    day_first: bool | None
     progress: bool
 
 

@@ -9,17 +9,19 @@ import typer
 
 from eval.commands.console import say
 from eval.commands.options import (
-    ColumnOption,
     OverwriteOption,
+    TableOptions,
     check_outputs,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["abtest", "power"]
 
 
+@with_tables
 def abtest(
     context: typer.Context,
+    tables: TableOptions,
     sources: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
@@ -44,7 +46,6 @@ def abtest(
     ] = False,
     alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
     out: Annotated[Path | None, typer.Option("--out", help="Write the result as JSON.")] = None,
-    column: ColumnOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
@@ -59,7 +60,7 @@ def abtest(
     made_from = check_outputs(
         out, context=context, kind="A/B test", overwrite=overwrite, inputs=[sources]
     )
-    log = read_log(*sources, columns=parse_columns(column), deduplicate=False, progress=True)
+    log = read_log(*sources, **tables.read, deduplicate=False, progress=True)
     result = analyse_abtest(
         log,
         variant=variant,

@@ -10,21 +10,22 @@ import typer
 from eval.commands.console import next_step, say
 from eval.commands.describe import show_description
 from eval.commands.options import (
-    ColumnOption,
     ConfigOption,
-    OnBadRowsOption,
     OutOption,
     OverwriteOption,
     SetOption,
+    TableOptions,
     check_outputs,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["build"]
 
 
+@with_tables
 def build(
     context: typer.Context,
+    tables: TableOptions,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -55,8 +56,6 @@ def build(
             show_default=False,
         ),
     ] = None,
-    column: ColumnOption = None,
-    on_bad_rows: OnBadRowsOption = "error",
     quarantine: Annotated[
         Path | None, typer.Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
@@ -66,10 +65,6 @@ def build(
     k_core: Annotated[
         int, typer.Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Column separator; detected automatically.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Text encoding, such as gb18030.")] = None,
     cutoff: Annotated[
         str | None, typer.Option(help="Leave out interactions at or after this ISO time.")
     ] = None,
@@ -106,22 +101,22 @@ def build(
             **{name: value for name, value in given.items() if value is not None},
         }
     )
-    columns = parse_columns(column)
     log = read_log(
         *sources,
-        columns=columns,
-        on_bad_rows=on_bad_rows,
         quarantine=quarantine,
         min_rating=min_rating,
         k_core=k_core,
-        delimiter=delimiter,
-        encoding=encoding,
         progress=True,
+        **tables.read,
     )
     if log.report.quarantine:
         say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
-    table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
-    user_table = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
+    table = read_items(*items, **tables.read) if items else None
+    user_table = read_users(*users, **tables.read) if users else None
+    tables.check()
+    for read in (log, table, user_table):
+        for line in () if read is None else read.report.columns:
+            say(line)
     graph = build_graph(log, table, user_table, config=settings, progress=True)
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe_graph(graph))

@@ -8,18 +8,18 @@ import typer
 
 from eval.commands.console import say
 from eval.commands.options import (
-    ColumnOption,
     ConfigOption,
     CurvesOption,
     MetricsOption,
     OutOption,
     OverwriteOption,
     SeedOption,
+    TableOptions,
     check_outputs,
     chosen_metrics,
     model_settings,
-    parse_columns,
     seed_numbers,
+    with_tables,
 )
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ __all__ = ["compare"]
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 
+@with_tables
 def compare(
     context: typer.Context,
+    tables: TableOptions,
     train: Annotated[list[str], typer.Option("--train", help="Training rows; repeatable.")],
     test: Annotated[list[str], typer.Option("--test", help="Test rows; repeatable.")],
     out: OutOption,
@@ -77,7 +79,6 @@ def compare(
     min_rating: Annotated[
         float | None, typer.Option(help="Keep interactions rated at least this, in all parts.")
     ] = None,
-    column: ColumnOption = None,
     config: ConfigOption = None,
     set_: Annotated[
         list[str] | None,
@@ -124,13 +125,15 @@ def compare(
     alone = [name.strip() for name in (single_domain or "").split(",") if name.strip()]
     trained = [*names, *(name for name in alone if name not in others)]
     settings = model_settings(config, set_, trained)
-    columns = parse_columns(column)
 
     def read(sources: list[str]) -> Any:
-        return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
+        return read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
 
     graph = build_graph(
-        read(train), read_items(*items) if items else None, encoder=encoder, progress=True
+        read(train),
+        read_items(*items, **tables.read) if items else None,
+        encoder=encoder,
+        progress=True,
     )
     experiment = run_comparison(
         graph,
@@ -143,7 +146,7 @@ def compare(
         by=by,
         baseline=baseline,
         single_domain=alone,
-        users=read_users(*users) if users else None,
+        users=read_users(*users, **tables.read) if users else None,
         metrics=chosen_metrics(metrics, curves),
         seed=seed,
         seeds=seed_numbers(seeds),

@@ -9,22 +9,24 @@ import typer
 
 from eval.commands.console import say
 from eval.commands.options import (
-    ColumnOption,
     CurvesOption,
     MetricsOption,
     OutOption,
     OverwriteOption,
     SeedOption,
+    TableOptions,
     check_outputs,
     chosen_metrics,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["evaluate"]
 
 
+@with_tables
 def evaluate(
     context: typer.Context,
+    tables: TableOptions,
     recommendations: Annotated[
         str,
         typer.Argument(
@@ -82,7 +84,6 @@ def evaluate(
     negatives: Annotated[
         Path | None, typer.Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
-    column: ColumnOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -99,7 +100,7 @@ def evaluate(
     from eval.comparison.analyses import analyse
     from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
-    from eval.evaluation.inputs import with_groups
+    from eval.evaluation.inputs import read_lists, with_groups
     from eval.evaluation.negatives import sample_negatives, write_negatives
     from eval.reports.markdown import result_markdown
     from eval.reports.writing import write_report
@@ -120,19 +121,22 @@ def evaluate(
         files=[drawn_to],
     )
     known = load_graph(graph) if graph else None
-    rows = read_log(*truth, columns=parse_columns(column))
-    system: Any = recommendations
-    if (Path(recommendations) / "model.json").exists():
+    rows = read_log(*truth, **tables.read)
+    system: Any
+    is_model = (Path(recommendations) / "model.json").exists()
+    if is_model:
         from gnn.registry import load_model
 
         system = load_model(recommendations)
+    else:
+        system = read_lists(recommendations, **tables.read)
     if sampled is not None and drawn_to is not None:
         negatives = drawn_to
-        scorer = None if system is recommendations else system
+        scorer = system if is_model else None
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
         say(f"The negatives are in {negatives}; --negatives reads them again.")
-    judged: Any = rows if users is None else with_groups(rows, read_users(*users))
+    judged: Any = rows if users is None else with_groups(rows, read_users(*users, **tables.read))
     with show_progress():
         result = judge(
             system,
@@ -147,9 +151,9 @@ def evaluate(
     result = replace(result, name=Path(recommendations).name)
     links = None
     if valid:
-        if system is recommendations:
+        if not is_model:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, columns=parse_columns(column))
+        chosen_on = read_log(*valid, **tables.read)
         links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
     analyses = analyse(result, providers=_providers(providers, known), links=links)
     write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)

@@ -9,17 +9,19 @@ import typer
 
 from eval.commands.console import next_step, say
 from eval.commands.options import (
-    ColumnOption,
     OutOption,
     SeedOption,
+    TableOptions,
     check_outputs,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["recommend"]
 
 
+@with_tables
 def recommend(
+    tables: TableOptions,
     model: Annotated[Path, typer.Argument(help="A model folder.", show_default=False)],
     out: OutOption,
     users: Annotated[
@@ -51,7 +53,6 @@ def recommend(
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Include items already interacted with.")
     ] = False,
-    column: ColumnOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Recommend items to users, known or new.
@@ -77,14 +78,14 @@ def recommend(
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
-    requests = read_requests(users, user or [], columns=parse_columns(column))
+    requests = read_requests(users, user or [], **tables.read)
     recs = answer(
         fitted,
         requests,
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
-        history=read_log(*history, columns=parse_columns(column)) if history else None,
+        history=read_log(*history, **tables.read) if history else None,
         seed=seed,
         progress=True,
     )

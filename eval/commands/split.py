@@ -8,19 +8,21 @@ import typer
 
 from eval.commands.console import next_step, say
 from eval.commands.options import (
-    ColumnOption,
     OutOption,
     OverwriteOption,
     SeedOption,
+    TableOptions,
     check_outputs,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["split"]
 
 
+@with_tables
 def split(
     context: typer.Context,
+    tables: TableOptions,
     sources: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
     ],
@@ -50,7 +52,6 @@ def split(
         list[str] | None,
         typer.Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
     ] = None,
-    column: ColumnOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -80,7 +81,7 @@ def split(
         if protocol != "cold-user" or "test" in options:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         options["test"] = share / 100
-    log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
+    log = read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
     parts = make_split(log, protocol, twins=twins, seed=seed, **options)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):

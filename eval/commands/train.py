@@ -9,21 +9,23 @@ import typer
 
 from eval.commands.console import next_step, say
 from eval.commands.options import (
-    ColumnOption,
     ConfigOption,
     OutOption,
     OverwriteOption,
     SeedOption,
     SetOption,
+    TableOptions,
     check_outputs,
-    parse_columns,
+    with_tables,
 )
 
 __all__ = ["train"]
 
 
+@with_tables
 def train(
     context: typer.Context,
+    tables: TableOptions,
     graph: Annotated[Path, typer.Argument(help="A graph folder.", show_default=False)],
     out: OutOption,
     model: Annotated[
@@ -37,7 +39,6 @@ def train(
             "validation, and the model is fitted again on everything.",
         ),
     ] = None,
-    column: ColumnOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = 0,
@@ -64,7 +65,7 @@ def train(
     for stage in ("", "-choose", "-refit"):
         check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
     settings = {**(read_toml(config) if config else {}), **parse_assignments(set_ or [])}
-    rows = read_log(*valid, columns=parse_columns(column)) if valid else None
+    rows = read_log(*valid, **tables.read) if valid else None
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
         load_graph(graph),

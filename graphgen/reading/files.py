@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +33,7 @@ from graphgen.reading.records import RawTable
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import Source, find_sources
 from graphgen.reading.tabular import TableFile
-from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_file
 
 __all__ = ["QUARANTINE_COLUMNS", "clean_frame", "read_tables"]
@@ -101,6 +102,7 @@ def read_tables(
     quarantine: str | Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    day_first: bool | None = None,
     progress: bool = False,
 ) -> tuple[list[pd.DataFrame], list[str], ReadReport]:
     """Read and convert every source.
@@ -113,7 +115,7 @@ def read_tables(
         Which columns the table has.
     clean
         Converts one file.
-    columns, on_bad_rows, quarantine, delimiter, encoding, progress
+    columns, on_bad_rows, quarantine, delimiter, encoding, day_first, progress
         See `graphgen.log.read_log`.
 
     Returns
@@ -134,6 +136,8 @@ def read_tables(
         raise ConfigError(f'`on_bad_rows` must be "error" or "quarantine"; got {on_bad_rows!r}.')
     if quarantine is not None and on_bad_rows == "error":
         raise ConfigError('A `quarantine` file needs on_bad_rows="quarantine".')
+    if TIMESTAMP in spec.names:
+        clean = partial(clean, day_first=day_first)
     found = find_sources(sources)
     # Of several files each takes what it has of a mapping; some file must have it.
     shared = columns

@@ -49,6 +49,7 @@ def interaction_frame(
     file: str,
     domain: str | None = None,
     negative_ratings: bool = False,
+    day_first: bool | None = None,
 ) -> tuple[pd.DataFrame, Faults]:
     """Convert the columns of one table.
 
@@ -64,6 +65,8 @@ def interaction_frame(
         Path for messages.
     domain
         Domain of every row; wins over a column.
+    day_first
+        Order of dates with slashes; None to find out.
     negative_ratings
         Whether a rating below 0 passes, because a threshold will drop it.
 
@@ -83,7 +86,7 @@ def interaction_frame(
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
     )
-    times = _times(table, resolved, faults)
+    times = _times(table, resolved, faults, day_first)
     numbers = _numbers(table, resolved, faults, negative_ratings)
     event = table.pop(resolved[EVENT], None) if EVENT in resolved else None
     if event is not None and all_empty(event):
@@ -169,7 +172,10 @@ def domain_codes(
 
 
 def _times(
-    table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
+    table: MutableMapping[str, pa.ChunkedArray],
+    resolved: Mapping[str, str],
+    faults: Faults,
+    day_first: bool | None,
 ) -> np.ndarray | None:
     if TIMESTAMP not in resolved:
         return None
@@ -177,7 +183,7 @@ def _times(
     column = table.pop(name)
     if all_empty(column):
         return None
-    milliseconds, wrong = to_milliseconds(column)
+    milliseconds, wrong = to_milliseconds(column, day_first=day_first)
     for mask, reason in wrong:
         faults.add(mask, name, column, reason)
     return milliseconds
