@@ -377,3 +377,30 @@ def test_wrong_options(tmp_path):
         read_log(path, k_core=-1)
     with pytest.raises(InputError, match=r"The 9-core is empty.*smaller --k-core"):
         read_log(path, k_core=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"user_id": "ann", "item_id": 7, "rating": 4.5}\n'),
+        ("a.json", '[{"user_id": "ann", "item_id": 7, "rating": 4.5}]'),
+        ("a.dat", "user_id::item_id::rating\nann::7::4.5\n"),
+        ("a.inter", "user_id:token\titem_id:token\trating:float\nann\t7\t4.5\n"),
+        ("a.csv", "sep=;\nuser_id;item_id;rating\nann;7;4,5\n"),
+        ("a.csv", "# exported\nuser_id,item_id,rating\nann,7,4.5\n"),
+        ("a.csv", "user_id item_id rating\nann 7 4.5\n"),
+        ("a.export", "reviewerID|asin|overall\nann|7|4.5\n"),
+    ],
+)
+def test_every_form_gives_the_same_row(tmp_path, name, content):
+    row = read_log(write(tmp_path / name, content)).frame.to_dict("records")
+    assert row == [{"user_id": "ann", "domain": "items", "item_id": "7", "weight": 4.5}]
+
+
+def test_a_source_can_name_its_columns_and_leave_rows_out(tmp_path):
+    path = write(tmp_path / "a.csv", "Kunde,ISBN,event\nann,1,like\nbob,2,skip\ncy,3,play\n")
+    mapped = f"books={path}?user_id=Kunde&item_id=ISBN"
+    assert read_log(f"{mapped}#event!=skip").frame.user_id.tolist() == ["ann", "cy"]
+    assert read_log(f"{mapped}#event=like,skip").frame.user_id.tolist() == ["ann", "bob"]
+    with pytest.raises(InputError, match="no row has 'buy'"):
+        read_log(f"{mapped}#event!=buy")

@@ -272,7 +272,12 @@ def test_bad_recommendations_are_refused_in_plain_words(recs, message):
     ("truth", "options", "error", "message"),
     [
         (TRUTH.head(0), {}, InputError, "The truth has no row"),
-        (TRUTH.drop(columns="domain"), {}, InputError, "No recommended .user, domain. occurs in the truth"),
+        (
+            TRUTH.drop(columns="domain"),
+            {},
+            InputError,
+            "No recommended .user, domain. occurs in the truth",
+        ),
         (TRUTH, {"by": ["age"]}, InputError, "no column 'age' to slice by"),
         (TRUTH, {"k": 0}, ConfigError, "`k` must be a whole number of at least 1; got 0"),
         (TRUTH, {"k": ()}, ConfigError, "at least one length"),
