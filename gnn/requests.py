@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,10 +24,10 @@ TEXT_SUFFIXES = {".txt", ".lst", ""}
 Requests: TypeAlias = dict[str | None, list[str]]
 
 
-def read_requests(
-    source: str | None, users: Sequence[str], *, columns: Mapping[str, str] | None = None
-) -> Requests:
+def read_requests(source: str | None, users: Sequence[str], **options: Any) -> Requests:
     """Read ids from a text file (one a line), a table with user_id and perhaps domain, or a list.
+
+    `options` are those of `graphgen.tables.read_users`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_requests(
             raise InputError(f"{path} holds no user id; write one a line.")
         return {None: list(dict.fromkeys(ids))}
     # Not `read_users`: here a user may have several rows, one for each domain.
-    frames, _, _ = read_tables([source], USERS, UserTable.clean, columns=columns)
+    frames, _, _ = read_tables([source], USERS, UserTable.clean, **options)
     frame = frames[0]
     if DOMAIN not in frame:
         return {None: frame[USER_ID].unique().tolist()}

@@ -285,6 +285,7 @@ def read_log(
     deduplicate: bool = True,
     delimiter: str | None = None,
     encoding: str | None = None,
+    day_first: bool | None = None,
     progress: bool = False,
 ) -> InteractionLog:
     r"""Read interactions from table files.
@@ -293,23 +294,27 @@ def read_log(
     threshold, k-core.
 
     - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``rating``,
-      ``weight``, ``event``. Headers match but for case and surrounding blanks. All other columns
-      are kept as text. A column in which every value is empty counts as absent.
-    - Ids keep their text (``"007"``, ``"NA"``); surrounding blanks go. Only an empty value (null
-      or NaN in Parquet) is missing. Whole floats in Parquet lose their ``.0``.
+      ``weight``, ``event``. Headers match but for case and surrounding blanks; a usual other name
+      (``asin``, ``overall``) is taken where it is the only one. All other columns are kept as
+      text. A column in which every value is empty counts as absent.
+    - Ids are text by the rule of `graphgen.ids.as_ids`: ``"007"`` and ``"NA"`` stay, surrounding
+      blanks go. Only an empty value (null or NaN in Parquet) is missing.
     - Domain: as given by ``domain=path``, else the column, else ``"items"``.
     - Weight: the ``weight`` column, else the ``rating``; finite and not negative. Where a file
       has both, the rating stays as a column of its own. `min_rating` of 0 or more also lets
       negative ratings pass, in order to drop them.
-    - Time: unix time in s, ms, us or ns (one unit for each file) or ISO 8601, in UTC.
+    - Time: unix time in s, ms, us or ns (one unit for each file), ISO 8601 or another certain form
+      (see `graphgen.reading.timestamps`), in UTC.
     - A row that cannot be used is bad; one empty time or weight among others is, too.
 
     Parameters
     ----------
     *sources
-        Files (.csv, .tsv, .txt, also .gz, .zst, .bz2; .parquet), folders (all tables in them but
-        items and users), ``domain=path``, ``path#column=value,column=value``, mappings from
-        domain to path. A .txt file may be a list of ``user item item ...`` lines.
+        Files (.csv, .tsv, .txt, .dat, .jsonl, .inter, also .gz, .zst, .bz2; .parquet, .xlsx; of
+        another name by their content), folders (all tables in them but
+        items and users), ``domain=path``, ``path?user_id=NAME&item_id=NAME``,
+        ``path#column=value,value,column!=value``, mappings from domain to path, ``-`` for standard
+        input. A .txt file may be a list of ``user item item ...`` lines.
     columns
         Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
     on_bad_rows
@@ -324,6 +329,8 @@ def read_log(
         Keep the latest row only for each user, domain and item.
     delimiter, encoding
         By default found from the header and the byte order mark (else UTF-8).
+    day_first
+        Whether ``03/04/2025`` is the third of April; None to find out, where a day is above 12.
     progress
         Show a progress bar on standard error.
 
@@ -360,6 +367,7 @@ def read_log(
         quarantine=quarantine,
         delimiter=delimiter,
         encoding=encoding,
+        day_first=day_first,
         progress=progress,
     )
     log = InteractionLog._of(concat_frames(frames, names), report)

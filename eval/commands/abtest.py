@@ -11,8 +11,10 @@ from eval.commands import options
 from eval.commands.console import say
 
 
+@options.with_tables
 def abtest(
     context: Context,
+    tables: options.TableOptions,
     sources: Annotated[
         list[str], Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
     ],
@@ -33,7 +35,6 @@ def abtest(
     ] = False,
     alpha: Annotated[float, Option(help="Significance level.")] = 0.05,
     out: Annotated[Path | None, Option(help="Write the result as JSON.")] = None,
-    column: options.Column = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Analyse an A/B test from its log: exposure, difference, interval, variance reduction.
@@ -46,9 +47,8 @@ def abtest(
     from graphgen.log import read_log
 
     made_from = options.check_outputs(context, sources, kind="A/B test")
-    columns = options.parse_columns(column)
     result = analyse_abtest(
-        read_log(*sources, columns=columns, deduplicate=False, progress=True),
+        read_log(*sources, **tables.read, deduplicate=False, progress=True),
         variant=variant,
         control=control,
         conversion=conversion,

@@ -12,8 +12,10 @@ from eval.commands.console import next_step, say
 from eval.commands.describe import show_description
 
 
+@options.with_tables
 def build(
     context: Context,
+    tables: options.TableOptions,
     sources: Annotated[
         list[str],
         Argument(
@@ -43,8 +45,6 @@ def build(
             show_default=False,
         ),
     ] = None,
-    column: options.Column = None,
-    on_bad_rows: options.OnBadRows = "error",
     quarantine: Annotated[
         Path | None, Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
@@ -52,10 +52,6 @@ def build(
     k_core: Annotated[
         int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
-    delimiter: Annotated[
-        str | None, Option(help="Column separator; detected automatically.")
-    ] = None,
-    encoding: Annotated[str | None, Option(help="Text encoding, such as gb18030.")] = None,
     cutoff: Annotated[
         str | None, Option(help="Leave out interactions at or after this ISO time.")
     ] = None,
@@ -83,19 +79,20 @@ def build(
     settings = BuildConfig.make(options.given_settings(config, set_), **given)
     log = read_log(
         *sources,
-        columns=options.parse_columns(column),
-        on_bad_rows=on_bad_rows,
         quarantine=quarantine,
         min_rating=min_rating,
         k_core=k_core,
-        delimiter=delimiter,
-        encoding=encoding,
         progress=True,
+        **tables.read,
     )
     if log.report.quarantine:
         say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
-    table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
-    user_table = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
+    table = read_items(*items, **tables.read) if items else None
+    user_table = read_users(*users, **tables.read) if users else None
+    tables.check()
+    for read in (log, table, user_table):
+        for line in () if read is None else read.report.columns:
+            say(line)
     graph = build_graph(log, table, user_table, config=settings, progress=True)
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe(graph))

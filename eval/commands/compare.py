@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
 
+@options.with_tables
 def compare(
     context: Context,
+    tables: options.TableOptions,
     train: Annotated[list[str], Option(help="Training rows; repeatable.")],
     test: Annotated[list[str], Option(help="Test rows; repeatable.")],
     out: options.Out,
@@ -53,7 +55,6 @@ def compare(
     min_rating: Annotated[
         float | None, Option(help="Keep interactions rated at least this, in all parts.")
     ] = None,
-    column: options.Column = None,
     config: options.Config = None,
     set_: options.ModelSet = None,
     seed: options.Seed = 0,
@@ -92,12 +93,11 @@ def compare(
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
-    columns = options.parse_columns(column)
 
     def read(sources: list[str]) -> Any:
-        return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
+        return read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
 
-    table = read_items(*items) if items else None
+    table = read_items(*items, **tables.read) if items else None
     graph = build_graph(read(train), table, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
@@ -110,7 +110,7 @@ def compare(
         by=by,
         baseline=baseline,
         single_domain=alone,
-        users=read_users(*users) if users else None,
+        users=read_users(*users, **tables.read) if users else None,
         metrics=options.chosen_metrics(metrics, curves),
         seed=seed,
         seeds=options.seed_numbers(seeds),

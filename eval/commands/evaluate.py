@@ -11,8 +11,10 @@ from eval.commands import options
 from eval.commands.console import say
 
 
+@options.with_tables
 def evaluate(
     context: Context,
+    tables: options.TableOptions,
     recommendations: Annotated[
         str,
         Argument(
@@ -63,7 +65,6 @@ def evaluate(
     negatives: Annotated[
         Path | None, Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
-    column: options.Column = None,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -80,7 +81,7 @@ def evaluate(
     from eval.comparison.analyses import analyse
     from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
-    from eval.evaluation.inputs import with_groups
+    from eval.evaluation.inputs import read_lists, with_groups
     from eval.evaluation.negatives import sample_negatives, write_negatives
     from eval.reports.markdown import result_markdown
     from eval.reports.writing import write_report
@@ -95,20 +96,22 @@ def evaluate(
     inputs = [recommendations, truth, graph, users, valid, negatives, table]
     made_from = options.check_outputs(context, *inputs, kind="report", files=[drawn_to])
     known = load_graph(graph) if graph else None
-    columns = options.parse_columns(column)
-    rows = read_log(*truth, columns=columns)
-    system: Any = recommendations
-    if (Path(recommendations) / "model.json").exists():
+    rows = read_log(*truth, **tables.read)
+    system: Any
+    is_model = (Path(recommendations) / "model.json").exists()
+    if is_model:
         from gnn.registry import load_model
 
         system = load_model(recommendations)
+    else:
+        system = read_lists(recommendations, **tables.read)
     if sampled is not None and drawn_to is not None:
         negatives = drawn_to
-        scorer = None if system is recommendations else system
+        scorer = system if is_model else None
         drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
         write_negatives(drawn, negatives)
         say(f"The negatives are in {negatives}; --negatives reads them again.")
-    judged: Any = rows if users is None else with_groups(rows, read_users(*users))
+    judged: Any = rows if users is None else with_groups(rows, read_users(*users, **tables.read))
     with show_progress():
         result = judge(
             system,
@@ -123,9 +126,9 @@ def evaluate(
     result = replace(result, name=Path(recommendations).name)
     links = None
     if valid:
-        if system is recommendations:
+        if not is_model:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, columns=columns)
+        chosen_on = read_log(*valid, **tables.read)
         links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
     analyses = analyse(result, providers=_providers(providers, known), links=links)
     write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Context, Option
 from typer.core import TyperCommand
@@ -14,6 +18,7 @@ from graphgen.errors import ConfigError
 
 if TYPE_CHECKING:
     import graphgen.config
+    from graphgen.reading.columns import ColumnMap
 
 Rows = list[tuple[str, str]]
 
@@ -33,17 +38,6 @@ Set = Annotated[
 ]
 ModelSet = Annotated[
     list[str] | None, Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable.")
-]
-Column = Annotated[
-    list[str] | None,
-    Option(
-        help="Column mapping, NAME=COLUMN_IN_FILE, such as user_id=reviewerID; repeatable.",
-        show_default=False,
-    ),
-]
-OnBadRows = Annotated[
-    Literal["error", "quarantine"],
-    Option(help="error: stop at bad rows; quarantine: write them to a file."),
 ]
 MinRating = Annotated[float | None, Option(help="Keep interactions rated at least this.")]
 UserTable = Annotated[
@@ -106,21 +100,108 @@ def model_settings(
     return settings
 
 
-def parse_columns(columns: list[str] | None) -> dict[str, str] | None:
-    """Turn ``["user_id=reviewerID"]`` into a mapping.
+@dataclass(frozen=True)
+class TableOptions:
+    """How the tables of a command are read: the options that `with_tables` adds to it."""
+
+    column: Annotated[
+        list[str] | None,
+        Option(
+            "--column",
+            help="Column mapping for all tables, NAME=COLUMN_IN_FILE, such as user_id=reviewerID, "
+            "or a TOML file of them; repeatable. For one file: PATH?user_id=reviewerID.",
+            show_default=False,
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None, Option("--encoding", help="Text encoding, such as gb18030.")
+    ] = None
+    delimiter: Annotated[
+        str | None, Option("--delimiter", help="Column separator; detected automatically.")
+    ] = None
+    on_bad_rows: Annotated[
+        Literal["error", "quarantine"],
+        Option("--on-bad-rows", help="error: stop at bad rows; quarantine: write them to a file."),
+    ] = "error"
+    day_first: Annotated[
+        bool | None,
+        Option(
+            "--day-first/--month-first",
+            help="Order of dates such as 03/04/2025; detected where a day is above 12.",
+            show_default=False,
+        ),
+    ] = None
+
+    @cached_property
+    def read(self) -> dict[str, Any]:
+        """The options as those of `read_log`, `read_items` and `read_users`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"columns": parse_columns(values.pop("column")), **values}
+
+    def check(self) -> None:
+        """Raise `InputError` if --column names a column that no table has."""
+        if self.read["columns"] is not None:
+            self.read["columns"].check()
+
+
+def with_tables(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `TableOptions` to a command, which gets them as its argument `tables`."""
+    signature = inspect.signature(command, eval_str=True)
+    hints = get_type_hints(TableOptions, include_extras=True)
+    added = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(TableOptions)
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        chosen = {parameter.name: given.pop(parameter.name) for parameter in added}
+        command(**given, tables=TableOptions(**chosen))
+
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "tables"]
+    wrapper.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *added]}
+    return wrapper
+
+
+def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
+    """Turn ``["user_id=reviewerID"]``, or the path of a TOML file, into a mapping.
+
+    In the file, a table such as ``[books]`` or ``["books.csv"]`` is for the file of that domain or
+    name.
 
     Examples
     --------
     >>> parse_columns(["user_id=reviewerID"])
     {'user_id': 'reviewerID'}
     """
-    result = {}
-    for column in columns or []:
+    from graphgen.config import read_toml
+    from graphgen.reading.columns import ColumnMap
+
+    if not columns:
+        return None
+    result: dict[str, str] = {}
+    by_file: dict[str, dict[str, str]] = {}
+    for column in columns:
         ours, equals, theirs = column.partition("=")
-        if not equals:
-            raise ConfigError(f"--column is written NAME=COLUMN_IN_FILE; got {column!r}.")
-        result[ours.strip()] = theirs.strip()
-    return result or None
+        if equals:
+            result[ours.strip()] = theirs.strip()
+        elif column.endswith(".toml"):
+            for name, value in read_toml(Path(column)).items():
+                if isinstance(value, dict):
+                    by_file[name] = {ours: str(theirs) for ours, theirs in value.items()}
+                else:
+                    result[name] = str(value)
+        else:
+            raise ConfigError(
+                f"--column is written NAME=COLUMN_IN_FILE, or names a TOML file; got {column!r}."
+            )
+    return ColumnMap(result, by_file)
 
 
 def seed_numbers(text: str | None) -> list[int] | None:
@@ -173,9 +254,10 @@ def check_outputs(
 
 
 def _input_path(source: str) -> Path:
-    """Return the path in ``DOMAIN=PATH#column=value``, where it exists."""
-    after = source.partition("=")[2]
-    for text in (source, source.rpartition("#")[0], after, after.rpartition("#")[0]):
+    """Return the path in ``DOMAIN=PATH?user_id=NAME#column=value``, where it exists."""
+    bare = [source, source.rpartition("#")[0]]
+    bare += [text.rpartition("?")[0] for text in bare]
+    for text in (*bare, *(text.partition("=")[2] for text in bare)):
         if text and Path(text).expanduser().exists():
             return Path(text).expanduser()
     return Path(source)
@@ -210,8 +292,6 @@ def build_settings() -> Rows:
 
 def split_settings() -> Rows:
     """Return each protocol with its options."""
-    import inspect
-
     from eval.splits.protocols import PROTOCOLS
 
     rows = []

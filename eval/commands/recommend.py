@@ -11,8 +11,10 @@ from eval.commands import options
 from eval.commands.console import next_step, say
 
 
+@options.with_tables
 def recommend(
     context: Context,
+    tables: options.TableOptions,
     model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
     out: options.Out,
     users: Annotated[
@@ -39,7 +41,6 @@ def recommend(
     include_seen: Annotated[
         bool, Option("--include-seen", help="Include items already interacted with.")
     ] = False,
-    column: options.Column = None,
     seed: options.Seed = 0,
 ) -> None:
     """Recommend items to users, known or new.
@@ -65,14 +66,13 @@ def recommend(
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
-    columns = options.parse_columns(column)
     recs = answer(
         fitted,
-        read_requests(users, user or [], columns=columns),
+        read_requests(users, user or [], **tables.read),
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
-        history=read_log(*history, columns=columns) if history else None,
+        history=read_log(*history, **tables.read) if history else None,
         seed=seed,
         progress=True,
     )

@@ -10,8 +10,10 @@ from eval.commands import options
 from eval.commands.console import next_step, say
 
 
+@options.with_tables
 def split(
     context: Context,
+    tables: options.TableOptions,
     sources: Annotated[
         list[str], Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
     ],
@@ -38,7 +40,6 @@ def split(
         list[str] | None,
         Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
     ] = None,
-    column: options.Column = None,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -65,8 +66,7 @@ def split(
         if protocol != "cold-user" or "test" in settings:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         settings["test"] = share / 100
-    columns = options.parse_columns(column)
-    log = read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
+    log = read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
     parts = make_split(log, protocol, twins=twins, seed=seed, **settings)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):

@@ -10,8 +10,10 @@ from eval.commands import options
 from eval.commands.console import next_step, say
 
 
+@options.with_tables
 def train(
     context: Context,
+    tables: options.TableOptions,
     graph: options.Graph,
     out: options.Out,
     model: Annotated[
@@ -24,7 +26,6 @@ def train(
             "validation, and the model is fitted again on everything."
         ),
     ] = None,
-    column: options.Column = None,
     config: options.Config = None,
     set_: options.Set = None,
     seed: options.Seed = 0,
@@ -48,7 +49,7 @@ def train(
     for stage in ("", "-choose", "-refit"):
         check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
     settings = options.given_settings(config, set_)
-    rows = read_log(*valid, columns=options.parse_columns(column)) if valid else None
+    rows = read_log(*valid, **tables.read) if valid else None
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
         load_graph(graph),

@@ -119,7 +119,8 @@ def evaluate(
             negatives=None if negatives is None else NegativeTable(negatives),
         )
     else:
-        source = ListSource(recommendations, context, seed=seed)
+        domains = [domain.domain for domain in relevant.domains]
+        source = ListSource(recommendations, context, seed=seed, domains=domains)
     source.check(relevant)
 
     found = Accumulator(chosen, ks)

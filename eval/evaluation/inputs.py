@@ -5,29 +5,44 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from eval.evaluation.slices import DERIVED_SLICES, add_slices
 from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
+from graphgen.ids import as_ids
+from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
+from graphgen.reading.columns import LISTS, Role, TableSpec, resolve_columns
+from graphgen.reading.files import read_tables
+from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
 from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, SCORE, SETTING, USER_ID
 from graphgen.topk import tie_noise
 
 if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
 
-__all__ = ["ALL", "DomainTruth", "Truth", "read_recommendations", "read_truth", "with_groups"]
+__all__ = [
+    "ALL",
+    "DomainTruth",
+    "Truth",
+    "read_lists",
+    "read_recommendations",
+    "read_truth",
+    "with_groups",
+]
 
 logger = logging.getLogger(__name__)
 
 ALL = "all"
 DEFAULT_SLICES = (SETTING,)
 IDS = (USER_ID, DOMAIN, ITEM_ID)
+ROLES = {role.name: role for role in LISTS.roles}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,51 +78,84 @@ class Truth:
     groups: pd.Series | None = None
 
 
-def read_table(source: Any, required: Sequence[str], what: str) -> pd.DataFrame:
+def read_table(
+    source: Any, required: Sequence[str], what: str, *, domain: str | None = None, **options: Any
+) -> pd.DataFrame:
     """Return a DataFrame from a DataFrame, an InteractionLog or a path, with ids as text.
 
-    `InputError` if the file is missing or unreadable, or columns are missing; it names those found.
+    Files are read as logs are, and `options` are those of `graphgen.log.read_log` about the form
+    of a file. Items without a domain are in `domain`, by default "items".
+
+    Raises
+    ------
+    InputError
+        If the file is missing or unreadable, or a column is missing; it names those found.
     """
-    if isinstance(source, pd.DataFrame):
-        frame = source
+    spec = TableSpec(what, tuple(ROLES.get(name, Role(name, required=True)) for name in required))
+    if isinstance(source, str | PathLike):
+        frames, _, _ = read_tables([source], spec, _clean, **options)
+        frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    elif isinstance(source, pd.DataFrame):
+        frame = _named(source, spec, what)
     elif isinstance(getattr(source, "frame", None), pd.DataFrame):
         frame = source.frame
-    elif isinstance(source, str | Path):
-        frame = _read_file(Path(source), what)
     else:
         raise InputError(
-            f"{what} must be a DataFrame, an InteractionLog or the path of a CSV or Parquet file; "
+            f"{what} must be a DataFrame, an InteractionLog or the path of a table; "
             f"got {type(source).__name__}."
         )
+    if DOMAIN in required and DOMAIN not in frame:
+        frame = frame.assign(**{DOMAIN: domain or DEFAULT_DOMAIN})
     missing = [column for column in required if column not in frame.columns]
     if missing:
         raise InputError(
             f"{what} has no column {', '.join(map(repr, missing))}; "
             f"it has {', '.join(map(repr, frame.columns)) or 'none'}."
         )
-    for column in (c for c in IDS if c in required):
-        blank = frame[column].isna()
-        if blank.any():
-            raise InputError(
-                f"{what}: column {column!r} is empty in {int(blank.sum())} rows "
-                f"(first: row {int(blank.to_numpy().argmax()) + 1})."
-            )
     return frame
 
 
-def _read_file(path: Path, what: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"{what}: there is no file {path}.")
-    text_columns: Any = dict.fromkeys(IDS, str)
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            return pd.read_parquet(path)
-        separator = "\t" if ".tsv" in path.suffixes else ","
-        return pd.read_csv(
-            path, sep=separator, dtype=text_columns, keep_default_na=False, na_values={"": [""]}
-        )
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{what}: {path} cannot be read: {error}") from error
+def _named(frame: pd.DataFrame, spec: TableSpec, what: str) -> pd.DataFrame:
+    """Give the columns of a frame their canonical names, and make its ids text."""
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    resolved = resolve_columns(list(frame.columns), None, spec, file=what)
+    frame = frame.rename(columns={theirs: ours for ours, theirs in resolved.items()})
+    texts = {}
+    for column in (name for name in IDS if name in resolved):
+        ids = as_ids(frame[column], name=f"{what}, column {column!r}")
+        if ids.null_count:
+            blank = np.asarray(ids.is_null())
+            raise InputError(
+                f"{what}: column {column!r} is empty in {int(blank.sum())} rows "
+                f"(first: row {int(blank.argmax()) + 1})."
+            )
+        texts[column] = strings(ids).array
+    return frame.assign(**texts)
+
+
+def _clean(
+    table: dict[str, pa.ChunkedArray],
+    resolved: dict[str, str],
+    *,
+    n_rows: int,
+    file: str,
+    domain: str | None,
+) -> tuple[pd.DataFrame, Faults]:
+    """Convert the columns of one file: ids become text, the others stay as they are."""
+    faults = Faults(n_rows)
+    columns: dict[str, Any] = {}
+    for role, name in resolved.items():
+        if role in (USER_ID, ITEM_ID):
+            columns[role] = id_codes(table.pop(name), name, faults).decode()
+    if domain is not None or DOMAIN in resolved:
+        name = resolved.get(DOMAIN, DOMAIN)
+        given = table.pop(name, None)
+        coded = domain_codes(given, domain, name=name, n_rows=n_rows, file=file, faults=faults)
+        columns[DOMAIN] = coded.decode()
+    names = {theirs: ours for ours, theirs in resolved.items()}
+    columns |= {names.get(name, name.strip()): column for name, column in table.items()}
+    frame = pd.DataFrame({name: column.to_pandas() for name, column in columns.items()})
+    return frame[~faults.bad].reset_index(drop=True), faults
 
 
 def _codes(column: pd.Series) -> tuple[Array, Array]:
@@ -148,7 +196,7 @@ def read_truth(
     >>> truth.slices
     ['all', 'setting=cold_item', 'setting=warm']
     """
-    if isinstance(source, str | Path):
+    if isinstance(source, str | PathLike):
         from graphgen.log import read_log
 
         source = read_log(source)
@@ -223,7 +271,21 @@ def with_groups(truth: Any, users: Any) -> pd.DataFrame:
     return frame.assign(**{GROUP: groups.reindex(frame[USER_ID].astype(str)).to_numpy()})
 
 
-def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
+def read_lists(source: Any, **options: Any) -> pd.DataFrame:
+    """Read a file of recommendations as it stands; `options` as of `graphgen.log.read_log`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or unreadable, or has no users or items.
+    """
+    frames, _, _ = read_tables([source], LISTS, _clean, **options)
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def read_recommendations(
+    source: Any, *, seed: int = 0, domains: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read recommendation lists of any system and check them.
 
     Parameters
@@ -233,6 +295,8 @@ def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
         ``score``. With both, the rank decides; without a rank, equal scores are ordered at random.
     seed
         Seed of that order.
+    domains
+        Domains of the truth; lists without a domain are in the only one.
 
     Returns
     -------
@@ -254,13 +318,21 @@ def read_recommendations(source: Any, *, seed: int = 0) -> pd.DataFrame:
     [2, 1]
     """
     what = "The recommendations"
-    frame = read_table(source, IDS, what)
+    frame = source if isinstance(source, pd.DataFrame) else read_lists(source)
+    frame = _named(frame, LISTS, what)
+    if DOMAIN not in frame:
+        if len(domains) > 1:
+            raise InputError(
+                f"{what} have no column 'domain', and the truth has {len(domains)}: "
+                f"{', '.join(domains)}. Add the column, or give a file for one as DOMAIN=PATH."
+            )
+        frame = frame.assign(**{DOMAIN: (*domains, DEFAULT_DOMAIN)[0]})
     decisive = RANK if RANK in frame.columns else SCORE
     if decisive not in frame.columns:
         raise InputError(f"{what} have neither a column 'rank' nor 'score' to order them by.")
     if not len(frame):
         raise InputError(f"{what} have no row.")
-    values = pd.to_numeric(frame[decisive], errors="coerce").to_numpy(np.float64)
+    values, _, _ = to_floats(arrow_column(frame[decisive]))
     bad = ~np.isfinite(values)
     if bad.any():
         first = int(bad.argmax())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -190,8 +190,10 @@ class ListSource:
     kind = "lists"
     histogram: ScoreHistogram | None = None
 
-    def __init__(self, recommendations: Any, context: GraphContext, *, seed: int) -> None:
-        self.frame = read_recommendations(recommendations, seed=seed)
+    def __init__(
+        self, recommendations: Any, context: GraphContext, *, seed: int, domains: Sequence[str] = ()
+    ) -> None:
+        self.frame = read_recommendations(recommendations, seed=seed, domains=domains)
         self.context = context
         self.unanswered = self.used = self.short = self.repeated = self.length = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError
+from graphgen.ids import FIRST_INEXACT_FLOAT, Reasons, id_texts
 from graphgen.reading.timestamps import NUMBER
 
 __all__ = [
@@ -19,14 +20,15 @@ __all__ = [
     "Faults",
     "all_empty",
     "arrow_column",
+    "id_codes",
     "shorten",
     "to_codes",
     "to_floats",
     "to_text",
 ]
 
-# Above this, a float64 no longer holds every integer, so "12.0" may not be the id it was.
-LARGEST_EXACT_FLOAT = 2**53
+DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+NOT_THOUSANDS = r"^[+-]?(0\d*|\d{4,}),|,(\d{1,2}|\d{4,})$"  # "1,234" may be either
 MISSING_ID = "must not be empty"
 SHOWN_ROWS = 20
 SHOWN_VALUE = 100
@@ -123,10 +125,13 @@ class Codes:
         int32 for each row; -1 where the id is missing.
     values
         Arrow large_string array of the distinct ids, stripped, none empty.
+    wrong
+        Boolean masks of the rows whose value cannot be an id, with the reason.
     """
 
     codes: np.ndarray
     values: pa.Array
+    wrong: Reasons = field(default_factory=list)
 
     def filter(self, keep: np.ndarray) -> Codes:
         """Keep some rows, in order."""
@@ -144,16 +149,28 @@ def arrow_column(values: Any) -> pa.ChunkedArray:
         return values
     if isinstance(values, pa.Array):
         return pa.chunked_array([values])
+    if isinstance(getattr(values, "dtype", None), pd.PeriodDtype):
+        values = values.dt.to_timestamp()
     try:
         array = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        texts = [None if _is_missing(value) else str(value) for value in values]
-        array = pa.array(texts, pa.large_string())
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        array = pa.array([_as_text(value) for value in values], pa.large_string())
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+def _as_text(value: Any) -> str | None:
+    """Return any value as text, the parts of a list joined by ``|``."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        if np.isnan(value):
+            return None
+        value = int(value) if value.is_integer() and abs(value) < FIRST_INEXACT_FLOAT else value
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, list | tuple | np.ndarray):
+        return "|".join(filter(None, map(_as_text, value)))
+    return str(value).encode(errors="replace").decode()
 
 
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -175,20 +192,21 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         numbers = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), float)
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
         with np.errstate(invalid="ignore"):
-            whole = (numbers == np.floor(numbers)) & (np.abs(numbers) <= LARGEST_EXACT_FLOAT)
+            whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < FIRST_INEXACT_FLOAT)
         as_integers = pa.array(np.where(whole, numbers, 0).astype(np.int64)).cast(pa.large_string())
         as_floats = pa.array(numbers, from_pandas=True).cast(pa.large_string())
         column = pa.chunked_array([pc.if_else(pa.array(whole), as_integers, as_floats)])
-    elif pa.types.is_nested(kind):
-        texts = [None if value is None else str(value) for value in column.to_pylist()]
-        column = pa.chunked_array([pa.array(texts, pa.large_string())])
     elif not pa.types.is_large_string(kind):
-        column = column.cast(pa.large_string())
+        try:
+            column = column.cast(pa.large_string())
+        except pa.ArrowException:  # lists, structures, bytes that are not UTF-8
+            texts = [_as_text(value) for value in column.to_pylist()]
+            column = pa.chunked_array([pa.array(texts, pa.large_string())])
     return pc.utf8_trim_whitespace(column).fill_null("")
 
 
 def to_codes(column: pa.ChunkedArray) -> Codes:
-    """Encode a column of ids; only its distinct values are stripped and compared as text.
+    """Encode a column of ids; only its distinct values are converted, by `graphgen.ids`.
 
     Examples
     --------
@@ -196,10 +214,14 @@ def to_codes(column: pa.ChunkedArray) -> Codes:
     >>> ids.codes, ids.values.to_pylist()
     (array([ 0,  0, -1,  1], dtype=int32), ['007', '7'])
     """
-    if pa.types.is_dictionary(column.type):
-        encoded = column.unify_dictionaries()
-    else:
-        encoded = column.dictionary_encode()  # one dictionary for all chunks
+    try:
+        if pa.types.is_dictionary(column.type):
+            encoded = column.unify_dictionaries()
+        else:
+            encoded = column.dictionary_encode()  # one dictionary for all chunks
+    except pa.ArrowNotImplementedError:  # UUIDs, lists
+        texts, wrong = id_texts(column)
+        return replace(to_codes(pa.chunked_array([texts])), wrong=wrong)
     if encoded.num_chunks == 0:
         return Codes(np.zeros(0, np.int32), pa.array([], pa.large_string()))
     codes = np.concatenate(
@@ -208,14 +230,23 @@ def to_codes(column: pa.ChunkedArray) -> Codes:
             for chunk in encoded.chunks
         ]
     )
-    distinct = to_text(pa.chunked_array([encoded.chunk(0).dictionary])).combine_chunks()
-    again = pc.if_else(pc.equal(distinct, ""), pa.scalar(None, distinct.type), distinct)
-    again = again.dictionary_encode()
+    distinct, wrong = id_texts(encoded.chunk(0).dictionary)
+    wrong = [(np.append(mask, False)[codes], reason) for mask, reason in wrong]
+    again = distinct.dictionary_encode()
     mapping = again.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if not np.array_equal(mapping, np.arange(len(mapping))):
         mapping = np.append(mapping, -1).astype(np.int32)  # code -1 finds the last entry
         codes = mapping[codes]
-    return Codes(codes, again.dictionary)
+    return Codes(codes, again.dictionary, wrong)
+
+
+def id_codes(column: pa.ChunkedArray, name: str, faults: Faults) -> Codes:
+    """Encode a column of ids, and record the rows without one."""
+    coded = to_codes(column)
+    for mask, reason in coded.wrong:
+        faults.add(mask, name, column, reason)
+    faults.add(coded.codes < 0, name, column, MISSING_ID)
+    return coded
 
 
 def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -240,6 +271,7 @@ def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarr
         try:
             numbers = column.cast(pa.float64())
         except pa.ArrowInvalid:
+            column = _with_points(column)
             fits = pc.match_substring_regex(column, NUMBER)
             numbers = pc.if_else(fits, column, pa.scalar(None, column.type)).cast(pa.float64())
         values = np.asarray(numbers.to_numpy(), dtype=float)
@@ -250,6 +282,16 @@ def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarr
             return to_floats(to_text(column))
         missing = np.isnan(values)
     return values, missing, ~missing & ~np.isfinite(values)
+
+
+def _with_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace decimal commas, unless the column has points too or all may be thousands."""
+    comma = pc.match_substring_regex(column, DECIMAL_COMMA)
+    certain = pc.match_substring_regex(column, NOT_THOUSANDS)
+    point = pc.match_substring(column, ".")
+    if pc.any(point).as_py() or not pc.any(pc.and_(comma, certain)).as_py():
+        return column
+    return pc.if_else(comma, pc.replace_substring(column, ",", "."), column)
 
 
 def all_empty(column: pa.ChunkedArray) -> bool:

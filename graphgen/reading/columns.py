@@ -14,7 +14,9 @@ from graphgen.schema import (
     EVENT,
     GROUP,
     ITEM_ID,
+    RANK,
     RATING,
+    SCORE,
     TEXT,
     TIMESTAMP,
     TITLE,
@@ -24,12 +26,15 @@ from graphgen.schema import (
 
 __all__ = [
     "ITEMS",
+    "LISTS",
     "LOG",
     "USERS",
+    "ColumnMap",
     "Role",
     "TableSpec",
     "extra_name",
     "listed",
+    "missing_roles",
     "near_column",
     "resolve_columns",
 ]
@@ -50,7 +55,8 @@ class Role:
     required
         Whether a table without it is refused.
     hints
-        Foreign names that are suggested, never taken, when the column is missing.
+        Other usual names, in lower-case letters and digits only. A column of such a name is taken
+        when it is the only one and the canonical name is absent.
     """
 
     name: str
@@ -83,36 +89,90 @@ class TableSpec:
         """Canonical names of the columns that must be there."""
         return [role.name for role in self.roles if role.required]
 
+    @property
+    def hints(self) -> list[str]:
+        """Other usual names of all columns."""
+        return [hint for role in self.roles for hint in role.hints]
 
-USER_HINTS = ("user", "userid", "uid", "reviewerid", "customer_id", "visitorid", "session_id")
-ITEM_HINTS = (
-    "item", "itemid", "iid", "asin", "parent_asin", "movieid", "product_id", "book_id", "isbn",
-    "business_id", "video_id", "track_id", "artist_id", "sku",
+
+USER_HINTS = (
+    "user", "userid", "uid", "reviewerid", "customer", "customerid", "visitorid", "member",
+    "memberid", "sessionid",
 )  # fmt: skip
+ITEM_HINTS = (
+    "item", "itemid", "iid", "asin", "parentasin", "movieid", "product", "productid", "bookid",
+    "isbn", "businessid", "videoid", "trackid", "artistid", "songid", "gameid", "newsid", "sku",
+)  # fmt: skip
+TIME_HINTS = ("time", "date", "datetime", "unixtime", "unixreviewtime", "createdat", "eventtime")
+USER_ROLE = Role(USER_ID, required=True, hints=USER_HINTS)
+ITEM_ROLE = Role(ITEM_ID, required=True, hints=ITEM_HINTS)
 DOMAIN_ROLE = Role(DOMAIN)
 LOG = TableSpec(
     "an interaction log",
     (
-        Role(USER_ID, required=True, hints=USER_HINTS),
+        USER_ROLE,
         DOMAIN_ROLE,
-        Role(ITEM_ID, required=True, hints=ITEM_HINTS),
-        Role(TIMESTAMP),
-        Role(RATING),
-        Role(WEIGHT),
-        Role(EVENT),
+        ITEM_ROLE,
+        Role(TIMESTAMP, hints=TIME_HINTS),
+        Role(RATING, hints=("ratings", "overall", "stars", "userrating", "bookrating")),
+        Role(WEIGHT, hints=("playcount", "listens", "plays")),
+        Role(EVENT, hints=("eventtype", "action", "behavior", "behaviour", "interactiontype")),
     ),
 )
 ITEMS = TableSpec(
     "an item table",
     (
-        Role(ITEM_ID, required=True, hints=ITEM_HINTS),
+        ITEM_ROLE,
         DOMAIN_ROLE,
-        Role(TITLE),
-        Role(TEXT),
-        Role(CATEGORY),
+        Role(TITLE, hints=("name", "itemname", "producttitle", "productname", "booktitle")),
+        Role(TEXT, hints=("description", "desc", "summary", "overview", "plot", "abstract")),
+        Role(CATEGORY, hints=("genres", "genre", "categories", "tags")),
     ),
 )
-USERS = TableSpec("a user table", (Role(USER_ID, required=True, hints=USER_HINTS), Role(GROUP)))
+USERS = TableSpec("a user table", (USER_ROLE, Role(GROUP)))
+LISTS = TableSpec(
+    "a table of recommendations",
+    (USER_ROLE, DOMAIN_ROLE, ITEM_ROLE, Role(RANK), Role(SCORE, hints=("prediction",))),
+)
+MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS) for n in s.names))
+
+
+class ColumnMap(dict[str, str]):
+    """A column mapping that several tables share: each takes what it has.
+
+    Parameters
+    ----------
+    columns
+        Foreign names by canonical name.
+    by_file
+        Mappings of single files, by their domain or name.
+
+    Raises
+    ------
+    ConfigError
+        If a canonical name is none.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, str] | None = None,
+        by_file: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        super().__init__(columns or {})
+        self.by_file = dict(by_file or {})
+        self.found: set[str] = set()
+        for mapping in (self, *self.by_file.values()):
+            for name in mapping:
+                if name not in MAPPED:
+                    raise ConfigError(
+                        f"No table has a column {name!r} to map; {near_column(name, MAPPED)}"
+                    )
+
+    def check(self) -> None:
+        """Raise `InputError` if a mapped column was in none of the tables read so far."""
+        for name, wanted in self.items():
+            if wanted.strip() and wanted not in self.found:
+                raise InputError(f"No table has a column {wanted!r} to use as {name!r}.")
 
 
 def listed(names: Sequence[str], limit: int = SHOWN_COLUMNS) -> str:
@@ -133,12 +193,13 @@ def resolve_columns(
     spec: TableSpec,
     *,
     file: str,
-    lenient: bool = False,
+    own: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Find the column of a file for each canonical name.
 
     A header matches when it is the canonical name but for case and surrounding blanks, or when
-    `columns` says so.
+    `columns` says so. Where a canonical name is absent and exactly one column has a usual other
+    name for it (`Role.hints`), that column is taken and a warning says so; of several none is.
 
     Parameters
     ----------
@@ -146,14 +207,13 @@ def resolve_columns(
         Column names of the file.
     columns
         Foreign names by canonical name (``{"user_id": "reviewerID"}``); an empty foreign name
-        means that the column is to be ignored.
+        means that the column is to be ignored. Of a `ColumnMap` the file takes what it has.
     spec
         The kind of table.
     file
         Path for messages.
-    lenient
-        Whether a mapped column that this file lacks may fall back on the canonical name, as in
-        one of several files.
+    own
+        Names that this file must have; they win over `columns`.
 
     Returns
     -------
@@ -174,11 +234,12 @@ def resolve_columns(
         ...
     graphgen.errors.ConfigError: a user table has no column 'item_id' to map; it has 'user_id',
     'group'.
-    >>> resolve_columns([" User_ID ", "asin"], {"item_id": "asin"}, LOG, file="u.csv")
-    {'user_id': ' User_ID ', 'item_id': 'asin'}
+    >>> resolve_columns([" User_ID ", "Kode"], {"item_id": "Kode"}, LOG, file="u.csv")
+    {'user_id': ' User_ID ', 'item_id': 'Kode'}
     """
-    columns = dict(columns or {})
-    for name in columns:
+    shared = columns if isinstance(columns, ColumnMap) else None
+    strict = {**({} if shared is not None else columns or {}), **(own or {})}
+    for name in strict:
         if name not in spec.names:
             hint = near_column(name, spec.names)
             raise ConfigError(f"{spec.what} has no column {name!r} to map; {hint}")
@@ -186,19 +247,25 @@ def resolve_columns(
     for name in found:
         by_plain.setdefault(_plain(name), []).append(name)
     resolved: dict[str, str] = {}
+    absent: list[Role] = []
     for role in spec.roles:
-        wanted = columns.get(role.name, role.name)
+        wanted = strict.get(role.name, (columns or {}).get(role.name, role.name))
         if not wanted.strip():
             if role.required:
                 raise ConfigError(f"Column {role.name!r} cannot be ignored: {spec.what} needs it.")
             continue
         match = _match(wanted, found, by_plain, file)
-        if match is None and lenient:
+        if match is not None and shared is not None:
+            shared.found.add(wanted)
+        if match is None and role.name not in strict and wanted != role.name:
             match = _match(role.name, found, by_plain, file)
         if match is not None:
             resolved[role.name] = match
-        elif role.required or role.name in columns:
+        elif role.name in strict:
             raise InputError(_missing(role, wanted, found, file))
+        else:
+            absent.append(role)
+    _take_hints(absent, resolved, found, file)
     taken: dict[str, str] = {}
     for canonical, name in resolved.items():
         if name in taken:
@@ -207,6 +274,42 @@ def resolve_columns(
             )
         taken[name] = canonical
     return resolved
+
+
+def missing_roles(
+    found: Sequence[str], columns: Mapping[str, str] | None, spec: TableSpec
+) -> list[str]:
+    """Return the required columns for which a file has nothing."""
+    plain, folded = {_plain(name) for name in found}, {_fold(name) for name in found}
+    lacking = []
+    for role in spec.roles:
+        names = {_plain((columns or {}).get(role.name, role.name)), role.name}
+        if role.required and not names & plain and not {_fold(role.name), *role.hints} & folded:
+            lacking.append(role.name)
+    return lacking
+
+
+def _take_hints(
+    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str
+) -> None:
+    """Add to `resolved` the columns that have a usual other name of an absent one."""
+    taken = set(resolved.values())
+    notes = []
+    for role in absent:
+        hints = {_fold(role.name), *role.hints}
+        likely = [name for name in found if name not in taken and _fold(name) in hints]
+        if len(likely) == 1:
+            resolved[role.name] = likely[0]
+            notes.append(f"{likely[0]!r} as {role.name!r}")
+        elif role.required:
+            raise InputError(_missing(role, role.name, found, file))
+        elif likely:
+            logger.warning(
+                "%s: %s may be the %s; none is used. Choose with --column %s=%s.",
+                file, listed(likely), role.name, role.name, _shell(likely[0]),
+            )  # fmt: skip
+    if notes:
+        logger.warning("%s: column %s is used.", file, ", ".join(notes))
 
 
 def near_column(name: str, found: Sequence[str]) -> str:
@@ -254,23 +357,30 @@ def _match(
 
 def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
     message = f"{file} has no column {wanted!r}; its columns are {listed(found) or 'none'}."
-    plain = {_plain(name): name for name in found}
-    near = [hint for hint in role.hints if hint in plain]
-    near = near or get_close_matches(_plain(wanted), plain, n=1, cutoff=0.6)
-    if near:
-        name = plain[near[0]]
-        message += (
-            f" If that is {name!r}, add --column {role.name}={_shell(name)} "
-            f'(columns={{"{role.name}": "{name}"}} in Python).'
-        )
-    else:
-        message += (
-            f" Name the right one with --column {role.name}=NAME "
-            f'(columns={{"{role.name}": "NAME"}} in Python).'
-        )
+    likely = [name for name in found if _fold(name) in role.hints]
+    if not likely:
+        plain = {_plain(name): name for name in found}
+        near = get_close_matches(_plain(wanted), plain, n=1, cutoff=0.6)
+        likely = [plain[name] for name in near]
+    several = f" It may be {listed(likely)}." if len(likely) > 1 else ""
+    which = f" If that is {likely[0]!r}, add" if likely else " Name the right one with"
+    name = likely[0] if likely else "NAME"
+    message += (
+        f"{several}{which} --column {role.name}={_shell(name)} "
+        f'(columns={{"{role.name}": "{name}"}} in Python).'
+    )
     if found and all(name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found):
-        message += " The first line looks like data: does the file lack its header line?"
+        message += (
+            " The first line looks like data: without a header line, name columns by number, as "
+            "in --column user_id=1 --column item_id=2."
+        )
+    if len(found) == 1 and not likely:
+        message += " It has one column only: is its separator another one? Give --delimiter."
     return message
+
+
+def _fold(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def _shell(name: str) -> str:

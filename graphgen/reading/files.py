@@ -6,7 +6,8 @@ import csv
 import io
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +17,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
+from graphgen.ids import as_ids
 from graphgen.progress import progress_bar
 from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
-from graphgen.reading.columns import LOG, TableSpec, listed, near_column, resolve_columns
+from graphgen.reading.columns import (
+    LOG,
+    ColumnMap,
+    TableSpec,
+    listed,
+    missing_roles,
+    near_column,
+    resolve_columns,
+)
+from graphgen.reading.records import RawTable
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import Source, find_sources
-from graphgen.reading.tabular import RawTable, TableFile
-from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.reading.tabular import TableFile
+from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_file
 
 __all__ = ["QUARANTINE_COLUMNS", "clean_frame", "read_tables"]
@@ -61,7 +72,12 @@ def clean_frame(
     """
     names = [str(name) for name in frame.columns]
     resolved = resolve_columns(names, None, spec, file="DataFrame")
-    table = {name: arrow_column(frame.iloc[:, i]) for i, name in enumerate(names)}
+    ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
+    table = {}
+    for i, name in enumerate(names):
+        values = frame.iloc[:, i]
+        column = as_ids(values, name=f"DataFrame, column {name!r}") if name in ids else values
+        table[name] = arrow_column(column)
     cleaned, faults = clean(table, resolved, n_rows=len(frame), file="DataFrame", domain=None)
     faults.raise_any("DataFrame")
     return cleaned, ReadReport(sources=("DataFrame",), rows_read=len(frame))
@@ -86,6 +102,7 @@ def read_tables(
     quarantine: str | Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    day_first: bool | None = None,
     progress: bool = False,
 ) -> tuple[list[pd.DataFrame], list[str], ReadReport]:
     """Read and convert every source.
@@ -98,7 +115,7 @@ def read_tables(
         Which columns the table has.
     clean
         Converts one file.
-    columns, on_bad_rows, quarantine, delimiter, encoding, progress
+    columns, on_bad_rows, quarantine, delimiter, encoding, day_first, progress
         See `graphgen.log.read_log`.
 
     Returns
@@ -119,7 +136,15 @@ def read_tables(
         raise ConfigError(f'`on_bad_rows` must be "error" or "quarantine"; got {on_bad_rows!r}.')
     if quarantine is not None and on_bad_rows == "error":
         raise ConfigError('A `quarantine` file needs on_bad_rows="quarantine".')
+    if TIMESTAMP in spec.names:
+        clean = partial(clean, day_first=day_first)
     found = find_sources(sources)
+    # Of several files each takes what it has of a mapping; some file must have it.
+    shared = columns
+    if columns and len(found) > 1 and not isinstance(columns, ColumnMap):
+        resolve_columns([], dict.fromkeys(columns, ""), _optional(spec), file="")
+        shared = ColumnMap(columns)
+    used: list[str] = []
     target = _quarantine_path(quarantine, found)
     bad = _Bad()
     frames: list[pd.DataFrame] = []
@@ -129,13 +154,18 @@ def read_tables(
     with progress_bar("Reading (MB)", total // MEGABYTE + 1, enabled=progress) as bar:
         advance = _in_megabytes(bar)
         for source in found:
-            file = _open(source, spec, delimiter=delimiter, encoding=encoding, columns=columns)
+            own = dict(source.columns)
+            layout = {
+                "encoding": own.pop("encoding", encoding),
+                "delimiter": own.pop("delimiter", delimiter),
+            }
+            own = {**_of_file(columns, source), **own}
+            file = _open(source, spec, {**(columns or {}), **own}, **layout)
             if file is None:
                 continue
-            mapping = None if file.is_adjacency else columns
-            resolved = resolve_columns(
-                file.header, mapping, spec, file=source.name, lenient=len(found) > 1
-            )
+            mapping = None if file.is_adjacency else shared
+            resolved = resolve_columns(file.header, mapping, spec, file=source.name, own=own)
+            used.append(_in_words(source.name, file.keys, resolved))
             undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
             frame, rows, filtered = _read_one(
                 file, source, resolved, clean, advance, bad, keep=on_bad_rows == "quarantine"
@@ -144,6 +174,8 @@ def read_tables(
             n_filtered += filtered
             frames.append(frame)
             names.append(source.name)
+    if shared is not columns and isinstance(shared, ColumnMap):
+        shared.check()
     if bad.total and on_bad_rows == "error":
         raise BadRowsError(bad.shown, bad.total)
     if bad.total:
@@ -167,6 +199,7 @@ def read_tables(
         filtered=n_filtered,
         bad=bad.total,
         quarantine=str(target) if bad.total else None,
+        columns=tuple(used),
     )
     return frames, names, report
 
@@ -191,16 +224,39 @@ def _in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
     return advance
 
 
+def _optional(spec: TableSpec) -> TableSpec:
+    return TableSpec(spec.what, tuple(replace(role, required=False) for role in spec.roles))
+
+
+def _of_file(columns: Mapping[str, str] | None, source: Source) -> Mapping[str, str]:
+    """Return the mapping of one file in a `ColumnMap`."""
+    if not isinstance(columns, ColumnMap):
+        return {}
+    by_file = columns.by_file
+    return by_file.get(source.path.name) or by_file.get(source.domain or "") or {}
+
+
+def _in_words(name: str, keys: Sequence[str], resolved: Mapping[str, str]) -> str:
+    """Say which columns of a file are used, and which are only kept."""
+    used = [
+        role if role == key.strip().lower() else f"{role} ({key.strip()})"
+        for role, key in resolved.items()
+    ]
+    others = [key.strip() for key in keys if key not in resolved.values() and key.strip()]
+    rest = f"; kept, but not learned from: {', '.join(others)}" if others else ""
+    return f"{name}: {', '.join(used)}{rest}"
+
+
 def _open(
     source: Source,
     spec: TableSpec,
+    columns: Mapping[str, str],
     *,
     delimiter: str | None,
     encoding: str | None,
-    columns: Mapping[str, str] | None,
 ) -> TableFile | None:
     """Open a file; None for one in a folder that is plainly another kind of table."""
-    wanted = [(columns or {}).get(name, name).strip().lower() for name in spec.required]
+    wanted = {columns.get(name, name).strip().lower() for name in spec.required}
     is_log = {USER_ID, ITEM_ID} <= set(spec.required)
     try:
         file = TableFile(
@@ -209,7 +265,8 @@ def _open(
             delimiter=delimiter,
             encoding=encoding,
             adjacency=is_log,
-            known=wanted,
+            known={*wanted, *spec.names, *spec.hints},
+            numbers={columns[name] for name in spec.names if name in columns},
         )
     except InputError as error:
         if source.in_folder and source.path.name.lower().split(".")[0].endswith("readme"):
@@ -218,9 +275,8 @@ def _open(
         raise error
     if source.in_folder and is_log:
         # Items and users beside a log in its folder have one of its two ids.
-        plain = {name.strip().lower() for name in file.header}
-        lacking = [name for name in wanted if name not in plain]
-        if len(lacking) == 1 and len(wanted) - len(lacking) == 1:
+        lacking = missing_roles(file.header, columns, spec)
+        if len(lacking) == 1:
             logger.warning("%s is left out: it has no %r.", source.name, lacking[0])
             return None
     return file
@@ -239,7 +295,7 @@ def _read_one(
     """Return the good rows of a file, the number of its rows and of those filtered out."""
     raw = file.read(advance=advance)
     n_rows = raw.n_rows
-    chosen = _matching(raw, _where(source, file, resolved), source)
+    chosen = _matching(raw, source, file, resolved)
     if chosen is not None:
         mask = pa.array(chosen)
         raw.columns = {name: column.filter(mask) for name, column in raw.columns.items()}
@@ -256,41 +312,45 @@ def _read_one(
     return frame, n_rows + len(raw.bad), n_rows - raw.n_rows
 
 
-def _where(
-    source: Source, file: TableFile, resolved: Mapping[str, str]
-) -> dict[str, tuple[str, ...]]:
-    where = {}
-    for name, values in source.where.items():
-        plain = {key.strip().lower(): key for key in file.keys}
-        key = resolved.get(name) or plain.get(name.lower())
-        if key is None and name == DOMAIN and source.domain is not None:
-            continue
-        if key is None:
-            hint = near_column(name, file.keys)
-            raise InputError(f"{source.name} has no column {name!r} to filter by; {hint}")
-        where[key] = values
-    return where
+def _key(name: str, source: Source, file: TableFile, resolved: Mapping[str, str]) -> str | None:
+    """Return the column of a file to filter by; None for a domain that the source names."""
+    plain = {key.strip().lower(): key for key in file.keys}
+    key = resolved.get(name) or plain.get(name.lower())
+    if key is None and not (name == DOMAIN and source.domain is not None):
+        hint = near_column(name, file.keys)
+        raise InputError(f"{source.name} has no column {name!r} to filter by; {hint}")
+    return key
 
 
 def _matching(
-    raw: RawTable, where: Mapping[str, tuple[str, ...]], source: Source
+    raw: RawTable, source: Source, file: TableFile, resolved: Mapping[str, str]
 ) -> np.ndarray | None:
-    """Return which rows have the wanted values; None for all."""
+    """Return which rows have the wanted and none of the unwanted values; None for all."""
     mask: np.ndarray | None = None
-    for name, values in where.items():
-        column = to_text(raw.columns[name])
-        for value in values:
-            if not pc.any(pc.equal(column, value)).as_py():
-                found = sorted(pc.unique(column).to_pylist())
-                raise InputError(
-                    f"{source.name}: no row has {value!r} in column {name!r}; "
-                    f"found there: {listed(found, 10)}."
-                )
-        wanted = pa.array(values, pa.large_string())
-        chosen = np.asarray(pc.is_in(column, value_set=wanted).to_numpy(), dtype=bool)
-        mask = chosen if mask is None else mask & chosen
+    for where, accepts in ((source.where, True), (source.where_not, False)):
+        for name, values in where.items():
+            key = _key(name, source, file, resolved)
+            if key is None:
+                continue
+            column = to_text(raw.columns[key])
+            for value in values:
+                if not pc.any(pc.equal(column, value)).as_py():
+                    found = sorted(pc.unique(column).to_pylist())
+                    raise InputError(
+                        f"{source.name}: no row has {value!r} in column {name!r}; "
+                        f"found there: {listed(found, 10)}."
+                    )
+            wanted = pa.array(values, pa.large_string())
+            chosen = np.asarray(pc.is_in(column, value_set=wanted).to_numpy(), dtype=bool)
+            chosen = chosen == accepts
+            mask = chosen if mask is None else mask & chosen
     if mask is not None and not mask.any():
-        conditions = ", ".join(f"{name}={'|'.join(values)}" for name, values in where.items())
+        marks = ((source.where, "="), (source.where_not, "!="))
+        conditions = ", ".join(
+            f"{name}{mark}{'|'.join(values)}"
+            for where, mark in marks
+            for name, values in where.items()
+        )
         raise InputError(f"{source.name}: no row fulfils {conditions} at once.")
     return mask
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from graphgen.errors import InputError
 from graphgen.reading.cleaning import (
-    MISSING_ID,
     Codes,
     Faults,
     all_empty,
+    id_codes,
     to_codes,
     to_floats,
     to_text,
@@ -49,6 +49,7 @@ def interaction_frame(
     file: str,
     domain: str | None = None,
     negative_ratings: bool = False,
+    day_first: bool | None = None,
 ) -> tuple[pd.DataFrame, Faults]:
     """Convert the columns of one table.
 
@@ -64,6 +65,8 @@ def interaction_frame(
         Path for messages.
     domain
         Domain of every row; wins over a column.
+    day_first
+        Order of dates with slashes; None to find out.
     negative_ratings
         Whether a rating below 0 passes, because a threshold will drop it.
 
@@ -78,13 +81,12 @@ def interaction_frame(
     ids: dict[str, Codes] = {}
     for role in (USER_ID, ITEM_ID):
         column = table.pop(resolved[role])
-        ids[role] = to_codes(column)
-        faults.add(ids[role].codes < 0, resolved[role], column, MISSING_ID)
+        ids[role] = id_codes(column, resolved[role], faults)
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
     )
-    times = _times(table, resolved, faults)
+    times = _times(table, resolved, faults, day_first)
     numbers = _numbers(table, resolved, faults, negative_ratings)
     event = table.pop(resolved[EVENT], None) if EVENT in resolved else None
     if event is not None and all_empty(event):
@@ -158,8 +160,7 @@ def domain_codes(
                     file, constant, name, ", ".join(others[:5]),
                 )  # fmt: skip
     else:
-        coded = to_codes(column)
-        faults.add(coded.codes < 0, name, column, MISSING_ID)
+        coded = id_codes(column, name, faults)
     reserved = sorted(RESERVED_NODE_TYPES.intersection(coded.values.to_pylist()))
     if reserved:
         raise InputError(
@@ -171,7 +172,10 @@ def domain_codes(
 
 
 def _times(
-    table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
+    table: MutableMapping[str, pa.ChunkedArray],
+    resolved: Mapping[str, str],
+    faults: Faults,
+    day_first: bool | None,
 ) -> np.ndarray | None:
     if TIMESTAMP not in resolved:
         return None
@@ -179,7 +183,7 @@ def _times(
     column = table.pop(name)
     if all_empty(column):
         return None
-    milliseconds, wrong = to_milliseconds(column)
+    milliseconds, wrong = to_milliseconds(column, day_first=day_first)
     for mask, reason in wrong:
         faults.add(mask, name, column, reason)
     return milliseconds

@@ -1,19 +1,57 @@
-"""Records of delimited text with their lines: for files with quoted line breaks or damage."""
+"""Records of a file with their lines; of delimited text also with quoted line breaks or damage."""
 
 from __future__ import annotations
 
 import csv
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Record", "count_fault", "read_records"]
+import numpy as np
+import pyarrow as pa
+
+__all__ = ["BadRecord", "RawTable", "Record", "count_fault", "read_records"]
 
 # A quote that is not closed within so many lines was never meant to open a field.
 MAX_QUOTED_LINES = 1000
 LONGEST_FIELD = 2**31 - 1
 UNTERMINATED = "must close the quote that it opens"
 STRAY_QUOTE = "must double a quote inside quotes, or close it before the delimiter"
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A row that cannot be split into the columns of its file."""
+
+    line: int
+    column: str
+    value: str
+    reason: str
+    text: str
+
+
+@dataclass
+class RawTable:
+    """The rows of a file as they stand there.
+
+    Attributes
+    ----------
+    columns
+        Arrow columns by name; text for text files, any type for Parquet.
+    n_rows
+        Number of sound rows.
+    lines
+        Physical line of each row in the decompressed file (row number for Parquet), int64; None
+        where `TableFile.lines` is to be asked.
+    bad
+        Rows that could not be split.
+    """
+
+    columns: dict[str, pa.ChunkedArray]
+    n_rows: int
+    lines: np.ndarray | None = None
+    bad: list[BadRecord] = field(default_factory=list)
 
 
 class Record(NamedTuple):

@@ -25,6 +25,8 @@ class ReadReport:
         Rows that could not be used.
     quarantine
         Where they were written; None when there were none.
+    columns
+        For each file, the columns that are used and those that are only kept.
     duplicates
         Rows left out because the same user, domain and item occurred later.
     below_rating
@@ -40,6 +42,7 @@ class ReadReport:
     filtered: int = 0
     bad: int = 0
     quarantine: str | None = None
+    columns: tuple[str, ...] = ()
     duplicates: int = 0
     below_rating: int = 0
     k_core_dropped: int = 0
@@ -53,10 +56,11 @@ class ReadReport:
         counted = ("rows_read", "filtered", "bad", "duplicates", "below_rating", "k_core_dropped")
         return cls(
             sources=tuple(source for report in reports for source in report.sources),
+            columns=tuple(line for report in reports for line in report.columns),
             quarantine=next((r.quarantine for r in reports if r.quarantine), None),
             **{name: sum(getattr(report, name) for report in reports) for name in counted},
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {**asdict(self), "sources": list(self.sources)}
+        return {**asdict(self), "sources": list(self.sources), "columns": list(self.columns)}

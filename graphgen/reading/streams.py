@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,6 +53,8 @@ class ByteStream(io.RawIOBase):
         Encoding of the file; None for UTF-8, or what its byte order mark says.
     advance
         Called with the number of compressed bytes read since the last call.
+    replace
+        Texts to replace by others, in lines.
 
     Attributes
     ----------
@@ -69,8 +71,11 @@ class ByteStream(io.RawIOBase):
         name: str,
         encoding: str | None = None,
         advance: Callable[[int], None] | None = None,
+        replace: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
+        self._replace = [(old.encode(), new.encode()) for old, new in (replace or {}).items()]
+        self._held = b""
         self._path, self._name, self._advance = path, name, advance
         self.quotes = self.nuls = False
         self.last_line = b""
@@ -129,12 +134,23 @@ class ByteStream(io.RawIOBase):
                     data = self._decoder.decode(raw, final=not raw).encode()
                 except UnicodeDecodeError:
                     raise_undecodable(self._path, self._name, self.encoding)
+            if self._replace:
+                data = self._replaced(data, last=not raw)
             if data or not raw:
                 break
         self.quotes = self.quotes or b'"' in data
         self.nuls = self.nuls or b"\0" in data
         feed = data.rfind(b"\n")
         self.last_line = self.last_line + data if feed < 0 else data[feed + 1 :]
+        return data
+
+    def _replaced(self, data: bytes, *, last: bool) -> bytes:
+        """Replace in whole lines; the rest waits for its end."""
+        data = self._held + data
+        stop = len(data) if last else data.rfind(b"\n") + 1
+        data, self._held = data[:stop], data[stop:]
+        for old, new in self._replace:
+            data = data.replace(old, new)
         return data
 
     def _read_raw(self, size: int) -> bytes:

@@ -6,7 +6,6 @@ import io
 import logging
 from array import array
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -19,71 +18,32 @@ import pyarrow.parquet
 from graphgen.errors import ConfigError, InputError
 from graphgen.reading.adjacency_list import looks_like_adjacency_list, read_adjacency_list
 from graphgen.reading.columns import listed
-from graphgen.reading.records import Record, count_fault, read_records
+from graphgen.reading.formats import format_inside, format_of
+from graphgen.reading.header import (
+    bare_names,
+    is_comment,
+    movielens_names,
+    numbered,
+    sniff_delimiter,
+    stated,
+)
+from graphgen.reading.objects import read_excel, read_json
+from graphgen.reading.records import BadRecord, RawTable, Record, count_fault, read_records
 from graphgen.reading.streams import ByteStream, raise_undecodable
 
-__all__ = ["COMPRESSIONS", "FORMATS", "BadRecord", "RawTable", "TableFile", "format_of"]
+__all__ = ["TableFile"]
 
 logger = logging.getLogger(__name__)
 
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".parquet": "parquet", ".pq": "parquet"}
-COMPRESSIONS = (".gz", ".zst", ".bz2")
-DELIMITERS = (",", "\t", ";", "|")
+# A separator of several characters is read as this one, which no text holds.
+UNIT_SEPARATOR = "\x1f"
+ESCAPES = {"\\t": "\t", "tab": "\t", "space": " "}
 BLOCK = 4 << 20
 CHUNK_ROWS = 1 << 16
 # With more bad rows than this a file is not damaged but misread; listing them would fill memory.
 MAX_BAD_ROWS = 1_000_000
 NUL_REASON = "must not hold NUL bytes (a damaged or a binary file)"
 Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class BadRecord:
-    """A row that cannot be split into the columns of its file."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
-    text: str
-
-
-@dataclass
-class RawTable:
-    """The rows of a file as they stand there.
-
-    Attributes
-    ----------
-    columns
-        Arrow columns by name; text for text files, any type for Parquet.
-    n_rows
-        Number of sound rows.
-    lines
-        Physical line of each row in the decompressed file (row number for Parquet), int64; None
-        where `TableFile.lines` is to be asked.
-    bad
-        Rows that could not be split.
-    """
-
-    columns: dict[str, pa.ChunkedArray]
-    n_rows: int
-    lines: np.ndarray | None = None
-    bad: list[BadRecord] = field(default_factory=list)
-
-
-def format_of(path: Path) -> str | None:
-    """Return "csv", "tsv", "txt" or "parquet" by the name of a file; None for other names.
-
-    Examples
-    --------
-    >>> format_of(Path("log.csv.gz")), format_of(Path("README.md"))
-    ('csv', None)
-    """
-    name, _, _ = path.name.partition("#")  # a file may be named like a filter
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
 class TableFile:
@@ -96,14 +56,16 @@ class TableFile:
     name
         Path for messages; `path` by default.
     delimiter
-        One character; by default a tab for .tsv, else the one of ``, ; tab |`` that the header
-        has most of.
+        By default a tab for .tsv, else what the first line states (``sep=;``), else the one of
+        ``:: , ; tab |`` that the header has most of. So it is where the header has none of it.
     encoding
         By default UTF-8, or what a byte order mark says.
     adjacency
         Whether a .txt file may be a list of ``user item item ...`` lines without a header.
     known
         Lower-case column names that make the first line of a .txt file a header.
+    numbers
+        Names of the wanted columns, which may be numbers in a file without a header.
 
     Attributes
     ----------
@@ -129,20 +91,26 @@ class TableFile:
         encoding: str | None = None,
         adjacency: bool = False,
         known: Collection[str] = (),
+        numbers: Collection[str] = (),
     ) -> None:
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-            raise ConfigError(f"`delimiter` must be one character; got {delimiter!r}.")
+        delimiter = ESCAPES.get(delimiter, delimiter) if delimiter else None
+        if delimiter is not None and set('"\r\n\0') & set(delimiter):
+            raise ConfigError(f"`delimiter` must be one or more characters; got {delimiter!r}.")
         self.path = path
         self.name = str(path) if name is None else name
         self.is_adjacency = False
         self._encoding = encoding
-        self._delimiter = delimiter or ","
+        self._delimiter, self._separator = delimiter or ",", ""
         self._skip = self._header_lines = 0
-        self._format = format_of(path) or "csv"
+        self._format = format_of(path) or format_inside(path)
+        self._whole: RawTable | None = None
         if self._format == "parquet":
             self.header = self._parquet_header()
+        elif self._format in ("json", "excel"):
+            self._whole = self._read_whole()
+            self.header = list(self._whole.columns)
         else:
-            self.header = self._text_header(delimiter, adjacency, known)
+            self.header = self._text_header(delimiter, adjacency, known, numbers)
         self.keys = _unique(self.header)
 
     def read(self, *, advance: Advance | None = None) -> RawTable:
@@ -161,7 +129,11 @@ class TableFile:
         InputError
             If there is no row, or the file is damaged.
         """
-        if self._format == "parquet":
+        if self._whole is not None:
+            table, self._whole = self._whole, None
+            if advance is not None:
+                advance(self.path.stat().st_size)
+        elif self._format == "parquet":
             table = self._read_parquet(advance)
         elif self.is_adjacency:
             with self._stream(advance) as stream:
@@ -185,25 +157,32 @@ class TableFile:
             ) from None
 
     def _read_parquet(self, advance: Advance | None) -> RawTable:
-        columns = {}
         try:
             with pa.parquet.ParquetFile(self.path) as file:
                 table = file.read()
-            for key, column in zip(self.keys, table.columns, strict=True):
-                kind = column.type
-                if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-                    column = column.cast(pa.large_binary()).cast(pa.large_string())
-                columns[key] = column
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name} is damaged: {error}. Fetch it again.") from None
         if advance is not None:
             advance(self.path.stat().st_size)
+        columns = dict(zip(self.keys, table.columns, strict=True))
         return RawTable(columns, table.num_rows, np.arange(1, table.num_rows + 1))
+
+    def _read_whole(self) -> RawTable:
+        if self._format == "excel":
+            return read_excel(self.path, self.name)
+        with self._stream() as stream:
+            return read_json(self._lines(stream), self.name)
 
     # Text
 
     def _stream(self, advance: Advance | None = None) -> ByteStream:
-        return ByteStream(self.path, name=self.name, encoding=self._encoding, advance=advance)
+        return ByteStream(
+            self.path,
+            name=self.name,
+            encoding=self._encoding,
+            advance=advance,
+            replace={self._separator: UNIT_SEPARATOR} if self._separator else None,
+        )
 
     def _lines(self, stream: ByteStream) -> Iterator[str]:
         """Yield physical lines with their ends, whichever of LF, CR LF and CR they are."""
@@ -215,7 +194,11 @@ class TableFile:
             raise_undecodable(self.path, self.name, stream.encoding)
 
     def _text_header(
-        self, delimiter: str | None, adjacency: bool, known: Collection[str]
+        self,
+        delimiter: str | None,
+        adjacency: bool,
+        known: Collection[str],
+        numbers: Collection[str],
     ) -> list[str]:
         lines: list[str] = []
 
@@ -226,11 +209,16 @@ class TableFile:
 
         with self._stream() as stream:
             source = kept(stream)
-            first = next((line for line in source if line.strip()), None)
+            filled = (line for line in source if line.strip())
+            first = next(filled, None)
+            if first is not None and (given := stated(first)) is not None:
+                delimiter, first = delimiter or given, next(filled, None)
+            while first is not None and is_comment(first, known):
+                first = next(filled, None)
             if first is None:
                 raise InputError(f"{self.name} is empty.")
-            n_blank = len(lines) - 1
-            self._delimiter = delimiter or self._sniff(first)
+            n_above = len(lines) - 1
+            self._delimiter = self._separated(first, delimiter, known)
             if self._format == "txt" and delimiter is None and self._delimiter == " ":
                 tokens = first.split()
                 if not {token.lower() for token in tokens} & set(known):
@@ -240,23 +228,30 @@ class TableFile:
                     return ["user_id", "item_id"]
                 if len(tokens) == 1:
                     self._delimiter = ","
+            if len(self._delimiter) > 1:
+                self._separator, self._delimiter = self._delimiter, UNIT_SEPARATOR
+                first = first.replace(self._separator, UNIT_SEPARATOR)
             record = next(read_records(chain([first], source), self._delimiter))
         if record.reason is not None:
-            raise InputError(f"{self.name}, line {n_blank + 1}: the header {record.reason}.")
-        self._header_lines = n_blank + record.n_lines
-        self._skip = len("".join(lines[: self._header_lines]).encode())
+            raise InputError(f"{self.name}, line {n_above + 1}: the header {record.reason}.")
+        names = numbered(record.fields, numbers)
+        if names is None and adjacency and (names := movielens_names(record.fields)):
+            logger.warning("%s has no header; its columns are taken as %s.", self.name, names)
+        self._header_lines = n_above + (record.n_lines if names is None else 0)
+        above = "".join(lines[: self._header_lines])
+        if self._separator:
+            above = above.replace(self._separator, UNIT_SEPARATOR)
+        self._skip = len(above.encode())
         if "\0" in record.text:
             raise InputError(f"{self.name}, line {self._header_lines}: the header {NUL_REASON}.")
-        return record.fields
+        return bare_names(record.fields) if names is None else names
 
-    def _sniff(self, header: str) -> str:
-        if self._format == "tsv":
+    def _separated(self, first: str, delimiter: str | None, known: Collection[str]) -> str:
+        if delimiter is not None and delimiter in first:
+            return delimiter
+        if self._format == "tsv" and "\t" in first:
             return "\t"
-        counts = {mark: header.count(mark) for mark in DELIMITERS}
-        best = max(counts, key=lambda mark: counts[mark])
-        if counts[best] == 0 and self._format == "txt":
-            return " "
-        return best
+        return sniff_delimiter(first, known, " " if self._format == "txt" else ",")
 
     def _refuse_plain_text(self, first: str, adjacency: bool, known: Collection[str]) -> None:
         lists = ' (or a list of "user item item ..." lines of numbers)' if adjacency else ""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphgen.reading.dates import AMBIGUOUS, number_form, written_dates
+
 __all__ = ["to_milliseconds"]
+
+logger = logging.getLogger(__name__)
 
 # Smallest magnitude read as the unit, and how many of the unit make a second. Seconds end at 1e11
 # (the year 5138), which as milliseconds is 1973; each further unit starts 1000 times higher.
@@ -21,27 +27,30 @@ UNITS = (
 # a time after 1973 in a coarser unit: it is in the wrong one.
 SUSPICIOUS_SECONDS = 10**8
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 and 9999
-FIRST_COMPACT_DATE, LAST_COMPACT_DATE = 19_000_101, 20_991_231
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
-REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date"
+REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date (see --day-first for others)"
 MISSING = "must not be empty, because other rows have a time"
 
 Faults = list[tuple[np.ndarray, str]]
 
 
-def to_milliseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+def to_milliseconds(
+    column: pa.ChunkedArray, *, day_first: bool | None = None
+) -> tuple[np.ndarray, Faults]:
     """Convert a column of times to milliseconds since 1970 in UTC.
 
     Unix times may be integers or floats; their unit is found once for the column, from the median
-    magnitude of the values that are not zero. A column in which every value is an eight-digit
-    calendar date (``20140327``) is read as such. ISO 8601 texts may lack the time or the zone
-    (then UTC).
+    magnitude of the values that are not zero. A column of years, ``201403``, ``20140327``, such
+    numbers with hours and minutes, or days of a spreadsheet is read as such. ISO 8601 texts may
+    lack the time or the zone (then UTC); ``27.3.2014`` and ``27/3/2014`` are read too.
 
     Parameters
     ----------
     column
         Arrow column of text, numbers, dates or times.
+    day_first
+        Whether the day is first in ``3/4/2014``; None to find out from a day above 12.
 
     Returns
     -------
@@ -64,9 +73,13 @@ def to_milliseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
         kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _native(column)
+    if isinstance(kind, pa.BaseExtensionType) and "period" in kind.extension_name:
+        return _native(pa.chunked_array([pa.array(column.to_pandas().dt.to_timestamp())]))
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_duration(kind):
+        return np.zeros(len(column), np.int64), [(np.ones(len(column), bool), REQUIRED)]
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _numeric(column)
-    return _textual(column.cast(pa.large_string()))
+    return _textual(column.cast(pa.large_string()), day_first)
 
 
 def _mask_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -81,7 +94,7 @@ def _native(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
     return milliseconds, [(missing, MISSING)] if missing.any() else []
 
 
-def _textual(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
+def _textual(column: pa.ChunkedArray, day_first: bool | None) -> tuple[np.ndarray, Faults]:
     column = pc.utf8_trim_whitespace(column)
     missing = _mask_of(pc.equal(column, "").fill_null(True))
     if missing.any():
@@ -96,10 +109,12 @@ def _textual(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
             return _native(column.cast(target))
         except pa.ArrowInvalid:
             continue
-    return _mixed(column, missing)
+    return _mixed(column, missing, day_first)
 
 
-def _mixed(column: pa.ChunkedArray, missing: np.ndarray) -> tuple[np.ndarray, Faults]:
+def _mixed(
+    column: pa.ChunkedArray, missing: np.ndarray, day_first: bool | None
+) -> tuple[np.ndarray, Faults]:
     """Convert value by value; the kind (number or date) of the minority is a fault."""
     numeric = _mask_of(pc.match_substring_regex(column, NUMBER).fill_null(False))
     faults: Faults = [(missing, MISSING)] if missing.any() else []
@@ -110,7 +125,11 @@ def _mixed(column: pa.ChunkedArray, missing: np.ndarray) -> tuple[np.ndarray, Fa
         utc=True,
         errors="coerce",
     )
-    is_date = dates.notna().to_numpy()
+    is_iso = dates.notna().to_numpy()
+    written, is_written, ambiguous = written_dates(texts.to_pandas(), day_first)
+    if ambiguous.any():
+        faults.append((ambiguous, AMBIGUOUS))
+    is_date = is_iso | is_written
     if numeric.sum() > is_date.sum():
         keep = pa.array(numeric)
         numbers = pc.if_else(keep, column, pa.scalar(None, column.type))
@@ -120,10 +139,10 @@ def _mixed(column: pa.ChunkedArray, missing: np.ndarray) -> tuple[np.ndarray, Fa
             faults.append((is_date, "must be a unix time, as most rows of this file have"))
     else:
         milliseconds = dates.dt.as_unit("ms").astype("int64").to_numpy(copy=True)
-        milliseconds[~is_date] = 0
+        milliseconds[~is_iso] = written[~is_iso]
         if numeric.any():
             faults.append((numeric, "must be an ISO 8601 date, as most rows of this file have"))
-    neither = ~(numeric | is_date | missing)
+    neither = ~(numeric | is_date | missing | ambiguous)
     if neither.any():
         faults.append((neither, REQUIRED))
     return milliseconds, faults
@@ -145,9 +164,14 @@ def _numeric(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
     if missing.any():
         faults.append((missing, MISSING))
     present = ~missing
-    days = _compact_dates(values, present)
-    if days is not None:
-        return days, faults
+    if (form := number_form(values[present & (values != 0)])) is not None:
+        times, sound = form.milliseconds(values)
+        wrong = present & ~sound
+        if wrong.any():
+            faults.append((wrong, f"must be one of {form.name}, as most rows of this file have"))
+        else:
+            logger.warning("Times such as %s are read as %s.", values[present][0], form.name)
+        return np.where(sound & present, times, 0), faults
     magnitude = np.abs(values.astype(np.float64))
     nonzero = magnitude[present & (magnitude > 0)]
     typical = float(np.median(nonzero)) if nonzero.size else 0.0
@@ -166,23 +190,3 @@ def _numeric(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
         scaled = values * (1000 // per_second)
         return (scaled if whole else np.rint(scaled)).astype(np.int64), faults
     return np.floor_divide(values, per_second // 1000).astype(np.int64), faults
-
-
-def _compact_dates(values: np.ndarray, present: np.ndarray) -> np.ndarray | None:
-    """Read ``20140327``, if every value of the column is such a date; else None."""
-    if not present.any():
-        return None
-    chosen = values[present]
-    if chosen.min() < FIRST_COMPACT_DATE or chosen.max() > LAST_COMPACT_DATE:
-        return None
-    if (chosen != np.floor(chosen)).any():
-        return None
-    whole = np.where(present, values, FIRST_COMPACT_DATE).astype(np.int64)
-    year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
-    if not ((month >= 1) & (month <= 12) & (day >= 1)).all():
-        return None
-    months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
-    dates = months.astype("datetime64[D]") + (day - 1)
-    if (dates.astype("datetime64[M]") != months).any():  # the 31st of a month of 30 days
-        return None
-    return np.where(present, dates.astype("datetime64[ms]").astype(np.int64), 0)

@@ -74,10 +74,10 @@ def test_every_format_gives_the_same_log(tmp_path):
 
 
 def test_parquet_numbers_become_ids(tmp_path):
-    frame = pd.DataFrame({"user_id": [12.0, 2.5], "item_id": [2**60 + 1, 3], "day": [1, 2]})
+    frame = pd.DataFrame({"user_id": [12.0, 2.0], "item_id": [2**60 + 1, 3], "day": [1, 2]})
     frame.to_parquet(tmp_path / "a.parquet")
     log = read_log(tmp_path / "a.parquet")
-    assert log.frame.user_id.tolist() == ["12", "2.5"]
+    assert log.frame.user_id.tolist() == ["12", "2"]
     assert log.frame.item_id.tolist() == [str(2**60 + 1), "3"]
     assert log.frame.day.tolist() == ["1", "2"]
     pd.DataFrame({"user_id": [1.0, np.nan], "item_id": ["a", "b"]}).to_parquet(
@@ -85,6 +85,39 @@ def test_parquet_numbers_become_ids(tmp_path):
     )
     with pytest.raises(BadRowsError, match=r"b.parquet, line 2, column 'user_id': must not be em"):
         read_log(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[12345678901234567.0, 5.0], [0.5, 1.0], [[1], [2]], [b"\xff", b"b"], [True, False]],
+    ids=["large floats", "fractions", "lists", "bytes", "booleans"],
+)
+def test_ids_that_are_none_name_column_and_row(tmp_path, ids):
+    frame = pd.DataFrame({"user_id": ids, "item_id": [1, 2]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadRowsError, match=r"a.parquet, line 1, column 'user_id': must be"):
+        read_log(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"DataFrame, column 'user_id', row 1: must be"):
+        InteractionLog(frame)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "expected"),
+    [
+        (["4,5", "3,0", "5"], [4.5, 3.0, 5.0]),
+        (["1,234", "0,500"], [1.234, 0.5]),
+        (["1,234", "2,345"], None),  # thousands?
+        (["4,5", "3.5"], None),
+    ],
+)
+def test_decimal_commas_are_read_where_they_are_certain(tmp_path, ratings, expected):
+    rows = "".join(f"u{i};a;{rating}\n" for i, rating in enumerate(ratings))
+    path = write(tmp_path / "a.csv", "user_id;item_id;rating\n" + rows)
+    if expected is None:
+        with pytest.raises(BadRowsError, match="must be a finite number"):
+            read_log(path)
+    else:
+        np.testing.assert_allclose(read_log(path).frame.weight, expected)
 
 
 def test_one_user_one_item_and_chinese(tmp_path):
@@ -154,7 +187,7 @@ def test_folder(tmp_path, caplog):
     assert [Path(name).name for name in log.report.sources] == ["a.tsv", "b.csv"]
     assert "items.csv is left out: it has no 'user_id'" in caplog.text
     assert "README.txt is left out" in caplog.text
-    write(tmp_path / "c.csv", "reviewer,asin\nann,1\n")
+    write(tmp_path / "c.csv", "who,what\nann,1\n")
     with pytest.raises(InputError, match=r"c.csv has no column 'user_id'"):
         read_log(tmp_path)
 
@@ -277,19 +310,21 @@ def test_many_bad_rows_in_several_files(tmp_path, monkeypatch):
 
 
 def test_missing_columns_name_file_columns_and_option(tmp_path):
-    path = write(tmp_path / "a.csv", "reviewerID,asin,x\na,b,c\n")
+    path = write(tmp_path / "a.csv", "userid_,Kode,x\na,b,c\n")
     with pytest.raises(InputError) as error:
         read_log(path)
     assert str(error.value) == (
-        f"{path} has no column 'user_id'; its columns are 'reviewerID', 'asin', 'x'. If that is "
-        "'reviewerID', add --column user_id=reviewerID "
-        '(columns={"user_id": "reviewerID"} in Python).'
+        f"{path} has no column 'item_id'; its columns are 'userid_', 'Kode', 'x'. Name the right "
+        'one with --column item_id=NAME (columns={"item_id": "NAME"} in Python).'
     )
-    with pytest.raises(InputError, match=r"--column item_id=asin"):
-        read_log(path, columns={"user_id": "reviewerID"})
-    write(path, "196,242,3\n186,302,3\n")
-    with pytest.raises(InputError, match=r"--column user_id=NAME.*lack its header line\?"):
+    write(path, "user_id,asin,isbn\na,b,c\n")
+    with pytest.raises(InputError, match=r"It may be 'asin', 'isbn'.*--column item_id=asin"):
         read_log(path)
+    write(path, "196,242,3\n186,302,3\n")
+    with pytest.raises(InputError, match=r"looks like data.*--column user_id=1"):
+        read_log(path)
+    by_number = read_log(path, columns={"user_id": "1", "item_id": "2", "rating": "3"})
+    assert by_number.frame.user_id.tolist() == ["196", "186"]
     write(path, "user_id,item_id,User_ID\na,b,c\n")
     assert list(read_log(path).frame.user_id) == ["a"]
     write(path, "user_id,item_id,user_id\na,b,c\n")
@@ -310,7 +345,7 @@ def test_missing_files_and_folders(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"The folder empty holds no table \(.csv, .tsv"):
         read_log("empty")
     write(tmp_path / "log.json", "{}")
-    with pytest.raises(InputError, match=r"log.json has no extension that says what it is"):
+    with pytest.raises(InputError, match=r"log.json has no column 'user_id'"):
         read_log("log.json")
     with pytest.raises(InputError, match="No file to read"):
         read_log()
@@ -342,3 +377,30 @@ def test_wrong_options(tmp_path):
         read_log(path, k_core=-1)
     with pytest.raises(InputError, match=r"The 9-core is empty.*smaller --k-core"):
         read_log(path, k_core=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"user_id": "ann", "item_id": 7, "rating": 4.5}\n'),
+        ("a.json", '[{"user_id": "ann", "item_id": 7, "rating": 4.5}]'),
+        ("a.dat", "user_id::item_id::rating\nann::7::4.5\n"),
+        ("a.inter", "user_id:token\titem_id:token\trating:float\nann\t7\t4.5\n"),
+        ("a.csv", "sep=;\nuser_id;item_id;rating\nann;7;4,5\n"),
+        ("a.csv", "# exported\nuser_id,item_id,rating\nann,7,4.5\n"),
+        ("a.csv", "user_id item_id rating\nann 7 4.5\n"),
+        ("a.export", "reviewerID|asin|overall\nann|7|4.5\n"),
+    ],
+)
+def test_every_form_gives_the_same_row(tmp_path, name, content):
+    row = read_log(write(tmp_path / name, content)).frame.to_dict("records")
+    assert row == [{"user_id": "ann", "domain": "items", "item_id": "7", "weight": 4.5}]
+
+
+def test_a_source_can_name_its_columns_and_leave_rows_out(tmp_path):
+    path = write(tmp_path / "a.csv", "Kunde,ISBN,event\nann,1,like\nbob,2,skip\ncy,3,play\n")
+    mapped = f"books={path}?user_id=Kunde&item_id=ISBN"
+    assert read_log(f"{mapped}#event!=skip").frame.user_id.tolist() == ["ann", "cy"]
+    assert read_log(f"{mapped}#event=like,skip").frame.user_id.tolist() == ["ann", "bob"]
+    with pytest.raises(InputError, match="no row has 'buy'"):
+        read_log(f"{mapped}#event!=buy")

@@ -87,8 +87,8 @@ def test_bad_rows_and_columns(tmp_path):
     assert (len(items), items.report.bad) == (1, 2)
     assert items.frame.title.tolist() == ["a\nb"]
     assert pd.read_csv(aside).line.tolist() == [4, 5]
-    with pytest.raises(InputError, match=r"no column 'item_id'.*--column item_id=asin"):
-        read_items(write(tmp_path / "b.csv", "asin,title\n1,x\n"))
+    with pytest.raises(InputError, match=r"no column 'item_id'.*--column item_id=NAME"):
+        read_items(write(tmp_path / "b.csv", "Kode,title\n1,x\n"))
     with pytest.raises(ConfigError, match="an item table has no column 'titel' to map; did you"):
         read_items(path, columns={"titel": "x"})
 

@@ -239,8 +239,8 @@ def test_files_that_are_no_tables(tmp_path):
         TableFile(write(tmp_path / "a.csv", b"PAR1abc"))
     with pytest.raises(InputError, match=r"line 1: the header must close the quote"):
         TableFile(write(tmp_path / "a.csv", '"user_id,item_id\n1,2\n'))
-    with pytest.raises(ConfigError, match=r"must be one character; got '::'"):
-        TableFile(write(tmp_path / "a.csv", TEXT), delimiter="::")
+    with pytest.raises(ConfigError, match=r"`delimiter` must be .*; got '\\n'"):
+        TableFile(write(tmp_path / "a.csv", TEXT), delimiter="\n")
 
 
 @pytest.mark.parametrize("codec", ["gz", "bz2", "zst"])

@@ -68,5 +68,42 @@ def test_units_are_found_for_the_column_and_strays_are_faults():
 def test_a_day_of_the_calendar_is_no_unix_time():
     times, _ = to_milliseconds(pa.chunked_array([["20140327", "20140331"]]))
     assert np.diff(times) == [4 * 86_400_000]
-    times, _ = to_milliseconds(pa.chunked_array([["20140327", "20140231"]]))  # no such day
-    assert times.tolist() == [20_140_327_000, 20_140_231_000]
+    times, faults = to_milliseconds(pa.chunked_array([["20140327", "20140231"]]))  # no such day
+    assert [mask.tolist() for mask, _ in faults] == [[False, True]]
+
+
+def moment(text):
+    return int(np.datetime64(text, "ms").astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([2014, 2015], ["2014", "2015"]),
+        (["201403", "201412"], ["2014-03", "2014-12"]),
+        ([20140327123015], ["2014-03-27T12:30:15"]),
+        (["201403271230"], ["2014-03-27T12:30"]),
+        (["41640.5", "41990"], ["2014-01-01T12:00", "2014-12-17"]),
+        (["18.10.2025 00:49", "1.2.2025"], ["2025-10-18T00:49", "2025-02-01"]),
+        (["18/10/2025", "03/04/2025"], ["2025-10-18", "2025-04-03"]),
+        (["10/18/2025 1:05 PM", "03/04/2025"], ["2025-10-18T13:05", "2025-03-04"]),
+        (["2014/3/27 12:30"], ["2014-03-27T12:30"]),
+    ],
+)
+def test_other_forms_are_read_where_they_are_certain(values, expected):
+    times, faults = to_milliseconds(pa.chunked_array([pa.array(values)]))
+    assert (times.tolist(), faults) == ([moment(text) for text in expected], [])
+
+
+@pytest.mark.parametrize(
+    "values", [["03/04/2025"], ["18/10/2025", "10/18/2025"], [201403, 201413], ["31.2.2025"]]
+)
+def test_dates_that_are_uncertain_or_do_not_exist_are_faults(values):
+    _, faults = to_milliseconds(pa.chunked_array([pa.array(values)]))
+    assert faults
+
+
+def test_the_order_of_day_and_month_can_be_given():
+    column = pa.chunked_array([["03/04/2025"]])
+    assert to_milliseconds(column, day_first=True)[0].tolist() == [moment("2025-04-03")]
+    assert to_milliseconds(column, day_first=False)[0].tolist() == [moment("2025-03-04")]
