@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from graphgen.errors import ConfigError, InputError, StorageError, UnknownIdError
+from graphgen.ids import as_ids, id_texts
 from graphgen.storage import atomic_file
 
 __all__ = ["Vocabulary"]
@@ -33,7 +34,7 @@ class Vocabulary:
     """External ids and their indices ``0 .. len - 1``, in code-point order of the ids.
 
     The order depends on the set of ids only, never on the order in which they arrived. Ids are
-    text; integers are taken as their decimal text.
+    text by the rule of `graphgen.ids.as_ids`.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[Any]) -> None:
-        self._set(_as_strings(ids), unique=True)
+        self._set(as_ids(ids), unique=True)
 
     @classmethod
     def from_values(cls, *values: Iterable[Any]) -> Self:
@@ -73,14 +74,16 @@ class Vocabulary:
         ['a', 'b', 'c']
         """
         vocabulary = cls.__new__(cls)
-        distinct = [pc.unique(_as_strings(column)) for column in values]
+        distinct = [pc.unique(as_ids(column)) for column in values]
         merged = pa.concat_arrays(distinct) if distinct else pa.array([], pa.large_string())
         vocabulary._set(pc.unique(merged), unique=False)
         return vocabulary
 
     def _set(self, ids: pa.Array, *, unique: bool) -> None:
         if ids.null_count:
-            raise InputError("An id is missing: a vocabulary holds text, no None and no NaN.")
+            raise InputError(
+                "An id is missing: a vocabulary holds text, no None, no NaN and no empty text."
+            )
         ids = ids.take(pc.sort_indices(ids))
         if unique and len(ids) > 1:
             repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1))
@@ -96,7 +99,8 @@ class Vocabulary:
         return len(self._array)
 
     def __contains__(self, id_: object) -> bool:
-        return isinstance(id_, str) and id_ in self._index
+        texts, _ = id_texts([id_])
+        return texts[0].as_py() in self._index
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
@@ -139,7 +143,7 @@ class Vocabulary:
         """
         if missing not in ("raise", "mark"):
             raise ConfigError(f'`missing` must be "raise" or "mark"; got {missing!r}.')
-        query = _as_strings(ids)
+        query = as_ids(ids)
         if len(query) > SMALL_QUERY:
             found = pc.index_in(query, value_set=self._array).fill_null(-1)
             indices = found.to_numpy(zero_copy_only=False)
@@ -230,22 +234,3 @@ class Vocabulary:
         chunks = table["id"].chunks
         vocabulary._array = chunks[0] if len(chunks) == 1 else table["id"].combine_chunks()
         return vocabulary
-
-
-def _as_strings(ids: Iterable[Any]) -> pa.Array:
-    """Return ids as one Arrow array of large strings."""
-    if isinstance(ids, str):
-        raise InputError(f"Expected a list of ids; got the single text {ids!r}: write [{ids!r}].")
-    array: Any = ids
-    if not isinstance(array, pa.Array | pa.ChunkedArray):
-        if not isinstance(ids, pd.Series | pd.Index | np.ndarray | list | tuple):
-            ids = list(ids)
-        try:
-            array = pa.array(ids, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # integers and texts in one list
-            array = pa.array([None if pd.isna(id_) else str(id_) for id_ in ids], pa.large_string())
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    return array.cast(pa.large_string())
