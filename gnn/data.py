@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import scipy.sparse as sp
 
 from graphgen.builders.interactions import milliseconds
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, TIMESTAMP, USER, USER_ID
+from graphgen.tables import item_columns
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class TrainingData:
     times
         int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
         interactions, 1 for all before 1970; None unless the log has times.
+    item_tables
+        Columns of the item table by domain, to show and to filter by; see `InterestGraph`.
     """
 
     users: Vocabulary
@@ -70,6 +74,7 @@ class TrainingData:
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
     times: sp.csr_matrix | None = None
+    item_tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -100,7 +105,13 @@ class TrainingData:
                     x = graph.data[domain].x.numpy()
                     features[start : start + len(x)] = x
 
-        return cls(graph.vocabularies[USER], items, matrix, features, similar, times)
+        users = graph.vocabularies[USER]
+        return cls(users, items, matrix, features, similar, times, graph.item_tables)
+
+    @cached_property
+    def item_columns(self) -> dict[str, pd.DataFrame]:
+        """`item_tables` as frames of text, row i being item i of the domain."""
+        return item_columns(self.item_tables)
 
     @property
     def domains(self) -> list[str]:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from gnn.data import TrainingData
 from graphgen.errors import StorageError
 from graphgen.storage import atomic_directory, provenance, read_json, write_json
+from graphgen.tables import read_arrow, write_arrow
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["read_model", "save_model"]
@@ -47,8 +48,10 @@ def save_model(
     data = model.data
     with atomic_directory(path, kind="model", overwrite=overwrite, made_from=made_from) as folder:
         data.users.save(folder / "users.arrow")
-        for number, vocabulary in enumerate(data.items.values()):
+        for number, (domain, vocabulary) in enumerate(data.items.items()):
             vocabulary.save(folder / f"items{number}.arrow")
+            if domain in data.item_tables:
+                write_arrow(data.item_tables[domain], folder / f"items{number}.columns.arrow")
         np.save(folder / "indptr.npy", data.matrix.indptr)
         np.save(folder / "indices.npy", data.matrix.indices)
         if data.times is not None:
@@ -86,6 +89,11 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
             domain: Vocabulary.load(folder / f"items{number}.arrow")
             for number, domain in enumerate(manifest["domains"])
         }
+        tables = {
+            domain: read_arrow(path)
+            for number, domain in enumerate(manifest["domains"])
+            if (path := folder / f"items{number}.columns.arrow").exists()
+        }
         indptr = np.load(folder / "indptr.npy", allow_pickle=False)
         indices = np.load(folder / "indices.npy", allow_pickle=False)
         matrix = sp.csr_matrix(
@@ -102,5 +110,5 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
     model.provenance_ = manifest["provenance"]
-    model.restore(TrainingData(users, items, matrix, times=times), state)
+    model.restore(TrainingData(users, items, matrix, times=times, item_tables=tables), state)
     return model

@@ -26,7 +26,17 @@ from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
 from graphgen.reading.normalise import DEFAULT_DOMAIN
-from graphgen.schema import CATEGORY, DOMAIN, INTEREST, ITEM_ID, SIMILAR, TITLE, USER, USER_ID
+from graphgen.schema import (
+    CATEGORY,
+    DOMAIN,
+    INTEREST,
+    ITEM_ID,
+    SIMILAR,
+    TEXT,
+    TITLE,
+    USER,
+    USER_ID,
+)
 from graphgen.storage import provenance
 from graphgen.tables import ItemTable, UserTable
 from graphgen.vocabulary import Vocabulary
@@ -143,10 +153,7 @@ def build_graph(
     tables: dict[str, pa.Table] = {}
     if items is not None:
         aligned = _align(items, vocabularies)
-        tables = {
-            domain: pa.table({TITLE: frame[TITLE], CATEGORY: frame[CATEGORY]})
-            for domain, frame in aligned.items()
-        }
+        tables = {domain: _kept_columns(frame) for domain, frame in aligned.items()}
         texts = {domain: frame["text_of"] for domain, frame in aligned.items()}
         made["text"] = _add_text(data, texts, config, cache_dir, progress)
         topics = add_topics(
@@ -197,8 +204,12 @@ def _vocabularies(
 
 
 def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str, pd.DataFrame]:
-    """Return for each domain title, category and text_of, row i being item i; "" where unknown."""
-    frame = items.frame[[DOMAIN, ITEM_ID, TITLE, CATEGORY]].assign(text_of=items.text_of())
+    """Return for each domain title, category, text_of and the extra columns, row i being item i.
+
+    "" stands where nothing is known.
+    """
+    frame = items.frame.drop(columns=TEXT).assign(text_of=items.text_of())
+    kept = [name for name in frame.columns if name not in (DOMAIN, ITEM_ID)]
     result = {}
     for domain, vocabulary in vocabularies.items():
         if domain == USER:
@@ -208,12 +219,21 @@ def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str
         # Without a title, a text is a better label than an id.
         own = own.assign(**{TITLE: own[TITLE].where(own[TITLE] != "", own["text_of"].str[:LABEL])})
         columns = {}
-        for name in (TITLE, CATEGORY, "text_of"):
+        for name in kept:
             values = np.full(len(vocabulary), "", dtype=object)
             values[position] = own[name].to_numpy(dtype=object)
             columns[name] = values
         result[domain] = pd.DataFrame(columns)
     return result
+
+
+def _kept_columns(frame: pd.DataFrame) -> pa.Table:
+    """Return what a graph keeps of the items of a domain: extra columns only if they are filled."""
+    extras = [n for n in frame if n not in (TITLE, CATEGORY, "text_of") and (frame[n] != "").any()]
+    columns = {
+        name: pa.array(frame[name], pa.large_string()) for name in (TITLE, CATEGORY, *extras)
+    }
+    return pa.table(columns)
 
 
 def _add_text(

@@ -27,6 +27,7 @@ from graphgen.schema import (
     USER,
 )
 from graphgen.storage import atomic_directory, read_json, write_json
+from graphgen.tables import item_columns, read_arrow, write_arrow
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["InterestGraph", "load_graph"]
@@ -59,6 +60,9 @@ class InterestGraph:
         for a category and a cosine for a topic of texts.
     vocabularies
         External id ↔ index, for ``user`` and each domain; of ``interest`` the names.
+    item_tables
+        Arrow table by domain, row i being item i: title, category and every extra column of the
+        item table, as text; empty where the graph was built without one.
     cutoff
         Interactions at or after this instant were left out; None where none were.
     provenance
@@ -78,7 +82,7 @@ class InterestGraph:
         self.vocabularies = dict(vocabularies)
         self.cutoff = cutoff
         self.provenance = dict(provenance or {})
-        self._item_tables = dict(item_tables or {})
+        self.item_tables = dict(item_tables or {})
         self.validate()
 
     @cached_property
@@ -90,6 +94,11 @@ class InterestGraph:
     def adjacency(self) -> Adjacency:
         """Neighbours of every node, for looking around; built at the first use, in O(edges)."""
         return Adjacency(self.data, self.vocabularies)
+
+    @cached_property
+    def item_columns(self) -> dict[str, pd.DataFrame]:
+        """`item_tables` as frames of text, such as ``graph.item_columns["books"]["price"]``."""
+        return item_columns(self.item_tables)
 
     @property
     def n_users(self) -> int:
@@ -146,7 +155,7 @@ class InterestGraph:
         self.require_domain(domain)
         vocabulary = self.vocabularies[domain]
         ids = vocabulary.ids if rows is None else vocabulary.decode(rows)
-        table = self._item_tables.get(domain)
+        table = self.item_tables.get(domain)
         frame = pd.DataFrame({ITEM_ID: ids})
         for name in (TITLE, CATEGORY):
             if table is None:
@@ -170,7 +179,7 @@ class InterestGraph:
         return type(self)(
             data,
             {name: ids for name, ids in self.vocabularies.items() if name in kept},
-            item_tables={name: t for name, t in self._item_tables.items() if name in kept},
+            item_tables={name: t for name, t in self.item_tables.items() if name in kept},
             cutoff=self.cutoff,
             provenance={**self.provenance, **provenance},
         )
@@ -226,8 +235,8 @@ class InterestGraph:
             for number, (node_type, vocabulary) in enumerate(self.vocabularies.items()):
                 prefix = f"node{number}"
                 vocabulary.save(folder / f"{prefix}.ids.arrow")
-                if node_type in self._item_tables:
-                    write_arrow(self._item_tables[node_type], folder / f"{prefix}.items.arrow")
+                if node_type in self.item_tables:
+                    write_arrow(self.item_tables[node_type], folder / f"{prefix}.items.arrow")
                 tensors = self._save_tensors(node_type, NODE_TENSORS, folder, prefix)
                 nodes.append({"type": node_type, "files": prefix, "tensors": tensors})
             edges = []
@@ -329,18 +338,6 @@ def add_reverse_edges(data: HeteroData) -> None:
         for name in ("weight", "time"):
             if name in forward:
                 reverse[name] = forward[name]
-
-
-def write_arrow(table: pa.Table, path: Path) -> None:
-    """Write an uncompressed Arrow file, so that reading it is mapping it."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
-def read_arrow(path: Path) -> pa.Table:
-    """Map an Arrow file into memory."""
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 def _map_tensor(path: Path) -> torch.Tensor:

@@ -21,7 +21,15 @@ from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
 from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TITLE, USER_ID
 
-__all__ = ["ItemTable", "UserTable", "read_items", "read_users"]
+__all__ = [
+    "ItemTable",
+    "UserTable",
+    "item_columns",
+    "read_arrow",
+    "read_items",
+    "read_users",
+    "write_arrow",
+]
 
 ENDS_SENTENCE = r"[.!?:;。！？：；…]$"
 SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
@@ -299,3 +307,20 @@ def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTabl
     [{'user_id': '007', 'group': 'agents'}]
     """
     return UserTable._read(sources, options)
+
+
+def item_columns(tables: Mapping[str, pa.Table]) -> dict[str, pd.DataFrame]:
+    """Return Arrow tables of items, by domain, as frames of text."""
+    return {domain: table.to_pandas().astype("str") for domain, table in tables.items()}
+
+
+def write_arrow(table: pa.Table, path: Path) -> None:
+    """Write an uncompressed Arrow file, so that reading it is mapping it."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """Map an Arrow file into memory."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from graphgen import build_graph, describe
+from gnn import load_model, make_model
+from graphgen import build_graph, describe, load_graph
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 
@@ -204,3 +205,24 @@ def test_semantic_neighbours_equal_a_slow_oracle():
     for index, cosine in edges.values():
         assert (index[0].diff() >= 0).all()
         assert np.all((cosine.numpy() <= 1) & (cosine.numpy() >= -1))
+
+
+def test_extra_item_columns_go_from_the_table_to_the_saved_model(log, tmp_path):
+    table = pd.DataFrame(
+        {
+            "item_id": [*log["item_id"].unique(), "new"],
+            "domain": log["domain"].iloc[0],
+            "price": [*map(str, range(log["item_id"].nunique())), "99"],
+            "empty": "",
+        }
+    )
+    build(log, table, tmp_path).save(tmp_path / "graph")
+    graph = load_graph(tmp_path / "graph")
+    domain = log["domain"].iloc[0]
+    columns = graph.item_columns[domain]
+    assert columns.columns.tolist() == ["title", "category", "price"]
+    place = graph.vocabularies[domain].encode(["new"])[0]
+    assert columns["price"][place] == "99"
+    make_model("popularity").fit(graph).save(tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    pd.testing.assert_frame_equal(model.data.item_columns[domain], columns)
