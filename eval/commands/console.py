@@ -14,6 +14,7 @@ __all__ = [
     "next_step",
     "run",
     "say",
+    "show_table",
 ]
 
 
@@ -24,6 +25,20 @@ def say(message: Any = "") -> None:
     Console(highlight=False, soft_wrap=isinstance(message, str)).print(
         message, markup=not isinstance(message, str)
     )
+
+
+def show_table(frame: Any, *, title: str) -> None:
+    """Print a DataFrame as a table; ids and titles are shown as they stand, whatever is in them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for name in frame.columns:
+        number = frame[name].dtype.kind in "if"
+        table.add_column(escape(str(name)), justify="right" if number else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
+    say(table)
 
 
 def next_step(command: str) -> None:

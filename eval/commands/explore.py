@@ -21,7 +21,8 @@ def explore(
     out: OutOption,
     user: Annotated[str | None, typer.Option(help="User at the centre.")] = None,
     item: Annotated[
-        str | None, typer.Option(help="Item, DOMAIN=ID, or topic, interest=NAME, at the centre.")
+        str | None,
+        typer.Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME."),
     ] = None,
     hops: Annotated[int, typer.Option(help="Steps from the centre.")] = 2,
     limit: Annotated[int, typer.Option(help="Maximum number of nodes.")] = 60,
@@ -35,19 +36,15 @@ def explore(
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
     from graphgen.looking.neighborhoods import neighborhood
+    from graphgen.looking.nodes import item_node
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
     check_outputs(out, inputs=[graph])
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
-    if user is not None:
-        node = (USER, user)
-    else:
-        domain, equals, item_id = str(item).partition("=")
-        if not equals:
-            raise ConfigError(f"--item is written DOMAIN=ID; got {item!r}.")
-        node = (domain, item_id)
-    around = neighborhood(load_graph(graph), node, hops=hops, limit=limit)
+    opened = load_graph(graph)
+    node = (USER, user) if user is not None else item_node(opened, str(item))
+    around = neighborhood(opened, node, hops=hops, limit=limit)
     write_page(around, out)
     say(f"{around.number_of_nodes()} nodes and {around.number_of_edges()} edges are in {out}.")

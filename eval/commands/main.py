@@ -19,6 +19,7 @@ from eval.commands.explore import explore
 from eval.commands.models import models
 from eval.commands.recommend import recommend
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
+from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
@@ -27,8 +28,8 @@ __all__ = ["app", "main"]
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, build, describe, explore, split, models, train, recommend, evaluate,
-    compare, abtest, power,
+    demo, doctor, synth, build, describe, explore, split, models, train, recommend, similar,
+    evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

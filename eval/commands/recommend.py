@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.console import next_step, say
+from eval.commands.console import next_step, say, show_table
 from eval.commands.options import (
     ColumnOption,
-    OutOption,
     SeedOption,
     check_outputs,
     parse_columns,
@@ -21,7 +20,6 @@ __all__ = ["recommend"]
 
 def recommend(
     model: Annotated[Path, typer.Argument(help="A model folder.", show_default=False)],
-    out: OutOption,
     users: Annotated[
         str | None,
         typer.Option(
@@ -30,9 +28,44 @@ def recommend(
         ),
     ] = None,
     user: Annotated[list[str] | None, typer.Option("--user", help="An id; repeatable.")] = None,
-    domain: Annotated[
-        str | None, typer.Option(help="Target domain; default: every domain.")
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="CSV, TSV or Parquet file; default: a table in the terminal."),
     ] = None,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option("--domain", help="Target domain; repeatable; default: every domain."),
+    ] = None,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="One list over the domains; scores are relative within a domain: 1 for the user's "
+            "best candidate there, 0 for the user's mean score.",
+        ),
+    ] = False,
+    only: Annotated[
+        Path | None,
+        typer.Option(help="Recommend only these items: ids, one a line, or a table."),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(help="Never recommend these items: ids, one a line, or a table."),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Condition on item columns, such as 'available=yes and price<20' (and, or, not, "
+            "parentheses, = != < <= > >=, in (a, b), 'quoted text')."
+        ),
+    ] = None,
+    titles: Annotated[bool, typer.Option("--titles", help="Add a column of titles.")] = False,
+    reasons: Annotated[
+        bool,
+        typer.Option(
+            "--reasons", help="Add a column of reasons: the model, or the kind of fallback."
+        ),
+    ] = False,
     k: Annotated[int, typer.Option("-k", help="Items in each list.")] = 20,
     history: Annotated[
         list[str] | None,
@@ -58,7 +91,8 @@ def recommend(
 
     \b
     interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
-    interest recommend model/ --user ann --user bob --out recs.parquet
+    interest recommend model/ --user ann --domain books --domain films --mix
+    interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
     from gnn.registry import load_model
@@ -66,8 +100,9 @@ def recommend(
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
-    recommendation_format(out)
-    check_outputs(out, inputs=[model, users, history])
+    if out is not None:
+        recommendation_format(out)
+        check_outputs(out, inputs=[model, users, history, only, without])
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)
@@ -84,10 +119,21 @@ def recommend(
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
+        only=only,
+        without=without,
+        where=where,
+        mix=mix,
+        titles=titles or out is None,
+        reasons=reasons,
         history=read_log(*history, columns=parse_columns(column)) if history else None,
         seed=seed,
         progress=True,
     )
+    if out is None:
+        for (of, *_), lists in recs.groupby(["user_id"], sort=False):
+            show_table(lists.drop(columns="user_id"), title=f"For {of}")
+        return
     write_recommendations(recs, out)
     say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
-    next_step(f"interest evaluate {out} --truth test.csv --out report/")
+    if not mix:
+        next_step(f"interest evaluate {out} --truth test.csv --out report/")
