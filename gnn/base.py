@@ -324,32 +324,7 @@ class Model(ABC):
     def similar(
         self, item: Any, *, domain: str | None = None, to: Any = None, k: int = 10
     ) -> pd.DataFrame:
-        """Rank the items that the model finds most similar to an item, also of other domains.
-
-        Parameters
-        ----------
-        item
-            An id, or a title; see `graphgen.titles.find_item`.
-        domain
-            Domain of the item; None to look in all.
-        to
-            Domain or domains of the similar items; None for the item's own.
-        k
-            Items in each domain.
-
-        Returns
-        -------
-        pandas.DataFrame
-            domain, item_id, title, score, rank: the score is a cosine of item vectors where the
-            model has no other use for a single item, else that of `gnn.similar`.
-
-        Raises
-        ------
-        UnknownIdError
-            For an unknown item or domain; it names the nearest titles.
-        ConfigError
-            If the model has nothing to compare items by.
-        """
+        """Rank the items that are most similar to an item; see `gnn.similar.similar_items`."""
         return similar_items(self, item, domain=domain, to=to, k=whole_number("k", k, least=1))
 
     def item_vectors(self) -> np.ndarray | None:

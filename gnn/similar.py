@@ -45,11 +45,36 @@ class Comparer(Protocol):
 def similar_items(
     model: Comparer, item: Any, *, domain: str | None, to: Any, k: int
 ) -> pd.DataFrame:
-    """Return the table of `gnn.base.Model.similar`.
+    """Rank the items that a model finds most similar to an item, also of other domains.
 
     A model with item vectors compares by their cosine. Another one scores a user whose only
     interaction is the item; what is popular with everybody stays ahead there if the model ranks it
     ahead.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    item
+        An id, or a title; see `graphgen.titles.find_item`.
+    domain
+        Domain of the item; None to look in all.
+    to
+        Domain or domains of the similar items; None for the item's own.
+    k
+        Items in each domain.
+
+    Returns
+    -------
+    pandas.DataFrame
+        domain, item_id, title, score, rank, best first in each domain.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown item or domain; it names the nearest titles.
+    ConfigError
+        If the model has nothing to compare the item by.
     """
     data = model.data
     sources = asked_domains(domain, data.items)

@@ -67,7 +67,8 @@ def neighborhood(
         ``(type, id)`` with ``type``, ``label`` (the title, or the id where there is none),
         ``category``, ``distance`` (steps from the centre within the subgraph) and ``degree`` (in
         the whole graph). Edges have ``kind``, ``weight``, ``time`` (ISO 8601 in UTC, ""
-        where unknown) and ``count`` (rows of the log). A ``similar`` edge has no direction and is there once.
+        where unknown) and ``count`` (rows of the log). A ``similar`` edge has no direction and is
+        there once.
         ``subgraph.graph`` holds ``center`` and ``domains`` (JSON), ``hops`` and ``limit``. All
         attributes are text or numbers, so networkx writes it as GraphML and GEXF.
 
