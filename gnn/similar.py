@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +16,9 @@ from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
 from graphgen.titles import Catalogue, find_item
 from graphgen.topk import top_k
+from graphgen.vocabulary import Vocabulary
 
-__all__ = ["similar_items"]
+__all__ = ["similar_items", "vector_table"]
 
 # User of the item only; no id of a log is the same.
 WITH = "interest:user of the item"
@@ -130,3 +132,21 @@ def _as_history(model: Comparer, source: str, item_id: str, target: str) -> np.n
             f"{target} by; train another model, such as interest-gnn or item-knn."
         )
     return scores
+
+
+def vector_table(
+    name: str, items: Mapping[str, Vocabulary], vectors: np.ndarray | None
+) -> pd.DataFrame:
+    """Return domain, item_id and the vector of each item, in columns v0, v1, ...
+
+    Raises
+    ------
+    ConfigError
+        If there are no vectors.
+    """
+    if vectors is None:
+        raise ConfigError(f"This {name} has no vectors of items to export.")
+    frame = pd.DataFrame(vectors, columns=[f"v{i}" for i in range(vectors.shape[1])])
+    frame.insert(0, ITEM_ID, np.concatenate([part.ids for part in items.values()]))
+    frame.insert(0, DOMAIN, np.repeat(list(items), [len(part) for part in items.values()]))
+    return frame

@@ -16,6 +16,7 @@ from eval.commands.describe import describe
 from eval.commands.doctor import doctor
 from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
+from eval.commands.export import export
 from eval.commands.models import models
 from eval.commands.recommend import recommend
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
@@ -28,7 +29,7 @@ __all__ = ["app", "main"]
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, build, describe, explore, split, models, train, recommend, similar,
+    demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, similar,
     evaluate, compare, abtest, power,
 )  # fmt: skip
 

@@ -265,6 +265,10 @@ class InterestGNN(Model):
         mixed: np.ndarray = self._mixed(users, domain).numpy()
         return mixed
 
+    def item_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""
+        return None if self.vectors_ is None else self.vectors_.items.numpy()
+
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
         if self.trend_ is None:
