@@ -42,7 +42,8 @@ def test_rows(text, rows):
 @pytest.mark.parametrize(
     "text",
     ["", "price", "price<", "price<3 and", "(price<3", "price<3)", "price in 3", "price in (3",
-     "price 'x", "and", "a=1 b=2", "\x00", 3, "(" * 3000 + "a=1" + ")" * 3000, "not " * 3000 + "a=1"],
+     "price 'x", "and", "a=1 b=2", "\x00", 3,
+     "(" * 3000 + "a=1" + ")" * 3000, "not " * 3000 + "a=1"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_clear_error(text):
     with pytest.raises(ConfigError, match="condition"):
