@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from gnn.asked import as_log, asked_domains, asked_users, history_log, whole_number
+from gnn.candidates import candidates
 from gnn.data import TrainingData, UserBatch, check_requirements, user_batch
 from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
+from gnn.recommending import Options, fallbacks, ranked_lists, warn_of_unknown
+from gnn.similar import similar_items
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
-from graphgen.errors import ConfigError, InputError, NotFittedError, UnknownIdError
+from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
-from graphgen.progress import progress_bar
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, USER_ID
-from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -38,10 +38,6 @@ logger = logging.getLogger(__name__)
 # Scores a block: 2^22 float32 are 16 MB. Blocks of 2^20 stay in the cache, and were slower all the
 # same on two idle cores: each sparse product costs something at all.
 BLOCK_SCORES = 1 << 22
-# Columns of recommendations.
-TABLE = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
-# Scores by which a row is first asked whether it is constant.
-FEW_SCORES = 64
 
 
 class Model(ABC):
@@ -132,7 +128,7 @@ class Model(ABC):
         self,
         graph: InterestGraph,
         *,
-        valid: InteractionLog | Literal["auto"] | None = "auto",
+        valid: Any = "auto",
         seed: int = 0,
         checkpoint: str | Path | None = None,
         progress: bool = False,
@@ -144,8 +140,9 @@ class Model(ABC):
         graph
             Every interaction in it is trained on in the end.
         valid
-            Held-out interactions for early stopping and for settings that are left open; they must
-            not be in the graph. "auto" holds out rows of the graph itself (`hold_out`), chooses on
+            Held-out interactions (a log, a DataFrame or a `Path`) for early stopping and for
+            settings that are left open; they must not be in the graph.
+            "auto" holds out rows of the graph itself (`hold_out`), chooses on
             them, and fits again on everything with the settings that were chosen; models that
             choose nothing are fitted once. None takes the defaults.
         seed
@@ -163,6 +160,8 @@ class Model(ABC):
         """
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         if not isinstance(valid, str):
+            if valid is not None:
+                valid = as_log(valid, what="valid", domains=graph.domains)
             return self.fit_once(graph, valid, seed=seed, options=options)
         if valid != "auto":
             raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
@@ -209,9 +208,7 @@ class Model(ABC):
         self._require_domain(domain)
         return self.data.items[domain]
 
-    def score(
-        self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
-    ) -> np.ndarray:
+    def score(self, user_ids: Any, *, domain: str, history: Any = None) -> np.ndarray:
         """Score every item of a domain for each user.
 
         Parameters
@@ -236,31 +233,36 @@ class Model(ABC):
             Before `fit`; for a domain the model does not know.
         """
         self._require_domain(domain)
-        users = user_batch(self.data, user_ids, history)
+        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
         scores = np.empty((len(users), len(self.data.items[domain])), dtype=np.float32)
 
         def work(block: tuple[int, UserBatch]) -> None:
             low, part = block
             scores[low : low + len(part)] = self.score_batch(part, domain)
 
-        map_pieces(work, self._blocks(users, domain))
+        map_pieces(work, self.blocks(users, domain))
         return scores
 
-    def seen(
-        self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
-    ) -> sp.csr_matrix:
+    def seen(self, user_ids: Any, *, domain: str, history: Any = None) -> sp.csr_matrix:
         """Return CSR [len(user_ids), items of domain], non-zero for items of the history."""
         self._require_domain(domain)
-        return user_batch(self.data, user_ids, history).history[:, self.data.span(domain)]
+        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
+        return users.history[:, self.data.span(domain)]
 
     def recommend(
         self,
-        user_ids: Sequence[str],
+        user_ids: Any,
         *,
-        domain: str | None = None,
+        domain: str | Iterable[str] | None = None,
         k: int = 10,
         exclude_seen: bool = True,
-        history: InteractionLog | None = None,
+        history: Any = None,
+        only: Any = None,
+        without: Any = None,
+        where: str | None = None,
+        mix: bool = False,
+        titles: bool = False,
+        reasons: bool = False,
         seed: int = 0,
         progress: bool = False,
     ) -> pd.DataFrame:
@@ -269,15 +271,30 @@ class Model(ABC):
         Parameters
         ----------
         user_ids
-            Users, known or not; repeats count once.
+            Users, known or not: one id or several of any kind (`gnn.asked.asked_ids`). Repeats
+            count once; missing ones are left out, with a warning.
         domain
-            Target domain; None for every domain.
+            Target domain, or several; None for every domain.
         k
-            Length of a list. It is shorter where fewer unseen items are left.
+            Length of a list. It is shorter where fewer candidates are left, which is warned of.
         exclude_seen
             Leave out items that the user has interacted with.
         history
-            Interactions since training, or of users who arrived after it.
+            Interactions since training, or of users who arrived after it: an InteractionLog, a
+            DataFrame or the path of a log.
+        only, without
+            Items that alone may, or must not, be recommended: ids, a DataFrame with item_id and,
+            optionally, domain, or a `Path` of such a table or of a text file with an id a line.
+        where
+            Condition on the item columns, such as ``"available=yes and price<20"``; see
+            `graphgen.conditions.Condition`. Filters act before ranking, so lists stay full.
+        mix
+            One list over all the domains. A score is then relative within its domain: 1 for the
+            user's best candidate there, 0 for the user's mean score over its candidates. Raw scores
+            of two domains share no scale.
+        titles, reasons
+            Add a column ``title``, or ``reason``: the model's name, or the kind of fallback, such
+            as "popularity: unknown user".
         seed
             Breaks ties.
         progress
@@ -286,57 +303,33 @@ class Model(ABC):
         Returns
         -------
         pandas.DataFrame
-            user_id, domain, item_id, score, rank (from 1), sorted by user as given, then domain,
-            then rank.
+            user_id, domain, item_id, score, rank (from 1), sorted by user as given, then domain
+            (not with `mix`), then rank.
 
         Raises
         ------
-        InputError, NotFittedError, UnknownIdError
-            For `k` below 1; before `fit`; for a domain the model does not know.
+        InputError, NotFittedError, UnknownIdError, ConfigError
+            For an argument out of range or of the wrong kind; before `fit`; for a domain the model
+            does not know; for a condition that cannot be read.
         """
-        if k < 1:
-            raise InputError(f"`k` must be at least 1; got {k}.")
-        if domain is not None:
-            self._require_domain(domain)
-        ids = pd.unique(np.asarray(user_ids, dtype=object))
-        domains = self.domains if domain is None else [domain]
-        users = user_batch(self.data, ids, history)
-        unknown = int((~self._knows(users)).sum())
-        if unknown:
-            logger.warning(
-                "%d of %d users are unknown to this %s model; they get popular items.",
-                unknown,
-                len(users),
-                self.name,
-            )
+        k = whole_number("k", k, least=1)
+        domains = asked_domains(domain, self.data.items)
+        ids = asked_users(user_ids, distinct=True)
+        allowed = candidates(self.data, domains, only=only, without=without, where=where)
+        users = user_batch(self.data, ids, history_log(history, self.data))
+        warn_of_unknown(self.name, int((~self._knows(users)).sum()), len(users))
+        options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress)
+        return ranked_lists(self, users, ids, domains, options)
 
-        def rank(target: str, block: tuple[int, UserBatch]) -> tuple[int, list[np.ndarray]]:
-            """Return the size of a block and its rows: user, item, score, rank."""
-            low, part = block
-            scores = self.score_batch(part, target)
-            if exclude_seen:
-                seen = part.history[:, self.data.span(target)].tocoo()
-                scores[seen.row, seen.col] = -np.inf
-            indices, values = top_k(scores, k, keys=part.keys, seed=seed)
-            row, column = np.nonzero(indices >= 0)
-            return len(part), [row + low, indices[row, column], values[row, column], column + 1]
+    def similar(
+        self, item: Any, *, domain: str | None = None, to: Any = None, k: int = 10
+    ) -> pd.DataFrame:
+        """Rank the items that are most similar to an item; see `gnn.similar.similar_items`."""
+        return similar_items(self, item, domain=domain, to=to, k=whole_number("k", k, least=1))
 
-        parts = []
-        with progress_bar("Recommending", len(ids) * len(domains), enabled=progress) as advance:
-            for number, target in enumerate(domains):
-                work, blocks = partial(rank, target), self._blocks(users, target)
-                ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
-                columns = zip(*(rows for _, rows in ranked), strict=True)
-                user, item, score, place = map(np.concatenate, columns)
-                item_ids = self.data.items[target].decode(item)
-                rows = (user, number, item_ids, score, place)
-                parts.append(pd.DataFrame(dict(zip(TABLE, rows, strict=True))))
-        table = pd.concat(parts)
-        order = np.lexsort((table[RANK], table[DOMAIN], table[USER_ID]))
-        table = table.iloc[order].reset_index(drop=True)
-        table[USER_ID] = ids[table[USER_ID]]
-        table[DOMAIN] = np.asarray(domains, dtype=object)[table[DOMAIN]]
-        return table
+    def item_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_items of all domains, dim], vectors of items; None without any."""
+        return getattr(self, "item_vectors_", None)
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
         """Write the model to a folder, whole or not at all.
@@ -359,7 +352,8 @@ class Model(ABC):
                 f"This model knows no domain {domain!r}; it knows {', '.join(self.domains)}."
             )
 
-    def _blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
+    def blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
+        """Yield parts of the users that are scored at once, each with its first row."""
         size = max(1, BLOCK_SCORES // max(1, len(self.data.items[domain])))
         for low in range(0, len(users), size):
             yield low, users.rows_of(slice(low, low + size))
@@ -374,22 +368,17 @@ class Model(ABC):
 
         Users without a score, unknown or with equal ones for all items, get the popularity.
         """
+        return self.scored(users, domain)[0]
+
+    def scored(self, users: UserBatch, domain: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of `score_batch`, and int64 [n], why: see `recommending.FALLBACKS`."""
         scores = self._score(users, domain)
-        # A constant row ranks nothing: popularity takes its place.
-        replaced = ~self._knows(users) | _constant(scores)
+        why = fallbacks(users, scores, known=self._knows(users))
+        replaced = why > 0
         if replaced.any():
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
-        return scores
+        return scores, why
 
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
         return f"{type(self).__name__}({state})"
-
-
-def _constant(scores: np.ndarray) -> np.ndarray:
-    """Return bool [n], whether a row is constant; the first few scores decide most rows."""
-    few = scores[:, :FEW_SCORES]
-    result: np.ndarray = few.min(axis=1) == few.max(axis=1)
-    rest = scores[result]
-    result[result] = rest.min(axis=1) == rest.max(axis=1)
-    return result

@@ -61,7 +61,7 @@ def answer(
     model: Model,
     requests: Requests,
     *,
-    domain: str | None = None,
+    domain: Sequence[str] | None = None,
     progress: bool = False,
     **options: Any,
 ) -> pd.DataFrame:
@@ -69,14 +69,14 @@ def answer(
 
     `domain` overrides the domains that the requests name.
     """
-    if domain is not None:
+    if domain:
         users = dict.fromkeys(user for ids in requests.values() for user in ids)
-        requests = {domain: list(users)}
+        requests = {None: list(users)}
     parts = []
     total = sum(map(len, requests.values()))
     with progress_bar("Recommending", total, enabled=progress) as advance:
         for target, ids in requests.items():
-            parts.append(model.recommend(ids, domain=target, **options))
+            parts.append(model.recommend(ids, domain=domain or target, **options))
             advance(len(ids))
     return pd.concat(parts, ignore_index=True)
 

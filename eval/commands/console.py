@@ -20,6 +20,20 @@ def say(message: Any = "") -> None:
     )
 
 
+def show_table(frame: Any, *, title: str) -> None:
+    """Print a DataFrame as a table; ids and titles are shown as they stand, whatever is in them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for name in frame.columns:
+        number = frame[name].dtype.kind in "if"
+        table.add_column(escape(str(name)), justify="right" if number else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
+    say(table)
+
+
 def next_step(command: str) -> None:
     """Print what to run next."""
     say(f"\nNext: {command}")

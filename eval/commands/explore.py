@@ -16,7 +16,7 @@ def explore(
     out: options.Out,
     user: Annotated[str | None, Option(help="User at the centre.")] = None,
     item: Annotated[
-        str | None, Option(help="Item, DOMAIN=ID, or topic, interest=NAME, at the centre.")
+        str | None, Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME.")
     ] = None,
     hops: Annotated[int, Option(help="Steps from the centre.")] = 2,
     limit: Annotated[int, Option(help="Maximum number of nodes.")] = 60,
@@ -30,16 +30,15 @@ def explore(
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
     from graphgen.looking.neighborhoods import neighborhood
+    from graphgen.looking.nodes import item_node
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
     options.check_outputs(context, graph)
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
-    domain, equals, item_id = (item or "").partition("=")
-    if item is not None and not equals:
-        raise ConfigError(f"--item is written DOMAIN=ID; got {item!r}.")
-    node = (domain, item_id) if user is None else (USER, user)
-    around = neighborhood(load_graph(graph), node, hops=hops, limit=limit)
+    opened = load_graph(graph)
+    node = (USER, user) if user is not None else item_node(opened, str(item))
+    around = neighborhood(opened, node, hops=hops, limit=limit)
     write_page(around, out)
     say(f"{around.number_of_nodes()} nodes and {around.number_of_edges()} edges are in {out}.")

@@ -16,17 +16,19 @@ from eval.commands.describe import describe
 from eval.commands.doctor import doctor
 from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
+from eval.commands.export import export
 from eval.commands.models import models
 from eval.commands.options import build_settings, models_settings, split_settings, with_settings
 from eval.commands.recommend import recommend
+from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, build, describe, explore, split, models, train, recommend, evaluate,
-    compare, abtest, power,
+    demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, similar,
+    evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

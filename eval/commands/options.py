@@ -24,6 +24,9 @@ Rows = list[tuple[str, str]]
 
 Graph = Annotated[Path, Argument(help="A graph folder.", show_default=False)]
 Out = Annotated[Path, Option(help="Folder or file to write.", show_default=False)]
+OutTable = Annotated[
+    Path | None, Option(help="CSV, TSV or Parquet file; default: a table in the terminal.")
+]
 Overwrite = Annotated[
     bool,
     Option(
@@ -244,7 +247,7 @@ def check_outputs(
     lists = (given if isinstance(given, list) else [given] for given in inputs)
     read = [_input_path(str(one)) for one in itertools.chain(*lists) if one is not None]
     options = dict(context.params)
-    out, replace = options.pop("out"), options.pop("overwrite", overwrite)
+    out, replace = options.pop("out", None), options.pop("overwrite", overwrite)
     made_from = fingerprint([context.info_name, options], read) if kind else ""
     for path in filter(None, files):
         check_output(path, inputs=read)

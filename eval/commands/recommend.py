@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Context, Option
 
 from eval.commands import options
-from eval.commands.console import next_step, say
+from eval.commands.console import next_step, say, show_table
 
 
 @options.with_tables
@@ -16,7 +16,6 @@ def recommend(
     context: Context,
     tables: options.TableOptions,
     model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
-    out: options.Out,
     users: Annotated[
         str | None,
         Option(
@@ -25,7 +24,36 @@ def recommend(
         ),
     ] = None,
     user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
-    domain: Annotated[str | None, Option(help="Target domain; default: every domain.")] = None,
+    out: options.OutTable = None,
+    domain: Annotated[
+        list[str] | None, Option(help="Target domain; repeatable; default: every domain.")
+    ] = None,
+    mix: Annotated[
+        bool,
+        Option(
+            "--mix",
+            help="One list over the domains; scores are relative within a domain: 1 for the user's "
+            "best candidate there, 0 for the user's mean score.",
+        ),
+    ] = False,
+    only: Annotated[
+        Path | None, Option(help="Recommend only these items: ids, one a line, or a table.")
+    ] = None,
+    without: Annotated[
+        Path | None, Option(help="Never recommend these items: ids, one a line, or a table.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        Option(
+            help="Condition on item columns, such as 'available=yes and price<20' (and, or, not, "
+            "parentheses, = != < <= > >=, in (a, b), 'quoted text')."
+        ),
+    ] = None,
+    titles: Annotated[bool, Option("--titles", help="Add a column of titles.")] = False,
+    reasons: Annotated[
+        bool,
+        Option("--reasons", help="Add a column of reasons: the model, or the kind of fallback."),
+    ] = False,
     k: Annotated[int, Option("-k", help="Items in each list.")] = 20,
     history: Annotated[
         list[str] | None,
@@ -47,7 +75,8 @@ def recommend(
 
     \b
     interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
-    interest recommend model/ --user ann --user bob --out recs.parquet
+    interest recommend model/ --user ann --domain books --domain films --mix
+    interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
     from gnn.registry import load_model
@@ -55,8 +84,9 @@ def recommend(
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
-    recommendation_format(out)
-    options.check_outputs(context, model, users, history)
+    if out is not None:
+        recommendation_format(out)
+    options.check_outputs(context, model, users, history, only, without)
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     fitted = load_model(model)
@@ -72,10 +102,21 @@ def recommend(
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
+        only=only,
+        without=without,
+        where=where,
+        mix=mix,
+        titles=titles or out is None,
+        reasons=reasons,
         history=read_log(*history, **tables.read) if history else None,
         seed=seed,
         progress=True,
     )
+    if out is None:
+        for (of, *_), lists in recs.groupby(["user_id"], sort=False):
+            show_table(lists.drop(columns="user_id"), title=f"For {of}")
+        return
     write_recommendations(recs, out)
     say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
-    next_step(f"interest evaluate {out} --truth test.csv --out report/")
+    if not mix:
+        next_step(f"interest evaluate {out} --truth test.csv --out report/")

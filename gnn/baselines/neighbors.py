@@ -185,3 +185,7 @@ class TextKNN(Model):
         scores[:, ~targets.any(axis=1)] = LEAST_COSINE
         scores[length[:, 0] == 0] = 0.0
         return np.asarray(scores, dtype=np.float32)
+
+    def item_vectors(self) -> np.ndarray:
+        """Return float32 [n_items, dim], unit vectors of the items' texts; zeros without text."""
+        return self.vectors_

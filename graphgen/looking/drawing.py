@@ -69,8 +69,8 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     if ax is None:
         _, ax = plt.subplots(figsize=FIGURE_SIZE, layout="constrained")
     places = layout.ring_layout(subgraph)
-    center = subgraph.graph["center"]
-    for node_type, look in layout.node_looks(subgraph.graph["domains"]).items():
+    center = layout.center_node(subgraph)
+    for node_type, look in layout.node_looks(layout.domain_names(subgraph)).items():
         nodes = [node for node in subgraph if node[0] == node_type]
         nx.draw_networkx_nodes(
             subgraph,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import Final, NamedTuple
 
@@ -60,6 +61,18 @@ class Lines(NamedTuple):
     pairs: list[tuple[Node, Node]]
 
 
+def center_node(subgraph: nx.DiGraph) -> Node:
+    """Return the node that a neighbourhood is of."""
+    node_type, id_ = json.loads(subgraph.graph["center"])
+    return node_type, id_
+
+
+def domain_names(subgraph: nx.DiGraph) -> list[str]:
+    """Return the domains of the graph that a neighbourhood was cut from."""
+    names: list[str] = json.loads(subgraph.graph["domains"])
+    return names
+
+
 def node_looks(domains: list[str]) -> dict[str, Look]:
     """Give each domain a colour, past the eighth another symbol; users are grey, topics black.
 
@@ -98,13 +111,13 @@ def node_label(subgraph: nx.DiGraph, node: Node) -> str:
     """Return a node's title, or its id; of users other than the centre a masked id."""
     node_type, id_ = node
     if node_type == USER:
-        return f"user {id_}" if node == subgraph.graph["center"] else masked_id(id_)
+        return f"user {id_}" if node == center_node(subgraph) else masked_id(id_)
     return str(subgraph.nodes[node]["label"])
 
 
 def by_importance(subgraph: nx.DiGraph) -> list[Node]:
     """Order nodes by priority of their titles: the nearest, then items, then the best linked."""
-    center = subgraph.graph["center"]
+    center = center_node(subgraph)
 
     def importance(node: Node) -> tuple[int, bool, int, Node]:
         is_other_user = node[0] == USER and node != center
@@ -115,7 +128,7 @@ def by_importance(subgraph: nx.DiGraph) -> list[Node]:
 
 def diameter(subgraph: nx.DiGraph, node: Node) -> int:
     """Return the size of a node in pixels."""
-    if node == subgraph.graph["center"]:
+    if node == center_node(subgraph):
         return 24
     return 14 if subgraph.nodes[node]["distance"] == 1 else 10
 

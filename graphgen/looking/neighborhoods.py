@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -65,9 +66,11 @@ def neighborhood(
         A plain DiGraph, as no two relations join the same ordered pair of types. Nodes are
         ``(type, id)`` with ``type``, ``label`` (the title, or the id where there is none),
         ``category``, ``distance`` (steps from the centre within the subgraph) and ``degree`` (in
-        the whole graph). Edges have ``kind``, ``weight``, ``time`` (UTC datetime or None) and
-        ``count`` (rows of the log). A ``similar`` edge has no direction and is there once.
-        ``subgraph.graph`` holds ``center``, ``domains``, ``hops`` and ``limit``.
+        the whole graph). Edges have ``kind``, ``weight``, ``time`` (ISO 8601 in UTC, ""
+        where unknown) and ``count`` (rows of the log). A ``similar`` edge has no direction and is
+        there once.
+        ``subgraph.graph`` holds ``center`` and ``domains`` (JSON), ``hops`` and ``limit``. All
+        attributes are text or numbers, so networkx writes it as GraphML and GEXF.
 
         Milliseconds on a graph of a million edges, after one second at the first call for its
         table of neighbours (`graphgen.adjacency`).
@@ -208,7 +211,7 @@ def _induced(
     adjacency = graph.adjacency
     described = describe(graph, nodes)
     keys = {number: key for number, (key, _, _) in described.items()}
-    result = nx.DiGraph(domains=graph.domains, center=keys[center])
+    result = nx.DiGraph(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
     for number, (key, label, category) in described.items():
         facts = {"label": label, "category": category, "distance": -1}
         result.add_node(key, type=key[0], **facts, degree=int(adjacency.degree[number]))
@@ -220,12 +223,12 @@ def _induced(
     for edge in edges.tolist():
         head, tail = keys[int(adjacency.head[edge])], keys[int(adjacency.tail[edge])]
         stamp = int(adjacency.time[edge])
-        time = None if stamp == NO_TIME else EPOCH + timedelta(milliseconds=stamp)
+        time = "" if stamp == NO_TIME else (EPOCH + timedelta(milliseconds=stamp)).isoformat()
         weight = float(adjacency.weight[edge])
         if result.has_edge(head, tail):  # the log was not de-duplicated
             known = result.edges[head, tail]
             known["weight"] = max(known["weight"], weight)
-            known["time"] = max((t for t in (known["time"], time) if t), default=None)
+            known["time"] = max(known["time"], time)
             known["count"] += 1
         else:
             kind = adjacency.kinds[adjacency.kind[edge]]

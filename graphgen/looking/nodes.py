@@ -8,9 +8,10 @@ import numpy as np
 
 from graphgen.errors import UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
-from graphgen.schema import CATEGORY, ITEM_ID, TITLE
+from graphgen.schema import CATEGORY, INTEREST, ITEM_ID, TITLE
+from graphgen.titles import Catalogue, find_item
 
-__all__ = ["Node", "describe", "node_number"]
+__all__ = ["Node", "describe", "item_node", "node_number"]
 
 Node = tuple[str, str]
 
@@ -34,6 +35,21 @@ def node_number(graph: InterestGraph, node: Node) -> int:
         raise UnknownIdError(f"There is no node type {node_type!r} in this graph; {hint}")
     number = int(graph.vocabularies[node_type].encode([id_])[0])
     return graph.adjacency.offset[node_type] + number
+
+
+def item_node(graph: InterestGraph, text: str) -> Node:
+    """Return the node of ``DOMAIN=ID``, of a title, or of ``interest=NAME``.
+
+    See `graphgen.titles.find_item`.
+    """
+    node_type, equals, name = text.partition("=")
+    if equals and node_type == INTEREST:
+        return node_type, name
+    catalogues = {}
+    for domain in graph.domains:
+        titles = graph.item_frame(domain)[TITLE].to_numpy(object)
+        catalogues[domain] = Catalogue(graph.vocabularies[domain], titles)
+    return find_item(catalogues, text)
 
 
 def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, str, str]]:

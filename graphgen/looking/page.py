@@ -90,7 +90,7 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
             "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
         },
     )
-    heading = title or f"Around {layout.node_label(subgraph, subgraph.graph['center'])}"
+    heading = title or f"Around {layout.node_label(subgraph, layout.center_node(subgraph))}"
     pages = Environment(loader=PackageLoader("graphgen.looking", ""), autoescape=True)
     page = pages.get_template("page.html.j2").render(
         title=heading, caption=_caption(subgraph), font=FONT, figure=body
@@ -106,7 +106,7 @@ def _caption(subgraph: nx.DiGraph) -> str:
         "each ring is one step further from the centre. Point at a dot or at the middle of a line "
         "for details; click the legend to hide or show; scroll or press + to zoom, drag to move."
     )
-    if any(node[0] == USER and node != subgraph.graph["center"] for node in subgraph):
+    if any(node[0] == USER and node != layout.center_node(subgraph) for node in subgraph):
         text += " Ids of other users are masked."
     return text
 
@@ -153,7 +153,7 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
         paper_bgcolor="white",
         plot_bgcolor="white",
     )
-    center = subgraph.graph["center"]
+    center = layout.center_node(subgraph)
     labels = [
         {
             "x": round(places[node][0], 3),
@@ -206,9 +206,9 @@ def _add_nodes(
     figure: go.Figure, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]
 ) -> dict[Node, int]:
     """Add a trace for each node type; return the trace of each node."""
-    center = subgraph.graph["center"]
+    center = layout.center_node(subgraph)
     trace_of: dict[Node, int] = {}
-    for node_type, look in layout.node_looks(subgraph.graph["domains"]).items():
+    for node_type, look in layout.node_looks(layout.domain_names(subgraph)).items():
         # The legend takes its look from the first node of a trace, so the centre comes last.
         nodes = sorted(
             (node for node in subgraph if node[0] == node_type), key=lambda node: node == center
@@ -240,7 +240,7 @@ def _add_nodes(
 
 
 def _node_text(subgraph: nx.DiGraph, node: Node) -> str:
-    data, center = subgraph.nodes[node], subgraph.graph["center"]
+    data, center = subgraph.nodes[node], layout.center_node(subgraph)
     kind = " · ".join(part for part in (node[0], data["category"]) if part)
     lines = [
         f"<b>{_wrapped(layout.node_label(subgraph, node))}</b>",
@@ -262,8 +262,8 @@ def _edge_text(subgraph: nx.DiGraph, head: Node, tail: Node) -> str:
 
 def _facts(data: dict[str, Any]) -> str:
     facts = [data["kind"], f"weight {data['weight']:.3g}"]
-    if data["time"] is not None:
-        facts.append(f"{data['time']:%Y-%m-%d}")
+    if data["time"]:
+        facts.append(data["time"].partition("T")[0])
     if data["count"] > 1:
         facts.append(f"{data['count']} times")
     return html.escape(" · ".join(facts), quote=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -32,7 +33,9 @@ FLAGS = (
 
 
 def make_subgraph(title="Dune"):
-    around = nx.DiGraph(center=CENTER, domains=["book", "film"], hops=2, limit=60)
+    around = nx.DiGraph(
+        center=json.dumps(CENTER), domains=json.dumps(["book", "film"]), hops=2, limit=60
+    )
 
     def add(node, label, distance):
         around.add_node(node, type=node[0], label=label, category="", distance=distance, degree=3)
@@ -43,7 +46,7 @@ def make_subgraph(title="Dune"):
     add(OTHER, OTHER[1], 2)
     add(("film", "f2"), "Solaris", 2)
     add(("book", "b2"), "Roadside Picnic", 2)
-    facts = {"weight": 1.0, "time": None, "count": 1}
+    facts = {"weight": 1.0, "time": "", "count": 1}
     around.add_edge(CENTER, ("book", "b1"), kind="interacts", **facts)
     around.add_edge(CENTER, ("film", "f1"), kind="interacts", **facts)
     around.add_edge(OTHER, ("film", "f1"), kind="interacts", **facts)
@@ -113,7 +116,7 @@ def test_a_title_cannot_break_out(tmp_path):
 
 
 def test_a_node_alone_and_one_without_a_path(tmp_path):
-    alone = nx.DiGraph(center=CENTER, domains=["book"], hops=0, limit=1)
+    alone = nx.DiGraph(center=json.dumps(CENTER), domains=json.dumps(["book"]), hops=0, limit=1)
     alone.add_node(CENTER, type="user", label=CENTER[1], category="", distance=0, degree=0)
     text = " ".join(outline(write_page(alone, tmp_path / "alone.html")).text)
     assert "1 node, 0 links" in text

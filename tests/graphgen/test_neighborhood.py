@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
 from itertools import pairwise
 
 import networkx as nx
@@ -143,14 +143,14 @@ def test_what_nodes_and_edges_say(small):
     assert around.edges[("user", "ann"), ("book", "b1")] == {
         "kind": "interacts",
         "weight": 2.0,
-        "time": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        "time": "2023-11-14T22:13:20+00:00",
         "count": 1,
     }
     alike = around.edges[("book", "b1"), ("film", "f2")]
-    assert (alike["kind"], alike["weight"], alike["time"]) == ("similar", 0.75, None)
+    assert (alike["kind"], alike["weight"], alike["time"]) == ("similar", 0.75, "")
     assert not around.has_edge(("film", "f2"), ("book", "b1"))  # both directions are one edge
-    assert around.graph["center"] == ("user", "ann")
-    assert around.graph["domains"] == ["book", "film"]
+    assert json.loads(around.graph["center"]) == ["user", "ann"]
+    assert json.loads(around.graph["domains"]) == ["book", "film"]
     assert ("user", "eve") not in around  # three steps away
 
 
@@ -309,14 +309,14 @@ def test_repeated_rows_are_one_edge():
         [("ann", "book", "b1", 1.0, 1000), ("ann", "book", "b1", 3.0, 5000)],
     )
     edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1")]
-    assert (edge["count"], edge["weight"], edge["time"].second) == (2, 3.0, 5)
+    assert (edge["count"], edge["weight"], edge["time"][-8:-6]) == (2, 3.0, "05")
 
 
 def test_a_graph_without_times_or_edges():
     graph = make_graph({"user": ["ann"], "book": ["b1"]}, [("ann", "book", "b1")])
     assert (graph.adjacency.time == NO_TIME).all()
     edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1")]
-    assert edge["time"] is None
+    assert edge["time"] == ""
     empty = make_graph({"user": ["ann"], "book": ["b1"]})
     assert list(neighborhood(empty, ("book", "b1"))) == [("book", "b1")]
 
@@ -548,4 +548,4 @@ def test_of_a_built_graph():
         encoder="none",
     )
     around = neighborhood(graph, ("user", "ann"))
-    assert around.edges[("user", "bob"), ("film", "Alien")]["time"].year == 1970
+    assert around.edges[("user", "bob"), ("film", "Alien")]["time"].startswith("1970")

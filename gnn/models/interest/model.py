@@ -274,6 +274,10 @@ class InterestGNN(Model):
         ranked: np.ndarray = lift_tail_(mixed, (scores.seen_row, scores.seen_column), floor).numpy()
         return ranked
 
+    def item_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""
+        return None if self.vectors_ is None else self.vectors_.items.numpy()
+
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
         if self.trend_ is None:

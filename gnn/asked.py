@@ -1,0 +1,195 @@
+"""What is asked of a model, in any common form: users, domains, lengths of lists, histories."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gnn.data import TrainingData
+from graphgen.errors import InputError, UnknownIdError, near_miss
+from graphgen.ids import as_ids
+from graphgen.log import InteractionLog, read_log
+from graphgen.reading.normalise import DEFAULT_DOMAIN
+from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+
+__all__ = ["as_log", "asked_domains", "asked_ids", "asked_users", "history_log", "whole_number"]
+
+logger = logging.getLogger(__name__)
+
+
+def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> np.ndarray:
+    """Return ids as text, object [n], None where one is missing, from one id or many.
+
+    Parameters
+    ----------
+    asked
+        One id (text, a whole number, a UUID), or several in a list, set, generator, array, series
+        or the `column` of a DataFrame; see `graphgen.ids.as_ids`.
+    column
+        Column of a DataFrame.
+    name
+        What they are, for messages.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be an id.
+    """
+    if isinstance(asked, pd.DataFrame):
+        if column not in asked:
+            raise InputError(
+                f"The {name} are a DataFrame without the column {column!r}; it has "
+                f"{', '.join(map(repr, asked.columns)) or 'none'}."
+            )
+        asked = asked[column]
+    one = isinstance(asked, str | bytes) or not isinstance(asked, Iterable)
+    if one or getattr(asked, "ndim", 1) == 0:
+        asked = [asked.item() if isinstance(asked, np.ndarray | np.generic) else asked]
+    ids: np.ndarray = as_ids(asked, name=name).to_numpy(zero_copy_only=False)
+    if one and ids[0] is None:
+        raise InputError(f"One of the {name} is needed; got {asked[0]!r}.")
+    return ids
+
+
+def asked_users(asked: Any, *, distinct: bool = False) -> np.ndarray:
+    """Return user ids as text, object [n]; see `asked_ids`.
+
+    With `distinct`, repeats count once, and missing ids are left out and counted in the log.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be an id or, without `distinct`, is missing.
+    """
+    ids = asked_ids(asked)
+    missing = pd.isna(ids)
+    if not distinct:
+        if missing.any():
+            raise InputError(f"user ids, row {int(missing.argmax()) + 1}: the id is missing.")
+        return ids
+    if missing.any():
+        logger.warning(
+            "%d of %d user ids are missing (None, NaN or empty); they get no list.",
+            missing.sum(),
+            len(ids),
+        )
+    return pd.unique(ids[~missing])
+
+
+def asked_domains(asked: Any, known: Collection[str]) -> list[str]:
+    """Return the domains that are asked for, each once: one, several, or with None all.
+
+    Raises
+    ------
+    InputError
+        If none is named.
+    UnknownIdError
+        For a domain that is not `known`.
+    """
+    if asked is None:
+        return list(known)
+    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+    if not names:
+        raise InputError("`domain` names no domain; leave it out for all of them.")
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            hint = near_miss(str(name), known, f"it knows {', '.join(known)}.")
+            raise UnknownIdError(f"This model knows no domain {name!r}; {hint}")
+    return [str(name) for name in dict.fromkeys(names)]
+
+
+def whole_number(name: str, value: Any, *, least: int) -> int:
+    """Return an int from an integer of any kind or a whole float.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or below `least`.
+
+    Examples
+    --------
+    >>> whole_number("k", np.float32(2), least=1)
+    2
+    """
+    try:
+        number = int(value) if isinstance(value, float | np.floating) else operator.index(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != value or isinstance(value, bool | np.bool_):
+        raise InputError(f"`{name}` must be a whole number of at least {least}; got {value!r:.60}.")
+    if number < least:
+        raise InputError(f"`{name}` must be at least {least}; got {number}.")
+    return number
+
+
+def as_log(source: Any, *, what: str, domains: Collection[str]) -> InteractionLog:
+    """Return a log from a log, a DataFrame, a path, or several paths, by the rules of `read_log`.
+
+    Rows that name no domain are of the only one of `domains`, if there is only one.
+
+    Raises
+    ------
+    InputError
+        If it is something else; `what` says what it is to be.
+    """
+    if isinstance(source, InteractionLog):
+        log = source
+    elif isinstance(source, pd.DataFrame):
+        log = InteractionLog(source)
+    elif isinstance(source, str | Path | Mapping):
+        log = read_log(source)
+    elif (
+        isinstance(source, list | tuple)
+        and source
+        and all(isinstance(part, str | Path) for part in source)
+    ):
+        log = read_log(*source)
+    else:
+        raise InputError(
+            f"`{what}` must be an InteractionLog, a DataFrame or the path of a log; got "
+            f"{type(source).__name__}."
+        )
+    if len(domains) == 1 and log.domains == [DEFAULT_DOMAIN] and DEFAULT_DOMAIN not in domains:
+        log = InteractionLog(log.frame.assign(**{DOMAIN: next(iter(domains))}))
+    return log
+
+
+def history_log(source: Any, data: TrainingData) -> InteractionLog | None:
+    """Return a history as `as_log`; its rows of unknown domains and items are counted in the log.
+
+    Raises
+    ------
+    InputError
+        If all rows are of unknown domains or items.
+    """
+    if source is None:
+        return None
+    log = as_log(source, what="history", domains=data.domains)
+    frame = log.frame
+    lost, foreign = 0, 0
+    names = []
+    for domain, part in frame.groupby(DOMAIN, observed=True):
+        if domain not in data.items:
+            foreign += len(part)
+            names.append(str(domain))
+        else:
+            lost += int((data.items[domain].encode(part[ITEM_ID], missing="mark") < 0).sum())
+    if not lost + foreign:
+        return log
+    reasons = [f"{lost:,} of items that the model does not know"] if lost else []
+    if foreign:
+        reasons.append(
+            f"{foreign:,} of the unknown domain{'s' * (len(names) > 1)} {', '.join(names)} (the "
+            f"model knows {', '.join(data.domains)})"
+        )
+    said = f"{lost + foreign:,} of {len(frame):,} rows of the history are not used: "
+    if lost + foreign == len(frame):
+        raise InputError(f"{said}{'; '.join(reasons)}. Do ids and domains match?")
+    logger.warning("%s%s.", said, "; ".join(reasons))
+    return log

@@ -1,0 +1,189 @@
+"""Ranked lists of users: top-k over candidates, one list over several domains, reasons, titles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from gnn.candidates import item_frame
+from gnn.data import TrainingData, UserBatch
+from graphgen.arrays import place_in_group
+from graphgen.pieces import map_pieces
+from graphgen.progress import progress_bar
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
+from graphgen.topk import tie_noise, top_k
+
+__all__ = ["FALLBACKS", "Options", "Ranker", "fallbacks", "ranked_lists", "warn_of_unknown"]
+
+logger = logging.getLogger(__name__)
+
+# Reasons of a list, by code; the first stands for the model itself.
+FALLBACKS = (
+    "",
+    "popularity: unknown user",
+    "popularity: no history in any domain",
+    "popularity: user not in training",
+    "popularity: the model has no score",
+)
+REASON = "reason"
+# Scores by which a row is first asked whether it is constant.
+FEW_SCORES = 64
+
+
+class Ranker(Protocol):
+    """The part of a model that ranking needs."""
+
+    name: Any
+
+    @property
+    def data(self) -> TrainingData:
+        """Training data."""
+        ...
+
+    def blocks(self, users: UserBatch, domain: str) -> Iterator[tuple[int, UserBatch]]:
+        """Yield parts of the users that are scored at once, each with its first row."""
+        ...
+
+    def scored(self, users: UserBatch, domain: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores [n, items] and the code of each user's reason [n]; see `FALLBACKS`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `gnn.base.Model.recommend` that shape the lists."""
+
+    k: int
+    exclude_seen: bool
+    allowed: Mapping[str, np.ndarray] | None
+    mix: bool
+    titles: bool
+    reasons: bool
+    seed: int
+    progress: bool
+
+
+def ranked_lists(
+    model: Ranker, users: UserBatch, ids: np.ndarray, domains: Sequence[str], options: Options
+) -> pd.DataFrame:
+    """Return the table of `gnn.base.Model.recommend`; O(users · items) and a sort of the lists."""
+    data, k = model.data, options.k
+
+    def rank(target: str, block: tuple[int, UserBatch]) -> tuple[int, list[np.ndarray]]:
+        """Return the size of a block and its rows: user, item, score, rank, reason."""
+        low, part = block
+        scores, why = model.scored(part, target)
+        if options.exclude_seen:
+            seen = part.history[:, data.span(target)].tocoo()
+            scores[seen.row, seen.col] = -np.inf
+        if options.allowed is not None:
+            scores[:, ~options.allowed[target]] = -np.inf
+        indices, values = top_k(scores, k, keys=part.keys, seed=options.seed)
+        if options.mix:
+            values = _relative(values, scores)
+        row, column = np.nonzero(indices >= 0)
+        columns = [row + low, indices[row, column], values[row, column], column + 1, why[row]]
+        return len(part), columns
+
+    parts = []
+    total = len(ids) * len(domains)
+    with progress_bar("Recommending", total, enabled=options.progress) as advance:
+        for number, target in enumerate(domains):
+            work, blocks = partial(rank, target), model.blocks(users, target)
+            ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
+            if not ranked:  # nobody is asked for
+                ranked = [(0, [np.empty(0, np.int64)] * 5)]
+            columns = zip(*(rows for _, rows in ranked), strict=True)
+            user, item, score, place, why = map(np.concatenate, columns)
+            table = {USER_ID: user, DOMAIN: number, ITEM_ID: data.items[target].decode(item)}
+            table |= {SCORE: score, RANK: place}
+            if options.titles:
+                table[TITLE] = item_frame(data, target)[TITLE].to_numpy(object)[item]
+            if options.reasons:
+                names = np.array([model.name, *FALLBACKS[1:]], dtype=object)
+                table[REASON] = names[why]
+            parts.append(pd.DataFrame(table))
+    lists = pd.concat(parts, ignore_index=True)
+    if options.mix:
+        lists = _mixed(lists, users.keys, k, options.seed)
+    else:
+        order = np.lexsort((lists[RANK], lists[DOMAIN], lists[USER_ID]))
+        lists = lists.iloc[order].reset_index(drop=True)
+    _warn_of_short(len(lists), len(ids) * (1 if options.mix else len(domains)), lists, k)
+    lists[USER_ID] = ids[lists[USER_ID]]
+    lists[DOMAIN] = np.asarray(domains, dtype=object)[lists[DOMAIN]]
+    return lists
+
+
+def _relative(values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return values as a share of the way from the user's mean score in the domain to the best."""
+    candidates = np.isfinite(scores)
+    number = np.maximum(candidates.sum(axis=1), 1)
+    mean = np.where(candidates, scores, 0).sum(axis=1, dtype=np.float64) / number
+    spread = values[:, 0] - mean
+    shifted = values - mean[:, None]
+    scaled = np.divide(
+        shifted, spread[:, None], out=np.ones_like(shifted), where=spread[:, None] > 0
+    )
+    relative: np.ndarray = scaled.astype(np.float32)
+    return relative
+
+
+def _mixed(lists: pd.DataFrame, keys: np.ndarray, k: int, seed: int) -> pd.DataFrame:
+    """Merge the lists of a user over the domains; the best relative score first."""
+    user = lists[USER_ID].to_numpy()
+    noise = tie_noise(keys[user], lists[DOMAIN].to_numpy(np.int64), seed=seed)
+    order = np.lexsort((lists[RANK], noise, -lists[SCORE].to_numpy(), user))
+    place = place_in_group(user[order]) + 1
+    merged = lists.iloc[order].assign(**{RANK: place})
+    return merged[place <= k].reset_index(drop=True)
+
+
+def _warn_of_short(rows: int, n_lists: int, lists: pd.DataFrame, k: int) -> None:
+    if rows == n_lists * k:
+        return
+    full = int((lists[RANK] == k).sum())
+    logger.warning(
+        "%s of %s lists %s shorter than k=%d: no more candidates are left.",
+        f"{n_lists - full:,}",
+        f"{n_lists:,}",
+        "is" if n_lists - full == 1 else "are",
+        k,
+    )
+
+
+def warn_of_unknown(model: str, unknown: int, total: int) -> None:
+    """Say how many users get popular items, for want of a history."""
+    if unknown:
+        logger.warning(
+            "%d of %d users %s unknown to this %s model or without history: popular items.",
+            unknown,
+            total,
+            "is" if unknown == 1 else "are",
+            model,
+        )
+
+
+def fallbacks(users: UserBatch, scores: np.ndarray, *, known: np.ndarray) -> np.ndarray:
+    """Return int64 [n], the place in `FALLBACKS` of each user.
+
+    A constant row of scores ranks nothing, and popularity takes its place.
+    """
+    empty = np.diff(users.history.indptr) == 0
+    cases = [empty & (users.index < 0), empty, ~known, _constant(scores)]
+    return np.select(cases, range(1, 1 + len(cases)), 0)
+
+
+def _constant(scores: np.ndarray) -> np.ndarray:
+    """Return bool [n], whether a row is constant; the first few scores decide most rows."""
+    few = scores[:, :FEW_SCORES]
+    result: np.ndarray = few.min(axis=1) == few.max(axis=1)
+    rest = scores[result]
+    result[result] = rest.min(axis=1) == rest.max(axis=1)
+    return result

@@ -1,0 +1,152 @@
+"""Items similar to an item, by what a model has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from gnn.asked import asked_domains, asked_ids
+from gnn.candidates import item_frame
+from gnn.data import TrainingData, UserBatch, user_batch
+from graphgen.errors import ConfigError
+from graphgen.log import InteractionLog
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
+from graphgen.titles import Catalogue, find_item
+from graphgen.topk import top_k
+from graphgen.vocabulary import Vocabulary
+
+__all__ = ["similar_items", "vector_table"]
+
+# User of the item only; no id of a log is the same.
+WITH = "interest:user of the item"
+
+
+class Comparer(Protocol):
+    """The part of a model that comparing items needs."""
+
+    name: Any
+    inductive: Any
+
+    @property
+    def data(self) -> TrainingData:
+        """Training data."""
+        ...
+
+    def item_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_items, dim], or None."""
+        ...
+
+    def scored(self, users: UserBatch, domain: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores [n, items] and reasons [n]."""
+        ...
+
+
+def similar_items(
+    model: Comparer, item: Any, *, domain: str | None, to: Any, k: int
+) -> pd.DataFrame:
+    """Rank the items that a model finds most similar to an item, also of other domains.
+
+    A model with item vectors compares by their cosine. Another one scores a user whose only
+    interaction is the item; what is popular with everybody stays ahead there if the model ranks it
+    ahead.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    item
+        An id, or a title; see `graphgen.titles.find_item`.
+    domain
+        Domain of the item; None to look in all.
+    to
+        Domain or domains of the similar items; None for the item's own.
+    k
+        Items in each domain.
+
+    Returns
+    -------
+    pandas.DataFrame
+        domain, item_id, title, score, rank, best first in each domain.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown item or domain; it names the nearest titles.
+    ConfigError
+        If the model has nothing to compare the item by.
+    """
+    data = model.data
+    sources = asked_domains(domain, data.items)
+    catalogues = {
+        name: Catalogue(data.items[name], item_frame(data, name)[TITLE].to_numpy(object))
+        for name in sources
+    }
+    text = str(asked_ids(item, name="item ids")[0])
+    source, item_id = find_item(catalogues, f"{domain}={text}" if domain else text)
+    targets = [source] if to is None else asked_domains(to, data.items)
+    column = data.span(source).start + int(data.items[source].encode([item_id])[0])
+    vectors = model.item_vectors()
+    parts = []
+    for target in targets:
+        if vectors is not None:
+            scores = _cosines(vectors, column, data.span(target))
+        else:
+            scores = _as_history(model, source, item_id, target)
+        if target == source:
+            scores[:, column - data.span(source).start] = -np.inf
+        indices, values = top_k(scores, k)
+        found = indices[0] >= 0
+        rows = indices[0][found]
+        frame = item_frame(data, target).iloc[rows]
+        parts.append(
+            pd.DataFrame(
+                {
+                    DOMAIN: target,
+                    ITEM_ID: frame[ITEM_ID].to_numpy(object),
+                    TITLE: frame[TITLE].to_numpy(object),
+                    SCORE: values[0][found],
+                    RANK: np.arange(1, len(rows) + 1),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _cosines(vectors: np.ndarray, column: int, span: slice) -> np.ndarray:
+    own, others = vectors[column], vectors[span]
+    length = np.linalg.norm(own) * np.linalg.norm(others, axis=1)
+    return np.asarray((others @ own / np.maximum(length, 1e-12))[None], dtype=np.float32)
+
+
+def _as_history(model: Comparer, source: str, item_id: str, target: str) -> np.ndarray:
+    """Return the scores [1, items] of a user whose only interaction is the item."""
+    row = pd.DataFrame({USER_ID: [WITH], DOMAIN: [source], ITEM_ID: [item_id]})
+    users = user_batch(model.data, np.array([WITH], dtype=object), InteractionLog(row))
+    scores, why = model.scored(users, target)
+    if why[0] or model.name == "popularity":
+        raise ConfigError(
+            f"This {model.name} model has nothing to compare {source}={item_id} with items of "
+            f"{target} by; train another model, such as interest-gnn or item-knn."
+        )
+    return scores
+
+
+def vector_table(
+    name: str, items: Mapping[str, Vocabulary], vectors: np.ndarray | None
+) -> pd.DataFrame:
+    """Return domain, item_id and the vector of each item, in columns v0, v1, ...
+
+    Raises
+    ------
+    ConfigError
+        If there are no vectors.
+    """
+    if vectors is None:
+        raise ConfigError(f"This {name} has no vectors of items to export.")
+    frame = pd.DataFrame(vectors, columns=[f"v{i}" for i in range(vectors.shape[1])])
+    frame.insert(0, ITEM_ID, np.concatenate([part.ids for part in items.values()]))
+    frame.insert(0, DOMAIN, np.repeat(list(items), [len(part) for part in items.values()]))
+    return frame
