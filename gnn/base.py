@@ -71,6 +71,8 @@ class Model(ABC):
     """Whether a history is enough to score a user, or the user must have been in training."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """What a graph must have; see `gnn.data.check_requirements`."""
+    uses_weights: ClassVar[bool] = False
+    """Whether likes of different weights count differently (`TrainingData.weighted`)."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` writes: arrays and CSR matrices."""
 
@@ -176,6 +178,8 @@ class Model(ABC):
         """Learn from a graph, with held-out rows or without; see `fit`."""
         data = TrainingData.from_graph(graph)
         check_requirements(self.name, self.requires, data)
+        if data.weights is not None and not self.uses_weights:
+            logger.warning("%s does not use the weights of likes: all count alike.", self.name)
         self._data = data
         self.provenance_ = {"seed": seed, "graph": graph.provenance}
         self.history_ = []
@@ -249,9 +253,9 @@ class Model(ABC):
     def seen(
         self, user_ids: Sequence[str], *, domain: str, history: InteractionLog | None = None
     ) -> sp.csr_matrix:
-        """Return CSR [len(user_ids), items of domain], non-zero for items of the history."""
+        """Return CSR [len(user_ids), items of domain]: 1 liked, -1 seen or disliked, else 0."""
         self._require_domain(domain)
-        return user_batch(self.data, user_ids, history).history[:, self.data.span(domain)]
+        return user_batch(self.data, user_ids, history).seen(self.data.span(domain))
 
     def recommend(
         self,
@@ -275,7 +279,7 @@ class Model(ABC):
         k
             Length of a list. It is shorter where fewer unseen items are left.
         exclude_seen
-            Leave out items that the user has interacted with.
+            Leave out items that the user has liked, seen or disliked.
         history
             Interactions since training, or of users who arrived after it.
         seed
@@ -315,7 +319,7 @@ class Model(ABC):
             low, part = block
             scores = self.score_batch(part, target)
             if exclude_seen:
-                seen = part.history[:, self.data.span(target)].tocoo()
+                seen = part.seen(self.data.span(target)).tocoo()
                 scores[seen.row, seen.col] = -np.inf
             indices, values = top_k(scores, k, keys=part.keys, seed=seed)
             row, column = np.nonzero(indices >= 0)

@@ -14,7 +14,17 @@ import scipy.sparse as sp
 from graphgen.builders.interactions import milliseconds
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, TIMESTAMP, USER, USER_ID
+from graphgen.schema import (
+    DOMAIN,
+    INTERACTS,
+    ITEM_ID,
+    REJECTS,
+    SIMILAR,
+    TIMESTAMP,
+    USER,
+    USER_ID,
+    WEIGHT,
+)
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ class TrainingData:
     items
         External item ids by domain, domains in sorted order.
     matrix
-        float32 CSR [n_users, n_items], 1 where the user interacted with the item.
+        float32 CSR [n_users, n_items], 1 where the user liked the item.
     features
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
@@ -62,6 +72,11 @@ class TrainingData:
     times
         int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
         interactions, 1 for all before 1970; None unless the log has times.
+    weights
+        float32 CSR of the pattern of `matrix`, the strength of a like; None where all are equal.
+    rejected
+        float32 CSR [n_users, n_items], 1 where an item was seen and not liked, below 0 where it was
+        disliked; None without any.
     """
 
     users: Vocabulary
@@ -70,6 +85,8 @@ class TrainingData:
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
     times: sp.csr_matrix | None = None
+    weights: sp.csr_matrix | None = None
+    rejected: sp.csr_matrix | None = None
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -81,10 +98,21 @@ class TrainingData:
         types, rows, columns = _edges(graph, INTERACTS, {USER: 0, **starts})
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         matrix.data[:] = 1.0
+        strength = [graph.data[edges].weight.numpy() for edges in types]
+        weights = None
+        if len({float(w) for part in strength if len(part) for w in (part.min(), part.max())}) > 1:
+            weights = joint_matrix(rows, columns, strength, matrix.shape)
         times = None
         if graph.has_time and matrix.nnz:
             time = [graph.data[edges].time.numpy() for edges in types]
             times = latest_times(rows, columns, time, matrix.shape)
+
+        types, rows, columns = _edges(graph, REJECTS, {USER: 0, **starts})
+        rejected = None
+        if types:
+            strength = [graph.data[edges].weight.numpy() for edges in types]
+            strength = [np.where(part < 0, part, np.float32(1.0)) for part in strength]
+            rejected = _without(joint_matrix(rows, columns, strength, matrix.shape), matrix)
 
         types, rows, columns = _edges(graph, SIMILAR, starts)
         similar = None
@@ -100,7 +128,8 @@ class TrainingData:
                     x = graph.data[domain].x.numpy()
                     features[start : start + len(x)] = x
 
-        return cls(graph.vocabularies[USER], items, matrix, features, similar, times)
+        users = graph.vocabularies[USER]
+        return cls(users, items, matrix, features, similar, times, weights, rejected)
 
     @property
     def domains(self) -> list[str]:
@@ -131,6 +160,11 @@ class TrainingData:
         """int64 [n_items], position of the item's domain in `domains`."""
         return np.repeat(np.arange(len(self.items)), [len(v) for v in self.items.values()])
 
+    @property
+    def weighted(self) -> sp.csr_matrix:
+        """`weights`, or `matrix` where all likes are equal."""
+        return self.matrix if self.weights is None else self.weights
+
     @cached_property
     def popularity(self) -> np.ndarray:
         """float32 [n_items], number of users who interacted with the item."""
@@ -148,8 +182,8 @@ class TrainingData:
 
     def batch(self, rows: np.ndarray) -> UserBatch:
         """Return users by their rows of the matrix, int64 [n]."""
-        times = None if self.times is None else self.times[rows]
-        return UserBatch(rows, self.matrix[rows], rows, times)
+        found = [None if m is None else m[rows] for m in (self.times, self.weights, self.rejected)]
+        return UserBatch(rows, self.matrix[rows], rows, *found)
 
 
 @dataclass(frozen=True)
@@ -166,20 +200,37 @@ class UserBatch:
         int64 [n], hash of the external id: breaks ties the same way in every chunk.
     times
         int64 CSR of the pattern of `history`, as `TrainingData.times`; None without times.
+    weights, rejected
+        As those of `TrainingData`.
     """
 
     index: np.ndarray
     history: sp.csr_matrix
     keys: np.ndarray
     times: sp.csr_matrix | None = None
+    weights: sp.csr_matrix | None = None
+    rejected: sp.csr_matrix | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def weighted(self) -> sp.csr_matrix:
+        """`weights`, or `history` where all likes are equal."""
+        return self.history if self.weights is None else self.weights
+
+    def seen(self, span: slice) -> sp.csr_matrix:
+        """Return float32 CSR [n, items of the span]: 1 liked, -1 seen or disliked."""
+        seen = self.history[:, span]
+        if self.rejected is None:
+            return seen
+        refused = self.rejected[:, span]
+        return sp.csr_matrix(seen - _without(_pattern(refused).astype(np.float32), seen))
+
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""
-        times = None if self.times is None else self.times[part]
-        return UserBatch(self.index[part], self.history[part], self.keys[part], times)
+        found = [None if m is None else m[part] for m in (self.times, self.weights, self.rejected)]
+        return UserBatch(self.index[part], self.history[part], self.keys[part], *found)
 
 
 def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
@@ -220,15 +271,26 @@ def user_batch(
     index = data.users.encode(ids, missing="mark")
     known = index >= 0
     found = data.batch(index[known])
-    rows = _spread(found.history, known)
-    times = None if found.times is None else _spread(found.times, known)
+    parts = (found.history, found.times, found.weights, found.rejected)
+    rows, times, weights, rejected = (None if m is None else _spread(m, known) for m in parts)
     if history is not None and len(history):
-        later, when = _history_matrices(data, ids, history)
+        liked = history.liked
+        refused, strength, _ = _history_matrices(data, ids, history.frame[~liked])
+        refused.data[:] = np.where(strength.data < 0, strength.data, 1.0)
+        later, strength, when = _history_matrices(data, ids, history.frame[liked])
+        if weights is not None or (strength.data != 1).any():
+            weights = (rows if weights is None else weights) + strength
         rows = rows.maximum(later)
-        if times is not None and when is not None:
+        if times is not None:
             times = times.maximum(when)
+        if refused.nnz:
+            # Refused since: no like any more.
+            rows, times, weights = (
+                None if m is None else _without(m, refused) for m in (rows, times, weights)
+            )
+            rejected = refused if rejected is None else rejected + _without(refused, rejected)
     keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
-    return UserBatch(index, rows, keys, times)
+    return UserBatch(index, rows, keys, times, weights, rejected)
 
 
 def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
@@ -240,16 +302,16 @@ def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
 
 
 def _history_matrices(
-    data: TrainingData, ids: np.ndarray, history: InteractionLog
-) -> tuple[sp.csr_matrix, sp.csr_matrix | None]:
-    """Return CSR [len(ids), n_items] of the rows of `history`: what, and when.
+    data: TrainingData, ids: np.ndarray, frame: pd.DataFrame
+) -> tuple[sp.csr_matrix, sp.csr_matrix, sp.csr_matrix | None]:
+    """Return CSR [len(ids), n_items] of the rows of a history: what, how strong, and when.
 
     Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
     history without times counts as later than all that was trained on.
     """
-    frame = history.frame
     place = pd.Index(ids).get_indexer(frame[USER_ID])
     rows, columns, times = ([np.empty(0, np.int64)] for _ in range(3))
+    strength = [np.empty(0, np.float32)]
     for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
         if domain not in data.items:
             continue
@@ -257,6 +319,8 @@ def _history_matrices(
         known = item >= 0
         rows.append(part["place"].to_numpy()[known])
         columns.append(item[known] + data.span(domain).start)
+        weight = part[WEIGHT] if WEIGHT in part else pd.Series(1.0, part.index)
+        strength.append(weight.to_numpy(np.float32)[known])
         if TIMESTAMP in part:
             times.append(milliseconds(part[TIMESTAMP])[known])
         elif data.times is not None:
@@ -264,7 +328,20 @@ def _history_matrices(
     shape = (len(ids), data.n_items)
     matrix = joint_matrix(rows, columns, None, shape)
     matrix.data[:] = 1.0
-    return matrix, None if data.times is None else latest_times(rows, columns, times, shape)
+    when = None if data.times is None else latest_times(rows, columns, times, shape)
+    return matrix, joint_matrix(rows, columns, strength, shape), when
+
+
+def _pattern(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Return bool CSR, True at the stored entries."""
+    filled = np.ones(matrix.nnz, dtype=bool)
+    return sp.csr_matrix((filled, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _without(matrix: sp.csr_matrix, other: sp.csr_matrix) -> sp.csr_matrix:
+    """Return the entries of one matrix where the other has none."""
+    both = _pattern(matrix).multiply(_pattern(other)).astype(matrix.dtype)
+    return sp.csr_matrix(matrix - matrix.multiply(both))
 
 
 def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:

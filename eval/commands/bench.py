@@ -10,9 +10,13 @@ import typer
 from eval.commands.console import say
 from eval.commands.options import (
     ConfigOption,
+    EventOption,
+    NegativeOption,
     OutOption,
+    PositiveOption,
     SeedOption,
     check_outputs,
+    meaning_options,
     model_settings,
     seed_numbers,
 )
@@ -99,6 +103,9 @@ def bench_models(
         bool, typer.Option("--ablation", help="Also fit interest-gnn without each of its parts.")
     ] = False,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graphs.")] = "minilm",
+    event: EventOption = None,
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
     config: ConfigOption = None,
     set_: Annotated[
         list[str] | None,
@@ -136,6 +143,7 @@ def bench_models(
         ablation=ablation,
         settings=model_settings(config, set_, names),
         encoder=encoder,
+        meaning=meaning_options(event, positive, negative),
         time_limit=time_limit,
         command=shlex.join(["interest", *sys.argv[1:]]),
         on_run=say,

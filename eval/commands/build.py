@@ -12,12 +12,17 @@ from eval.commands.describe import show_description
 from eval.commands.options import (
     ColumnOption,
     ConfigOption,
+    EventOption,
+    NegativeOption,
     OnBadRowsOption,
     OutOption,
     OverwriteOption,
+    PositiveOption,
     SetOption,
     check_outputs,
+    meaning_options,
     parse_columns,
+    say_meaning,
 )
 
 __all__ = ["build"]
@@ -60,9 +65,9 @@ def build(
     quarantine: Annotated[
         Path | None, typer.Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
-    min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this.")
-    ] = None,
+    event: EventOption = None,
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
     k_core: Annotated[
         int, typer.Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
@@ -82,7 +87,8 @@ def build(
     \b
     interest build train.csv --items items.csv --out graph/
     interest build books=books.csv films=films.csv.gz --out graph/
-    interest build "log.csv.gz#split=train" --min-rating 4 --out graph/
+    interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
+    interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.config import parse_assignments, read_toml
@@ -112,7 +118,7 @@ def build(
         columns=columns,
         on_bad_rows=on_bad_rows,
         quarantine=quarantine,
-        min_rating=min_rating,
+        **meaning_options(event, positive, negative),
         k_core=k_core,
         delimiter=delimiter,
         encoding=encoding,
@@ -120,6 +126,7 @@ def build(
     )
     if log.report.quarantine:
         say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
+    say_meaning(log, always=True)
     table = read_items(*items, on_bad_rows=on_bad_rows, encoding=encoding) if items else None
     user_table = read_users(*users, on_bad_rows=on_bad_rows, encoding=encoding) if users else None
     graph = build_graph(log, table, user_table, config=settings, progress=True)

@@ -11,14 +11,19 @@ from eval.commands.options import (
     ColumnOption,
     ConfigOption,
     CurvesOption,
+    EventOption,
     MetricsOption,
+    NegativeOption,
     OutOption,
     OverwriteOption,
+    PositiveOption,
     SeedOption,
     check_outputs,
     chosen_metrics,
+    meaning_options,
     model_settings,
     parse_columns,
+    say_meaning,
     seed_numbers,
 )
 
@@ -74,9 +79,9 @@ def compare(
     metrics: MetricsOption = None,
     curves: CurvesOption = False,
     encoder: Annotated[str, typer.Option(help="Text encoder of the graph.")] = "minilm",
-    min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this, in all parts.")
-    ] = None,
+    event: EventOption = None,
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
     column: ColumnOption = None,
     config: ConfigOption = None,
     set_: Annotated[
@@ -126,12 +131,15 @@ def compare(
     settings = model_settings(config, set_, trained)
     columns = parse_columns(column)
 
-    def read(sources: list[str]) -> Any:
-        return read_log(*sources, columns=columns, min_rating=min_rating, progress=True)
-
-    graph = build_graph(
-        read(train), read_items(*items) if items else None, encoder=encoder, progress=True
+    rows = read_log(
+        *train, columns=columns, **meaning_options(event, positive, negative), progress=True
     )
+    say_meaning(rows)
+
+    def read(sources: list[str]) -> Any:
+        return read_log(*sources, columns=columns, as_in=rows.report.taken, progress=True)
+
+    graph = build_graph(rows, read_items(*items) if items else None, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
         read(test),

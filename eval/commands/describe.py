@@ -56,6 +56,16 @@ def show_description(description: GraphDescription) -> None:
             f"{d.median_history:g}",
         )
     say(nodes)
+    meant = description.provenance.get("log", {}).get("report", {}).get("taken", {}).get("rows", ())
+    if any(row["signal"] != "none" for row in meant):
+        outcomes = ("likes", "seen", "disliked", "dropped")
+        signals = Table("domain", "rows by", title="Meaning of the rows", title_justify="left")
+        for name in outcomes:
+            signals.add_column(name, justify="right")
+        for row in meant:
+            counts = (f"{row[name]:,}" for name in outcomes)
+            signals.add_row(row["domain"], row["signal"], *counts)
+        say(signals)
     overlap = Table("", title="Users active in both", title_justify="left")
     for domain in description.overlap:
         overlap.add_column(domain, justify="right")
@@ -87,7 +97,7 @@ def show_description(description: GraphDescription) -> None:
             ("filtered", "filtered"),
             ("bad", "bad"),
             ("duplicate", "duplicates"),
-            ("below the rating", "below_rating"),
+            ("dropped events", "dropped"),
             ("outside the k-core", "k_core_dropped"),
         )
         if report.get(key)

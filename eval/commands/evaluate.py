@@ -11,13 +11,18 @@ from eval.commands.console import say
 from eval.commands.options import (
     ColumnOption,
     CurvesOption,
+    EventOption,
     MetricsOption,
+    NegativeOption,
     OutOption,
     OverwriteOption,
+    PositiveOption,
     SeedOption,
     check_outputs,
     chosen_metrics,
+    meaning_options,
     parse_columns,
+    say_meaning,
 )
 
 __all__ = ["evaluate"]
@@ -82,6 +87,16 @@ def evaluate(
     negatives: Annotated[
         Path | None, typer.Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
+    event: EventOption = None,
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
+    graded: Annotated[
+        bool,
+        typer.Option(
+            "--graded",
+            help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
+        ),
+    ] = False,
     column: ColumnOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -106,6 +121,7 @@ def evaluate(
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.progress import show_progress
     from graphgen.tables import read_users
 
@@ -120,12 +136,16 @@ def evaluate(
         files=[drawn_to],
     )
     known = load_graph(graph) if graph else None
-    rows = read_log(*truth, columns=parse_columns(column))
     system: Any = recommendations
     if (Path(recommendations) / "model.json").exists():
         from gnn.registry import load_model
 
         system = load_model(recommendations)
+    trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
+    options = meaning_options(event, positive, negative)
+    options |= {"columns": parse_columns(column), "as_in": taken_in(trained_on)}
+    rows = read_log(*truth, **options)
+    say_meaning(rows)
     if sampled is not None and drawn_to is not None:
         negatives = drawn_to
         scorer = None if system is recommendations else system
@@ -142,6 +162,7 @@ def evaluate(
             by=by,
             metrics=chosen_metrics(metrics, curves),
             negatives=negatives,
+            graded=graded,
             seed=seed,
         )
     result = replace(result, name=Path(recommendations).name)
@@ -149,7 +170,7 @@ def evaluate(
     if valid:
         if system is recommendations:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, columns=parse_columns(column))
+        chosen_on = read_log(*valid, **options)
         links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
     analyses = analyse(result, providers=_providers(providers, known), links=links)
     write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)

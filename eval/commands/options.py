@@ -15,16 +15,21 @@ __all__ = [
     "ColumnOption",
     "ConfigOption",
     "CurvesOption",
+    "EventOption",
     "MetricsOption",
+    "NegativeOption",
     "OnBadRowsOption",
     "OutOption",
     "OverwriteOption",
+    "PositiveOption",
     "SeedOption",
     "SetOption",
     "check_outputs",
     "chosen_metrics",
+    "meaning_options",
     "model_settings",
     "parse_columns",
+    "say_meaning",
     "seed_numbers",
 ]
 
@@ -53,6 +58,32 @@ ColumnOption = Annotated[
     typer.Option(
         "--column",
         help="Column mapping, NAME=COLUMN_IN_FILE, such as user_id=reviewerID; repeatable.",
+        show_default=False,
+    ),
+]
+EventOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event",
+        help="Meaning of an event, NAME=WEIGHT, NAME=negative, NAME=seen or NAME=drop, such as "
+        "play=0.3; repeatable. All others are likes of weight 1.",
+        show_default=False,
+    ),
+]
+PositiveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--positive",
+        help="Condition of a like, such as 'rating>=4' or 'books:rating>=4'; rows with the column "
+        "that do not fulfil it were seen. Default: ratings from 4 of 5 on. Repeatable.",
+        show_default=False,
+    ),
+]
+NegativeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--negative",
+        help="Condition of a dislike, such as 'rating<=2'; repeatable.",
         show_default=False,
     ),
 ]
@@ -123,6 +154,40 @@ def parse_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
             raise ConfigError(f"--column is written NAME=COLUMN_IN_FILE; got {column!r}.")
         result[ours.strip()] = theirs.strip()
     return result
+
+
+def meaning_options(
+    event: Sequence[str] | None, positive: Sequence[str] | None, negative: Sequence[str] | None
+) -> dict[str, Any]:
+    """Turn --event, --positive and --negative into options of `graphgen.read_log`.
+
+    Examples
+    --------
+    >>> meaning_options(["play=0.3", "skip=negative"], None, None)["events"]
+    {'play': '0.3', 'skip': 'negative'}
+    """
+    events = {}
+    for text in event or []:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name.strip():
+            raise ConfigError(
+                f"--event is written NAME=WEIGHT, or =negative, =seen or =drop; got {text!r}."
+            )
+        events[name.strip()] = value.strip()
+    return {"events": events, "positive": positive, "negative": negative}
+
+
+def say_meaning(log: Any, *, always: bool = False) -> None:
+    """Print in one line what a like is, where ratings, weights or events say something."""
+    from eval.commands.console import say
+
+    taken = log.report.taken
+    if not always and all(row["signal"] == "none" for row in taken.rows):
+        return
+    counts = ", ".join(f"{n:,} {name}" for name, n in taken.counts().items() if n)
+    say(f"{taken.line()} {counts}.")
+    if not taken.options and any(row["signal"].startswith("event ") for row in taken.rows):
+        say("--event NAME=WEIGHT (or negative, seen, drop) gives events other meanings.")
 
 
 def seed_numbers(text: str | None) -> list[int] | None:

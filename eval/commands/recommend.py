@@ -65,6 +65,7 @@ def recommend(
     from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
 
     recommendation_format(out)
     check_outputs(out, inputs=[model, users, history])
@@ -84,7 +85,13 @@ def recommend(
         domain=domain,
         k=k,
         exclude_seen=not include_seen,
-        history=read_log(*history, columns=parse_columns(column)) if history else None,
+        history=read_log(
+            *history,
+            columns=parse_columns(column),
+            as_in=taken_in(fitted.provenance_.get("graph", {})),
+        )
+        if history
+        else None,
         seed=seed,
         progress=True,
     )

@@ -9,11 +9,16 @@ import typer
 from eval.commands.console import next_step, say
 from eval.commands.options import (
     ColumnOption,
+    EventOption,
+    NegativeOption,
     OutOption,
     OverwriteOption,
+    PositiveOption,
     SeedOption,
     check_outputs,
+    meaning_options,
     parse_columns,
+    say_meaning,
 )
 
 __all__ = ["split"]
@@ -29,9 +34,9 @@ def split(
         typer.Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold."),
     ],
     out: OutOption,
-    min_rating: Annotated[
-        float | None, typer.Option(help="Keep interactions rated at least this.")
-    ] = None,
+    event: EventOption = None,
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
     drop_twins: Annotated[
         bool, typer.Option("--drop-twins", help="Remove one of two ids of the same product.")
     ] = False,
@@ -80,7 +85,13 @@ def split(
         if protocol != "cold-user" or "test" in options:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         options["test"] = share / 100
-    log = read_log(*sources, columns=parse_columns(column), min_rating=min_rating, progress=True)
+    log = read_log(
+        *sources,
+        columns=parse_columns(column),
+        **meaning_options(event, positive, negative),
+        progress=True,
+    )
+    say_meaning(log)
     parts = make_split(log, protocol, twins=twins, seed=seed, **options)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):

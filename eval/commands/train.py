@@ -55,6 +55,7 @@ def train(
     from graphgen.config import parse_assignments, read_toml
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.storage import check_output
 
     made_from = check_outputs(
@@ -64,10 +65,14 @@ def train(
     for stage in ("", "-choose", "-refit"):
         check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
     settings = {**(read_toml(config) if config else {}), **parse_assignments(set_ or [])}
-    rows = read_log(*valid, columns=parse_columns(column)) if valid else None
+    known = load_graph(graph)
+    rows = None
+    if valid:
+        meaning = taken_in(known.provenance)
+        rows = read_log(*valid, columns=parse_columns(column), as_in=meaning)
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
-        load_graph(graph),
+        known,
         valid="auto" if rows is None else rows,
         seed=seed,
         checkpoint=checkpoint,
