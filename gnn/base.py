@@ -121,7 +121,7 @@ class Model(ABC):
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return [len(users) or 1, items of domain], the scores of users without any other."""
-        popularity: np.ndarray = self.data.popularity[self.data.span(domain)]
+        popularity: np.ndarray = self.data.liking[self.data.span(domain)]
         return popularity[None]
 
     def _chosen(self) -> dict[str, Any]:

@@ -171,6 +171,13 @@ class TrainingData:
         return np.bincount(self.matrix.indices, minlength=self.n_items).astype(np.float32)
 
     @cached_property
+    def liking(self) -> np.ndarray:
+        """float32 [n_items], sum of the strengths of an item's likes."""
+        if self.weights is None:
+            return self.popularity
+        return np.asarray(self.weights.sum(axis=0), dtype=np.float32).ravel()
+
+    @cached_property
     def warm(self) -> np.ndarray:
         """Bool [n_items], whether the item has any interaction."""
         return self.popularity > 0

@@ -26,6 +26,8 @@ SCALES: Final = (1.0, 5.0, 7.0, 10.0, 20.0, 100.0)
 LIKE_SHARE: Final = 0.8
 # The same on a scale that goes below 0, from -top to top.
 SIGNED_LIKE_SHARE: Final = 0.5
+# Of ratings that are counts, such as plays or hours, everything above 0.
+LEAST_COUNT: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ class Meaning:
         signal = np.where(event != "", "event " + event, np.where(signal == "", "none", signal))
         counts = _count(frame, signal, weight)
         taken = Taken(rules, like_from, counts, self._options())
-        says = WEIGHT in frame or RATING in frame or bool((weight != 1).any())
+        says = WEIGHT in frame or RATING in frame or bool((weight != 1).any() or additive.any())
         # What the events say is in the weights now: said again, it would count twice.
         result = frame.drop(columns=EVENT) if self.events and EVENT in frame else frame
         if says:
@@ -242,7 +244,7 @@ class Meaning:
                     "like of weight 1; map them to `weight` to use them as strengths.",
                     domain, own.max(),
                 )  # fmt: skip
-                found[str(domain)] = float(np.nextafter(np.float32(0), np.float32(1)))
+                found[str(domain)] = LEAST_COUNT
             else:
                 share = SIGNED_LIKE_SHARE if own.min() < 0 else LIKE_SHARE
                 found[str(domain)] = top * share

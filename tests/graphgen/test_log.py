@@ -96,7 +96,7 @@ def test_deduplication_keeps_the_latest_and_is_idempotent(content):
 
 def test_without_times_the_first_is_kept():
     log = InteractionLog(
-        frame_of([("a", "x", "1", 1), ("a", "x", "1", 2)], "user_id domain item_id rating")
+        frame_of([("a", "x", "1", 1), ("a", "x", "1", 2)], "user_id domain item_id weight")
     )
     assert log.deduplicate().frame.weight.tolist() == [1]
 
