@@ -117,8 +117,8 @@ class TrainingData:
         types, rows, columns = _edges(graph, SIMILAR, starts)
         similar = None
         if types:
-            weights = [graph.data[edges].weight.numpy() for edges in types]
-            similar = joint_matrix(rows, columns, weights, (n_items, n_items))
+            strength = [graph.data[edges].weight.numpy() for edges in types]
+            similar = joint_matrix(rows, columns, strength, (n_items, n_items))
 
         features = None
         if graph.feature_dim:

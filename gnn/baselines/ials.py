@@ -43,8 +43,8 @@ class IALS(Model):
     with the loss of Rendle et al., "Revisiting the performance of iALS on item recommendation
     benchmarks", RecSys 2022: Σ_observed c (w·h − 1)² + α₀ Σ_all (w·h)² + λ Σ_rows (n + α₀ m)^ν
     ‖·‖², all domains in one matrix, c the weight of a like. A user's factors are solved for from
-    the history, so users who arrive after training are scored like all others. See `RowSolver` for the cost
-    of a half-step.
+    the history, so users who arrive after training are scored like all others. See
+    `RowSolver` for the cost of a half-step.
 
     Examples
     --------
