@@ -132,12 +132,7 @@ class InteractionLog:
         )
 
     def where(self, **columns: Any) -> Self:
-        """Keep the rows in which each named column has the given value, or one of several.
-
-        Parameters
-        ----------
-        **columns
-            A value, or a list, set, series or array of values, by column name.
+        """Keep the rows in which each named column has the given value, or one of a list or array.
 
         Raises
         ------
@@ -155,12 +150,7 @@ class InteractionLog:
         return self._kept(keep, "filtered")
 
     def before(self, cutoff: str | datetime | pd.Timestamp) -> Self:
-        """Keep the rows with a timestamp strictly before `cutoff`.
-
-        Parameters
-        ----------
-        cutoff
-            A date or time; without a zone it is UTC.
+        """Keep the rows with a timestamp strictly before `cutoff` (UTC where it has no zone).
 
         Raises
         ------
