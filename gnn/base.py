@@ -15,12 +15,13 @@ import torch
 
 from gnn.asked import as_log, asked_domains, asked_users, history_log, whole_number
 from gnn.candidates import candidates
-from gnn.data import TrainingData, UserBatch, check_requirements, user_batch
+from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
 from gnn.recommending import Options, fallbacks, ranked_lists, warn_of_unknown
 from gnn.similar import similar_items
+from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
@@ -67,6 +68,8 @@ class Model(ABC):
     """Whether a history is enough to score a user, or the user must have been in training."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """What a graph must have; see `gnn.data.check_requirements`."""
+    uses_weights: ClassVar[bool] = False
+    """Whether likes of different weights count differently (`TrainingData.weighted`)."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` writes: arrays and CSR matrices."""
 
@@ -115,7 +118,7 @@ class Model(ABC):
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return [len(users) or 1, items of domain], the scores of users without any other."""
-        popularity: np.ndarray = self.data.popularity[self.data.span(domain)]
+        popularity: np.ndarray = self.data.liking[self.data.span(domain)]
         return popularity[None]
 
     def _chosen(self) -> dict[str, Any]:
@@ -175,6 +178,8 @@ class Model(ABC):
         """Learn from a graph, with held-out rows or without; see `fit`."""
         data = TrainingData.from_graph(graph)
         check_requirements(self.name, self.requires, data)
+        if data.weights is not None and not self.uses_weights:
+            logger.warning("%s does not use the weights of likes: all count alike.", self.name)
         self._data = data
         self.provenance_ = {"seed": seed, "graph": graph.provenance}
         self.history_ = []
@@ -244,10 +249,10 @@ class Model(ABC):
         return scores
 
     def seen(self, user_ids: Any, *, domain: str, history: Any = None) -> sp.csr_matrix:
-        """Return CSR [len(user_ids), items of domain], non-zero for items of the history."""
+        """Return CSR [len(user_ids), items of domain]: 1 liked, -1 seen or disliked, else 0."""
         self._require_domain(domain)
         users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
-        return users.history[:, self.data.span(domain)]
+        return users.seen(self.data.span(domain))
 
     def recommend(
         self,
@@ -278,7 +283,7 @@ class Model(ABC):
         k
             Length of a list. It is shorter where fewer candidates are left, which is warned of.
         exclude_seen
-            Leave out items that the user has interacted with.
+            Leave out items that the user has liked, seen or disliked.
         history
             Interactions since training, or of users who arrived after it: an InteractionLog, a
             DataFrame or the path of a log.

@@ -99,12 +99,12 @@ def _listed(
         given = read_ids(given)
     given = getattr(given, "frame", given)
     ids = asked_ids(given, column=ITEM_ID, name="item ids")
-    of = np.full(len(ids), None, dtype=object)
+    of: Any = np.full(len(ids), None, dtype=object)
     if isinstance(given, pd.DataFrame) and DOMAIN in given:
-        of = given[DOMAIN].astype(object).to_numpy()
+        of = given[DOMAIN].astype(object).to_numpy(object)
         if DEFAULT_DOMAIN not in data.items:
             of = np.where(of == DEFAULT_DOMAIN, None, of)
-    known = np.zeros(len(ids), dtype=bool)
+    known: Any = np.zeros(len(ids), dtype=bool)
     result = {}
     for domain, vocabulary in data.items.items():
         here = (of == domain) | pd.isna(of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,10 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
 
-from graphgen.builders.interactions import milliseconds
+from gnn.numerics.sparse import pattern, without
 from graphgen.errors import ConfigError
-from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, SIMILAR, TIMESTAMP, USER, USER_ID
+from graphgen.schema import (
+    INTERACTS,
+    REJECTS,
+    SIMILAR,
+    USER,
+)
 from graphgen.tables import item_columns
 from graphgen.vocabulary import Vocabulary
 
@@ -32,7 +36,6 @@ __all__ = [
     "joint_matrix",
     "known_times",
     "latest_times",
-    "user_batch",
 ]
 
 # What a model may require of a graph: text features of items, at least two domains.
@@ -56,7 +59,7 @@ class TrainingData:
     items
         External item ids by domain, domains in sorted order.
     matrix
-        float32 CSR [n_users, n_items], 1 where the user interacted with the item.
+        float32 CSR [n_users, n_items], 1 where the user liked the item.
     features
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
@@ -66,6 +69,11 @@ class TrainingData:
         interactions, 1 for all before 1970; None unless the log has times.
     item_tables
         Columns of the item table by domain, to show and to filter by; see `InterestGraph`.
+    weights
+        float32 CSR of the pattern of `matrix`, the strength of a like; None where all are equal.
+    rejected
+        float32 CSR [n_users, n_items], 1 where an item was seen and not liked, below 0 where it was
+        disliked; None without any.
     """
 
     users: Vocabulary
@@ -75,6 +83,8 @@ class TrainingData:
     similar: sp.csr_matrix | None = None
     times: sp.csr_matrix | None = None
     item_tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    weights: sp.csr_matrix | None = None
+    rejected: sp.csr_matrix | None = None
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -86,16 +96,27 @@ class TrainingData:
         types, rows, columns = _edges(graph, INTERACTS, {USER: 0, **starts})
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         matrix.data[:] = 1.0
+        strength = [graph.data[edges].weight.numpy() for edges in types]
+        weights = None
+        if len({float(w) for part in strength if len(part) for w in (part.min(), part.max())}) > 1:
+            weights = joint_matrix(rows, columns, strength, matrix.shape)
         times = None
         if graph.has_time and matrix.nnz:
             time = [graph.data[edges].time.numpy() for edges in types]
             times = latest_times(rows, columns, time, matrix.shape)
 
+        types, rows, columns = _edges(graph, REJECTS, {USER: 0, **starts})
+        rejected = None
+        if types:
+            strength = [graph.data[edges].weight.numpy() for edges in types]
+            strength = [np.where(part < 0, part, np.float32(1.0)) for part in strength]
+            rejected = without(joint_matrix(rows, columns, strength, matrix.shape), matrix)
+
         types, rows, columns = _edges(graph, SIMILAR, starts)
         similar = None
         if types:
-            weights = [graph.data[edges].weight.numpy() for edges in types]
-            similar = joint_matrix(rows, columns, weights, (n_items, n_items))
+            strength = [graph.data[edges].weight.numpy() for edges in types]
+            similar = joint_matrix(rows, columns, strength, (n_items, n_items))
 
         features = None
         if graph.feature_dim:
@@ -106,7 +127,8 @@ class TrainingData:
                     features[start : start + len(x)] = x
 
         users = graph.vocabularies[USER]
-        return cls(users, items, matrix, features, similar, times, graph.item_tables)
+        tables = graph.item_tables
+        return cls(users, items, matrix, features, similar, times, tables, weights, rejected)
 
     @cached_property
     def item_columns(self) -> dict[str, pd.DataFrame]:
@@ -142,10 +164,22 @@ class TrainingData:
         """int64 [n_items], position of the item's domain in `domains`."""
         return np.repeat(np.arange(len(self.items)), [len(v) for v in self.items.values()])
 
+    @property
+    def weighted(self) -> sp.csr_matrix:
+        """`weights`, or `matrix` where all likes are equal."""
+        return self.matrix if self.weights is None else self.weights
+
     @cached_property
     def popularity(self) -> np.ndarray:
         """float32 [n_items], number of users who interacted with the item."""
         return np.bincount(self.matrix.indices, minlength=self.n_items).astype(np.float32)
+
+    @cached_property
+    def liking(self) -> np.ndarray:
+        """float32 [n_items], sum of the strengths of an item's likes."""
+        if self.weights is None:
+            return self.popularity
+        return np.asarray(self.weights.sum(axis=0), dtype=np.float32).ravel()
 
     @cached_property
     def warm(self) -> np.ndarray:
@@ -159,8 +193,8 @@ class TrainingData:
 
     def batch(self, rows: np.ndarray) -> UserBatch:
         """Return users by their rows of the matrix, int64 [n]."""
-        times = None if self.times is None else self.times[rows]
-        return UserBatch(rows, self.matrix[rows], rows, times)
+        found = [None if m is None else m[rows] for m in (self.times, self.weights, self.rejected)]
+        return UserBatch(rows, self.matrix[rows], rows, *found)
 
 
 @dataclass(frozen=True)
@@ -177,20 +211,37 @@ class UserBatch:
         int64 [n], hash of the external id: breaks ties the same way in every chunk.
     times
         int64 CSR of the pattern of `history`, as `TrainingData.times`; None without times.
+    weights, rejected
+        As those of `TrainingData`.
     """
 
     index: np.ndarray
     history: sp.csr_matrix
     keys: np.ndarray
     times: sp.csr_matrix | None = None
+    weights: sp.csr_matrix | None = None
+    rejected: sp.csr_matrix | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def weighted(self) -> sp.csr_matrix:
+        """`weights`, or `history` where all likes are equal."""
+        return self.history if self.weights is None else self.weights
+
+    def seen(self, span: slice) -> sp.csr_matrix:
+        """Return float32 CSR [n, items of the span]: 1 liked, -1 seen or disliked."""
+        seen = self.history[:, span]
+        if self.rejected is None:
+            return seen
+        refused = self.rejected[:, span]
+        return sp.csr_matrix(seen - without(pattern(refused).astype(np.float32), seen))
+
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""
-        times = None if self.times is None else self.times[part]
-        return UserBatch(self.index[part], self.history[part], self.keys[part], times)
+        found = [None if m is None else m[part] for m in (self.times, self.weights, self.rejected)]
+        return UserBatch(self.index[part], self.history[part], self.keys[part], *found)
 
 
 def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
@@ -218,64 +269,6 @@ def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -
             f"A {name} model needs at least two domains; this graph has only "
             f"{', '.join(data.domains)}."
         )
-
-
-def user_batch(
-    data: TrainingData, ids: Sequence[str] | np.ndarray, history: InteractionLog | None
-) -> UserBatch:
-    """Look users up by external id, with their history in training and since; O(interactions).
-
-    `history` has interactions since training, or of users who arrived after it.
-    """
-    ids = np.asarray(ids, dtype=object)
-    index = data.users.encode(ids, missing="mark")
-    known = index >= 0
-    found = data.batch(index[known])
-    rows = _spread(found.history, known)
-    times = None if found.times is None else _spread(found.times, known)
-    if history is not None and len(history):
-        later, when = _history_matrices(data, ids, history)
-        rows = rows.maximum(later)
-        if times is not None and when is not None:
-            times = times.maximum(when)
-    keys = pd.util.hash_array(ids, categorize=False).view(np.int64)
-    return UserBatch(index, rows, keys, times)
-
-
-def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
-    """Return CSR [len(known), columns]: the rows of known users, in order; others are empty."""
-    lengths = np.zeros(len(known), dtype=np.int64)
-    lengths[known] = np.diff(matrix.indptr)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape=(len(known), matrix.shape[1]))
-
-
-def _history_matrices(
-    data: TrainingData, ids: np.ndarray, history: InteractionLog
-) -> tuple[sp.csr_matrix, sp.csr_matrix | None]:
-    """Return CSR [len(ids), n_items] of the rows of `history`: what, and when.
-
-    Rows of unknown items are left out. The times are as `TrainingData.times`, None where that is; a
-    history without times counts as later than all that was trained on.
-    """
-    frame = history.frame
-    place = pd.Index(ids).get_indexer(frame[USER_ID])
-    rows, columns, times = ([np.empty(0, np.int64)] for _ in range(3))
-    for domain, part in frame.assign(place=place)[place >= 0].groupby(DOMAIN, observed=True):
-        if domain not in data.items:
-            continue
-        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
-        known = item >= 0
-        rows.append(part["place"].to_numpy()[known])
-        columns.append(item[known] + data.span(domain).start)
-        if TIMESTAMP in part:
-            times.append(milliseconds(part[TIMESTAMP])[known])
-        elif data.times is not None:
-            times.append(np.full(known.sum(), 1 + data.times.data.max()))
-    shape = (len(ids), data.n_items)
-    matrix = joint_matrix(rows, columns, None, shape)
-    matrix.data[:] = 1.0
-    return matrix, None if data.times is None else latest_times(rows, columns, times, shape)
 
 
 def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:

@@ -23,7 +23,7 @@ __all__ = ["read_model", "save_model"]
 
 SCHEMA_VERSION = 2
 MANIFEST = "model.json"
-TIMES = "times.npy"
+TIMES, WEIGHTS, REJECTED = "times.npy", "weights.npy", "rejected.npz"
 
 
 def save_model(
@@ -56,6 +56,10 @@ def save_model(
         np.save(folder / "indices.npy", data.matrix.indices)
         if data.times is not None:
             np.save(folder / TIMES, data.times.data)
+        if data.weights is not None:
+            np.save(folder / WEIGHTS, data.weights.data)
+        if data.rejected is not None:
+            sp.save_npz(folder / REJECTED, data.rejected)
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(tensors, folder / "state.safetensors")
         manifest = {
@@ -104,11 +108,20 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
         if manifest.get("times"):  # Version 1 does not say, and has none.
             time = np.load(folder / TIMES, allow_pickle=False)
             times = sp.csr_matrix((time, indices, indptr), shape=matrix.shape)
+        weights = rejected = None
+        if (folder / WEIGHTS).exists():
+            weight = np.load(folder / WEIGHTS, allow_pickle=False)
+            weights = sp.csr_matrix((weight, indices, indptr), shape=matrix.shape)
+        if (folder / REJECTED).exists():
+            rejected = sp.csr_matrix(sp.load_npz(folder / REJECTED))
         state = load_file(folder / "state.safetensors")
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
+    data = TrainingData(
+        users, items, matrix, None, None, times, tables, weights=weights, rejected=rejected
+    )
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
     model.provenance_ = manifest["provenance"]
-    model.restore(TrainingData(users, items, matrix, times=times, item_tables=tables), state)
+    model.restore(data, state)
     return model

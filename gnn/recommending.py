@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ FEW_SCORES = 64
 class Ranker(Protocol):
     """The part of a model that ranking needs."""
 
-    name: Any
+    name: ClassVar[str]
 
     @property
     def data(self) -> TrainingData:
@@ -80,7 +80,7 @@ def ranked_lists(
         low, part = block
         scores, why = model.scored(part, target)
         if options.exclude_seen:
-            seen = part.history[:, data.span(target)].tocoo()
+            seen = part.seen(data.span(target)).tocoo()
             scores[seen.row, seen.col] = -np.inf
         if options.allowed is not None:
             scores[:, ~options.allowed[target]] = -np.inf

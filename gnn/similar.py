@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
 from gnn.asked import asked_domains, asked_ids
 from gnn.candidates import item_frame
-from gnn.data import TrainingData, UserBatch, user_batch
+from gnn.data import TrainingData, UserBatch
+from gnn.users import user_batch
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
@@ -27,8 +28,8 @@ WITH = "interest:user of the item"
 class Comparer(Protocol):
     """The part of a model that comparing items needs."""
 
-    name: Any
-    inductive: Any
+    name: ClassVar[str]
+    inductive: ClassVar[bool]
 
     @property
     def data(self) -> TrainingData:

@@ -101,16 +101,17 @@ class ValidationRows:
 
     @classmethod
     def of(cls, truth: InteractionLog, data: TrainingData) -> ValidationRows:
-        """Look up the rows whose user and item the training data holds; O(rows log rows)."""
-        user = data.users.encode(truth.frame[USER_ID], missing="mark")
+        """Look up the likes whose user and item the training data holds; O(rows log rows)."""
+        frame = truth.frame[truth.liked]
+        user = data.users.encode(frame[USER_ID], missing="mark")
         item = np.full(len(user), -1, dtype=np.int64)
         domain = np.full(len(user), -1, dtype=np.int64)
         own = np.zeros(len(user), dtype=np.int64)
-        names = truth.frame[DOMAIN].astype(object).to_numpy()
+        names = frame[DOMAIN].astype(object).to_numpy()
         for number, name in enumerate(data.domains):
             rows = np.flatnonzero(names == name)
             span = data.span(name)
-            local = data.items[name].encode(truth.frame[ITEM_ID].iloc[rows], missing="mark")
+            local = data.items[name].encode(frame[ITEM_ID].iloc[rows], missing="mark")
             item[rows] = np.where(local >= 0, local + span.start, -1)
             domain[rows] = number
             history = np.diff(data.matrix[:, span].indptr)
@@ -310,7 +311,7 @@ def _rank_block(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Return the labels that each candidate ranks first, and the held-out items by kind."""
     users = data.batch(block.users)
-    seen = users.history[:, data.span(block.domain)].tocoo()
+    seen = users.seen(data.span(block.domain)).tocoo()
     row, column = (torch.from_numpy(part.astype(np.int64)) for part in (seen.row, seen.col))
     label, relevant = block.labels()
     found = []

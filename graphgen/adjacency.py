@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from torch_geometric.data import HeteroData
 
-from graphgen.schema import REV_INTERACTS, SIMILAR, USER
+from graphgen.schema import REJECTS, REV_INTERACTS, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["NO_TIME", "Adjacency", "Links"]
@@ -59,7 +59,7 @@ class Adjacency:
         sizes = [len(vocabularies[node_type]) for node_type in self.types]
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         self.offset = dict(zip(self.types, self._starts.tolist(), strict=False))
-        edge_types = [t for t in data.edge_types if t[1] != REV_INTERACTS]
+        edge_types = [t for t in data.edge_types if t[1] not in (REV_INTERACTS, REJECTS)]
         self.kinds = sorted({kind for _, kind, _ in edge_types})
 
         head, tail, kind, weight, time = ([] for _ in range(5))

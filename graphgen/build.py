@@ -99,7 +99,7 @@ def build_graph(
     Parameters
     ----------
     log
-        Interactions; each becomes an edge.
+        Interactions; each becomes an edge: likes, or seen and disliked items.
     items
         Titles and texts. Items that the log does not mention are nodes too (cold items).
     users
@@ -145,6 +145,11 @@ def build_graph(
         raise InputError(
             "There is no interaction to build a graph from"
             + (f": all {n_read:,} lie at or after the cutoff {cutoff}." if n_read else ".")
+        )
+    if not log.liked.any():
+        raise InputError(
+            f"None of the {len(log):,} interactions is a like. {log.report.taken.line()} Say what "
+            "is one with --positive 'rating>=NUMBER' or --event NAME=WEIGHT."
         )
 
     vocabularies = _vocabularies(log, items, users)

@@ -21,6 +21,7 @@ from graphgen.schema import (
     INTERACTS,
     INTEREST,
     ITEM_ID,
+    REJECTS,
     RESERVED_NODE_TYPES,
     REV_INTERACTS,
     TITLE,
@@ -44,8 +45,9 @@ class InterestGraph:
 
     Node types are ``user``, one per domain, and ``interest``, the topics of all domains (absent
     where there are none). Edge types are ``(user, interacts, domain)`` with its reverse
-    ``(domain, rev_interacts, user)``, ``(domain, similar, domain)`` between items whose texts mean
-    nearly the same, inside a domain and across two, and ``(domain, about, interest)``.
+    ``(domain, rev_interacts, user)``, ``(user, rejects, domain)`` for items that were seen and not
+    liked (absent where there are none), ``(domain, similar, domain)`` between items whose texts
+    mean nearly the same, inside a domain and across two, and ``(domain, about, interest)``.
 
     Attributes
     ----------
@@ -54,7 +56,8 @@ class InterestGraph:
         item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
         bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
         sorted by user, then time (without times, in the order of the log), ``weight`` float32
-        ``[E]`` and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since 1970 UTC.
+        ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since
+        1970 UTC.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
         for a category and a cosine for a topic of texts.
@@ -138,6 +141,17 @@ class InterestGraph:
         """
         self.require_domain(domain)
         store = self.data[USER, INTERACTS, domain]
+        return store.edge_index, store.weight
+
+    def rejections(self, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``edge_index`` [2, E] and ``weight`` [E] of ``(user, rejects, domain)``.
+
+        The weight is 0 for items that were seen only and below 0 for disliked ones.
+        """
+        self.require_domain(domain)
+        if (USER, REJECTS, domain) not in self.data.edge_types:
+            return torch.empty(2, 0, dtype=torch.int64), torch.empty(0)
+        store = self.data[USER, REJECTS, domain]
         return store.edge_index, store.weight
 
     def require_domain(self, domain: str) -> None:

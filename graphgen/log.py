@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from graphgen.errors import ConfigError, InputError
+from graphgen.meaning import Meaning, Taken
 from graphgen.reading.cleaning import Codes, arrow_column, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import clean_frame, read_tables
-from graphgen.reading.filters import core_rows, latest_rows
+from graphgen.reading.filters import combined_rows, core_rows, latest_rows
 from graphgen.reading.normalise import concat_frames, interaction_frame
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
-from graphgen.schema import DOMAIN, EVENT, ITEM_ID, RATING, TIMESTAMP, USER_ID, WEIGHT
+from graphgen.schema import DOMAIN, EVENT, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
 
 __all__ = ["InteractionLog", "ReadReport", "read_log"]
 
@@ -36,9 +36,8 @@ class InteractionLog:
     ----------
     frame
         Columns ``user_id`` and ``item_id``; optional ``domain`` (else ``"items"``),
-        ``timestamp``, ``weight`` or ``rating``, ``event``; all others are kept as text. The
-        values follow the rules of `read_log`; a ``rating`` becomes the weight where there is no
-        weight.
+        ``timestamp``, ``weight``, ``rating``, ``event``; all others are kept as text. The values
+        follow the rules of `read_log`; ``weight`` is made of ratings as its defaults say.
 
     Raises
     ------
@@ -64,7 +63,9 @@ class InteractionLog:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._set(*clean_frame(frame, LOG, interaction_frame))
+        cleaned, report = clean_frame(frame, LOG, interaction_frame)
+        meant, _, taken = Meaning().apply(cleaned)
+        self._set(meant, replace(report, taken=taken))
 
     @classmethod
     def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:
@@ -131,12 +132,7 @@ class InteractionLog:
         )
 
     def where(self, **columns: Any) -> Self:
-        """Keep the rows in which each named column has the given value, or one of several.
-
-        Parameters
-        ----------
-        **columns
-            A value, or a list, set, series or array of values, by column name.
+        """Keep the rows in which each named column has the given value, or one of a list or array.
 
         Raises
         ------
@@ -154,12 +150,7 @@ class InteractionLog:
         return self._kept(keep, "filtered")
 
     def before(self, cutoff: str | datetime | pd.Timestamp) -> Self:
-        """Keep the rows with a timestamp strictly before `cutoff`.
-
-        Parameters
-        ----------
-        cutoff
-            A date or time; without a zone it is UTC.
+        """Keep the rows with a timestamp strictly before `cutoff` (UTC where it has no zone).
 
         Raises
         ------
@@ -175,29 +166,48 @@ class InteractionLog:
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
         return self._kept((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
 
-    def _at_least(self, column: str, threshold: float) -> Self:
-        if column not in self._frame:
-            raise InputError(
-                f"The log has no rating and no weight to compare with {threshold:g}; map one with "
-                "--column rating=NAME, or leave the threshold out."
-            )
-        return self._kept((self._frame[column] >= threshold).to_numpy(), "below_rating")
-
     def deduplicate(self) -> Self:
         """Keep one row for each user, domain and item.
 
         The latest by timestamp is kept, with its weight; of equal times, and without timestamps,
         the first in the log. O(n) where nothing repeats.
         """
+        return self._kept(latest_rows(self._pair_codes(), self._times()), "duplicates")
+
+    def _combined(self, additive: np.ndarray) -> Self:
+        """Combine the rows of each pair; see `graphgen.reading.filters.combined_rows`."""
+        if not additive.any():
+            return self.deduplicate()
+        weight = self._frame[WEIGHT].to_numpy(float)
+        keep, total = combined_rows(self._pair_codes(), weight, additive, self._times())
+        dropped = ~keep & np.isnan(weight)
+        frame = self._frame.assign(**{WEIGHT: total.astype(np.float32)})
+        log = self._of(frame, replace(self._report, dropped=int(dropped.sum())))
+        log._codes, log._pairs = self._codes, self._pairs
+        log = log._kept(keep, "duplicates")
+        report = log._report
+        log._report = replace(report, duplicates=report.duplicates - int(dropped.sum()))
+        return log
+
+    def _pair_codes(self) -> np.ndarray:
         items, n_items = self._item_codes()
-        key = self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
-        times = self._frame[TIMESTAMP].astype("int64").to_numpy() if self.has_time else None
-        return self._kept(latest_rows(key, times), "duplicates")
+        return self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
+
+    def _times(self) -> np.ndarray | None:
+        return self._frame[TIMESTAMP].astype("int64").to_numpy() if self.has_time else None
+
+    @property
+    def liked(self) -> np.ndarray:
+        """Bool [n], the rows that are likes; the others were seen or disliked."""
+        if WEIGHT not in self._frame:
+            return np.ones(len(self), dtype=bool)
+        return (self._frame[WEIGHT] > 0).to_numpy()
 
     def k_core(self, k: int) -> Self:
-        """Keep the largest part in which every user and every item has `k` interactions or more.
+        """Keep the largest part in which every user and every item has `k` likes or more.
 
-        See `graphgen.reading.filters.core_rows`.
+        Rows that are no likes stay where their user and item do. See
+        `graphgen.reading.filters.core_rows`.
 
         Raises
         ------
@@ -210,7 +220,11 @@ class InteractionLog:
             raise ConfigError(f"`k_core` must be at least 0; got {k}.")
         if k <= 1 or not len(self):
             return self
-        keep = core_rows(self._coded(USER_ID).codes, self._item_codes()[0], k)
+        users, items = self._coded(USER_ID).codes, self._item_codes()[0]
+        liked = self.liked
+        keep = np.zeros(len(self), dtype=bool)
+        keep[liked] = core_rows(users[liked], items[liked], k)
+        keep |= ~liked & np.isin(users, users[keep]) & np.isin(items, items[keep])
         if not keep.any():
             raise InputError(
                 f"The {k}-core is empty: no users and items with {k} interactions each. "
@@ -222,17 +236,17 @@ class InteractionLog:
     def concat(cls, *logs: Self) -> Self:
         """Put logs one after the other.
 
-        Columns of text that some of them lack are filled with ``""``.
-
-        Raises
-        ------
-        InputError
-            If some have timestamps, weights or ratings and others have not.
+        Columns of text that some of them lack are filled with ``""``, weights with 1, ratings with
+        NaN. Where some lack timestamps, those of the others are left out, with a warning.
         """
         if len(logs) == 1:
             return logs[0]
         names = [(*log._report.sources, f"log {i}")[0] for i, log in enumerate(logs)]
         frame = concat_frames([log._frame for log in logs], names)
+        if WEIGHT in frame:
+            frame[WEIGHT] = frame[WEIGHT].fillna(1.0)
+        if TIMESTAMP in frame and frame[TIMESTAMP].isna().any():
+            frame = frame.drop(columns=TIMESTAMP)
         report = ReadReport.merged([log._report for log in logs])
         return cls._of(frame, report)
 
@@ -280,7 +294,10 @@ def read_log(
     columns: Mapping[str, str] | None = None,
     on_bad_rows: Literal["error", "quarantine"] = "error",
     quarantine: str | Path | None = None,
-    min_rating: float | None = None,
+    events: Mapping[str, float | str] | None = None,
+    positive: str | Sequence[str] | None = None,
+    negative: str | Sequence[str] | None = None,
+    as_in: Taken | Mapping[str, Any] | None = None,
     k_core: int = 0,
     deduplicate: bool = True,
     delimiter: str | None = None,
@@ -290,8 +307,7 @@ def read_log(
 ) -> InteractionLog:
     r"""Read interactions from table files.
 
-    The steps, in order: filter by ``#column=value``, validation, de-duplication, rating
-    threshold, k-core.
+    The steps, in order: filter by ``#column=value``, validation, meaning, de-duplication, k-core.
 
     - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``rating``,
       ``weight``, ``event``. Headers match but for case and surrounding blanks; a usual other name
@@ -300,12 +316,15 @@ def read_log(
     - Ids are text by the rule of `graphgen.ids.as_ids`: ``"007"`` and ``"NA"`` stay, surrounding
       blanks go. Only an empty value (null or NaN in Parquet) is missing.
     - Domain: as given by ``domain=path``, else the column, else ``"items"``.
-    - Weight: the ``weight`` column, else the ``rating``; finite and not negative. Where a file
-      has both, the rating stays as a column of its own. `min_rating` of 0 or more also lets
-      negative ratings pass, in order to drop them.
+    - Weight: above 0 a like of that strength, 0 seen, below 0 a dislike. It is made of the columns
+      ``weight``, ``rating`` and ``event`` as `graphgen.meaning.Meaning` says; without any of them
+      all rows are likes. Files with and without them may be read together.
+    - Rows of one user and item: of ratings, weights and plain rows the latest counts; events add
+      up, from the last dislike or drop on (see `graphgen.reading.filters.combined_rows`).
     - Time: unix time in s, ms, us or ns (one unit for each file), ISO 8601 or another certain form
       (see `graphgen.reading.timestamps`), in UTC.
-    - A row that cannot be used is bad; one empty time or weight among others is, too.
+    - A row that cannot be used is bad; one empty time or weight among others is, too;
+      a rating may be empty.
 
     Parameters
     ----------
@@ -321,12 +340,19 @@ def read_log(
         ``"error"`` refuses all files; ``"quarantine"`` writes the bad rows to a CSV and goes on.
     quarantine
         That CSV; by default ``<name of the first file>.quarantine.csv`` in the current folder.
-    min_rating
-        Least rating (weight where there is no rating) to keep.
+    events
+        Weight of an event, ``"negative"``, ``"seen"`` or ``"drop"``, by name:
+        ``{"like": 1, "play": 0.3, "skip": "negative", "refund": "drop"}``.
+    positive, negative
+        Conditions for likes and dislikes, ``"rating>=4"``, ``"books:rating>=4"``; of several, one
+        is enough. Rows with the columns of `positive` that fulfil none were seen.
+    as_in
+        ``report.taken`` of the log trained on: its rules hold where none of the three is given, and
+        its least rating of a like where no condition says one.
     k_core
-        Keep the part in which every user and item has as many interactions; 0 for all.
+        Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
-        Keep the latest row only for each user, domain and item.
+        Combine the rows of each user, domain and item.
     delimiter, encoding
         By default found from the header and the byte order mark (else UTF-8).
     day_first
@@ -351,17 +377,17 @@ def read_log(
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "log.csv"
     >>> _ = path.write_text("reviewerID,item_id,rating\n007,1,5\n007,2,2\n")
-    >>> log = read_log(f"books={path}", columns={"user_id": "reviewerID"}, min_rating=4)
-    >>> log.frame.to_dict("records")
-    [{'user_id': '007', 'domain': 'books', 'item_id': '1', 'weight': 5.0}]
-    >>> log.report.below_rating
-    1
+    >>> log = read_log(f"books={path}", columns={"user_id": "reviewerID"}, negative="rating<=2")
+    >>> log.frame[["item_id", "weight", "rating"]].to_numpy().tolist()
+    [['1', 1.0, 5.0], ['2', -1.0, 2.0]]
+    >>> log.report.taken.line()
+    'Likes: rating >= 4, rest seen, disliked: rating <= 2.'
     """
-    drops_negatives = min_rating is not None and min_rating >= 0
+    meaning = Meaning.of(events, positive, negative, as_in)
     frames, names, report = read_tables(
         sources,
         LOG,
-        partial(interaction_frame, negative_ratings=drops_negatives),
+        interaction_frame,
         columns=columns,
         on_bad_rows=on_bad_rows,
         quarantine=quarantine,
@@ -370,14 +396,13 @@ def read_log(
         day_first=day_first,
         progress=progress,
     )
-    log = InteractionLog._of(concat_frames(frames, names), report)
+    frame, additive, taken = meaning.apply(concat_frames(frames, names))
     del frames
-    log = log.deduplicate() if deduplicate else log
-    if min_rating is not None:
-        log = log._at_least(RATING if RATING in log._frame else WEIGHT, min_rating)
-    if not len(log):
-        raise InputError(
-            f"No interaction is rated {min_rating:g} or more; the scale of the rating column may "
-            "be another one than --min-rating assumes."
-        )
+    log = InteractionLog._of(frame, replace(report, taken=taken))
+    if deduplicate:
+        log = log._combined(additive)
+    elif WEIGHT in frame:
+        log = log._kept(frame[WEIGHT].notna().to_numpy(), "dropped")
+    if log.has_time and log._frame[TIMESTAMP].isna().any():
+        log._frame = log._frame.drop(columns=TIMESTAMP)
     return log.k_core(k_core)

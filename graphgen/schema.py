@@ -16,6 +16,7 @@ __all__ = [
     "RANK",
     "RATING",
     "RECOMMENDATION_COLUMNS",
+    "REJECTS",
     "RESERVED_NODE_TYPES",
     "REV_INTERACTS",
     "SCORE",
@@ -58,5 +59,7 @@ INTEREST: Final = "interest"
 RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST})
 INTERACTS: Final = "interacts"
 REV_INTERACTS: Final = "rev_interacts"
+# Seen and not liked: masked, and a negative where the weight is below 0.
+REJECTS: Final = "rejects"
 SIMILAR: Final = "similar"
 ABOUT: Final = "about"

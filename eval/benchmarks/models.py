@@ -105,6 +105,7 @@ def measure_models(
     ablation: bool = False,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     encoder: str = "minilm",
+    meaning: Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
     time_limit: float | None = None,
     command: str = "",
@@ -130,6 +131,8 @@ def measure_models(
         Fields of the models' configs, by model.
     encoder, bootstrap
         Text encoder of the graphs, and replicates of the intervals.
+    meaning
+        Options ``events``, ``positive`` and ``negative`` of `graphgen.read_log`.
     time_limit
         Seconds after which a run is stopped; None for no limit.
     command
@@ -158,7 +161,7 @@ def measure_models(
     graphs = {}
     for each in data:
         tell(f"{each.name}: graph")
-        graphs[each.name] = prepare_graph(each, out, encoder=encoder)
+        graphs[each.name] = prepare_graph(each, out, encoder=encoder, meaning=meaning or {})
     plans, notes, about = [], {}, {}
     for each in data:
         graph = load_graph(graphs[each.name].folder)
@@ -188,6 +191,7 @@ def measure_models(
             "ablation": ablation,
             "settings": {name: dict(values) for name, values in settings.items()},
             "encoder": encoder,
+            "meaning": dict(meaning or {}),
             "bootstrap": bootstrap,
             "time_limit": time_limit,
         },

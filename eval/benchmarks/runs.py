@@ -92,10 +92,13 @@ class KeptGraph:
     digest: str
 
 
-def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
+def prepare_graph(
+    data: DataSet, out: Path, *, encoder: str, meaning: Mapping[str, Any]
+) -> KeptGraph:
     """Build the graph of a data set, in a separate process, unless it is there already.
 
-    It is there if it was made of the same bytes, with the same encoder, by the same version of
+    It is there if it was made of the same bytes, with the same encoder and `meaning` (options of
+    `graphgen.read_log`), by the same version of
     this package and the same source of the modules of `graphgen`.
 
     Raises
@@ -107,6 +110,7 @@ def prepare_graph(data: DataSet, out: Path, *, encoder: str) -> KeptGraph:
     inputs = {
         "files": {part: data.digests[part] for part in ("train", "items") if part in data.digests},
         "encoder": encoder,
+        "meaning": {name: value for name, value in meaning.items() if value},
         "interest_version": package_version(),
     }
     try:

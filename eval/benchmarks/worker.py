@@ -20,6 +20,7 @@ from graphgen.build import build_graph
 from graphgen.errors import InterestError
 from graphgen.graph import load_graph
 from graphgen.log import read_log
+from graphgen.meaning import taken_in
 from graphgen.tables import read_items
 
 __all__ = ["build", "main", "measure"]
@@ -45,7 +46,8 @@ def build(job: Mapping[str, Any]) -> None:
     """Build a graph from ``files`` and save it as ``graph``."""
     files, inputs = job["files"], job["inputs"]
     items = read_items(files["items"]) if "items" in files else None
-    graph = build_graph(read_log(files["train"]), items, encoder=inputs["encoder"])
+    log = read_log(files["train"], **inputs["meaning"])
+    graph = build_graph(log, items, encoder=inputs["encoder"])
     graph.provenance[RUN] = {"inputs": inputs, "sources": loaded_sources("graphgen")}
     graph.save(job["graph"], overwrite=True)
 
@@ -53,8 +55,10 @@ def build(job: Mapping[str, Any]) -> None:
 def measure(job: Mapping[str, Any]) -> None:
     """Fit and evaluate one model; save the result, with its cost, as ``out``."""
     files, inputs = job["files"], job["inputs"]
-    graph, test = load_graph(job["graph"]), read_log(files["test"])
-    valid = read_log(files["valid"]) if "valid" in files else None
+    graph = load_graph(job["graph"])
+    meaning = taken_in(graph.provenance)
+    test = read_log(files["test"], as_in=meaning)
+    valid = read_log(files["valid"], as_in=meaning) if "valid" in files else None
     variant = Ablation()
     if inputs["ablation"]:
         variant = ablations(graph, inputs["settings"])[0][inputs["ablation"]]

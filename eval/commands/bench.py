@@ -89,6 +89,9 @@ def bench_models(
         bool, Option("--ablation", help="Also fit interest-gnn without each of its parts.")
     ] = False,
     encoder: Annotated[str, Option(help="Text encoder of the graphs.")] = "minilm",
+    event: options.Event = None,
+    positive: options.Positive = None,
+    negative: options.Negative = None,
     config: options.Config = None,
     set_: options.ModelSet = None,
     time_limit: Annotated[
@@ -123,6 +126,7 @@ def bench_models(
         ablation=ablation,
         settings=options.model_settings(config, set_, names),
         encoder=encoder,
+        meaning=options.meaning_options(event, positive, negative),
         time_limit=time_limit,
         command=shlex.join(["interest", *sys.argv[1:]]),
         on_run=say,

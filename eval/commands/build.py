@@ -48,7 +48,9 @@ def build(
     quarantine: Annotated[
         Path | None, Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
-    min_rating: options.MinRating = None,
+    event: options.Event = None,
+    positive: options.Positive = None,
+    negative: options.Negative = None,
     k_core: Annotated[
         int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
@@ -64,7 +66,8 @@ def build(
     \b
     interest build train.csv --items items.csv --out graph/
     interest build books=books.csv films=films.csv.gz --out graph/
-    interest build "log.csv.gz#split=train" --min-rating 4 --out graph/
+    interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
+    interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.description import describe
@@ -80,13 +83,14 @@ def build(
     log = read_log(
         *sources,
         quarantine=quarantine,
-        min_rating=min_rating,
+        **options.meaning_options(event, positive, negative),
         k_core=k_core,
         progress=True,
         **tables.read,
     )
     if log.report.quarantine:
         say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
+    options.say_meaning(log, always=True)
     table = read_items(*items, **tables.read) if items else None
     user_table = read_users(*users, **tables.read) if users else None
     tables.check()

@@ -52,9 +52,9 @@ def compare(
     metrics: options.Metrics = None,
     curves: options.Curves = False,
     encoder: Annotated[str, Option(help="Text encoder of the graph.")] = "minilm",
-    min_rating: Annotated[
-        float | None, Option(help="Keep interactions rated at least this, in all parts.")
-    ] = None,
+    event: options.Event = None,
+    positive: options.Positive = None,
+    negative: options.Negative = None,
     config: options.Config = None,
     set_: options.ModelSet = None,
     seed: options.Seed = 0,
@@ -94,11 +94,15 @@ def compare(
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
 
+    meaning = options.meaning_options(event, positive, negative)
+    rows = read_log(*train, **tables.read, **meaning, progress=True)
+    options.say_meaning(rows)
+
     def read(sources: list[str]) -> Any:
-        return read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
+        return read_log(*sources, **tables.read, as_in=rows.report.taken, progress=True)
 
     table = read_items(*items, **tables.read) if items else None
-    graph = build_graph(read(train), table, encoder=encoder, progress=True)
+    graph = build_graph(rows, table, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
         read(test),

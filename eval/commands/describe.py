@@ -20,7 +20,7 @@ DROPPED = {
     "filtered": "filtered",
     "bad": "bad",
     "duplicates": "duplicate",
-    "below_rating": "below the rating",
+    "dropped": "dropped events",
     "k_core_dropped": "outside the k-core",
 }
 
@@ -62,6 +62,14 @@ def show_description(description: GraphDescription) -> None:
             },
         )
     )
+    meant = description.provenance.get("log", {}).get("report", {}).get("taken", {}).get("rows", ())
+    if any(row["signal"] != "none" for row in meant):
+        outcomes = ("likes", "seen", "disliked", "dropped")
+        by_domain = {
+            row["domain"]: (row["signal"], *(f"{row[name]:,}" for name in outcomes))
+            for row in meant
+        }
+        say(_table("Meaning of the rows", "domain", ("rows by", *outcomes), by_domain))
     if len(description.overlap) > 1:
         counts = {a: [f"{n:,}" for n in row.values()] for a, row in description.overlap.items()}
         say(_table("Users active in both", "", description.overlap, counts))

@@ -65,6 +65,16 @@ def evaluate(
     negatives: Annotated[
         Path | None, Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
+    event: options.Event = None,
+    positive: options.Positive = None,
+    negative: options.Negative = None,
+    graded: Annotated[
+        bool,
+        Option(
+            "--graded",
+            help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
+        ),
+    ] = False,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -88,6 +98,7 @@ def evaluate(
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.progress import show_progress
     from graphgen.tables import read_users
 
@@ -96,7 +107,6 @@ def evaluate(
     inputs = [recommendations, truth, graph, users, valid, negatives, table]
     made_from = options.check_outputs(context, *inputs, kind="report", files=[drawn_to])
     known = load_graph(graph) if graph else None
-    rows = read_log(*truth, **tables.read)
     system: Any
     is_model = (Path(recommendations) / "model.json").exists()
     if is_model:
@@ -105,6 +115,11 @@ def evaluate(
         system = load_model(recommendations)
     else:
         system = read_lists(recommendations, **tables.read)
+    trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
+    reading = {**tables.read, **options.meaning_options(event, positive, negative)}
+    reading["as_in"] = taken_in(trained_on)
+    rows = read_log(*truth, **reading)
+    options.say_meaning(rows)
     if sampled is not None and drawn_to is not None:
         negatives = drawn_to
         scorer = system if is_model else None
@@ -121,6 +136,7 @@ def evaluate(
             by=by,
             metrics=options.chosen_metrics(metrics, curves),
             negatives=negatives,
+            graded=graded,
             seed=seed,
         )
     result = replace(result, name=Path(recommendations).name)
@@ -128,7 +144,7 @@ def evaluate(
     if valid:
         if not is_model:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, **tables.read)
+        chosen_on = read_log(*valid, **reading)
         links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
     analyses = analyse(result, providers=_providers(providers, known), links=links)
     write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)

@@ -42,7 +42,32 @@ Set = Annotated[
 ModelSet = Annotated[
     list[str] | None, Option("--set", help="A model's setting, MODEL.NAME=VALUE; repeatable.")
 ]
-MinRating = Annotated[float | None, Option(help="Keep interactions rated at least this.")]
+Event = Annotated[
+    list[str] | None,
+    Option(
+        "--event",
+        help="Meaning of an event, NAME=WEIGHT, NAME=negative, NAME=seen or NAME=drop, such as "
+        "play=0.3; repeatable. All others are likes of weight 1.",
+        show_default=False,
+    ),
+]
+Positive = Annotated[
+    list[str] | None,
+    Option(
+        "--positive",
+        help="Condition of a like, such as 'rating>=4' or 'books:rating>=4'; rows with the column "
+        "that do not fulfil it were seen. Default: ratings from 4 of 5 on. Repeatable.",
+        show_default=False,
+    ),
+]
+Negative = Annotated[
+    list[str] | None,
+    Option(
+        "--negative",
+        help="Condition of a dislike, such as 'rating<=2'; repeatable.",
+        show_default=False,
+    ),
+]
 UserTable = Annotated[
     list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]
@@ -205,6 +230,40 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
                 f"--column is written NAME=COLUMN_IN_FILE, or names a TOML file; got {column!r}."
             )
     return ColumnMap(result, by_file)
+
+
+def meaning_options(
+    event: Sequence[str] | None, positive: Sequence[str] | None, negative: Sequence[str] | None
+) -> dict[str, Any]:
+    """Turn --event, --positive and --negative into options of `graphgen.read_log`.
+
+    Examples
+    --------
+    >>> meaning_options(["play=0.3", "skip=negative"], None, None)["events"]
+    {'play': '0.3', 'skip': 'negative'}
+    """
+    events = {}
+    for text in event or []:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name.strip():
+            raise ConfigError(
+                f"--event is written NAME=WEIGHT, or =negative, =seen or =drop; got {text!r}."
+            )
+        events[name.strip()] = value.strip()
+    return {"events": events, "positive": positive, "negative": negative}
+
+
+def say_meaning(log: Any, *, always: bool = False) -> None:
+    """Print in one line what a like is, where ratings, weights or events say something."""
+    from eval.commands.console import say
+
+    taken = log.report.taken
+    if not always and all(row["signal"] == "none" for row in taken.rows):
+        return
+    counts = ", ".join(f"{n:,} {name}" for name, n in taken.counts().items() if n)
+    say(f"{taken.line()} {counts}.")
+    if not taken.options and any(row["signal"].startswith("event ") for row in taken.rows):
+        say("--event NAME=WEIGHT (or negative, seen, drop) gives events other meanings.")
 
 
 def seed_numbers(text: str | None) -> list[int] | None:

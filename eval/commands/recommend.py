@@ -83,6 +83,7 @@ def recommend(
     from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
 
     if out is not None:
         recommendation_format(out)
@@ -96,6 +97,7 @@ def recommend(
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
+    meaning = taken_in(fitted.provenance_.get("graph", {}))
     recs = answer(
         fitted,
         read_requests(users, user or [], **tables.read),
@@ -108,7 +110,7 @@ def recommend(
         mix=mix,
         titles=titles or out is None,
         reasons=reasons,
-        history=read_log(*history, **tables.read) if history else None,
+        history=read_log(*history, **tables.read, as_in=meaning) if history else None,
         seed=seed,
         progress=True,
     )

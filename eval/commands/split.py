@@ -21,7 +21,9 @@ def split(
         str, Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold.")
     ],
     out: options.Out,
-    min_rating: options.MinRating = None,
+    event: options.Event = None,
+    positive: options.Positive = None,
+    negative: options.Negative = None,
     drop_twins: Annotated[
         bool, Option("--drop-twins", help="Remove one of two ids of the same product.")
     ] = False,
@@ -66,7 +68,9 @@ def split(
         if protocol != "cold-user" or "test" in settings:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         settings["test"] = share / 100
-    log = read_log(*sources, **tables.read, min_rating=min_rating, progress=True)
+    meaning = options.meaning_options(event, positive, negative)
+    log = read_log(*sources, **tables.read, **meaning, progress=True)
+    options.say_meaning(log)
     parts = make_split(log, protocol, twins=twins, seed=seed, **settings)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)
     for card in sorted(out.rglob("card.txt")):

@@ -42,6 +42,7 @@ def train(
     from gnn.registry import make_model
     from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.storage import check_output
 
     made_from = options.check_outputs(context, graph, valid, config, kind="model")
@@ -49,10 +50,13 @@ def train(
     for stage in ("", "-choose", "-refit"):
         check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
     settings = options.given_settings(config, set_)
-    rows = read_log(*valid, **tables.read) if valid else None
+    known = load_graph(graph)
+    rows = None
+    if valid:
+        rows = read_log(*valid, **tables.read, as_in=taken_in(known.provenance))
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
-        load_graph(graph),
+        known,
         valid="auto" if rows is None else rows,
         seed=seed,
         checkpoint=checkpoint,

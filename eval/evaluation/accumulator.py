@@ -90,6 +90,7 @@ class Accumulator:
                 pair_row=np.searchsorted(rows, pair_row[inside]),
                 pair_auc=_part(block.pair_auc, inside),
                 pair_rank=_part(block.pair_rank, inside),
+                **_grades(truth.grade, pairs, pair, inside, hits, rows),
             )
             values: dict[str, Any] = {
                 SLICE: name,
@@ -201,6 +202,24 @@ class Accumulator:
 
 def _part(values: Any, rows: Array) -> Any:
     return None if values is None else values[rows]
+
+
+def _grades(
+    grade: Array | None,
+    pairs: slice,
+    pair: Array,
+    inside: Array,
+    hits: Array,
+    rows: Array,
+) -> dict[str, Array]:
+    """Return the grades of hits and of relevant items, as in `RankedLists`."""
+    if grade is None:
+        return {}
+    own = grade[pairs]
+    return {
+        "hit_grades": np.where(hits, own[pair], 0.0)[rows],
+        "pair_grades": own[inside],
+    }
 
 
 def _match(items: Array, pair_row: Array, pair_code: Array) -> tuple[Array, Array]:

@@ -95,18 +95,22 @@ class GraphContext:
         return features / np.maximum(length, 1e-12), length[:, 0] > 0
 
     def seen(self, domain: str, user_ids: Array, items: Vocabulary) -> sp.csr_matrix | None:
-        """Return training interactions, bool [user_ids, items], or None without a graph."""
+        """Return int8 CSR [user_ids, items]: 1 liked, -1 seen or disliked; None without a graph."""
         if self.graph is None or not self.knows(domain):
             return None
         graph = self.graph
-        edges = graph.data[USER, INTERACTS, domain].edge_index.numpy()
+        liked, refused = (
+            ends[0].numpy() for ends in (graph.interactions(domain), graph.rejections(domain))
+        )
+        edges = np.concatenate([liked, refused], axis=1)
+        value = np.repeat(np.array([1, -1], np.int8), [liked.shape[1], refused.shape[1]])
         rows = np.full(len(graph.vocabularies[USER]) + 1, -1, dtype=np.int64)
         rows[graph.vocabularies[USER].encode(user_ids, missing="mark")] = np.arange(len(user_ids))
         columns = items.encode(graph.vocabularies[domain].ids, missing="mark")
         user, item = rows[:-1][edges[0]], columns[edges[1]]
         used = (user >= 0) & (item >= 0)
         return sp.csr_matrix(
-            (np.ones(int(used.sum()), dtype=bool), (user[used], item[used])),
+            (value[used], (user[used], item[used])),
             shape=(len(user_ids), len(items)),
         )
 
@@ -122,3 +126,8 @@ def _categories(graph: InterestGraph, domain: str, index: Array) -> tuple[Array 
 def history_labels(seen: sp.csr_matrix) -> Array:
     """Label users ``cold`` without a training interaction in the domain, else ``warm``."""
     return np.where(np.diff(seen.indptr) > 0, WARM, COLD)
+
+
+def liked_part(seen: sp.csr_matrix) -> sp.csr_matrix:
+    """Return the entries above 0 of what a scorer or a graph calls seen: the likes."""
+    return sp.csr_matrix(seen > 0)

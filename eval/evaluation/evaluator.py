@@ -41,6 +41,7 @@ def evaluate(
     by: Sequence[str] | None = None,
     metrics: Iterable[str] | None = None,
     negatives: Any = None,
+    graded: bool = False,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> EvaluationResult:
@@ -75,6 +76,9 @@ def evaluate(
     negatives
         DataFrame or path of fixed negatives (see `eval.sample_negatives`): adds the metrics named
         ``sampled-...`` beside the full ones. For a scorer only.
+    graded
+        Relevant are the rows with a rating above 0, and NDCG weighs them by it; else relevant are
+        the likes, and the rating (4 of 5 or more) or a weight above 0 makes a like.
     bootstrap, seed
         Replicates of the intervals (0 for none), and the seed of them and of ties.
 
@@ -106,7 +110,7 @@ def evaluate(
         asked = {metric.name for metric in chosen}
         chosen += [m for m in sampled_metrics() if m.name not in asked]
     context = graph if isinstance(graph, GraphContext) else GraphContext(graph)
-    relevant = read_truth(truth, by, context.graph)
+    relevant = read_truth(truth, by, context.graph, graded=graded)
     source: ScorerSource | ListSource
     if isinstance(recommendations, Scorer):
         needed = {need for metric in chosen for need in metric.needs}
@@ -150,7 +154,8 @@ def evaluate(
         "n_people": int(per_user[USER_ID].nunique()),
         "n_truth_rows": relevant.n_rows,
         "domains": {d.domain: {"users": len(d.user_ids)} for d in relevant.domains},
-        "notes": source.notes(),
+        "graded": graded,
+        "notes": [*_refused(relevant.n_refused, graded), *source.notes()],
         "not_computed": found.not_computed(),
         "seconds": {
             "ranking": round(ranked - started, 3),
@@ -162,6 +167,11 @@ def evaluate(
         logger.info("%s", note)
     exposure = pd.concat(found.exposure, ignore_index=True)
     return EvaluationResult("system", per_user, summary, meta, found.curves, exposure)
+
+
+def _refused(n: int, graded: bool) -> list[str]:
+    why = "have no rating above 0" if graded else "are no likes (by rating, weight or event)"
+    return [f"{n} rows of the truth {why}; they are not relevant."] if n else []
 
 
 def _lengths(k: Any) -> tuple[int, ...]:

@@ -17,11 +17,12 @@ from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
 from graphgen.ids import as_ids
+from graphgen.log import InteractionLog
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
 from graphgen.reading.columns import LISTS, Role, TableSpec, resolve_columns
 from graphgen.reading.files import read_tables
 from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
-from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, SCORE, SETTING, USER_ID
+from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, RATING, SCORE, SETTING, USER_ID, WEIGHT
 from graphgen.topk import tie_noise
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class DomainTruth:
         object [pairs]: item ids; a (user, item) occurs once.
     member
         bool [pairs, slices]: the pair counts in the slice; column 0 is all True.
+    grade
+        float64 [pairs]: the rating, where relevance is graded.
     """
 
     domain: str
@@ -66,6 +69,7 @@ class DomainTruth:
     pair_user: Array
     pair_item: Array
     member: Array
+    grade: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ class Truth:
     slices: list[str]
     n_rows: int
     groups: pd.Series | None = None
+    n_refused: int = 0
 
 
 def read_table(
@@ -167,7 +172,11 @@ def _codes(column: pd.Series) -> tuple[Array, Array]:
 
 
 def read_truth(
-    source: Any, by: Sequence[str] | None = None, graph: InterestGraph | None = None
+    source: Any,
+    by: Sequence[str] | None = None,
+    graph: InterestGraph | None = None,
+    *,
+    graded: bool = False,
 ) -> Truth:
     """Read what users really did.
 
@@ -181,6 +190,9 @@ def read_truth(
         there. Rows without a value belong to no slice of that column.
     graph
         Makes the columns of `eval.evaluation.slices` that `by` names and the truth lacks.
+    graded
+        Relevant are the rows with a rating above 0, which is their grade; else the likes, as
+        `graphgen.read_log` defines them.
 
     Raises
     ------
@@ -203,6 +215,8 @@ def read_truth(
     frame = read_table(source, IDS, "The truth")
     if not len(frame):
         raise InputError("The truth has no row: nobody to evaluate.")
+    n_read = len(frame)
+    frame = _relevant(frame, graded)
     if by is None:
         by = [column for column in DEFAULT_SLICES if column in frame.columns]
     by = [by] if isinstance(by, str) else list(by)
@@ -241,8 +255,34 @@ def read_truth(
             in_slice[where[member[rows, number]], number] = True
         present, pair_user = np.unique(pairs // len(item_ids), return_inverse=True)
         items = item_ids[pairs % len(item_ids)]
-        domains.append(DomainTruth(str(domain), user_ids[present], pair_user, items, in_slice))
-    return Truth(domains, slices, len(frame), _groups(frame))
+        grade = None
+        if graded:
+            grade = np.zeros(len(pairs))
+            np.maximum.at(grade, where, frame[RATING].to_numpy(float)[rows])
+        own = user_ids[present], pair_user, items, in_slice, grade
+        domains.append(DomainTruth(str(domain), *own))
+    return Truth(domains, slices, len(frame), _groups(frame), n_read - len(frame))
+
+
+def _relevant(frame: pd.DataFrame, graded: bool) -> pd.DataFrame:
+    """Return the likes; if graded, the rows with a rating above 0."""
+    if WEIGHT not in frame and RATING in frame:
+        frame = InteractionLog(frame).frame
+    if graded:
+        if RATING not in frame:
+            raise InputError("Graded relevance needs a column 'rating' in the truth.")
+        relevant = (frame[RATING] > 0).to_numpy()
+    elif WEIGHT in frame:
+        relevant = (pd.to_numeric(frame[WEIGHT]) > 0).to_numpy()
+    else:
+        return frame
+    if not relevant.any():
+        raise InputError(
+            f"None of the {len(frame):,} rows of the truth is a like. By default that is a rating "
+            "of 4 of 5 or more, or a weight above 0; --positive 'rating>=NUMBER' says otherwise, "
+            "and --graded takes ratings for degrees of relevance."
+        )
+    return frame[relevant].reset_index(drop=True)
 
 
 def _groups(frame: pd.DataFrame) -> pd.Series | None:

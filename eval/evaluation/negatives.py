@@ -86,7 +86,7 @@ def sample_negatives(
         seen = context.seen(name, domain.user_ids, vocabulary)
         if scorer is not None:
             masked = sp.csr_matrix(scorer.seen(domain.user_ids, domain=name), dtype=bool)
-            seen = masked if seen is None else sp.csr_matrix(seen + masked)
+            seen = masked if seen is None else sp.csr_matrix(seen.astype(bool) + masked)
         keys = pd.util.hash_array(domain.user_ids).view(np.int64)
         step = max(1, BLOCK_SCORES // len(vocabulary))
         for start in range(0, len(domain.user_ids), step):

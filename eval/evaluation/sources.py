@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from eval.evaluation.catalogue import GraphContext, history_labels
+from eval.evaluation.catalogue import GraphContext, history_labels, liked_part
 from eval.evaluation.inputs import DomainTruth, Truth, read_recommendations
 from eval.evaluation.negatives import NegativeTable, encode
 from eval.metrics.base import Array, Catalogue
@@ -162,7 +162,8 @@ class ScorerSource:
                     scores, rows, placed, drawn[start:stop], keys[start:stop], self.seed
                 )
             scores[masked] = kept  # it may be the scorer's own
-            yield Block(start, stop, items, auc, history_labels(seen), *profiles.of(seen), rank)
+            liked = liked_part(seen)
+            yield Block(start, stop, items, auc, history_labels(liked), *profiles.of(liked), rank)
 
     def _drawn(self, truth: DomainTruth) -> Array | None:
         if self.negatives is None:
@@ -254,7 +255,7 @@ class ListSource:
             sizes = np.count_nonzero(items >= 0, axis=1)
             self.unanswered += int((sizes == 0).sum())
             self.short += int(((sizes > 0) & (sizes < length)).sum())
-            here = None if seen is None else seen[start:stop]
+            here = None if seen is None else liked_part(seen[start:stop])
             history = None if here is None else history_labels(here)
             yield Block(start, stop, items, None, history, *profiles.of(here))
 

@@ -13,7 +13,7 @@ from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, REJECTS, SIMILAR, USER
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["SeparateModels", "only_domain", "train_separately"]
@@ -39,6 +39,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
             data[node][name] = value
     for edge in (
         (USER, INTERACTS, domain),
+        (USER, REJECTS, domain),
         (domain, SIMILAR, domain),
         (domain, ABOUT, INTEREST),
     ):

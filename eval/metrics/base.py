@@ -109,6 +109,9 @@ class RankedLists:
         float64 [pairs]: what `pair_auc` gives for every relevant item, or None without scores.
     pair_rank
         float64 [pairs]: rank of every relevant item among fixed negatives, or None.
+    hit_grades, pair_grades
+        float64 [users, length], the grade of the item at each place, 0 without a hit; float64
+        [pairs], that of every relevant item. None where relevance is binary.
 
     Examples
     --------
@@ -127,6 +130,8 @@ class RankedLists:
     pair_row: Array | None = None
     pair_auc: Array | None = None
     pair_rank: Array | None = None
+    hit_grades: Array | None = None
+    pair_grades: Array | None = None
 
     @classmethod
     def of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.metrics.base import Array, ListMetric, RankedLists
+from graphgen.arrays import place_in_group
 
 __all__ = ["F1", "MAP", "MRR", "NDCG", "HitRate", "Precision", "RPrecision", "Recall"]
 
@@ -82,10 +83,11 @@ class HitRate(ListMetric):
 
 
 class NDCG(ListMetric):
-    """Normalised discounted cumulative gain with binary relevance.
+    """Normalised discounted cumulative gain.
 
-    Gain ``1 / log2(1 + place)``; the ideal list is cut at k as well: it holds
-    ``min(k, relevant)`` hits, so a perfect list of k scores 1.
+    Gain ``grade / log2(1 + place)``, the grade 1 where relevance is binary and the rating itself
+    (linear, not ``2^rating - 1``) where it is graded; the ideal list is cut at k as well: it holds
+    the ``min(k, relevant)`` hits of the highest grades, so a perfect list of k scores 1.
 
     References
     ----------
@@ -100,8 +102,21 @@ class NDCG(ListMetric):
     name, title = "ndcg", "NDCG"
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
+        if lists.hit_grades is not None:
+            return self._graded(lists, k)
         ideal = np.cumsum(lists.discounts[:k])
         return lists.gains[:, k - 1] / ideal[np.minimum(lists.n_relevant, k) - 1]
+
+    @staticmethod
+    def _graded(lists: RankedLists, k: int) -> Array:
+        row, grade = np.asarray(lists.pair_row), np.asarray(lists.pair_grades)
+        order = np.lexsort((-grade, row))
+        place = place_in_group(row[order])
+        best = order[place < k]
+        gain = grade[best] * lists.discounts[place[place < k]]
+        ideal = np.bincount(row[best], weights=gain, minlength=len(lists.n_relevant))
+        found: Array = np.asarray(lists.hit_grades)[:, :k] @ lists.discounts[:k] / ideal
+        return found
 
 
 class MRR(ListMetric):

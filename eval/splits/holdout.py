@@ -71,7 +71,8 @@ def leave_last_out_split(
     Parameters
     ----------
     log
-        With timestamps; of equal times, the later row of the log counts as later.
+        With timestamps; of equal times, the later row of the log counts as later. The last like
+        is held out; rows seen or disliked since the one before it are held out with it.
     per
         ``domain``: the last of each user in each domain. ``user``: the last of each user's mixed
         sequence over all domains.
@@ -97,12 +98,18 @@ def leave_last_out_split(
         number_units(frame) if per == "domain" else pd.factorize(frame[USER_ID])[0].astype(np.int64)
     )
     time = milliseconds(frame)
-    order = np.lexsort((np.arange(len(frame)), time, unit))
-    size = np.bincount(unit)
-    from_end = np.empty(len(frame), dtype=np.int64)
-    from_end[order] = np.cumsum(size)[unit[order]] - 1 - np.arange(len(frame))
+    liked = np.flatnonzero(log.liked)
+    order = liked[np.lexsort((liked, time[liked], unit[liked]))]
+    size = np.bincount(unit[liked], minlength=unit.max() + 1)
+    from_end = np.full(len(frame), -1, dtype=np.int64)
+    from_end[order] = np.cumsum(size)[unit[order]] - 1 - np.arange(len(order))
     part = np.where(from_end == 0, TEST, np.where(from_end == 1, VALID, TRAIN))
     part[size[unit] < 3] = TRAIN
+    # What was seen or disliked is held out from the first held-out like of its user on.
+    held_from = np.full(len(size), np.iinfo(np.int64).max)
+    held = part != TRAIN
+    np.minimum.at(held_from, unit[held], time[held])
+    part[~log.liked & (time >= held_from[unit])] = TEST
     return assemble("leave-last-out", log, part, {"per": per, "seed": seed})
 
 

@@ -41,9 +41,10 @@ class IALS(Model):
 
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
     with the loss of Rendle et al., "Revisiting the performance of iALS on item recommendation
-    benchmarks", RecSys 2022: Σ_observed (w·h − 1)² + α₀ Σ_all (w·h)² + λ Σ_rows (n + α₀ m)^ν ‖·‖²,
-    all domains in one matrix. A user's factors are solved for from the history, so users who
-    arrive after training are scored like all others. See `RowSolver` for the cost of a half-step.
+    benchmarks", RecSys 2022: Σ_observed c (w·h − 1)² + α₀ Σ_all (w·h)² + λ Σ_rows (n + α₀ m)^ν
+    ‖·‖², all domains in one matrix, c the weight of a like. A user's factors are solved for from
+    the history, so users who arrive after training are scored like all others. See
+    `RowSolver` for the cost of a half-step.
 
     Examples
     --------
@@ -56,19 +57,20 @@ class IALS(Model):
     """
 
     name: ClassVar[str] = "ials"
+    uses_weights = True
     Config = IALSConfig
     learned = ("item_vectors_",)
 
     def _fit(self, data: TrainingData, *, seed: int, options: FitOptions, **_: Any) -> None:
         generator = np.random.default_rng(seed)
-        factors = alternate(data.matrix, self.config, generator, progress=options.progress)
+        factors = alternate(data.weighted, self.config, generator, progress=options.progress)
         self.item_vectors_ = factors.numpy()
 
     def _set_up(self) -> None:
         self._solver = row_solver(torch.from_numpy(self.item_vectors_), self.config)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        vectors: np.ndarray = self._solver.solve(users.history).numpy()
+        vectors: np.ndarray = self._solver.solve(users.weighted).numpy()
         return vectors @ self.item_vectors_[self.data.span(domain)].T
 
 
@@ -81,8 +83,8 @@ def alternate(
 ) -> torch.Tensor:
     """Return float32 [m, d], the column factors after `config.epochs` passes.
 
-    `matrix` is binary CSR [n, m]; `generator` draws the first column factors, for which the first
-    pass solves for the rows.
+    `matrix` is CSR [n, m] of weights; `generator` draws the first column factors, for which
+    the first pass solves for the rows.
     """
     transposed = sp.csr_matrix(matrix.T)
     scale = np.float32(config.initial_scale / np.sqrt(config.embedding_dim))

@@ -60,6 +60,7 @@ class Ease(Model):
     """
 
     name: ClassVar[str] = "ease"
+    uses_weights = True
     Config = EaseConfig
     # Transposed, the columns that LAPACK leaves behind are rows, and are saved without a copy.
     learned = ("weights_transposed_", "warm_")
@@ -72,18 +73,18 @@ class Ease(Model):
             f"EASE over {n:,} items",
             "Train 'ease-sparse', which keeps only the stronger weights.",
         )
-        weights = ease_weights(data.matrix[:, self.warm_], self.config.regularization)
+        weights = ease_weights(data.weighted[:, self.warm_], self.config.regularization)
         self.weights_transposed_ = weights.T
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
-        return ease_scores(users.history, self.weights_transposed_.T, self.warm_, span)
+        return ease_scores(users.weighted, self.weights_transposed_.T, self.warm_, span)
 
 
 def ease_weights(matrix: sp.csr_matrix, regularization: float) -> np.ndarray:
     """Return float32 [n, n] in Fortran order, B of the scores r B of a history r.
 
-    `matrix` is binary CSR [users, n], each item with an interaction. O(n³), 5 n² bytes.
+    `matrix` is CSR [users, n] of weights, each item with an interaction. O(n³), 5 n² bytes.
     """
     n = matrix.shape[1]
     gram = sp.csr_matrix(matrix.T @ matrix)

@@ -53,11 +53,12 @@ class ItemKNN(Model):
     """
 
     name: ClassVar[str] = "item-knn"
+    uses_weights = True
     Config = ItemKNNConfig
     learned = ("similarity_",)
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
-        config, x = self.config, data.matrix
+        config, x = self.config, data.weighted
         activity = inverse_power(np.diff(x.indptr).astype(np.float64), config.user_exponent)
         source = sp.diags(inverse_power(data.popularity, config.item_exponent))
         target = sp.diags(inverse_power(data.popularity, config.target_exponent))
@@ -76,7 +77,7 @@ class ItemKNN(Model):
         self._columns = {domain: self.similarity_[:, span] for domain, span in spans.items()}
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        product = users.history @ self._columns[domain]
+        product = users.weighted @ self._columns[domain]
         return np.asarray(product.toarray(), dtype=np.float32)
 
 
@@ -111,6 +112,7 @@ class UserKNN(Model):
     """
 
     name: ClassVar[str] = "user-knn"
+    uses_weights = True
     Config = UserKNNConfig
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
@@ -123,7 +125,7 @@ class UserKNN(Model):
         self._users = (shared @ x.T @ sp.diags(own)).tocsr()
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        votes = self.data.matrix[:, self.data.span(domain)]
+        votes = self.data.weighted[:, self.data.span(domain)]
         scores = np.empty((len(users), votes.shape[1]), dtype=np.float32)
         for low in range(0, len(users), USER_ROWS):
             part = users.rows_of(slice(low, low + USER_ROWS))

@@ -13,7 +13,7 @@ __all__ = ["Popularity"]
 
 
 class Popularity(Model):
-    """Rank the items of a domain by how many users interacted with them.
+    """Rank the items of a domain by how many users liked them, or by the sum of their weights.
 
     The same list for all users, without the items that each has seen; O(interactions) to fit. A
     strong baseline for cold users: see Dacrema et al., "Are we really making much progress?",
@@ -30,6 +30,7 @@ class Popularity(Model):
     """
 
     name: ClassVar[str] = "popularity"
+    uses_weights = True
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
         pass  # The training data counts already.

@@ -19,10 +19,10 @@ FEW_ROWS = 64
 class RowSolver:
     """Solves for the factors of rows that are best for given factors of the columns.
 
-    Row u solves (Σ_i∈u v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u v_i with v the factors
-    float32 [m, d] of the columns and λ_u = λ (n_u + α m)^ν, n_u its entries. α, λ and ν are
-    `unobserved_weight`, `regularization` and `exponent`. What all rows share is made once,
-    O(m d² + d³).
+    Row u solves (Σ_i∈u c_i v_i v_iᵀ + α Σ_j v_j v_jᵀ + λ_u I) w_u = Σ_i∈u c_i v_i with v the
+    factors float32 [m, d] of the columns, c the values of the row's entries, and
+    λ_u = λ (n_u + α m)^ν, n_u their number. α, λ and ν are `unobserved_weight`, `regularization`
+    and `exponent`. What all rows share is made once, O(m d² + d³).
     """
 
     @torch.no_grad()
@@ -44,7 +44,7 @@ class RowSolver:
 
     @torch.no_grad()
     def solve(self, matrix: sp.csr_matrix) -> torch.Tensor:
-        """Return float32 [n, d] for the rows of binary CSR [n, m]; zeros for empty rows.
+        """Return float32 [n, d] for the rows of CSR [n, m], entries above 0; zeros for empty rows.
 
         Rows are batched by length. With G = α VᵀV = Q Λ Qᵀ, a row with fewer entries than
         dimensions is solved in the space of its entries, exactly: w = M V_uᵀ (I + V_u M V_uᵀ)^-1 1
@@ -54,20 +54,20 @@ class RowSolver:
         dim = len(self._diagonal)
         lengths = np.diff(matrix.indptr)
         result = torch.zeros(len(lengths), dim)
-        for rows, places in _batches(matrix, lengths, dim):
-            entries = self._rotated[places]  # [b, l, d]
+        for rows, places, root in _batches(matrix, lengths, dim):
+            entries = self._rotated[places] * root  # [b, l, d]
             ridge = self._regularization * (lengths[rows] + self._offset) ** self._exponent
             inner = self._diagonal + torch.from_numpy(ridge.astype(np.float32)).unsqueeze(1)
             if places.shape[1] < dim:
                 shrunk = entries / inner.unsqueeze(1)
                 system = entries @ shrunk.transpose(1, 2)
                 system.diagonal(dim1=1, dim2=2).add_(1.0)
-                weights = _solve(system, torch.ones(*places.shape, 1))
+                weights = _solve(system, root)
                 solution = (shrunk * weights).sum(1)
             else:
                 system = entries.transpose(1, 2) @ entries
                 system.diagonal(dim1=1, dim2=2).add_(inner)
-                solution = _solve(system, entries.sum(1).unsqueeze(2)).squeeze(2)
+                solution = _solve(system, (entries * root).sum(1).unsqueeze(2)).squeeze(2)
             result[torch.from_numpy(rows)] = solution
         return result @ self._basis.T
 
@@ -78,8 +78,8 @@ def _solve(system: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 def _batches(
     matrix: sp.csr_matrix, lengths: np.ndarray, dim: int
-) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Yield row numbers [b] of similar length and their columns [b, l], padded with m."""
+) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
+    """Yield row numbers [b] of similar length, their columns [b, l], padded with m, and √c."""
     m = matrix.shape[1]
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
@@ -99,5 +99,7 @@ def _batches(
         within = np.arange(width)
         valid = within < lengths[rows, None]
         place = np.minimum(matrix.indptr[rows, None] + within, len(matrix.indices) - 1)
-        yield rows, torch.from_numpy(np.where(valid, matrix.indices[place], m).astype(np.int64))
+        columns = np.where(valid, matrix.indices[place], m).astype(np.int64)
+        root = np.sqrt(matrix.data[place], dtype=np.float32)[:, :, None]
+        yield rows, torch.from_numpy(columns), torch.from_numpy(root)
         low += len(rows)

@@ -16,8 +16,10 @@ __all__ = [
     "keep_largest",
     "kept_entries",
     "pack_csr",
+    "pattern",
     "to_torch",
     "unpack_csr",
+    "without",
 ]
 
 
@@ -132,3 +134,15 @@ def unpack_csr(prefix: str, state: Mapping[str, torch.Tensor]) -> sp.csr_matrix:
     """Restore a matrix from the tensors of `pack_csr`."""
     parts = (state[f"{prefix}.{part}"].numpy() for part in ("data", "indices", "indptr"))
     return sp.csr_matrix(tuple(parts), shape=tuple(state[f"{prefix}.shape"].tolist()))
+
+
+def pattern(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Return bool CSR, True at the stored entries."""
+    filled = np.ones(matrix.nnz, dtype=bool)
+    return sp.csr_matrix((filled, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def without(matrix: sp.csr_matrix, other: sp.csr_matrix) -> sp.csr_matrix:
+    """Return the entries of one matrix where the other has none."""
+    both = pattern(matrix).multiply(pattern(other)).astype(matrix.dtype)
+    return sp.csr_matrix(matrix - matrix.multiply(both))

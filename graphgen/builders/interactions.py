@@ -1,4 +1,4 @@
-"""Edges of interactions: ``(user, interacts, domain)``, with weight and time."""
+"""Edges of users and items: ``interacts``, with weight and time, and ``rejects``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, TIMESTAMP, USER, USER_ID, WEIGHT
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REJECTS, TIMESTAMP, USER, USER_ID, WEIGHT
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def add_interactions(
 ) -> None:
     """Add one edge per row of the log, in place, to ``user`` and the domains of `vocabularies`.
 
-    A domain without a row gets an edge type of zero edges, so that code need not ask.
+    Likes are ``(user, interacts, domain)``; a domain without any gets zero edges, so that code need
+    not ask. Rows with a weight of 0 (seen) or below (disliked) are ``(user, rejects, domain)``,
+    which is there only where a domain has such rows.
     O(E log E) for the sort by user; 40 bytes an edge at the peak.
     """
     frame = log.frame
@@ -34,7 +36,14 @@ def add_interactions(
     for domain, vocabulary in vocabularies.items():
         if domain == USER:
             continue
-        rows = np.flatnonzero(frame[DOMAIN] == domain)
+        of_domain = (frame[DOMAIN] == domain).to_numpy()
+        others = np.flatnonzero(of_domain & ~log.liked)
+        if len(others):
+            ends = users[others], vocabulary.encode(frame[ITEM_ID].iloc[others])
+            store = data[USER, REJECTS, domain]
+            store.edge_index = torch.from_numpy(np.stack(ends).astype(np.int64))
+            store.weight = torch.from_numpy(weight[others])
+        rows = np.flatnonzero(of_domain & log.liked)
         columns = vocabulary.encode(frame[ITEM_ID].iloc[rows])
         # Stable: without times the rows of a user keep the order of the log.
         keys = (users[rows],) if time is None else (time[rows], users[rows])

@@ -48,7 +48,7 @@ class NumberForm(NamedTuple):
             return np.rint(days * DAY).astype(np.int64) + SPREADSHEET_ZERO, inside
         inside &= values == np.floor(values)
         whole = np.where(inside, values, self.low).astype(np.int64)
-        parts = []
+        parts: list[np.ndarray] = []
         for _ in range((self.digits - 4) // 2):
             whole, part = np.divmod(whole, 100)
             parts.insert(0, part)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,7 @@ def read_tables(
     if quarantine is not None and on_bad_rows == "error":
         raise ConfigError('A `quarantine` file needs on_bad_rows="quarantine".')
     if TIMESTAMP in spec.names:
-        clean = partial(clean, day_first=day_first)
+        clean = cast(Clean, partial(cast(Any, clean), day_first=day_first))
     found = find_sources(sources)
     # Of several files each takes what it has of a mapping; some file must have it.
     shared = columns

@@ -1,11 +1,11 @@
-"""Filters of a log: the latest row of each pair, and the k-core. On codes, vectorised."""
+"""Filters of a log: one row of each pair, and the k-core. On codes, vectorised."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["core_rows", "latest_rows"]
+__all__ = ["combined_rows", "core_rows", "latest_rows"]
 
 
 def latest_rows(key: np.ndarray, times: np.ndarray | None) -> np.ndarray:
@@ -35,6 +35,74 @@ def latest_rows(key: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     again = pd.Series(key[rows]).duplicated().to_numpy()
     keep[rows[again]] = False
     return keep
+
+
+def combined_rows(
+    key: np.ndarray, weight: np.ndarray, additive: np.ndarray, times: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Combine the rows of the same user and item.
+
+    Of rows that do not add up (ratings, weights, plain rows) the latest counts; of equal times, and
+    without times, the first. It and the events are put in order of time: a dislike or a drop
+    overrides all before it (without times, and at equal times, all beside it; a dislike before a
+    drop), and later likes add up.
+
+    Parameters
+    ----------
+    key
+        int64 [n], equal for the rows of a pair.
+    weight
+        float [n], NaN for a drop.
+    additive
+        bool [n], events.
+    times
+        int64 [n], or None.
+
+    Returns
+    -------
+    keep : numpy.ndarray
+        Bool [n], one row of each pair at most: the latest that counts.
+    weight : numpy.ndarray
+        float [n], the combined weight at the rows to keep.
+
+    Examples
+    --------
+    >>> weight = np.array([1.0, 0.3, np.nan, 0.3])  # like, play, refund, play
+    >>> keep, total = combined_rows(np.zeros(4, int), weight, np.ones(4, bool), np.arange(4))
+    >>> keep.tolist(), total[keep].tolist()
+    ([False, False, False, True], [0.3])
+    """
+    n = len(key)
+    time = np.zeros(n, dtype=np.int64) if times is None else times
+    # The first of equal times counts as the latest, as in `latest_rows`.
+    order = np.lexsort((-np.arange(n), time, key))
+    plain = order[~additive[order]]
+    latest = np.ones(n, dtype=bool)
+    superseded = plain[:-1][key[plain[1:]] == key[plain[:-1]]] if len(plain) else plain
+    latest[superseded] = False
+    order = order[latest[order]]
+    value = weight[order]
+    # Likes first, then drops, then dislikes: the last of equal times wins.
+    rank = np.where(np.isnan(value), 1, np.where(value < 0, 2, 0))
+    order = order[np.lexsort((rank, time[order], key[order]))]
+    value, group = weight[order], key[order]
+    overrides = np.isnan(value) | (value < 0)
+    number = np.arange(len(order))
+    last = pd.Series(np.where(overrides, number, -1)).groupby(group).transform("max").to_numpy()
+    like = (value >= 0) & (number > last)
+    total = pd.Series(np.where(like, value, 0.0)).groupby(group).transform("sum").to_numpy()
+    # The row that stands for a pair: the latest like, else the latest seen, else the override.
+    precedence = np.where(like & (value > 0), 2, np.where(like, 1, np.where(number == last, 0, -1)))
+    best = np.lexsort((number, precedence, group))
+    ends = np.ones(len(best), dtype=bool)
+    ends[:-1] = group[best][1:] != group[best][:-1]
+    chosen = best[ends]
+    combined = np.where(precedence[chosen] > 0, total[chosen], value[chosen])
+    keep, result = np.zeros(n, dtype=bool), weight.copy()
+    rows, dropped = order[chosen], np.isnan(combined)
+    keep[rows[~dropped]] = True
+    result[rows] = combined
+    return keep, result
 
 
 def core_rows(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:

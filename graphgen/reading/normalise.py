@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_DOMAIN = "items"
 NOT_A_NUMBER = "must be a finite number"
-NEGATIVE = "must be at least 0 (--min-rating 0 leaves negative ratings out)"
+NO_WEIGHT = f"{NOT_A_NUMBER}; rows without a weight need their own file"
 
 
 def interaction_frame(
@@ -48,7 +48,6 @@ def interaction_frame(
     n_rows: int,
     file: str,
     domain: str | None = None,
-    negative_ratings: bool = False,
     day_first: bool | None = None,
 ) -> tuple[pd.DataFrame, Faults]:
     """Convert the columns of one table.
@@ -67,8 +66,6 @@ def interaction_frame(
         Domain of every row; wins over a column.
     day_first
         Order of dates with slashes; None to find out.
-    negative_ratings
-        Whether a rating below 0 passes, because a threshold will drop it.
 
     Returns
     -------
@@ -87,7 +84,7 @@ def interaction_frame(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
     )
     times = _times(table, resolved, faults, day_first)
-    numbers = _numbers(table, resolved, faults, negative_ratings)
+    numbers = _numbers(table, resolved, faults)
     event = table.pop(resolved[EVENT], None) if EVENT in resolved else None
     if event is not None and all_empty(event):
         event = None
@@ -190,12 +187,9 @@ def _times(
 
 
 def _numbers(
-    table: MutableMapping[str, pa.ChunkedArray],
-    resolved: Mapping[str, str],
-    faults: Faults,
-    negative_ratings: bool,
+    table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
 ) -> dict[str, np.ndarray]:
-    """Read weight and rating as float32; a rating without a weight is the weight."""
+    """Read weight and rating as float32; a rating may be missing (NaN)."""
     numbers: dict[str, np.ndarray] = {}
     for role in (WEIGHT, RATING):
         if role not in resolved:
@@ -207,38 +201,30 @@ def _numbers(
         wide, missing, invalid = to_floats(column)
         with np.errstate(over="ignore"):
             values = wide.astype(np.float32)
-        reason = f"{NOT_A_NUMBER}; rows without a {role} need their own file"
-        faults.add(missing, name, column, reason)
+        if role == WEIGHT:
+            faults.add(missing, name, column, NO_WEIGHT)
         faults.add(invalid | (~missing & ~np.isfinite(values)), name, column, NOT_A_NUMBER)
-        as_weight = role == WEIGHT or WEIGHT not in numbers
-        if as_weight and not negative_ratings:
-            faults.add(values < 0, name, column, NEGATIVE)
-        numbers[WEIGHT if as_weight else RATING] = values
+        numbers[role] = values
     return numbers
 
 
 def concat_frames(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
-    """Put frames of logs one after the other, filling columns of text with ``""``.
+    """Put frames of logs one after the other.
 
-    Raises
-    ------
-    InputError
-        If a timestamp, weight or rating is in some frames only.
+    Columns of text that some of them lack are filled with ``""``, numbers and timestamps with NaN
+    and NaT; of timestamps it is said.
     """
     if not frames:
         raise InputError("There is no log to put together.")
     columns = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     filled = [frame for frame in frames if len(frame)] or list(frames[:1])
     named = [name for frame, name in zip(frames, names, strict=True) if len(frame)]
-    for role in (TIMESTAMP, WEIGHT, RATING):
-        having = [name for frame, name in zip(filled, named, strict=False) if role in frame]
-        if having and len(having) < len(filled):
-            lacking = next(n for f, n in zip(filled, named, strict=True) if role not in f)
-            raise InputError(
-                f"{having[0]} has a {role} and {lacking} has none. Give all of them one, or "
-                f"ignore it with --column {role}= (columns={{{role!r}: ''}} in Python; a rating "
-                "that serves as weight is ignored with 'rating')."
-            )
+    lacking = [n for f, n in zip(filled, named, strict=False) if TIMESTAMP not in f]
+    if lacking and len(lacking) < len(filled):
+        logger.warning(
+            "No timestamps in %s: those of the other files order the rows of a user and item only.",
+            ", ".join(lacking),
+        )
     domains, events = _union(filled, DOMAIN), _union(filled, EVENT)
     parts = []
     for frame in filled:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
+
+from graphgen.meaning import Taken
 
 __all__ = ["ReadReport"]
 
@@ -29,12 +31,14 @@ class ReadReport:
         For each file, the columns that are used and those that are only kept.
     duplicates
         Rows left out because the same user, domain and item occurred later.
-    below_rating
-        Rows under the rating threshold.
+    dropped
+        Rows left out because of an event that is to be dropped.
     k_core_dropped
         Rows left out by the k-core filter.
     interactions, users, items
         What is left; items are pairs of domain and id.
+    taken
+        What became of ratings, weights and events.
     """
 
     sources: tuple[str, ...] = ()
@@ -44,19 +48,21 @@ class ReadReport:
     quarantine: str | None = None
     columns: tuple[str, ...] = ()
     duplicates: int = 0
-    below_rating: int = 0
+    dropped: int = 0
     k_core_dropped: int = 0
     interactions: int = 0
     users: int = 0
     items: int = 0
+    taken: Taken = field(default_factory=Taken)
 
     @classmethod
     def merged(cls, reports: Sequence[Self]) -> Self:
         """Add up the reports of logs that are put together."""
-        counted = ("rows_read", "filtered", "bad", "duplicates", "below_rating", "k_core_dropped")
+        counted = ("rows_read", "filtered", "bad", "duplicates", "dropped", "k_core_dropped")
         return cls(
             sources=tuple(source for report in reports for source in report.sources),
             columns=tuple(line for report in reports for line in report.columns),
+            taken=Taken.merged([report.taken for report in reports]),
             quarantine=next((r.quarantine for r in reports if r.quarantine), None),
             **{name: sum(getattr(report, name) for report in reports) for name in counted},
         )

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn import make_model
-from gnn.data import TrainingData, user_batch
+from gnn.data import TrainingData
 from gnn.models.interest.mixture import dense
 from gnn.models.interest.sequence import (
     SequenceExpert,
@@ -18,6 +18,7 @@ from gnn.models.interest.sequence import (
     transitions,
     visits_ago,
 )
+from gnn.users import user_batch
 from graphgen.log import InteractionLog
 
 
