@@ -4,8 +4,7 @@
 
 m_e ≥ 0 is what expert e gives to an item, g(u) the weights of the gate, and w_i is 1 for items with
 interactions and `new_item_weight` for those without. `mixed_by_formula` computes this line by line
-and `ExpertScores.mix_` the same in half the time. The experts tell little about items far below the
-best; there `lift_tail_` lets popularity decide.
+and `ExpertScores.mix_` the same in half the time.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ __all__ = [
     "Scored",
     "dense",
     "gate_features",
-    "lift_tail_",
     "mixed_by_formula",
 ]
 
@@ -49,10 +47,6 @@ DEFAULT_LOGITS = {
 }
 # An expert that gives all unseen warm items of a user no more than this has no score for the user.
 NO_SCORE = 1e-12
-# Best unseen items of a user, whose scores popularity does not change.
-HEAD = 100
-# Share of an item's own score below the head, which orders items of equal popularity.
-OWN_SHARE = 1e-3
 # Scores of a piece of a block: half a MB, so that what is done to it stays in the cache.
 PIECE_SCORES = 1 << 17
 
@@ -247,58 +241,6 @@ def mixed_by_formula(
     for place, name in enumerate(mixture.experts):
         mixed += weights[:, [place]] * scores.probabilities(name, mixture.temperature)
     return mixed * torch.where(scores.warm > 0, 1.0, mixture.new_item_weight)
-
-
-def lift_tail_(
-    mixed: torch.Tensor, seen: tuple[torch.Tensor, torch.Tensor], floor: torch.Tensor
-) -> torch.Tensor:
-    """Let popularity decide below the 100 best unseen items of each user, in place.
-
-    An item's score is at least its `floor` times the hundredth best score, so the head keeps its
-    order and its scores. O(n · items).
-
-    Parameters
-    ----------
-    mixed
-        float32 [n, items], the mixture.
-    seen
-        int64 [s] each, rows and columns that the users have interacted with.
-    floor
-        float32 [items] in [0, 1], of `popularity_floor`.
-
-    Examples
-    --------
-    >>> scores = torch.arange(102.0, 0, -1)[None]
-    >>> none = torch.zeros(0, dtype=torch.long)
-    >>> floor = torch.cat([torch.zeros(101), torch.ones(1)])
-    >>> lifted = lift_tail_(scores.clone(), (none, none), floor)
-    >>> bool((lifted[:, :100] == scores[:, :100]).all()), bool(lifted[0, 101] > lifted[0, 100])
-    (True, True)
-    """
-    if mixed.shape[1] <= HEAD:
-        return mixed
-    own = mixed[seen]
-    mixed[seen] = -1.0
-    last = mixed.topk(HEAD, dim=1).values[:, -1:].clamp_(min=0)
-    lifted = (last * (1 - OWN_SHARE)) @ floor[None]
-    lifted.add_(mixed, alpha=OWN_SHARE)
-    torch.maximum(mixed, lifted, out=mixed)
-    mixed[seen] = own
-    return mixed
-
-
-def popularity_floor(popularity: np.ndarray) -> torch.Tensor:
-    """Return float32 [items], (popularity / the largest)^½; items without any take the median.
-
-    Examples
-    --------
-    >>> popularity_floor(np.array([0, 1, 4, 4])).tolist()
-    [1.0, 0.5, 1.0, 1.0]
-    """
-    warm = popularity > 0
-    share = np.sqrt(popularity / max(1, popularity.max()))
-    share[~warm] = np.median(share[warm]) if warm.any() else 0.0
-    return torch.from_numpy(share.astype(np.float32))
 
 
 def _mass(name: str, scores: torch.Tensor, temperature: float) -> torch.Tensor:

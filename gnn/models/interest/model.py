@@ -32,13 +32,7 @@ from gnn.models.interest.experts import (
     symmetric_neighbors,
 )
 from gnn.models.interest.gate import learn_mixture
-from gnn.models.interest.mixture import (
-    ExpertScores,
-    Mixture,
-    gate_features,
-    lift_tail_,
-    popularity_floor,
-)
+from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
 from gnn.models.interest.sequence import SequenceExpert, transitions
 from gnn.models.interest.training import NetworkTrainer
@@ -268,11 +262,8 @@ class InterestGNN(Model):
         return scores.mix_(self.mixture_, features)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        scores, features = self._expert_scores(users, domain)
-        mixed = scores.mix_(self.mixture_, features)
-        floor = popularity_floor(self.data.popularity[self.data.span(domain)])
-        ranked: np.ndarray = lift_tail_(mixed, (scores.seen_row, scores.seen_column), floor).numpy()
-        return ranked
+        mixed: np.ndarray = self._mixed(users, domain).numpy()
+        return mixed
 
     def item_vectors(self) -> np.ndarray | None:
         """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""

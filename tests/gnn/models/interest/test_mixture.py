@@ -6,18 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from scipy.stats import kendalltau
 
 from gnn.models.interest import mixture as module
-from gnn.models.interest.mixture import (
-    HEAD,
-    ExpertScores,
-    Mixture,
-    gate_features,
-    lift_tail_,
-    mixed_by_formula,
-    popularity_floor,
-)
+from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features, mixed_by_formula
 
 TEMPERATURE, NEW_ITEM_WEIGHT = 0.2, 0.4
 N_USERS, N_ITEMS = 7, 9
@@ -160,22 +151,3 @@ def test_a_cost_needs_a_measured_trade_off():
     assert mixture.at_cost(0.1) == mixture
     measured = mixture.replace(trade_off=((0.0, 1.0, 0.01), (4.0, 0.6, 0.1)))
     assert measured.at_cost(0.1).new_item_weight == pytest.approx(1.0)
-
-
-def test_the_tail_goes_by_popularity_and_the_head_stays():
-    generator = np.random.default_rng(0)
-    scores = torch.from_numpy(generator.random((3, 500)).astype(np.float32))
-    popularity = generator.permutation(500) + 1
-    seen = (torch.tensor([0, 0, 2]), scores[[0, 0, 2]].argmax(1) + torch.tensor([0, 1, 0]))
-    unseen = scores.clone()
-    unseen[seen] = -1
-    lifted = lift_tail_(scores.clone(), seen, popularity_floor(popularity))
-    assert torch.equal(lifted[seen], scores[seen])
-    lifted[seen] = -1
-    head = unseen.topk(HEAD).indices
-    assert torch.equal(lifted.topk(HEAD).indices, head)
-    assert torch.equal(lifted.gather(1, head), unseen.gather(1, head))
-    for row in range(3):
-        tail = np.setdiff1d(np.arange(500), head[row].numpy())
-        before, after = (kendalltau(x[row, tail], popularity[tail])[0] for x in (unseen, lifted))
-        assert after > before + 0.3
