@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
+from graphgen.errors import InputError
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
@@ -34,6 +36,8 @@ __all__ = [
     "best_labels",
     "measure",
 ]
+
+logger = logging.getLogger(__name__)
 
 KINDS = ("warm", "cold_user", "cold_item")
 # Positions in `KINDS`: rows of items with interactions, and of items without.
@@ -120,6 +124,27 @@ class ValidationRows:
         # A repeated row is one interaction.
         pairs = user[kept] * data.n_items + item[kept]
         kept = kept[np.sort(np.unique(pairs, return_index=True)[1])]
+        trained = np.asarray(data.matrix[user[kept], item[kept]] != 0).ravel()
+        if len(kept) and trained.all():
+            raise InputError(
+                f"All {len(kept):,} validation rows are interactions of the training graph; "
+                "validate on rows that it does not hold (see `interest split`)."
+            )
+        if trained.any():
+            logger.warning(
+                "%d of %d validation rows are training interactions; they are left out.",
+                trained.sum(),
+                len(kept),
+            )
+        kept = kept[~trained]
+        unknown = len(user) - len(np.flatnonzero((user >= 0) & (item >= 0)))
+        if 2 * unknown > len(user):
+            logger.warning(
+                "%d of %d validation rows name a user or an item that is not in the training "
+                "graph; they are left out.",
+                unknown,
+                len(user),
+            )
         user, item, domain, own = user[kept], item[kept], domain[kept], own[kept]
         kind = np.where(~data.warm[item], COLD_ITEM, np.where(own == 0, 1, 0))
         return cls(user, item, domain, kind)

@@ -209,12 +209,42 @@ def _vocabularies(
                 "Items of %s have no interaction in their domain; they are reached by text only.",
                 ", ".join(stray),
             )
+        _check_items(log, items)
         tables.append(items.frame[[DOMAIN, ITEM_ID]])
     for domain in sorted(set().union(*(t[DOMAIN].unique() for t in tables))):
         result[domain] = Vocabulary.from_values(
             *(t.loc[t[DOMAIN] == domain, ITEM_ID] for t in tables)
         )
     return result
+
+
+def _check_items(log: InteractionLog, items: ItemTable) -> None:
+    """Warn of a domain in which no item of the table is in the log; refuse if that is all.
+
+    Other items without interactions are new ones.
+    """
+    logged = log.frame.groupby(DOMAIN, observed=True)[ITEM_ID].unique()
+    lost = []
+    for domain, own in items.frame.groupby(DOMAIN, observed=True)[ITEM_ID]:
+        if domain not in logged.index:
+            continue
+        if own.isin(logged[domain]).any():
+            lost.append(False)
+            continue
+        lost.append(True)
+        logger.warning(
+            "None of the %d items of %s in the item table is in the log: the table has %r, the "
+            "log %r.",
+            len(own),
+            domain,
+            own.iloc[0],
+            logged[domain][0],
+        )
+    if lost and all(lost):
+        raise InputError(
+            "No item of the table occurs in the log. Map the right column of the table, such as "
+            "items.csv?item_id=NAME, or write the ids alike."
+        )
 
 
 def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str, pd.DataFrame]:

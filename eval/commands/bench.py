@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
-from eval.commands.console import say
+from eval.commands.console import interruptible, say
 
 app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
@@ -66,6 +67,7 @@ def bench_eval(
 
 
 @app.command("models")
+@functools.partial(interruptible, resumes=True)
 def bench_models(
     context: Context,
     out: options.Out,

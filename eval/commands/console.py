@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable
@@ -15,22 +16,25 @@ def say(message: Any = "") -> None:
     """Print a line, or anything that rich can draw, to standard output."""
     from rich.console import Console
 
-    Console(highlight=False, soft_wrap=isinstance(message, str)).print(
-        message, markup=not isinstance(message, str)
-    )
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `run`: rich would exit with status 1."""
+            raise BrokenPipeError
+
+    # Ids, titles and paths may look like markup.
+    Output(highlight=False, markup=False, soft_wrap=isinstance(message, str)).print(message)
 
 
 def show_table(frame: Any, *, title: str) -> None:
     """Print a DataFrame as a table; ids and titles are shown as they stand, whatever is in them."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for name in frame.columns:
         number = frame[name].dtype.kind in "if"
-        table.add_column(escape(str(name)), justify="right" if number else "left")
+        table.add_column(str(name), justify="right" if number else "left")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
     say(table)
 
 
@@ -55,6 +59,21 @@ def run(app: Callable[[], Any]) -> None:
         # `interest ... | head` is a right use. Keep Python from complaining at its own exit.
         sys.stdout = None  # type: ignore[assignment]
         sys.exit(0)
+
+
+def interruptible(command: Callable[..., None], *, resumes: bool) -> Callable[..., None]:
+    """Let a command say what an interrupt leaves; Typer would only print "Aborted"."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **given: Any) -> None:
+        try:
+            command(*args, **given)
+        except KeyboardInterrupt:
+            then = "the same command goes on from here." if resumes else "nothing is half-written."
+            say_error(f"Interrupted; {then}")
+            sys.exit(130)
+
+    return wrapper
 
 
 def say_error(message: str) -> None:

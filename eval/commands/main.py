@@ -10,7 +10,7 @@ from eval.commands.abtest import abtest, power
 from eval.commands.bench import app as bench
 from eval.commands.build import build
 from eval.commands.compare import compare
-from eval.commands.console import run, say
+from eval.commands.console import interruptible, run, say
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -47,7 +47,8 @@ HELP = {
     compare: with_settings(MODELS_TITLE, models_settings),
 }
 for command in COMMANDS:
-    app.command(cls=HELP.get(command))(command)
+    safe = interruptible(command, resumes=command is train)
+    app.command(cls=HELP.get(command))(safe)
 app.add_typer(bench, name="bench")
 
 

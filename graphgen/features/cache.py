@@ -13,6 +13,7 @@ import platformdirs
 import safetensors
 from safetensors.numpy import load_file, save_file
 
+from graphgen.errors import StorageError
 from graphgen.storage import atomic_file
 
 __all__ = ["VectorCache", "default_cache_dir"]
@@ -51,6 +52,7 @@ class VectorCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._writable = True
 
     def get(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Look n texts (object array) up.
@@ -69,12 +71,24 @@ class VectorCache:
         return found, vectors[position[found]]
 
     def put(self, texts: np.ndarray, vectors: np.ndarray) -> None:
-        """Add texts with their vectors (float32 [n, dim]) as one shard."""
-        if not len(texts):
+        """Add texts with their vectors (float32 [n, dim]) as one shard.
+
+        A folder that cannot be written is warned of once; the vectors are then not kept.
+        """
+        if not len(texts) or not self._writable:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shards = self._shards()
-        self._write(_hash(texts), vectors)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shards = self._shards()
+            self._write(_hash(texts), vectors)
+        except (OSError, StorageError) as error:
+            self._writable = False
+            logger.warning(
+                "Text vectors are not kept for the next build: %s. INTEREST_CACHE_DIR names "
+                "another folder.",
+                error,
+            )
+            return
         if len(shards) >= MAX_SHARDS:
             self._write(*self._load())
             for shard in shards:
@@ -85,7 +99,11 @@ class VectorCache:
             save_file({"keys": keys.view(np.int64), "vectors": vectors}, temporary)
 
     def _shards(self) -> list[Path]:
-        return sorted(p for p in self.folder.glob("*.safetensors") if not p.name.startswith("."))
+        try:
+            found = [p for p in self.folder.glob("*.safetensors") if not p.name.startswith(".")]
+        except OSError:
+            return []
+        return sorted(found)
 
     def _load(self) -> tuple[np.ndarray, np.ndarray]:
         keys, vectors = [], []

@@ -118,7 +118,7 @@ def test_decimal_commas_are_read_where_they_are_certain(tmp_path, ratings, expec
         with pytest.raises(BadRowsError, match="must be a finite number"):
             read_log(path)
     else:
-        np.testing.assert_allclose(read_log(path).frame.weight, expected)
+        np.testing.assert_allclose(read_log(path).frame.rating, expected)
 
 
 def test_one_user_one_item_and_chinese(tmp_path):
@@ -388,7 +388,8 @@ def test_wrong_options(tmp_path):
 )
 def test_every_form_gives_the_same_row(tmp_path, name, content):
     row = read_log(write(tmp_path / name, content)).frame.to_dict("records")
-    assert row == [{"user_id": "ann", "domain": "items", "item_id": "7", "weight": 4.5}]
+    ids = {"user_id": "ann", "domain": "items", "item_id": "7"}
+    assert row == [{**ids, "weight": 1.0, "rating": 4.5}]
 
 
 def test_a_source_can_name_its_columns_and_leave_rows_out(tmp_path):
