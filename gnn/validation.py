@@ -127,7 +127,7 @@ class ValidationRows:
         trained = np.asarray(data.matrix[user[kept], item[kept]] != 0).ravel()
         if len(kept) and trained.all():
             raise InputError(
-                f"All {len(kept):,} validation rows are interactions of the training graph; "
+                f"All {len(kept):,} validation rows are training interactions of the graph; "
                 "validate on rows that it does not hold (see `interest split`)."
             )
         if trained.any():
