@@ -18,9 +18,19 @@ from graphgen.log import InteractionLog, read_log
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
-__all__ = ["as_log", "asked_domains", "asked_ids", "asked_users", "history_log", "whole_number"]
+__all__ = [
+    "as_log",
+    "asked_domains",
+    "asked_ids",
+    "asked_users",
+    "history_log",
+    "listed_ids",
+    "whole_number",
+]
 
 logger = logging.getLogger(__name__)
+
+TEXT_SUFFIXES = {".txt", ".lst", ""}
 
 
 def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> np.ndarray:
@@ -55,6 +65,23 @@ def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> n
     if one and ids[0] is None:
         raise InputError(f"One of the {name} is needed; got {asked[0]!r}.")
     return ids
+
+
+def listed_ids(path: Path) -> list[str] | None:
+    """Return the ids of a text file, one a line; None for another kind of file.
+
+    Raises
+    ------
+    InputError
+        If the file is not UTF-8.
+    """
+    if not path.is_file() or path.suffix.lower() not in TEXT_SUFFIXES:
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}.") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def asked_users(asked: Any, *, distinct: bool = False) -> np.ndarray:

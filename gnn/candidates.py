@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gnn.asked import asked_ids
+from gnn.asked import asked_ids, listed_ids
 from gnn.data import TrainingData
 from graphgen.conditions import Condition
 from graphgen.errors import InputError
@@ -23,8 +23,6 @@ from graphgen.tables import ItemTable
 __all__ = ["candidates", "item_frame", "read_ids"]
 
 logger = logging.getLogger(__name__)
-
-TEXT_SUFFIXES = {".txt", ".lst", ""}
 
 
 def candidates(
@@ -78,15 +76,9 @@ def item_frame(data: TrainingData, domain: str) -> pd.DataFrame:
 
 def read_ids(source: str | Path) -> pd.DataFrame:
     """Read item_id, and domain where there is one, from a text file (one id a line) or a table."""
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in TEXT_SUFFIXES:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 text: {error}.") from None
-        ids = [line.strip() for line in lines if line.strip()]
-        if not ids or ITEM_ID not in ids[0] or ids[0] == ITEM_ID:
-            return pd.DataFrame({ITEM_ID: ids[1:] if ids[:1] == [ITEM_ID] else ids}, dtype=object)
+    ids = listed_ids(Path(source))
+    if ids is not None and (not ids or ITEM_ID not in ids[0] or ids[0] == ITEM_ID):
+        return pd.DataFrame({ITEM_ID: ids[1:] if ids[:1] == [ITEM_ID] else ids}, dtype=object)
     frames, _, _ = read_tables([str(source)], ITEMS, ItemTable.clean)
     return frames[0][[DOMAIN, ITEM_ID]]
 

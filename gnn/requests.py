@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from gnn.asked import listed_ids
 from gnn.base import Model
 from graphgen.errors import InputError
 from graphgen.progress import progress_bar
@@ -19,7 +20,6 @@ from graphgen.tables import UserTable
 
 __all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
 
-TEXT_SUFFIXES = {".txt", ".lst", ""}
 # Users by the domain to recommend in; those under None are for the domain that is asked for.
 Requests: TypeAlias = dict[str | None, list[str]]
 
@@ -36,17 +36,12 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
     """
     if source is None:
         return {None: list(users)}
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in TEXT_SUFFIXES:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 text: {error}.") from None
-        ids = [line.strip() for line in lines if line.strip()]
+    ids = listed_ids(Path(source))
+    if ids is not None:
         if ids and ids[0] == USER_ID:
             ids = ids[1:]
         if not ids:
-            raise InputError(f"{path} holds no user id; write one a line.")
+            raise InputError(f"{Path(source)} holds no user id; write one a line.")
         return {None: list(dict.fromkeys(ids))}
     # Not `read_users`: here a user may have several rows, one for each domain.
     frames, _, _ = read_tables([source], USERS, UserTable.clean, **options)

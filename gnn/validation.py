@@ -121,6 +121,7 @@ class ValidationRows:
             history = np.diff(data.matrix[:, span].indptr)
             own[rows] = history[np.maximum(user[rows], 0)]
         kept = np.flatnonzero((user >= 0) & (item >= 0))
+        unknown = len(user) - len(kept)
         # A repeated row is one interaction.
         pairs = user[kept] * data.n_items + item[kept]
         kept = kept[np.sort(np.unique(pairs, return_index=True)[1])]
@@ -137,7 +138,6 @@ class ValidationRows:
                 len(kept),
             )
         kept = kept[~trained]
-        unknown = len(user) - len(np.flatnonzero((user >= 0) & (item >= 0)))
         if 2 * unknown > len(user):
             logger.warning(
                 "%d of %d validation rows name a user or an item that is not in the training "

@@ -102,7 +102,7 @@ def language_shares(texts: pd.Series) -> dict[str, float]:
 
 
 def text_languages(texts: pd.Series) -> np.ndarray:
-    """Return the language of each text, an object array; "" where it cannot be told.
+    """Return the language of each text, an object array; "" where unknown.
 
     The script decides, and in the Latin, Cyrillic and Arabic scripts the function words; the more
     frequent language of the texts where they are equal. If `language_shares` finds one language
