@@ -208,6 +208,11 @@ class Model(ABC):
         """Domains that can be recommended in."""
         return self.data.domains
 
+    @property
+    def users(self) -> Vocabulary:
+        """Users of the training data."""
+        return self.data.users
+
     def items(self, domain: str) -> Vocabulary:
         """Return the items of a domain, in the order of the columns of `score`."""
         self._require_domain(domain)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
 from gnn.data import TrainingData, UserBatch
-from graphgen.errors import InputError
+from graphgen.errors import InputError, counted
+from graphgen.joins import check_items, check_join
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
@@ -39,6 +40,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+VALIDATION = "the validation rows"
 KINDS = ("warm", "cold_user", "cold_item")
 # Positions in `KINDS`: rows of items with interactions, and of items without.
 WARM_ITEM_KINDS, COLD_ITEM = (0, 1), 2
@@ -105,8 +107,22 @@ class ValidationRows:
 
     @classmethod
     def of(cls, truth: InteractionLog, data: TrainingData) -> ValidationRows:
-        """Look up the likes whose user and item the training data holds; O(rows log rows)."""
+        """Look up the likes whose user and item the training data holds; O(rows log rows).
+
+        Rows of others, and those that are trained on, are counted and left out.
+
+        Raises
+        ------
+        InputError
+            If all rows are left out.
+        """
         frame = truth.frame[truth.liked]
+        ours = frame[USER_ID].unique()
+        found = data.users.encode(ours, missing="mark") >= 0
+        sides: dict[str, Any] = {"ours": ours, "theirs": data.users.ids}
+        effect = "Their rows are left out."
+        check_join("user", VALIDATION, found, "the graph", **sides, effect=effect)
+        check_items(VALIDATION, frame, data.items, "the graph", effect=effect)
         user = data.users.encode(frame[USER_ID], missing="mark")
         item = np.full(len(user), -1, dtype=np.int64)
         domain = np.full(len(user), -1, dtype=np.int64)
@@ -121,30 +137,23 @@ class ValidationRows:
             history = np.diff(data.matrix[:, span].indptr)
             own[rows] = history[np.maximum(user[rows], 0)]
         kept = np.flatnonzero((user >= 0) & (item >= 0))
-        unknown = len(user) - len(kept)
         # A repeated row is one interaction.
         pairs = user[kept] * data.n_items + item[kept]
         kept = kept[np.sort(np.unique(pairs, return_index=True)[1])]
-        trained = np.asarray(data.matrix[user[kept], item[kept]] != 0).ravel()
-        if len(kept) and trained.all():
+        trained = np.asarray(data.matrix[user[kept], item[kept]]).ravel() != 0
+        if len(frame) and (not len(kept) or trained.all()):
+            why = "are in the training graph" if len(kept) else "name a user or an item it lacks"
             raise InputError(
-                f"All {len(kept):,} validation rows are training interactions of the graph; "
-                "validate on rows that it does not hold (see `interest split`)."
+                f"All {counted(len(frame), 'validation row')} {why}: nothing is left to validate "
+                "on. Give rows that the graph was not built from, or none: then rows are held out."
             )
         if trained.any():
             logger.warning(
-                "%d of %d validation rows are training interactions; they are left out.",
-                trained.sum(),
-                len(kept),
+                "%s of %s are in the training graph; they are left out.",
+                f"{trained.sum():,}",
+                counted(len(frame), "validation row"),
             )
-        kept = kept[~trained]
-        if 2 * unknown > len(user):
-            logger.warning(
-                "%d of %d validation rows name a user or an item that is not in the training "
-                "graph; they are left out.",
-                unknown,
-                len(user),
-            )
+            kept = kept[~trained]
         user, item, domain, own = user[kept], item[kept], domain[kept], own[kept]
         kind = np.where(~data.warm[item], COLD_ITEM, np.where(own == 0, 1, 0))
         return cls(user, item, domain, kind)

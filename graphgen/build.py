@@ -24,6 +24,7 @@ from graphgen.errors import InputError
 from graphgen.features.languages import ENGLISH, language_shares
 from graphgen.features.text import encode_texts, make_encoder, word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
 from graphgen.reading.normalise import DEFAULT_DOMAIN
@@ -121,7 +122,7 @@ def build_graph(
     Raises
     ------
     InputError
-        If nothing is left to build from.
+        If nothing is left to build from, or a table has no id in common with the log.
 
     Examples
     --------
@@ -152,6 +153,7 @@ def build_graph(
             "is one with --positive 'rating>=NUMBER' or --event NAME=WEIGHT."
         )
 
+    _check_tables(log, items, users, encoder=config.encoder)
     vocabularies = _vocabularies(log, items, users)
     data = HeteroData()
     for node_type, vocabulary in vocabularies.items():
@@ -196,6 +198,48 @@ def _in_the_domain_of(log: InteractionLog, items: ItemTable | None) -> ItemTable
     )
 
 
+def _check_tables(
+    log: InteractionLog, items: ItemTable | None, users: UserTable | None, *, encoder: str
+) -> None:
+    """Count the rows of the tables that the log does not mention; refuse a table of only such."""
+    if users is not None:
+        ours, theirs = users.frame[USER_ID].unique(), log.frame[USER_ID].unique()
+        found = found_in(ours, theirs)
+        sides: dict[str, Any] = {"ours": ours, "theirs": theirs, "many": 0.5}
+        check_join("user", "the user table", found, "the log", **sides)
+    if items is None:
+        return
+    frames = items.frame, log.frame
+    parts = {}
+    for domain in items.domains:
+        ours, theirs = (f.loc[f[DOMAIN] == domain, ITEM_ID].unique() for f in frames)
+        parts[domain] = ours, theirs, found_in(ours, theirs)
+    found = np.concatenate([part[2] for part in parts.values()])
+    if not found.any():
+        ours, theirs = (frame[ITEM_ID].unique() for frame in frames)
+        missing = sorted(set(items.domains) - set(log.domains))
+        of = "the item table" + (f" ({', '.join(missing)})" if missing else "")
+        check_join("item", of, found, f"the log of {', '.join(log.domains)}", ours=ours,
+                   theirs=theirs)  # fmt: skip
+    stray = [domain for domain, (_, theirs, _) in parts.items() if not len(theirs)]
+    if stray:
+        logger.warning(
+            "Items of %s have no interaction in their domain%s.",
+            ", ".join(stray),
+            "; they are reached by text only" if encoder != "none" else "",
+        )
+    for domain, (ours, theirs, found) in parts.items():
+        if domain in stray:
+            continue
+        of, where = f"the item table of {domain}", f"the log of {domain}"
+        check_join("item", of, found, where, ours=ours, theirs=theirs, many=0.9, refuse=False)
+        if found.any():
+            check_join(
+                "item", where, found_in(theirs, ours), of, ours=theirs, theirs=ours, many=0.5,
+                effect="They have no title and no text.",
+            )  # fmt: skip
+
+
 def _vocabularies(
     log: InteractionLog, items: ItemTable | None, users: UserTable | None
 ) -> dict[str, Vocabulary]:
@@ -203,48 +247,12 @@ def _vocabularies(
     result = {USER: Vocabulary.from_values(*columns)}
     tables = [log.frame[[DOMAIN, ITEM_ID]]]
     if items is not None:
-        stray = sorted(set(items.frame[DOMAIN].unique()) - set(log.domains))
-        if stray:
-            logger.warning(
-                "Items of %s have no interaction in their domain; they are reached by text only.",
-                ", ".join(stray),
-            )
-        _check_items(log, items)
         tables.append(items.frame[[DOMAIN, ITEM_ID]])
     for domain in sorted(set().union(*(t[DOMAIN].unique() for t in tables))):
         result[domain] = Vocabulary.from_values(
             *(t.loc[t[DOMAIN] == domain, ITEM_ID] for t in tables)
         )
     return result
-
-
-def _check_items(log: InteractionLog, items: ItemTable) -> None:
-    """Warn of a domain in which no item of the table is in the log; refuse if that is all.
-
-    Other items without interactions are new ones.
-    """
-    logged = log.frame.groupby(DOMAIN, observed=True)[ITEM_ID].unique()
-    lost = []
-    for domain, own in items.frame.groupby(DOMAIN, observed=True)[ITEM_ID]:
-        if domain not in logged.index:
-            continue
-        if own.isin(logged[domain]).any():
-            lost.append(False)
-            continue
-        lost.append(True)
-        logger.warning(
-            "None of the %d items of %s in the item table is in the log: the table has %r, the "
-            "log %r.",
-            len(own),
-            domain,
-            own.iloc[0],
-            logged[domain][0],
-        )
-    if lost and all(lost):
-        raise InputError(
-            "No item of the table occurs in the log. Map the right column of the table, such as "
-            "items.csv?item_id=NAME, or write the ids alike."
-        )
 
 
 def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str, pd.DataFrame]:

@@ -12,6 +12,7 @@ __all__ = [
     "NotFittedError",
     "StorageError",
     "UnknownIdError",
+    "counted",
     "near_miss",
 ]
 
@@ -60,9 +61,8 @@ class BadRowsError(InputError):
         self.total = total
         shown = "\n".join(f"  {row}" for row in rows[:5])
         more = f"\n  ... and {total - 5} more" if total > 5 else ""
-        noun = "row" if total == 1 else "rows"
         super().__init__(
-            f"{total} bad {noun}:\n{shown}{more}\n"
+            f"{counted(total, 'bad row')}:\n{shown}{more}\n"
             "Correct the file, or set them aside with --on-bad-rows quarantine "
             '(on_bad_rows="quarantine" in Python).'
         )
@@ -100,3 +100,14 @@ def near_miss(name: str, known: Iterable[str], otherwise: str) -> str:
     """
     near = get_close_matches(name, list(known), n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, which gets an "s" (or is `plural`) unless it is 1.
+
+    Examples
+    --------
+    >>> counted(1, "user"), counted(1200, "user"), counted(0, "entry", "entries")
+    ('1 user', '1,200 users', '0 entries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

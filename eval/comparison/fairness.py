@@ -25,7 +25,9 @@ from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, metri
 from eval.metrics.base import Array
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError
+from graphgen.joins import check_items
 from graphgen.schema import GROUP, ITEM_ID, RANK, USER_ID
+from graphgen.vocabulary import Vocabulary
 
 __all__ = ["exposure_by_provider", "fairness_by_attribute", "group_fairness", "provider_fairness"]
 
@@ -312,8 +314,10 @@ def exposure_by_provider(result: EvaluationResult, providers: Any) -> pd.DataFra
         raise InputError("A result that was loaded has no exposure of items; evaluate again.")
     table = read_table(providers, (DOMAIN, ITEM_ID, PROVIDER), "The providers")
     table = table[table[DOMAIN].astype(str).isin(result.domains)]
-    if not len(table[[DOMAIN, ITEM_ID]].astype(str).merge(result.exposure)):
-        raise InputError("No item of the providers table was shown or wanted: do ids match?")
+    known = {str(d): Vocabulary.from_values(part[ITEM_ID]) for d, part in table.groupby(DOMAIN)}
+    used = "the items shown or wanted"
+    effect = "They have no provider and do not count."
+    check_items(used, result.exposure, known, "the table of providers", effect=effect)
     return _shares(result.exposure, table.fillna({PROVIDER: ""}))
 
 

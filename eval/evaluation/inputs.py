@@ -17,6 +17,7 @@ from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
 from graphgen.ids import as_ids
+from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
 from graphgen.reading.columns import LISTS, Role, TableSpec, resolve_columns
@@ -300,7 +301,7 @@ def with_groups(truth: Any, users: Any) -> pd.DataFrame:
     """Add the group of each user to the truth.
 
     `users` is a UserTable, or a DataFrame with user_id and group. `InputError` if a column is
-    missing or a user occurs twice.
+    missing, a user occurs twice, or none occurs in the truth.
     """
     frame = read_table(truth, IDS, "The truth")
     table = read_table(users, (USER_ID, GROUP), "The users")
@@ -308,7 +309,13 @@ def with_groups(truth: Any, users: Any) -> pd.DataFrame:
     if groups.index.has_duplicates:
         twice = groups.index[groups.index.duplicated()][0]
         raise InputError(f"The users hold user {twice!r} more than once.")
-    return frame.assign(**{GROUP: groups.reindex(frame[USER_ID].astype(str)).to_numpy()})
+    ours = frame[USER_ID].astype(str)
+    users = ours.unique()
+    check_join(
+        "user", "the truth", found_in(users, groups.index), "the user table", ours=users,
+        theirs=groups.index, effect="They are in no group.",
+    )  # fmt: skip
+    return frame.assign(**{GROUP: groups.reindex(ours).to_numpy()})
 
 
 def read_lists(source: Any, **options: Any) -> pd.DataFrame:

@@ -11,10 +11,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from eval.evaluation.catalogue import GraphContext
-from eval.evaluation.inputs import DomainTruth, read_table, read_truth
+from eval.evaluation.inputs import DomainTruth, Truth, read_table, read_truth
 from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
+from graphgen.joins import check_join
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
 from graphgen.topk import top_k
@@ -119,6 +120,17 @@ class NegativeTable:
 
     def __init__(self, source: Any) -> None:
         self.frame = read_table(source, COLUMNS, "The negatives")
+
+    def check(self, truth: Truth) -> None:
+        """Warn of users of the truth without negatives; an `InputError` if none has any."""
+        names = self.frame[[DOMAIN, USER_ID]].astype(str).drop_duplicates()
+        theirs = pd.MultiIndex.from_frame(names)
+        ours = [(d.domain, user) for d in truth.domains for user in d.user_ids]
+        check_join(
+            "user", "the truth", pd.MultiIndex.from_tuples(ours).isin(theirs), "the negatives",
+            ours=[user for _, user in ours], theirs=names[USER_ID],
+            effect="Sampled metrics leave them out.",
+        )  # fmt: skip
 
     def matrix(self, truth: DomainTruth, items: Vocabulary) -> Array:
         """Return int64 [users of the truth, most negatives], -1 where there are fewer.

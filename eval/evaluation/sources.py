@@ -17,12 +17,16 @@ from eval.metrics.base import Array, Catalogue
 from eval.metrics.links import ScoreHistogram
 from eval.metrics.pairs import pair_auc, sampled_rank
 from graphgen.errors import InputError
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER_ID
+from graphgen.joins import check_items, check_join, found_in
+from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["Block", "ListSource", "Scorer", "ScorerSource", "holds"]
 
+RECOMMENDATIONS, TRUTH = "the recommendations", "the truth"
+# With so many different items, lists and truth that have none in common have other ids.
+MEETING = 10
 # Size of a block of scores; memory stays flat in the number of users.
 BLOCK_BYTES = 32 * 2**20
 # Users of a file of lists handled at a time.
@@ -95,7 +99,7 @@ class ScorerSource:
         self.unknown = self.already_seen = self.without_negatives = 0
 
     def check(self, truth: Truth) -> None:
-        """Raise `InputError` for a domain that the scorer does not know."""
+        """Raise `InputError` for a domain that the scorer does not know, or items it never does."""
         known = set(self.scorer.domains)
         unknown = [d.domain for d in truth.domains if d.domain not in known]
         if unknown:
@@ -103,6 +107,15 @@ class ScorerSource:
                 f"The truth has rows in {', '.join(map(repr, unknown))}, which the scorer does not "
                 f"know; it knows {', '.join(map(repr, sorted(known)))}."
             )
+        items = {d.domain: self.scorer.items(d.domain) for d in truth.domains}
+        effect = "They count as missed."
+        check_items(TRUTH, _pairs(truth), items, "the catalogue of the model", effect=effect)
+        graph = self.context.graph
+        users = getattr(self.scorer, "users", graph and graph.vocabularies[USER])
+        if isinstance(users, Vocabulary):
+            _check_users(truth, users)
+        if self.negatives is not None:
+            self.negatives.check(truth)
 
     def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
         """Return the scorer's catalogue and where each relevant item stands in it."""
@@ -199,17 +212,46 @@ class ListSource:
         self.unanswered = self.used = self.short = self.repeated = self.length = 0
 
     def check(self, truth: Truth) -> None:
-        """Raise `InputError` if no recommended list belongs to a user of the truth."""
-        for domain in truth.domains:
-            users = self.frame.loc[self.frame[DOMAIN] == domain.domain, USER_ID]
-            if np.isin(domain.user_ids, users.cat.remove_unused_categories().cat.categories).any():
-                return
-        recommended, relevant = self.frame.iloc[0], truth.domains[0]
-        raise InputError(
-            "No recommended (user, domain) occurs in the truth. The recommendations hold for "
-            f"instance user {recommended[USER_ID]!r} in {recommended[DOMAIN]!r}, the truth user "
-            f"{relevant.user_ids[0]!r} in {relevant.domain!r}: do ids and domains match?"
+        """Raise `InputError` if no list belongs to a user of the truth, or no item is known.
+
+        Items are known if the truth or the graph has them; many unknown ones are warned of.
+        """
+        answered = {
+            d.domain: np.asarray(self.frame.loc[self.frame[DOMAIN] == d.domain, USER_ID].unique())
+            for d in truth.domains
+        }
+        found = [found_in(d.user_ids, answered[d.domain]) for d in truth.domains]
+        if not np.concatenate(found).any():
+            listed, relevant = self.frame.iloc[0], truth.domains[0]
+            raise InputError(
+                "No recommended (user, domain) occurs in the truth. The recommendations hold for "
+                f"instance user {listed[USER_ID]!r} in {listed[DOMAIN]!r}, the truth user "
+                f"{relevant.user_ids[0]!r} in {relevant.domain!r}: do ids and domains match?"
+            )
+        check_join(
+            "user",
+            TRUTH,
+            np.concatenate(found),
+            RECOMMENDATIONS,
+            ours=np.concatenate([d.user_ids for d in truth.domains]),
+            theirs=np.concatenate(list(answered.values())),
+            effect="They score 0 (a user counts once in each domain).",
         )
+        items = {d.domain: Vocabulary.from_values(d.pair_item) for d in truth.domains}
+        here = self.frame[self.frame[DOMAIN].isin(list(items))]
+        # A few items without a hit are a bad system, but many are other ids. Systems that never
+        # recommend new items have no hit where only new items are relevant: the graph knows those.
+        graph = self.context.graph
+        distinct = min(here[ITEM_ID].nunique(), sum(map(len, items.values())))
+        refuse = distinct >= MEETING and graph is None
+        remedy = "Do ids and domains match? If they do, name the graph, which has all items."
+        check_items(RECOMMENDATIONS, here, items, TRUTH, many=1.0, refuse=refuse, remedy=remedy)
+        if graph is not None:
+            known = {domain: graph.vocabularies[domain] for domain in graph.domains}
+            effect = "No metric knows them."
+            check_items(RECOMMENDATIONS, here, known, "the graph", effect=effect)
+            check_items(TRUTH, _pairs(truth), known, "the graph", refuse=False)
+            _check_users(truth, graph.vocabularies[USER])
 
     def open(self, truth: DomainTruth) -> tuple[Catalogue, Array]:
         """Number the items of the domain: the graph's catalogue first, then any others."""
@@ -274,6 +316,21 @@ class ListSource:
             "out what was seen.": self.repeated,
         }
         return [f"{count} {note}" for note, count in counts.items() if count]
+
+
+def _pairs(truth: Truth) -> pd.DataFrame:
+    """Return domain and item_id of the relevant items."""
+    frames = [pd.DataFrame({DOMAIN: d.domain, ITEM_ID: d.pair_item}) for d in truth.domains]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _check_users(truth: Truth, known: Vocabulary) -> None:
+    """Warn where many users of the truth are unknown; an evaluation may be of such users only."""
+    ours = np.unique(np.concatenate([d.user_ids for d in truth.domains]))
+    found = known.encode(ours, missing="mark") >= 0
+    effect = "They are users without any history."
+    sides: dict[str, Any] = {"ours": ours, "theirs": known.ids, "many": 0.5, "refuse": False}
+    check_join("user", TRUTH, found, "the training data", **sides, effect=effect)
 
 
 class _Profiles:

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 from eval.comparison.comparison import compare_results, migration_table
+from eval.evaluation.catalogue import GraphContext
 from eval.evaluation.evaluator import evaluate
-from eval.evaluation.inputs import read_table, with_groups
+from eval.evaluation.inputs import read_table, read_truth, with_groups
 from eval.evaluation.result import EvaluationResult
+from eval.evaluation.sources import ListSource
 from eval.experiments.costs import Experiment, PeakMemory, SystemRun
 from eval.experiments.single_domain import SeparateModels, train_separately
 from gnn.base import Model
@@ -188,6 +190,10 @@ def compare(
                 on_run(name, done, system)
             del system  # before the next one is fitted
 
+    for table in lists.values():  # Before any model is fitted.
+        wanted = read_truth(truth, by, graph)
+        names = [domain.domain for domain in wanted.domains]
+        ListSource(table, GraphContext(graph), seed=seed, domains=names).check(wanted)
     for name in models:
         run(name, partial(fit, name), training)
     alone = {name: name if name in lists else f"{name} {ALONE}" for name in single_domain or ()}

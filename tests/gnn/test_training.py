@@ -38,23 +38,28 @@ def interrupt(monkeypatch, at):
 
 @pytest.fixture
 def held(log):
-    rows = log.groupby("user_id").sample(1, random_state=0)
-    return InteractionLog(rows.reset_index(drop=True))
+    return log.groupby("user_id").sample(1, random_state=0)
+
+
+@pytest.fixture
+def smaller(log, held):
+    """The graph of all other rows."""
+    return build_graph(log.drop(held.index), encoder="none")
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
 @pytest.mark.parametrize("validated", [False, True])
-def test_resuming_gives_the_same_model(name, validated, graph, held, tmp_path, monkeypatch):
-    valid = held if validated else None
-    whole = make_model(name, **QUICK[name]).fit(graph, seed=5, valid=valid)
+def test_resuming_gives_the_same_model(name, validated, smaller, held, tmp_path, monkeypatch):
+    valid = InteractionLog(held.reset_index(drop=True)) if validated else None
+    whole = make_model(name, **QUICK[name]).fit(smaller, seed=5, valid=valid)
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         interrupt(patch, 8)
         make_model(name, **QUICK[name]).fit(
-            graph, seed=5, valid=valid, checkpoint=tmp_path / "checkpoint"
+            smaller, seed=5, valid=valid, checkpoint=tmp_path / "checkpoint"
         )
     assert (tmp_path / "checkpoint" / "checkpoint.json").exists()
     resumed = make_model(name, **QUICK[name]).fit(
-        graph, seed=5, valid=valid, checkpoint=tmp_path / "checkpoint"
+        smaller, seed=5, valid=valid, checkpoint=tmp_path / "checkpoint"
     )
     assert resumed.history_ == whole.history_
     np.testing.assert_array_equal(
@@ -115,12 +120,13 @@ def test_the_best_state_is_kept_and_patience_ends_the_run():
     assert [entry["step"] for entry in history] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_held_out_rows_never_enter_training(graph, log):
+def test_held_out_rows_never_enter_training(smaller, held):
     """A model fitted with them equals one fitted without, as long as they choose nothing."""
-    held = InteractionLog(pd.DataFrame(log.head(50)))
+    rows = InteractionLog(held.reset_index(drop=True))
     settings = {**QUICK["lightgcn"], "epochs": 4}
     with_rows, without = (
-        make_model("lightgcn", **settings).fit(graph, seed=3, valid=valid) for valid in (held, None)
+        make_model("lightgcn", **settings).fit(smaller, seed=3, valid=valid)
+        for valid in (rows, None)
     )
     np.testing.assert_array_equal(
         with_rows.score(["u001"], domain="book"), without.score(["u001"], domain="book")

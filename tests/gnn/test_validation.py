@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,8 @@ import torch
 from gnn.data import TrainingData
 from gnn.holdout import hold_out
 from gnn.validation import RankingQuality, ValidationRows, averaging, measure
+from graphgen.build import build_graph
+from graphgen.errors import InputError
 from graphgen.log import InteractionLog
 
 
@@ -142,3 +146,28 @@ def test_weights_of_the_groups_sum_to_one():
     assert sum(weight for weight, _ in pools) == pytest.approx(1.0)
     assert [pool for _, pool in pools] == [[(0, "a")], [(0, "b")], [(1, "a"), (1, "b")]]
     assert averaging({}) == []
+
+
+def test_rows_without_use_are_counted_or_refused(log, caplog):
+    train, held = log.drop(log.index[::9]), log.iloc[::9]
+    graph = build_graph(train, encoder="none")
+    data = TrainingData.from_graph(graph)
+
+    def rows(frame):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            return ValidationRows.of(InteractionLog(frame.reset_index(drop=True)), data)
+
+    known = len(rows(held))
+    assert not caplog.text
+    assert len(rows(pd.concat([held, train.head(7)]))) == known
+    assert f"7 of {len(held) + 7} validation rows are in the training graph" in caplog.text
+    strange = held.assign(user_id=[f"x{n}" for n in range(len(held))])
+    assert len(rows(pd.concat([held, strange]))) == known
+    assert "users of the validation rows do not occur in the graph" in caplog.text
+    with pytest.raises(InputError, match="are in the training graph: nothing is left"):
+        rows(train.head(7))
+    with pytest.raises(InputError, match="users of the validation rows occurs in the graph"):
+        rows(strange)
+    with pytest.raises(InputError, match="items of the validation rows occurs in the graph"):
+        rows(held.assign(item_id=held.item_id + "-new"))

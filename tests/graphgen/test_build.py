@@ -130,7 +130,7 @@ def test_items_in_a_domain_without_interactions(log, items, tmp_path, caplog):
 
 
 def test_users_of_the_user_table_are_nodes(log):
-    graph = build_graph(log, users=pd.DataFrame({"user_id": ["zoe"]}), encoder="none")
+    graph = build_graph(log, users=pd.DataFrame({"user_id": ["ann", "zoe"]}), encoder="none")
     assert "zoe" in graph.vocabularies["user"]
 
 

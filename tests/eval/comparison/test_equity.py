@@ -51,7 +51,7 @@ def test_bad_providers_are_refused(world, providers):
     result = evaluate(world.scorer, world.truth, bootstrap=0)
     with pytest.raises(InputError, match="no column 'provider'"):
         exposure_by_provider(result, providers.drop(columns="provider"))
-    with pytest.raises(InputError, match="do ids match"):
+    with pytest.raises(InputError, match="Do ids and domains match"):
         exposure_by_provider(result, providers.assign(item_id="nothing"))
     with pytest.raises(InputError, match="evaluate again"):
         exposure_by_provider(replace(result, exposure=None), providers)

@@ -339,3 +339,34 @@ def test_the_result_says_what_it_has():
     assert isinstance(result, EvaluationResult)
     with pytest.raises(ConfigError, match=r"no metric 'recall@20'.*recall@2"):
         result.value("recall@20")
+
+
+def test_ids_that_never_meet_are_refused_and_many_are_warned_of(caplog):
+    """Lists, groups and negatives against the truth; a user counts once in each domain."""
+    evaluate(RECS, TRUTH, metrics=["recall"], bootstrap=0)
+    assert "1 of 4 users of the truth do" in caplog.text
+    assert "has 'cat'" in caplog.text and "They score 0" in caplog.text
+    numbers = {name: f"{place}" for place, name in enumerate("abcdxyz")}
+    truth = TRUTH.assign(item_id=TRUTH.item_id.map(numbers))
+    recs = RECS.assign(item_id=RECS.item_id.map(numbers) + ".0")
+    with pytest.raises(InputError, match=r"Without a '\.0' behind them, ids match"):
+        evaluate(recs, truth, bootstrap=0)
+    many = pd.DataFrame({"user_id": "ann", "domain": "books", "item_id": [*"klmnopqrstuvw"]})
+    recs, truth = many.assign(rank=range(1, 14)), many.assign(item_id=many.item_id + "_")
+    with pytest.raises(InputError, match="None of 13 items of the recommendations occurs"):
+        evaluate(recs, truth, bootstrap=0)
+    groups = pd.DataFrame({"user_id": ["ANN", "BOB"], "group": ["a", "b"]})
+    with pytest.raises(InputError, match="Without upper and lower case"):
+        with_groups(TRUTH, groups)
+
+
+def test_a_truth_and_negatives_of_other_ids_than_the_models(world, caplog):
+    strange = world.truth.assign(item_id="no-" + world.truth.item_id)
+    with pytest.raises(InputError, match="of the truth occurs in the catalogue of the model"):
+        evaluate(world.scorer, strange, bootstrap=0)
+    part = pd.concat([world.truth.query("domain == 'd1'"), strange.query("domain == 'd0'")])
+    evaluate(world.scorer, part, metrics=["recall"], bootstrap=0)
+    assert "They count as missed." in caplog.text
+    negatives = world.truth.assign(user_id="nobody")
+    with pytest.raises(InputError, match="of the truth occurs in the negatives"):
+        evaluate(world.scorer, world.truth, negatives=negatives, bootstrap=0)
