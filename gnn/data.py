@@ -34,8 +34,9 @@ __all__ = [
     "UserBatch",
     "check_requirements",
     "joint_matrix",
+    "known_order",
     "known_times",
-    "latest_times",
+    "latest",
 ]
 
 # What a model may require of a graph: text features of items, at least two domains.
@@ -45,6 +46,11 @@ TEXT, DOMAINS = "text", "domains"
 NO_TIMES = (
     "This needs to know when interactions happened, and the log has no column `timestamp`; leave "
     "it out or build the graph from a log that has one."
+)
+NO_ORDER = (
+    "This needs the order of a user's interactions, and the log has no column `timestamp` or "
+    "`position`. Build the graph from a log that has one, or with --ordered where the rows of each "
+    "user are in order."
 )
 
 
@@ -64,9 +70,12 @@ class TrainingData:
         float32 [n_items, dim] text features, rows of zeros without text; None without any.
     similar
         float32 CSR [n_items, n_items], similarity of semantic neighbours; None without any.
-    times
+    order
         int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
-        interactions, 1 for all before 1970; None unless the log has times.
+        interactions, 1 for all before 1970; or 1 + their positions, which say nothing across users;
+        None unless the log has either.
+    has_time
+        Whether `order` is in milliseconds.
     item_tables
         Columns of the item table by domain, to show and to filter by; see `InterestGraph`.
     weights
@@ -81,7 +90,8 @@ class TrainingData:
     matrix: sp.csr_matrix
     features: np.ndarray | None = None
     similar: sp.csr_matrix | None = None
-    times: sp.csr_matrix | None = None
+    order: sp.csr_matrix | None = None
+    has_time: bool = False
     item_tables: Mapping[str, pa.Table] = field(default_factory=dict)
     weights: sp.csr_matrix | None = None
     rejected: sp.csr_matrix | None = None
@@ -100,10 +110,10 @@ class TrainingData:
         weights = None
         if len({float(w) for part in strength if len(part) for w in (part.min(), part.max())}) > 1:
             weights = joint_matrix(rows, columns, strength, matrix.shape)
-        times = None
-        if graph.has_time and matrix.nnz:
-            time = [graph.data[edges].time.numpy() for edges in types]
-            times = latest_times(rows, columns, time, matrix.shape)
+        order, has_time = None, graph.has_time
+        if graph.order and matrix.nnz:
+            when = [graph.data[edges][graph.order].numpy() + (not has_time) for edges in types]
+            order = latest(rows, columns, when, matrix.shape)
 
         types, rows, columns = _edges(graph, REJECTS, {USER: 0, **starts})
         rejected = None
@@ -128,7 +138,14 @@ class TrainingData:
 
         users = graph.vocabularies[USER]
         tables = graph.item_tables
-        return cls(users, items, matrix, features, similar, times, tables, weights, rejected)
+        return cls(
+            users, items, matrix, features, similar, order, has_time, tables, weights, rejected
+        )
+
+    @property
+    def times(self) -> sp.csr_matrix | None:
+        """`order` where it is in milliseconds, else None."""
+        return self.order if self.has_time else None
 
     @cached_property
     def item_columns(self) -> dict[str, pd.DataFrame]:
@@ -193,8 +210,9 @@ class TrainingData:
 
     def batch(self, rows: np.ndarray) -> UserBatch:
         """Return users by their rows of the matrix, int64 [n]."""
-        found = [None if m is None else m[rows] for m in (self.times, self.weights, self.rejected)]
-        return UserBatch(rows, self.matrix[rows], rows, *found)
+        parts = self.order, self.weights, self.rejected
+        order, weights, rejected = (None if m is None else m[rows] for m in parts)
+        return UserBatch(rows, self.matrix[rows], rows, order, weights, rejected, self.has_time)
 
 
 @dataclass(frozen=True)
@@ -209,21 +227,27 @@ class UserBatch:
         float32 CSR [n, n_items], interactions of each user, before and after training.
     keys
         int64 [n], hash of the external id: breaks ties the same way in every chunk.
-    times
-        int64 CSR of the pattern of `history`, as `TrainingData.times`; None without times.
-    weights, rejected
+    order
+        int64 CSR of the pattern of `history`, as `TrainingData.order`; None without any.
+    weights, rejected, has_time
         As those of `TrainingData`.
     """
 
     index: np.ndarray
     history: sp.csr_matrix
     keys: np.ndarray
-    times: sp.csr_matrix | None = None
+    order: sp.csr_matrix | None = None
     weights: sp.csr_matrix | None = None
     rejected: sp.csr_matrix | None = None
+    has_time: bool = False
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def times(self) -> sp.csr_matrix | None:
+        """`order` where it is in milliseconds, else None."""
+        return self.order if self.has_time else None
 
     @property
     def weighted(self) -> sp.csr_matrix:
@@ -245,8 +269,19 @@ class UserBatch:
 
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""
-        found = [None if m is None else m[part] for m in (self.times, self.weights, self.rejected)]
-        return UserBatch(self.index[part], self.history[part], self.keys[part], *found)
+        parts = self.order, self.weights, self.rejected
+        order, weights, rejected = (None if m is None else m[part] for m in parts)
+        return UserBatch(
+            self.index[part], self.history[part], self.keys[part], order, weights, rejected,
+            self.has_time,
+        )  # fmt: skip
+
+
+def known_order(of: TrainingData | UserBatch) -> sp.csr_matrix:
+    """Return `order`; a `ConfigError` if the log has none."""
+    if of.order is None:
+        raise ConfigError(NO_ORDER)
+    return of.order
 
 
 def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
@@ -306,19 +341,19 @@ def joint_matrix(
     return matrix
 
 
-def latest_times(
+def latest(
     rows: list[np.ndarray],
     columns: list[np.ndarray],
-    times: list[np.ndarray],
+    order: list[np.ndarray],
     shape: tuple[int, int],
 ) -> sp.csr_matrix:
-    """Return int64 CSR of the latest time of each cell, at least 1; O(nnz log nnz).
+    """Return int64 CSR of the largest `order` of each cell, at least 1; O(nnz log nnz).
 
     A sum, as sparse matrices make it of equal cells, would say a time that never was.
     """
-    row, column, time = (np.concatenate(part) for part in (rows, columns, times))
-    order = np.lexsort((time, column, row))
-    row, column, time = row[order], column[order], np.maximum(time[order], 1)
+    row, column, when = (np.concatenate(part) for part in (rows, columns, order))
+    by_cell = np.lexsort((when, column, row))
+    row, column, when = row[by_cell], column[by_cell], np.maximum(when[by_cell], 1)
     last = np.ones(len(row), dtype=bool)
     last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-    return joint_matrix([row[last]], [column[last]], [time[last]], shape)
+    return joint_matrix([row[last]], [column[last]], [when[last]], shape)

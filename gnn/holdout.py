@@ -70,7 +70,7 @@ def hold_out(
     generator = np.random.default_rng(seed)
     edges = _edges(graph)
     setting = np.full(len(edges.user), "", dtype=object)
-    block = _blocks(edges, share, generator, latest=graph.has_time)
+    block = _blocks(edges, share, generator, latest=graph.order is not None)
     setting[block] = WARM
     setting[_lost_domains(edges, cold_share, generator)] = COLD_USER
     setting[_lost_items(graph, edges, cold_share, generator)] = COLD_ITEM

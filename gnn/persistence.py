@@ -21,9 +21,9 @@ from graphgen.vocabulary import Vocabulary
 
 __all__ = ["read_model", "save_model"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "model.json"
-TIMES, WEIGHTS, REJECTED = "times.npy", "weights.npy", "rejected.npz"
+ORDER, WEIGHTS, REJECTED = "order.npy", "weights.npy", "rejected.npz"
 
 
 def save_model(
@@ -54,8 +54,8 @@ def save_model(
                 write_arrow(data.item_tables[domain], folder / f"items{number}.columns.arrow")
         np.save(folder / "indptr.npy", data.matrix.indptr)
         np.save(folder / "indices.npy", data.matrix.indices)
-        if data.times is not None:
-            np.save(folder / TIMES, data.times.data)
+        if data.order is not None:
+            np.save(folder / ORDER, data.order.data)
         if data.weights is not None:
             np.save(folder / WEIGHTS, data.weights.data)
         if data.rejected is not None:
@@ -67,7 +67,7 @@ def save_model(
             "config": model.config.to_dict(),
             "chosen": model.chosen_,
             "domains": data.domains,
-            "times": data.times is not None,
+            "order": data.order is not None and ("time" if data.has_time else "position"),
             "training": model.history_,
             "provenance": {**provenance(), **model.provenance_},
         }
@@ -104,10 +104,10 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
             (np.ones(len(indices), np.float32), indices, indptr),
             shape=(len(users), sum(map(len, items.values()))),
         )
-        times = None
-        if manifest.get("times"):  # Version 1 does not say, and has none.
-            time = np.load(folder / TIMES, allow_pickle=False)
-            times = sp.csr_matrix((time, indices, indptr), shape=matrix.shape)
+        order = None
+        if manifest["order"]:
+            when = np.load(folder / ORDER, allow_pickle=False)
+            order = sp.csr_matrix((when, indices, indptr), shape=matrix.shape)
         weights = rejected = None
         if (folder / WEIGHTS).exists():
             weight = np.load(folder / WEIGHTS, allow_pickle=False)
@@ -118,7 +118,14 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
     data = TrainingData(
-        users, items, matrix, None, None, times, tables, weights=weights, rejected=rejected
+        users,
+        items,
+        matrix,
+        order=order,
+        has_time=manifest["order"] == "time",
+        item_tables=tables,
+        weights=weights,
+        rejected=rejected,
     )
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]

@@ -121,7 +121,15 @@ class InterestGraph:
     @property
     def has_time(self) -> bool:
         """Whether interactions say when they happened."""
-        return all("time" in self.data[USER, INTERACTS, domain] for domain in self.domains)
+        return self.order == "time"
+
+    @property
+    def order(self) -> str | None:
+        """What orders the interactions of a user: "time", "position", or None."""
+        for name in ("time", "position"):
+            if all(name in self.data[USER, INTERACTS, domain] for domain in self.domains):
+                return name
+        return None
 
     @property
     def feature_dim(self) -> int:

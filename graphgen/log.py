@@ -21,7 +21,7 @@ from graphgen.reading.filters import combined_rows, core_rows, latest_rows
 from graphgen.reading.normalise import concat_frames, interaction_frame
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
-from graphgen.schema import DOMAIN, EVENT, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
+from graphgen.schema import DOMAIN, EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID, WEIGHT
 
 __all__ = ["InteractionLog", "ReadReport", "read_log"]
 
@@ -102,6 +102,13 @@ class InteractionLog:
         return TIMESTAMP in self._frame
 
     @property
+    def order(self) -> np.ndarray | None:
+        """int64 [n], what orders the rows of a user: milliseconds since 1970 UTC, or positions."""
+        if self.has_time:
+            return self._frame[TIMESTAMP].astype("datetime64[ms, UTC]").astype("int64").to_numpy()
+        return self._frame[POSITION].to_numpy() if POSITION in self._frame else None
+
+    @property
     def n_users(self) -> int:
         """Number of distinct users."""
         coded = self._coded(USER_ID)
@@ -124,11 +131,12 @@ class InteractionLog:
         return hash(self.digest())
 
     def __repr__(self) -> str:
-        time = "with" if self.has_time else "without"
+        time = "with time" if self.has_time else "without time"
+        time = "in order" if POSITION in self._frame else time
         n = len(self.domains)
         return (
             f"InteractionLog({len(self)} interactions, {self.n_users} users, {self.n_items} items "
-            f"in {n} domain{'' if n == 1 else 's'}, {time} time)"
+            f"in {n} domain{'' if n == 1 else 's'}, {time})"
         )
 
     def where(self, **columns: Any) -> Self:
@@ -169,17 +177,17 @@ class InteractionLog:
     def deduplicate(self) -> Self:
         """Keep one row for each user, domain and item.
 
-        The latest by timestamp is kept, with its weight; of equal times, and without timestamps,
-        the first in the log. O(n) where nothing repeats.
+        The latest by timestamp or position is kept, with its weight; of equal ones, and without
+        any, the first in the log. O(n) where nothing repeats.
         """
-        return self._kept(latest_rows(self._pair_codes(), self._times()), "duplicates")
+        return self._kept(latest_rows(self._pair_codes(), self.order), "duplicates")
 
     def _combined(self, additive: np.ndarray) -> Self:
         """Combine the rows of each pair; see `graphgen.reading.filters.combined_rows`."""
         if not additive.any():
             return self.deduplicate()
         weight = self._frame[WEIGHT].to_numpy(float)
-        keep, total = combined_rows(self._pair_codes(), weight, additive, self._times())
+        keep, total = combined_rows(self._pair_codes(), weight, additive, self.order)
         dropped = ~keep & np.isnan(weight)
         frame = self._frame.assign(**{WEIGHT: total.astype(np.float32)})
         log = self._of(frame, replace(self._report, dropped=int(dropped.sum())))
@@ -192,9 +200,6 @@ class InteractionLog:
     def _pair_codes(self) -> np.ndarray:
         items, n_items = self._item_codes()
         return self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
-
-    def _times(self) -> np.ndarray | None:
-        return self._frame[TIMESTAMP].astype("int64").to_numpy() if self.has_time else None
 
     @property
     def liked(self) -> np.ndarray:
@@ -237,7 +242,8 @@ class InteractionLog:
         """Put logs one after the other.
 
         Columns of text that some of them lack are filled with ``""``, weights with 1, ratings with
-        NaN. Where some lack timestamps, those of the others are left out, with a warning.
+        NaN. Where some lack timestamps or positions, those of the others are left out, with a
+        warning.
         """
         if len(logs) == 1:
             return logs[0]
@@ -245,8 +251,7 @@ class InteractionLog:
         frame = concat_frames([log._frame for log in logs], names)
         if WEIGHT in frame:
             frame[WEIGHT] = frame[WEIGHT].fillna(1.0)
-        if TIMESTAMP in frame and frame[TIMESTAMP].isna().any():
-            frame = frame.drop(columns=TIMESTAMP)
+        frame = frame.drop(columns=_partly_missing(frame))
         report = ReadReport.merged([log._report for log in logs])
         return cls._of(frame, report)
 
@@ -300,6 +305,7 @@ def read_log(
     as_in: Taken | Mapping[str, Any] | None = None,
     k_core: int = 0,
     deduplicate: bool = True,
+    ordered: bool = False,
     delimiter: str | None = None,
     encoding: str | None = None,
     day_first: bool | None = None,
@@ -309,10 +315,10 @@ def read_log(
 
     The steps, in order: filter by ``#column=value``, validation, meaning, de-duplication, k-core.
 
-    - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``rating``,
-      ``weight``, ``event``. Headers match but for case and surrounding blanks; a usual other name
-      (``asin``, ``overall``) is taken where it is the only one. All other columns are kept as
-      text. A column in which every value is empty counts as absent.
+    - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``position``,
+      ``rating``, ``weight``, ``event``. Headers match but for case and surrounding blanks; a usual
+      other name (``asin``, ``overall``) is taken where it is the only one. All other columns are
+      kept as text. A column in which every value is empty counts as absent.
     - Ids are text by the rule of `graphgen.ids.as_ids`: ``"007"`` and ``"NA"`` stay, surrounding
       blanks go. Only an empty value (null or NaN in Parquet) is missing.
     - Domain: as given by ``domain=path``, else the column, else ``"items"``.
@@ -323,6 +329,8 @@ def read_log(
       up, from the last dislike or drop on (see `graphgen.reading.filters.combined_rows`).
     - Time: unix time in s, ms, us or ns (one unit for each file), ISO 8601 or another certain form
       (see `graphgen.reading.timestamps`), in UTC.
+    - Position: a whole number of at least 0 that orders the interactions of one user and is
+      compared with those of the same user only. A log with timestamps leaves it out.
     - A row that cannot be used is bad; one empty time or weight among others is, too;
       a rating may be empty.
 
@@ -353,6 +361,9 @@ def read_log(
         Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
         Combine the rows of each user, domain and item.
+    ordered
+        The rows of each user are in order: the number of the row is its ``position`` where a log
+        has neither positions nor timestamps.
     delimiter, encoding
         By default found from the header and the byte order mark (else UTF-8).
     day_first
@@ -396,13 +407,20 @@ def read_log(
         day_first=day_first,
         progress=progress,
     )
-    frame, additive, taken = meaning.apply(concat_frames(frames, names))
+    whole = concat_frames(frames, names)
     del frames
+    if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
+        whole[POSITION] = np.arange(len(whole))
+    frame, additive, taken = meaning.apply(whole)
     log = InteractionLog._of(frame, replace(report, taken=taken))
     if deduplicate:
         log = log._combined(additive)
     elif WEIGHT in frame:
         log = log._kept(frame[WEIGHT].notna().to_numpy(), "dropped")
-    if log.has_time and log._frame[TIMESTAMP].isna().any():
-        log._frame = log._frame.drop(columns=TIMESTAMP)
+    log._frame = log._frame.drop(columns=_partly_missing(log._frame))
     return log.k_core(k_core)
+
+
+def _partly_missing(frame: pd.DataFrame) -> list[str]:
+    """Return which of timestamp and position only some rows have."""
+    return [name for name in (TIMESTAMP, POSITION) if name in frame and frame[name].isna().any()]

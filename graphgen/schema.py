@@ -13,6 +13,7 @@ __all__ = [
     "INTERACTS",
     "INTEREST",
     "ITEM_ID",
+    "POSITION",
     "RANK",
     "RATING",
     "RECOMMENDATION_COLUMNS",
@@ -35,6 +36,8 @@ USER_ID: Final = "user_id"
 ITEM_ID: Final = "item_id"
 DOMAIN: Final = "domain"
 TIMESTAMP: Final = "timestamp"
+# Orders the interactions of one user where there is no timestamp; says nothing across users.
+POSITION: Final = "position"
 RATING: Final = "rating"
 WEIGHT: Final = "weight"
 EVENT: Final = "event"

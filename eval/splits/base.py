@@ -14,7 +14,7 @@ from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, SETTING, USER_ID
 
 __all__ = ["Split"]
 
@@ -73,17 +73,16 @@ def check_shares(**shares: float) -> None:
         raise ConfigError("`test` must be above 0; there would be nothing to test on.")
 
 
-def timed_frame(log: InteractionLog, protocol: str) -> pd.DataFrame:
-    if not log.has_time:
-        raise InputError(
-            f"The protocol {protocol!r} needs timestamps and the log has none; map a column with "
-            "--column timestamp=NAME, or use the protocol 'random'."
-        )
-    return log.frame
-
-
-def milliseconds(frame: pd.DataFrame) -> Array:
-    return frame[TIMESTAMP].dt.as_unit("ms").astype("int64").to_numpy()
+def known_order(log: InteractionLog, protocol: str, *, clock: bool) -> Array:
+    """Return int64 [n], the timestamps of a log in ms, or its positions unless `clock`."""
+    if log.order is not None and (log.has_time or not clock):
+        return log.order
+    needed = "timestamps" if clock else "timestamps or positions"
+    ordered = "" if clock else ", read the rows in order with --ordered"
+    raise InputError(
+        f"The protocol {protocol!r} needs {needed} and the log has none; map a column with "
+        f"--column timestamp=NAME{ordered}, or use the protocol 'random'."
+    )
 
 
 def number_units(frame: pd.DataFrame) -> Array:

@@ -16,9 +16,8 @@ from eval.splits.base import (
     check_shares,
     cut_groups,
     hold_out_at_random,
-    milliseconds,
+    known_order,
     number_units,
-    timed_frame,
 )
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
@@ -71,8 +70,8 @@ def leave_last_out_split(
     Parameters
     ----------
     log
-        With timestamps; of equal times, the later row of the log counts as later. The last like
-        is held out; rows seen or disliked since the one before it are held out with it.
+        With timestamps or positions; of equal ones, the later row of the log counts as later. The
+        last like is held out; rows seen or disliked since the one before it are held out with it.
     per
         ``domain``: the last of each user in each domain. ``user``: the last of each user's mixed
         sequence over all domains.
@@ -93,11 +92,10 @@ def leave_last_out_split(
     """
     if per not in ("domain", "user"):
         raise ConfigError(f"`per` must be 'domain' or 'user'; got {per!r}.")
-    frame = timed_frame(log, "leave-last-out")
+    frame, time = log.frame, known_order(log, "leave-last-out", clock=False)
     unit = (
         number_units(frame) if per == "domain" else pd.factorize(frame[USER_ID])[0].astype(np.int64)
     )
-    time = milliseconds(frame)
     liked = np.flatnonzero(log.liked)
     order = liked[np.lexsort((liked, time[liked], unit[liked]))]
     size = np.bincount(unit[liked], minlength=unit.max() + 1)
@@ -139,8 +137,7 @@ def temporal_split(
     (8, ['j'])
     """
     check_shares(valid=valid, test=test)
-    frame = timed_frame(log, "temporal")
-    time = milliseconds(frame)
+    time = known_order(log, "temporal", clock=True)
     ordered = np.sort(time)
     n = len(ordered)
     test_at = ordered[min(n - 1, round(n * (1 - test)))]

@@ -1,4 +1,4 @@
-"""Edges of users and items: ``interacts``, with weight and time, and ``rejects``."""
+"""Edges of users and items: ``interacts``, with weight and time or position, and ``rejects``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REJECTS, TIMESTAMP, USER, USER_ID, WEIGHT
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REJECTS, USER, USER_ID, WEIGHT
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["add_interactions", "milliseconds"]
+__all__ = ["add_interactions"]
 
 
 def add_interactions(
@@ -32,7 +31,7 @@ def add_interactions(
     frame = log.frame
     users = vocabularies[USER].encode(frame[USER_ID])
     weight = frame[WEIGHT].to_numpy(np.float32) if WEIGHT in frame else np.ones(len(log), "float32")
-    time = milliseconds(frame[TIMESTAMP]) if TIMESTAMP in frame else None
+    when, clock = log.order, log.has_time
     for domain, vocabulary in vocabularies.items():
         if domain == USER:
             continue
@@ -45,17 +44,12 @@ def add_interactions(
             store.weight = torch.from_numpy(weight[others])
         rows = np.flatnonzero(of_domain & log.liked)
         columns = vocabulary.encode(frame[ITEM_ID].iloc[rows])
-        # Stable: without times the rows of a user keep the order of the log.
-        keys = (users[rows],) if time is None else (time[rows], users[rows])
+        # Stable: without any order the rows of a user keep the order of the log.
+        keys = (users[rows],) if when is None else (when[rows], users[rows])
         order = np.lexsort(keys)
         rows, columns = rows[order], columns[order]
         store = data[USER, INTERACTS, domain]
         store.edge_index = torch.from_numpy(np.stack([users[rows], columns]).astype(np.int64))
         store.weight = torch.from_numpy(weight[rows])
-        if time is not None:
-            store.time = torch.from_numpy(time[rows])
-
-
-def milliseconds(timestamps: pd.Series) -> np.ndarray:
-    """Return int64 [n], milliseconds since 1970 UTC of a log's timestamps."""
-    return timestamps.astype("datetime64[ms, UTC]").astype("int64").to_numpy()
+        if when is not None:
+            store["time" if clock else "position"] = torch.from_numpy(when[rows])

@@ -25,6 +25,7 @@ from graphgen.schema import (
     DOMAIN,
     EVENT,
     ITEM_ID,
+    POSITION,
     RATING,
     RESERVED_NODE_TYPES,
     TIMESTAMP,
@@ -37,7 +38,10 @@ __all__ = ["DEFAULT_DOMAIN", "concat_frames", "domain_codes", "interaction_frame
 logger = logging.getLogger(__name__)
 
 DEFAULT_DOMAIN = "items"
+# Whole numbers below it are exact as floats.
+LARGEST_POSITION = 2.0**53
 NOT_A_NUMBER = "must be a finite number"
+NOT_A_POSITION = "must be a whole number of at least 0"
 NO_WEIGHT = f"{NOT_A_NUMBER}; rows without a weight need their own file"
 
 
@@ -84,6 +88,7 @@ def interaction_frame(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
     )
     times = _times(table, resolved, faults, day_first)
+    positions = _positions(table, resolved, faults)
     numbers = _numbers(table, resolved, faults)
     event = table.pop(resolved[EVENT], None) if EVENT in resolved else None
     if event is not None and all_empty(event):
@@ -96,6 +101,8 @@ def interaction_frame(
         frame[role] = category(coded) if role == DOMAIN else strings(coded.decode())
     if times is not None:
         frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
+    elif positions is not None:
+        frame[POSITION] = positions[keep]
     for role, values in numbers.items():
         frame[role] = values[keep]
     if event is not None:
@@ -186,6 +193,23 @@ def _times(
     return milliseconds
 
 
+def _positions(
+    table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
+) -> np.ndarray | None:
+    """Read whole numbers as int64."""
+    if POSITION not in resolved:
+        return None
+    name = resolved[POSITION]
+    column = table.pop(name)
+    if all_empty(column):
+        return None
+    values, missing, invalid = to_floats(column)
+    with np.errstate(invalid="ignore"):
+        wrong = ~((values >= 0) & (values < LARGEST_POSITION)) | (values != np.round(values))
+    faults.add(missing | invalid | wrong, name, column, NOT_A_POSITION)
+    return np.where(wrong, 0, values).astype(np.int64)
+
+
 def _numbers(
     table: MutableMapping[str, pa.ChunkedArray], resolved: Mapping[str, str], faults: Faults
 ) -> dict[str, np.ndarray]:
@@ -219,12 +243,14 @@ def concat_frames(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.Da
     columns = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     filled = [frame for frame in frames if len(frame)] or list(frames[:1])
     named = [name for frame, name in zip(frames, names, strict=True) if len(frame)]
-    lacking = [n for f, n in zip(filled, named, strict=False) if TIMESTAMP not in f]
-    if lacking and len(lacking) < len(filled):
-        logger.warning(
-            "No timestamps in %s: those of the other files order the rows of a user and item only.",
-            ", ".join(lacking),
-        )
+    for order in (TIMESTAMP, POSITION):
+        lacking = [n for f, n in zip(filled, named, strict=False) if order not in f]
+        if lacking and len(lacking) < len(filled):
+            logger.warning(
+                "No %ss in %s: those of the other files order the rows of a user and item only.",
+                order,
+                ", ".join(lacking),
+            )
     domains, events = _union(filled, DOMAIN), _union(filled, EVENT)
     parts = []
     for frame in filled:

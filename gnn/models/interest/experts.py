@@ -89,7 +89,7 @@ def missing_for(name: str, data: TrainingData, ridge_items: int = MAX_RIDGE_ITEM
     """Return why the data does not allow an expert, or ""; "ridge" up to `ridge_items` items."""
     if name == "semantic" and data.similar is None:
         return "the graph has no semantic edges (build it with item texts)"
-    if name == "sequence" and data.times is None:
+    if name == "sequence" and data.order is None:
         return "the log has no timestamps"
     warm = int(data.warm.sum())
     if name == "ridge" and not 1 < warm <= ridge_items:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse as sp
 
-from gnn.data import TrainingData, UserBatch, known_times
+from gnn.data import TrainingData, UserBatch, known_order
 from gnn.numerics.propagation import inverse_power
 from gnn.numerics.sparse import entry_rows
 
@@ -48,7 +48,7 @@ def recent_history(times: sp.csr_matrix, half_life: float) -> sp.csr_matrix:
     Parameters
     ----------
     times
-        As `UserBatch.times`.
+        As `UserBatch.order`.
     half_life
         In visits.
     """
@@ -103,7 +103,7 @@ def following(
 def transitions(data: TrainingData) -> dict[str, sp.csr_matrix]:
     """Return `following` by domain of the second item, CSR [n_items, items of the domain]."""
     links = following(
-        known_times(data),
+        known_order(data),
         half_life=GAP_HALF_LIFE,
         user_exponent=USER_EXPONENT,
         item_exponent=ITEM_EXPONENT,
@@ -128,7 +128,7 @@ class SequenceExpert:
 
     def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
         """Return float32 CSR [n, items], without entry where nothing follows."""
-        history = recent_history(known_times(users), self._half_life)
+        history = recent_history(known_order(users), self._half_life)
         return (history @ self._links[domain]).astype(np.float32, copy=False).tocsr()
 
 

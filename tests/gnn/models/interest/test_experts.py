@@ -58,7 +58,7 @@ def crowded():
 def test_the_data_decides_which_experts_there_are(data):
     assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e != "sequence")
     assert missing_for("sequence", data) == "the log has no timestamps"
-    assert available_experts(EXPERTS, replace(data, times=data.matrix)) == EXPERTS
+    assert available_experts(EXPERTS, replace(data, order=data.matrix)) == EXPERTS
     bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
     assert not {"semantic", "ridge"} & set(available_experts(EXPERTS, bare))
     with pytest.raises(ConfigError, match="no expert 'filters'"):

@@ -116,7 +116,7 @@ def test_the_order_of_events_is_followed_and_saved(chains, built, split_last, tm
     assert hits(fitted(train.drop(columns="timestamp"))) < 0.8
     model.save(tmp_path / "model")
     assert_same(load_model(tmp_path / "model"), model)
-    (tmp_path / "model" / "times.npy").unlink()
+    (tmp_path / "model" / "order.npy").unlink()
     with pytest.raises(StorageError, match="damaged"):
         load_model(tmp_path / "model")
 
