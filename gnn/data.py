@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOMAINS",
+    "ORDER",
     "TEXT",
     "TrainingData",
     "UserBatch",
@@ -39,8 +40,9 @@ __all__ = [
     "latest",
 ]
 
-# What a model may require of a graph: text features of items, at least two domains.
-TEXT, DOMAINS = "text", "domains"
+# What a model may require of a graph: text features of items, at least two domains, the order of a
+# user's interactions.
+TEXT, DOMAINS, ORDER = "text", "domains", "order"
 
 
 NO_TIMES = (
@@ -292,7 +294,7 @@ def known_times(of: TrainingData | UserBatch) -> sp.csr_matrix:
 
 
 def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -> None:
-    """Refuse a graph without the `TEXT` or `DOMAINS` that a model requires.
+    """Refuse a graph without the `TEXT`, `DOMAINS` or `ORDER` that a model requires.
 
     Raises
     ------
@@ -309,6 +311,8 @@ def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -
             f"A {name} model needs at least two domains; this graph has only "
             f"{', '.join(data.domains)}."
         )
+    if ORDER in requires:
+        known_order(data)
 
 
 def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from graphgen.arrays import place_in_group
-from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.graph import EDGE_VALUES, InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID
 
@@ -165,7 +165,7 @@ def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
         del data[domain, REV_INTERACTS, USER]
         store = data[USER, INTERACTS, domain]
         store.edge_index = source.edge_index[:, kept]
-        for name in ("weight", "time"):
+        for name in EDGE_VALUES:
             if name in source:
                 store[name] = source[name][kept]
     add_reverse_edges(data)

@@ -24,6 +24,8 @@ MODELS: dict[str, str] = {
     "user-knn": "gnn.baselines.neighbors:UserKNN",
     "text-knn": "gnn.baselines.neighbors:TextKNN",
     "graph-filter": "gnn.baselines.spectral:GraphFilter",
+    "cgsp": "gnn.baselines.cgsp:CGSP",
+    "transition-graph": "gnn.baselines.transitions:TransitionGraph",
     "ease": "gnn.baselines.linear:Ease",
     "ease-sparse": "gnn.baselines.linear:EaseSparse",
     "ials": "gnn.baselines.ials:IALS",
@@ -31,6 +33,7 @@ MODELS: dict[str, str] = {
     "bpr-mf": "gnn.baselines.bpr_mf:BPRMF",
     "lightgcn": "gnn.models.lightgcn:LightGCN",
     "bitgcf": "gnn.models.bitgcf:BiTGCF",
+    "sasrec": "gnn.models.sasrec:SASRec",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }
 

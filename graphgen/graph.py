@@ -31,13 +31,14 @@ from graphgen.storage import atomic_directory, read_json, write_json
 from graphgen.tables import item_columns, read_arrow, write_arrow
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["InterestGraph", "load_graph"]
+__all__ = ["EDGE_VALUES", "InterestGraph", "load_graph"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "graph.json"
 # Saved attributes of a node or an edge type, in the order of writing.
 NODE_TENSORS = ("x", "has_text")
-EDGE_TENSORS = ("edge_index", "weight", "time")
+EDGE_VALUES = ("weight", "time", "position")
+EDGE_TENSORS = ("edge_index", *EDGE_VALUES)
 
 
 class InterestGraph:
@@ -55,9 +56,9 @@ class InterestGraph:
         ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1 (rows of zeros where the
         item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
         bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
-        sorted by user, then time (without times, in the order of the log), ``weight`` float32
-        ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds since
-        1970 UTC.
+        sorted by user, then time or position (without any, in the order of the log), ``weight``
+        float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds
+        since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
         for a category and a cosine for a topic of texts.
@@ -357,7 +358,7 @@ def add_reverse_edges(data: HeteroData) -> None:
             continue
         forward, reverse = data[source, relation, target], data[target, REV_INTERACTS, source]
         reverse.edge_index = forward.edge_index.flip(0)
-        for name in ("weight", "time"):
+        for name in EDGE_VALUES:
             if name in forward:
                 reverse[name] = forward[name]
 

@@ -52,7 +52,7 @@ def ablations(
     """
     config: Any = model_class(ABLATED).Config.make(settings)
     data, experts = TrainingData.from_graph(graph), config.experts
-    timeless = "" if graph.has_time else "the log has no timestamps"
+    timeless = "" if graph.order else "the log has no timestamps and no positions"
     semantic = any(t[1] == SIMILAR for t in graph.data.edge_types)
     found = {
         "without text": (
@@ -104,9 +104,9 @@ def without_semantic_edges(graph: InterestGraph) -> InterestGraph:
 
 
 def without_times(graph: InterestGraph) -> InterestGraph:
-    """Return a graph that does not say when its interactions happened."""
+    """Return a graph without the order of its interactions."""
     data = copy.copy(graph.data)
     for edge_type in data.edge_types:
-        if edge_type[1] in {INTERACTS, REV_INTERACTS} and "time" in data[edge_type]:
-            del data[edge_type].time
+        if edge_type[1] in {INTERACTS, REV_INTERACTS} and graph.order:
+            del data[edge_type][graph.order]
     return graph.with_data(data, without="times")

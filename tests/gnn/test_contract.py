@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from gnn import MODELS, load_model, make_model
-from gnn.data import DOMAINS, TEXT
+from gnn.data import DOMAINS, ORDER, TEXT
 from gnn.registry import model_class
+from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
 
@@ -24,15 +25,25 @@ QUICK = {
     "bridge-ridge": {"embedding_dim": 4, "epochs": 8},
     "ease": {"regularization": 20},
     "interest-gnn": {"embedding_dim": 16, "steps": 12},
+    "sasrec": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.01, "dropout": 0.0},
 }
 
 # One domain without text is the least a model must live with, unless it declares a need.
 NEEDS = {
     TEXT: "needs text features, and this graph has none; build it with an item table",
     DOMAINS: "needs at least two domains; this graph has only book",
+    ORDER: "needs the order of a user's interactions",
 }
 
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
+
+
+@pytest.fixture(scope="module")
+def graph(log, items, tmp_path_factory):
+    """The planted graph, in a random order for the models that need one."""
+    ordered = log.assign(position=np.random.default_rng(0).permutation(len(log)))
+    cache = tmp_path_factory.mktemp("cache")
+    return build_graph(ordered, items, encoder="hashing", cache_dir=cache)
 
 
 @pytest.fixture(scope="module")
@@ -223,10 +234,9 @@ def test_planted_taste_ranks_first(fitted, name):
 @pytest.mark.parametrize("name", sorted(n for n in MODELS if n != "popularity"))
 def test_taste_migrates_to_a_domain_without_history(name, log, items, tmp_path):
     """People whose films were all removed are recommended films of the taste of their books."""
-    from graphgen.build import build_graph
-
     movers = [f"u{u:03d}" for u in range(12)]
-    train = log[~(log.user_id.isin(movers) & (log.domain == "film"))]
+    train = log.assign(position=np.random.default_rng(0).permutation(len(log)))
+    train = train[~(log.user_id.isin(movers) & (log.domain == "film"))]
     model = make_model(name, **QUICK.get(name, {}))
     if TEXT in model.requires:
         moved = build_graph(train, items, encoder="hashing", cache_dir=tmp_path)

@@ -69,7 +69,8 @@ class InterestGNNConfig(Config):
     """Semantic neighbours with interactions from which the filter reaches an item without."""
     experts: tuple[str, ...] = EXPERTS
     """Experts to mix, as far as the data allows them: filter, gnn, popularity, factors, semantic
-    (items with text), ridge (2 to 6,000 items with interactions), sequence (logs with times)."""
+    (items with text), ridge (2 to 6,000 items with interactions), sequence and recent (logs with
+    timestamps or positions)."""
     gated: bool = True
     """Let the weights of the experts depend on the user's numbers of interactions."""
     filter: FilterConfig | None = None
@@ -80,6 +81,8 @@ class InterestGNNConfig(Config):
     """λ of the ridge regression, as a share of the number of users."""
     sequence_half_life: float = pydantic.Field(1.0, gt=0)
     """Visits after which an interaction counts half in the sequence expert."""
+    recent_half_life: float = pydantic.Field(1.0, gt=0)
+    """Visits after which an interaction counts half in the vector of the latest events."""
     trend: TrendConfig | Literal[False] | None = None
     """Popularity trend: recent popularity that rescales all experts; False leaves it out, None
     chooses it on held-out rows where the log has times."""

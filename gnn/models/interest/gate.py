@@ -36,7 +36,7 @@ TOTAL_USERS, DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 # Experts that score items without interactions.
-REACH_NEW = {"filter", "gnn", "semantic"}
+REACH_NEW = {"filter", "gnn", "semantic", "recent"}
 
 STEPS, LEARNING_RATE = 38, 0.1
 # Weights of the squared gate beside the likelihood, and of its squared distance from there beside
@@ -257,7 +257,7 @@ def _candidates_of(
     row, column = ((label > 0) & (label <= len(WARM_ITEM_KINDS))).nonzero(as_tuple=True)
     parts = {}
     for name in mixture.experts:
-        part = scores.probabilities(name, mixture.temperature)
+        part = scores.probabilities(name, mixture.temperature_of(name))
         part[scores.seen_row, scores.seen_column] = 0
         parts[name] = part
     index = _best_of_each(parts, scores.warm)

@@ -44,6 +44,7 @@ DEFAULT_LOGITS = {
     "semantic": -1.5,
     "ridge": 0.5,
     "sequence": -0.5,
+    "recent": -0.5,
 }
 # An expert that gives all unseen warm items of a user no more than this has no score for the user.
 NO_SCORE = 1e-12
@@ -63,6 +64,8 @@ class Mixture(Config):
     """[gate features, experts]; the weights of a user are softmax(features · gate)."""
     temperature: float = pydantic.Field(0.15, gt=0)
     """The network's distribution is softmax(cosine / temperature)."""
+    recent_temperature: float = pydantic.Field(0.1, gt=0)
+    """The same of the network on the latest events: fewer of them agree less."""
     new_item_weight: float = pydantic.Field(1.0, ge=0)
     """Weight of items without interactions."""
     trade_off: TradeOff = ()
@@ -78,6 +81,10 @@ class Mixture(Config):
     def weights(self, features: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, experts], rows summing to 1, for `gate_features` [n, f]."""
         return torch.softmax(features @ torch.tensor(self.gate), dim=1)
+
+    def temperature_of(self, name: str) -> float | None:
+        """Return the temperature of an expert that gives cosines; None of the others."""
+        return {"gnn": self.temperature, "recent": self.recent_temperature}.get(name)
 
     def at_cost(self, cost: float) -> Self:
         """Return the mixture in which new items cost warm ones at most a share `cost` of NDCG."""
@@ -109,7 +116,7 @@ class ExpertScores:
         Number of users.
     scores
         By expert, float32 [n, items] ≥ 0, dense or CSR, or [1, items] where it is the same for all
-        users; "gnn" holds cosines and "factors" inner products, both dense.
+        users; "gnn" and "recent" hold cosines and "factors" inner products, all dense.
     seen_row, seen_column
         int64 [s], cells that the user has interacted with, by rows.
     warm
@@ -125,7 +132,7 @@ class ExpertScores:
     warm: torch.Tensor
     trend: torch.Tensor | None = None
 
-    def probabilities(self, name: str, temperature: float) -> torch.Tensor:
+    def probabilities(self, name: str, temperature: float | None) -> torch.Tensor:
         """Return [n, items], an expert's mass over its sum over unseen warm items.
 
         Rows of an expert without a score for the user are 0.
@@ -161,7 +168,7 @@ class ExpertScores:
                 shared.append((scores, self._share_of_all(scores[0], weight)))
         # Seen items are set aside, and come back on the scale of the others.
         seen = {
-            name: self._take_seen(name, part, mixture.temperature)
+            name: self._take_seen(name, part, mixture.temperature_of(name))
             for name, (part, _) in full.items()
         }
         shares = {name: torch.empty(self.n_users, 1) for name in full}
@@ -174,7 +181,7 @@ class ExpertScores:
             rows = slice(low, low + step)
             part = mixed[rows]
             for name, (scores, weight) in full.items():
-                mass = _mass(name, scores[rows], mixture.temperature)
+                mass = _mass(name, scores[rows], mixture.temperature_of(name))
                 if self.trend is not None:
                     mass.mul_(self.trend[rows])
                 shares[name][rows] = share = _scale(mass @ self.warm, weight[rows])
@@ -196,13 +203,15 @@ class ExpertScores:
         """Return [n, items], a row for each user."""
         return scores if len(scores) == self.n_users else scores.repeat(self.n_users, 1)
 
-    def _take_seen(self, name: str, scores: torch.Tensor, temperature: float) -> torch.Tensor:
+    def _take_seen(
+        self, name: str, scores: torch.Tensor, temperature: float | None
+    ) -> torch.Tensor:
         """Return the mass of seen items, [s], and leave none in the scores."""
         cells = self.seen_row, self.seen_column
         mass = _mass(name, scores[cells], temperature)
         if self.trend is not None:
             mass *= self.trend[cells]
-        scores[cells] = -torch.inf if name == "gnn" else 0.0
+        scores[cells] = -torch.inf if temperature else 0.0
         return mass
 
     def _share_of_all(self, scores: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -239,13 +248,13 @@ def mixed_by_formula(
     weights = mixture.weights(features)
     mixed = torch.zeros(scores.n_users, len(scores.warm))
     for place, name in enumerate(mixture.experts):
-        mixed += weights[:, [place]] * scores.probabilities(name, mixture.temperature)
+        mixed += weights[:, [place]] * scores.probabilities(name, mixture.temperature_of(name))
     return mixed * torch.where(scores.warm > 0, 1.0, mixture.new_item_weight)
 
 
-def _mass(name: str, scores: torch.Tensor, temperature: float) -> torch.Tensor:
+def _mass(name: str, scores: torch.Tensor, temperature: float | None) -> torch.Tensor:
     """Return m_e ≥ 0 of an expert's scores, in place."""
-    if name == "gnn":
+    if temperature:
         return scores.sub_(1).mul_(1 / temperature).exp_()
     if name == "factors":
         # Squared: an iALS score is near 1 for liked items and near 0 elsewhere, and a probability

@@ -34,7 +34,7 @@ from gnn.models.interest.experts import (
 from gnn.models.interest.gate import learn_mixture
 from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
-from gnn.models.interest.sequence import SequenceExpert, transitions
+from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
 from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
 from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
@@ -103,7 +103,7 @@ class InterestGNN(Model):
         self.trend_: Trend | None = None
         self.tail_ = config.tail or 0.0
         self._experts: dict[str, Expert] = {}
-        if "gnn" in names:
+        if {"gnn", "recent"}.intersection(names):
             # By itself and on items with interactions, so that early stopping judges the network.
             self.mixture_ = Mixture.default(["gnn"]).replace(new_item_weight=0.0)
             self._train_network(data, seed=seed, rows=rows, options=options)
@@ -245,6 +245,8 @@ class InterestGNN(Model):
             return FilterExpert(data, self.filter_, self.leading_, self.similar_, neighbors)
         if name == "semantic":
             return SemanticExpert(data, self.similar_)
+        if name == "recent" and self.vectors_ is not None:
+            return RecentExpert(data, self.vectors_, config.recent_half_life)
         if name == "sequence":
             return SequenceExpert(transitions(data), config.sequence_half_life)
         return PopularityExpert(data)

@@ -18,6 +18,7 @@ from gnn.holdout import hold_out
 from gnn.models.interest import experts as module
 from gnn.models.interest.experts import (
     EXPERTS,
+    ORDERED,
     FilterExpert,
     PopularityExpert,
     RidgeExpert,
@@ -56,8 +57,8 @@ def crowded():
 
 
 def test_the_data_decides_which_experts_there_are(data):
-    assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e != "sequence")
-    assert missing_for("sequence", data) == "the log has no timestamps"
+    assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e not in ORDERED)
+    assert missing_for("sequence", data) == "the log has no timestamps and no positions"
     assert available_experts(EXPERTS, replace(data, order=data.matrix)) == EXPERTS
     bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
     assert not {"semantic", "ridge"} & set(available_experts(EXPERTS, bare))

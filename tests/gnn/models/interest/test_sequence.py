@@ -11,13 +11,9 @@ import torch
 from gnn import make_model
 from gnn.data import TrainingData
 from gnn.models.interest.mixture import dense
-from gnn.models.interest.sequence import (
-    SequenceExpert,
-    following,
-    recent_history,
-    transitions,
-    visits_ago,
-)
+from gnn.models.interest.network import NetworkVectors
+from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
+from gnn.numerics.order import following, recent_history, visits_ago
 from gnn.users import user_batch
 from graphgen.log import InteractionLog
 
@@ -127,3 +123,17 @@ def test_interactions_without_time_since_training_count_as_the_latest(chains, bu
     assert {0, 1} <= set(latest.tolist())
     assert (batch.times != 0).nnz == (batch.history != 0).nnz
     assert batch.times[1].nnz == batch.history[1].nnz == 0
+
+
+def test_the_latest_events_weigh_most_in_the_recent_vector(chains, data):
+    """The cosine to the sum of item vectors, halved every visit back."""
+    items = torch.nn.functional.normalize(torch.randn(data.n_items, 8), dim=1)
+    expert = RecentExpert(data, NetworkVectors(items=items, history=items), half_life=1.0)
+    users = user_batch(data, np.array(["u000", "nobody"], dtype=object), None)
+    walked = chains[chains.user_id == "u000"].item_id
+    place = torch.from_numpy(data.items["book"].encode(walked))
+    weight = 0.5 ** torch.arange(len(place) - 1, -1, -1).float()
+    want = torch.nn.functional.normalize(weight @ items[place], dim=0) @ items.T
+    scores = expert.score(users, "book")
+    torch.testing.assert_close(scores[0], want)
+    assert not scores[1].any()
