@@ -36,7 +36,7 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
     """
     if source is None:
         return {None: list(users)}
-    ids = listed_ids(Path(source))
+    ids = listed_ids(Path(source), encoding=options.get("encoding"))
     if ids is not None:
         if ids and ids[0] == USER_ID:
             ids = ids[1:]

@@ -78,6 +78,7 @@ def compare(
         --single-domain item-knn,ease --out report/
     interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
     """
+    from eval.evaluation.inputs import read_lists
     from eval.experiments.experiment import compare as run_comparison
     from graphgen.build import build_graph
     from graphgen.errors import ConfigError
@@ -102,19 +103,23 @@ def compare(
         return read_log(*sources, **tables.read, as_in=rows.report.taken, progress=True)
 
     table = read_items(*items, **tables.read) if items else None
+    truth, chosen_on = read(test), read(valid) if valid else None
+    lists = {name: read_lists(path, **tables.read) for name, path in others.items()}
+    groups = read_users(*users, **tables.read) if users else None
+    tables.check()
     graph = build_graph(rows, table, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
-        read(test),
+        truth,
         names,
-        valid=read(valid) if valid else None,
-        recommendations=others,
+        valid=chosen_on,
+        recommendations=lists,
         settings=settings,
         k=k or [20],
         by=by,
         baseline=baseline,
         single_domain=alone,
-        users=read_users(*users, **tables.read) if users else None,
+        users=groups,
         metrics=options.chosen_metrics(metrics, curves),
         seed=seed,
         seeds=options.seed_numbers(seeds),

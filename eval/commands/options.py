@@ -200,8 +200,8 @@ def with_tables(command: Callable[..., None]) -> Callable[..., None]:
 def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     """Turn ``["user_id=reviewerID"]``, or the path of a TOML file, into a mapping.
 
-    In the file, a table such as ``[books]`` or ``["books.csv"]`` is for the file of that domain or
-    name.
+    In the file, a table such as ``[books]`` or ``["books.csv"]`` is for the files of that domain or
+    name. One file may serve all commands: what it says of tables that are not read is not used.
 
     Examples
     --------
@@ -214,6 +214,7 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     if not columns:
         return None
     result: dict[str, str] = {}
+    shared: dict[str, str] = {}
     by_file: dict[str, dict[str, str]] = {}
     for column in columns:
         ours, equals, theirs = column.partition("=")
@@ -224,12 +225,12 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
                 if isinstance(value, dict):
                     by_file[name] = {ours: str(theirs) for ours, theirs in value.items()}
                 else:
-                    result[name] = str(value)
+                    shared[name] = str(value)
         else:
             raise ConfigError(
                 f"--column is written NAME=COLUMN_IN_FILE, or names a TOML file; got {column!r}."
             )
-    return ColumnMap(result, by_file)
+    return ColumnMap(result, shared, by_file)
 
 
 def meaning_options(

@@ -70,6 +70,7 @@ def split(
         settings["test"] = share / 100
     meaning = options.meaning_options(event, positive, negative)
     log = read_log(*sources, **tables.read, **meaning, progress=True)
+    tables.check()
     options.say_meaning(log)
     parts = make_split(log, protocol, twins=twins, seed=seed, **settings)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)

@@ -20,7 +20,7 @@ from graphgen.ids import as_ids
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
-from graphgen.reading.columns import LISTS, Role, TableSpec, resolve_columns
+from graphgen.reading.columns import LISTS, PROVIDERS, Role, TableSpec, resolve_columns
 from graphgen.reading.files import read_tables
 from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
 from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, RATING, SCORE, SETTING, USER_ID, WEIGHT
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 ALL = "all"
 DEFAULT_SLICES = (SETTING,)
 IDS = (USER_ID, DOMAIN, ITEM_ID)
-ROLES = {role.name: role for role in LISTS.roles}
+ROLES = {role.name: role for role in (*LISTS.roles, *PROVIDERS.roles)}
 
 
 @dataclass(frozen=True, eq=False)

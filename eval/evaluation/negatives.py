@@ -21,7 +21,7 @@ from graphgen.storage import atomic_file
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["NegativeTable", "sample_negatives", "write_negatives"]
+__all__ = ["NegativeTable", "read_negatives", "sample_negatives", "write_negatives"]
 
 COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID)
 BLOCK_SCORES: Final = 8_000_000
@@ -115,11 +115,16 @@ def write_negatives(negatives: pd.DataFrame, path: str | Path) -> Path:
     return Path(path)
 
 
+def read_negatives(source: Any, **options: Any) -> pd.DataFrame:
+    """Read user_id, domain and item_id; `options` as of `graphgen.log.read_log`."""
+    return read_table(source, COLUMNS, "The negatives", **options)
+
+
 class NegativeTable:
     """Negatives (DataFrame or path: user_id, domain, item_id) as item codes per domain."""
 
     def __init__(self, source: Any) -> None:
-        self.frame = read_table(source, COLUMNS, "The negatives")
+        self.frame = read_negatives(source)
 
     def check(self, truth: Truth) -> None:
         """Warn of users of the truth without negatives; an `InputError` if none has any."""
