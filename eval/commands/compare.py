@@ -55,6 +55,7 @@ def compare(
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
+    separate_users: options.SeparateUsers = None,
     config: options.Config = None,
     set_: options.ModelSet = None,
     seed: options.Seed = 0,
@@ -95,7 +96,7 @@ def compare(
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
 
-    meaning = options.meaning_options(event, positive, negative)
+    meaning = options.meaning_options(event, positive, negative, separate_users)
     rows = read_log(*train, **tables.read, **meaning, progress=True)
     options.say_meaning(rows)
 
@@ -104,8 +105,12 @@ def compare(
 
     table = read_items(*items, **tables.read) if items else None
     truth, chosen_on = read(test), read(valid) if valid else None
-    lists = {name: read_lists(path, **tables.read) for name, path in others.items()}
-    groups = read_users(*users, **tables.read) if users else None
+    separate = rows.report.taken.separate
+    lists = {
+        name: read_lists(path, separate_users=separate, **tables.read)
+        for name, path in others.items()
+    }
+    groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     tables.check()
     graph = build_graph(rows, table, encoder=encoder, progress=True)
     experiment = run_comparison(

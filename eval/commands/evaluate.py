@@ -68,6 +68,7 @@ def evaluate(
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
+    separate_users: options.SeparateUsers = None,
     graded: Annotated[
         bool,
         Option(
@@ -108,7 +109,7 @@ def evaluate(
     inputs = [recommendations, truth, graph, users, valid, negatives, table]
     made_from = options.check_outputs(context, *inputs, kind="report", files=[drawn_to])
     known = load_graph(graph) if graph else None
-    system: Any
+    system: Any = None
     is_model = (Path(recommendations) / "model.json").exists()
     if valid and not is_model:
         raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
@@ -116,16 +117,19 @@ def evaluate(
         from gnn.registry import load_model
 
         system = load_model(recommendations)
-    else:
-        system = read_lists(recommendations, **tables.read)
     trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
-    reading = {**tables.read, **options.meaning_options(event, positive, negative)}
+    reading = {**tables.read, **options.meaning_options(event, positive, negative, separate_users)}
     reading["as_in"] = taken_in(trained_on)
     rows = read_log(*truth, **reading)
     options.say_meaning(rows)
-    groups = read_users(*users, **tables.read) if users else None
+    separate = rows.report.taken.separate
+    if not is_model:
+        system = read_lists(recommendations, separate_users=separate, **tables.read)
+    groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     chosen_on = read_log(*valid, **reading) if valid else None
-    others = read_negatives(negatives, **tables.read) if negatives else None
+    others = None
+    if negatives is not None:
+        others = read_negatives(negatives, separate_users=separate, **tables.read)
     provided = _category_providers(known) if providers == "category" else None
     if table is not None:
         provided = read_providers(table, **tables.read)

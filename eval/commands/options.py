@@ -68,6 +68,16 @@ Negative = Annotated[
         show_default=False,
     ),
 ]
+SeparateUsers = Annotated[
+    str | None,
+    Option(
+        "--separate-users",
+        help="Customer numbers of these domains (comma-separated; none for all) are their own: 7 "
+        "in books and 7 in films are two users, books:7 and films:7.",
+        metavar="[DOMAINS]",
+        show_default=False,
+    ),
+]
 UserTable = Annotated[
     list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]
@@ -233,10 +243,30 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     return ColumnMap(result, shared, by_file)
 
 
+def with_all_domains(arguments: Sequence[str]) -> list[str]:
+    """Write the value ``all`` behind a --separate-users that has none.
+
+    Examples
+    --------
+    >>> with_all_domains(["build", "--separate-users", "books=a.csv", "--out", "graph"])
+    ['build', '--separate-users', 'all', 'books=a.csv', '--out', 'graph']
+    """
+    result: list[str] = []
+    for argument, value in itertools.pairwise([*arguments, "-"]):
+        result.append(argument)
+        is_source = value.startswith("-") or "=" in value or Path(value).exists()
+        if argument == "--separate-users" and is_source:
+            result.append("all")
+    return result
+
+
 def meaning_options(
-    event: Sequence[str] | None, positive: Sequence[str] | None, negative: Sequence[str] | None
+    event: Sequence[str] | None,
+    positive: Sequence[str] | None,
+    negative: Sequence[str] | None,
+    separate: str | None = None,
 ) -> dict[str, Any]:
-    """Turn --event, --positive and --negative into options of `graphgen.read_log`.
+    """Turn --event, --positive, --negative, --separate-users into options of `graphgen.read_log`.
 
     Examples
     --------
@@ -251,7 +281,8 @@ def meaning_options(
                 f"--event is written NAME=WEIGHT, or =negative, =seen or =drop; got {text!r}."
             )
         events[name.strip()] = value.strip()
-    return {"events": events, "positive": positive, "negative": negative}
+    own = separate == "all" or names_in(separate)
+    return {"events": events, "positive": positive, "negative": negative, "separate_users": own}
 
 
 def say_meaning(log: Any, *, always: bool = False) -> None:

@@ -81,7 +81,13 @@ def recommend(
     """
     from gnn.candidates import read_ids
     from gnn.registry import load_model
-    from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
+    from gnn.requests import (
+        answer,
+        own_requests,
+        read_requests,
+        recommendation_format,
+        write_recommendations,
+    )
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
@@ -100,6 +106,7 @@ def recommend(
         fitted.favour_new(favour_new)
     meaning = taken_in(fitted.provenance_.get("graph", {}))
     requests = read_requests(users, user or [], **tables.read)
+    requests = own_requests(requests, meaning.get("separate", ()), domain)
     rows = read_log(*history, **tables.read, as_in=meaning) if history else None
     listed = [read_ids(ids, **tables.read) if ids else None for ids in (only, without)]
     tables.check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.joins import check_join
+from graphgen.reading.normalise import with_own_users
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
 from graphgen.topk import top_k
@@ -115,9 +116,10 @@ def write_negatives(negatives: pd.DataFrame, path: str | Path) -> Path:
     return Path(path)
 
 
-def read_negatives(source: Any, **options: Any) -> pd.DataFrame:
-    """Read user_id, domain and item_id; `options` as of `graphgen.log.read_log`."""
-    return read_table(source, COLUMNS, "The negatives", **options)
+def read_negatives(source: Any, separate_users: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """Read user_id, domain and item_id; parameters as of `eval.evaluation.inputs.read_lists`."""
+    frame = read_table(source, COLUMNS, "The negatives", **options)
+    return with_own_users(frame, separate_users)
 
 
 class NegativeTable:

@@ -143,3 +143,56 @@ def test_every_command_with_these_options_checks_them():
     with_tables = [source for source in sources if "tables: options.TableOptions" in source]
     assert len(with_tables) >= 7
     assert [source for source in with_tables if "tables.check()" not in source] == []
+
+
+def test_users_of_separate_domains_are_found_again(tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    for domain, shift in (("books", 0), ("films", 1)):
+        rows = [(f"{n % 6}", f"{(n + shift * (n % 6)) % 5}", n) for n in range(24)]
+        pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(
+            f"{domain}.csv", index=False
+        )
+        groups = [(n, f"{domain}-{n % 2}") for n in range(6)]
+        pd.DataFrame(groups, columns=["user_id", "group"]).to_csv(
+            f"{domain}-users.csv", index=False
+        )
+    logs = "books=books.csv films=films.csv"
+    assert interest(
+        f"build --separate-users {logs} --encoder none --users books=books-users.csv "
+        "--users films=films-users.csv --out graph",
+        monkeypatch,
+    ) == 0  # fmt: skip
+    assert "12 users" in capsys.readouterr().out
+    assert interest(f"build {logs} --encoder none --out shared", monkeypatch) == 0
+    assert "\n6 users" in capsys.readouterr().out
+    assert interest("train graph --model item-knn --out model", monkeypatch) == 0
+    for user in ("7 --domain books", "books:7"):  # new, with a history
+        (tmp_path / "new.csv").write_text("user_id,item_id\n7,0\n7,1\n")
+        line = f"recommend model --user {user} --history books=new.csv --reasons --out recs.csv"
+        assert interest(line, monkeypatch) == 0
+        recs = pd.read_csv("recs.csv")
+        assert recs.user_id.unique().tolist() == ["books:7"]
+        assert set(recs[recs.domain == "books"].reason) == {"item-knn"}
+    (tmp_path / "who.csv").write_text("user_id,domain\n3,films\nbooks:3,films\n")
+    assert interest("recommend model --users who.csv --out recs.csv", monkeypatch) == 0
+    assert set(pd.read_csv("recs.csv").user_id) == {"films:3", "books:3"}
+    capsys.readouterr()
+    assert interest("recommend model --user 3 --out recs.csv", monkeypatch) == 0
+    assert "users of books, films are written books:ID" in caplog.text
+    # Truth and lists in the numbers of each shop.
+    (tmp_path / "truth.csv").write_text("user_id,domain,item_id\n3,films,2\n3,books,4\n")
+    (tmp_path / "lists.csv").write_text("user_id,domain,item_id,rank\n3,films,2,1\n3,books,4,1\n")
+    for system in ("model", "lists.csv"):
+        line = f"evaluate {system} --truth truth.csv --graph graph -k 1 --metrics recall"
+        line += f" --users films=films-users.csv --out report-{system}"
+        assert interest(line, monkeypatch) == 0
+        assert "films-1" in capsys.readouterr().out
+    # A split writes the ids with their domain, which are not written twice.
+    split = f"split {logs} --separate-users books,films --protocol leave-last-out --out split"
+    assert interest(split, monkeypatch) == 0
+    assert pd.read_csv("split/test.csv").user_id.str.match(r"(books|films):\d$").all()
+    again = "build split/train.csv --separate-users --encoder none --out again"
+    assert interest(again, monkeypatch) == 0
+    assert "\n12 users" in capsys.readouterr().out
+    assert interest(f"build {logs} --separate-users book --out no", monkeypatch) == 2
+    assert "did you mean 'books'" in capsys.readouterr().err
