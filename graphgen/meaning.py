@@ -332,10 +332,9 @@ def separate_domains(
     if wanted is True:
         return tuple(known)
     if not wanted:
-        other = (
-            as_in if isinstance(as_in, Mapping) else {"separate": as_in.separate if as_in else ()}
-        )
-        return tuple(other.get("separate", ()))
+        if isinstance(as_in, Taken):
+            return as_in.separate
+        return tuple((as_in or {}).get("separate", ()))
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     for name in names:
         if name not in known:

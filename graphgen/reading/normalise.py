@@ -189,7 +189,8 @@ def with_own_users(frame: pd.DataFrame, domains: Iterable[str]) -> pd.DataFrame:
     >>> with_own_users(frame, ["books"]).user_id.tolist()
     ['books:7', '7']
     """
-    if DOMAIN not in frame:
+    domains = list(domains)
+    if not domains or DOMAIN not in frame:
         return frame
     users, of = frame[USER_ID].astype("str"), frame[DOMAIN]
     for domain in domains:
