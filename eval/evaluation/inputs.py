@@ -124,7 +124,7 @@ def read_table(
 def _named(frame: pd.DataFrame, spec: TableSpec, what: str) -> pd.DataFrame:
     """Give the columns of a frame their canonical names, and make its ids text."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    resolved = resolve_columns(list(frame.columns), None, spec, file=what)
+    resolved = resolve_columns(list(frame.columns), None, spec, file=what, kind="frame")
     frame = frame.rename(columns={theirs: ours for ours, theirs in resolved.items()})
     texts = {}
     for column in (name for name in IDS if name in resolved):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
 
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.schema import (
@@ -220,6 +221,7 @@ def resolve_columns(
     *,
     file: str,
     own: Mapping[str, str] | None = None,
+    kind: Literal["text", "typed", "frame"] = "text",
 ) -> dict[str, str]:
     """Find the column of a file for each canonical name.
 
@@ -240,6 +242,8 @@ def resolve_columns(
         Path for messages.
     own
         Names that this file must have; they win over `columns`.
+    kind
+        Delimited text, another file, or a DataFrame, for the advice in messages.
 
     Returns
     -------
@@ -291,10 +295,10 @@ def resolve_columns(
         if match is not None:
             resolved[role.name] = match
         elif role.name in strict:
-            raise InputError(_missing(role, wanted, found, file))
+            raise InputError(_missing(role, wanted, found, file, kind))
         else:
             absent.append(role)
-    _take_hints(absent, resolved, found, file)
+    _take_hints(absent, resolved, found, file, kind)
     taken: dict[str, str] = {}
     for canonical, name in resolved.items():
         if name in taken:
@@ -319,7 +323,7 @@ def missing_roles(
 
 
 def _take_hints(
-    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str
+    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str, kind: str
 ) -> None:
     """Add to `resolved` the columns that have a usual other name of an absent one."""
     taken = set(resolved.values())
@@ -331,14 +335,15 @@ def _take_hints(
             resolved[role.name] = likely[0]
             notes.append(f"{likely[0]!r} as {role.name!r}")
         elif role.required:
-            raise InputError(_missing(role, role.name, found, file))
+            raise InputError(_missing(role, role.name, found, file, kind))
         elif likely:
             logger.warning(
                 "%s: %s may be the %s; none is used. Choose with --column %s=%s.",
                 file, listed(likely), role.name, role.name, _shell(likely[0]),
             )  # fmt: skip
     if notes:
-        logger.warning("%s: column %s is used.", file, ", ".join(notes))
+        columns = "column %s is" if len(notes) == 1 else "columns %s are"
+        logger.warning("%s: %s used.", file, columns % ", ".join(notes))
 
 
 def near_column(name: str, found: Sequence[str]) -> str:
@@ -384,7 +389,7 @@ def _match(
     return matches[0] if matches else None
 
 
-def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
+def _missing(role: Role, wanted: str, found: Sequence[str], file: str, kind: str) -> str:
     message = f"{file} has no column {wanted!r}; its columns are {listed(found) or 'none'}."
     likely = [name for name in found if _fold(name) in role.hints]
     if not likely:
@@ -392,18 +397,23 @@ def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
         near = get_close_matches(_plain(wanted), plain, n=1, cutoff=0.6)
         likely = [plain[name] for name in near]
     several = f" It may be {listed(likely)}." if len(likely) > 1 else ""
+    if kind == "frame":
+        name = likely[0] if likely else "NAME"
+        return f'{message}{several} Rename it: frame.rename(columns={{"{name}": "{role.name}"}}).'
     which = f" If that is {likely[0]!r}, add" if likely else " Name the right one with"
     name = likely[0] if likely else "NAME"
     message += (
         f"{several}{which} --column {role.name}={_shell(name)} "
         f'(columns={{"{role.name}": "{name}"}} in Python).'
     )
-    if found and all(name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found):
+    if kind == "text" and all(
+        name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found
+    ):
         message += (
             " The first line looks like data: without a header line, name columns by number, as "
             "in --column user_id=1 --column item_id=2."
         )
-    if len(found) == 1 and not likely:
+    if kind == "text" and len(found) == 1 and not likely:
         message += " It has one column only: is its separator another one? Give --delimiter."
     return message
 

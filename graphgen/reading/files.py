@@ -71,7 +71,7 @@ def clean_frame(
         If a column is missing.
     """
     names = [str(name) for name in frame.columns]
-    resolved = resolve_columns(names, None, spec, file="DataFrame")
+    resolved = resolve_columns(names, None, spec, file="DataFrame", kind="frame")
     ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
     table = {}
     for i, name in enumerate(names):
@@ -166,7 +166,9 @@ def read_tables(
             if file is None:
                 continue
             mapping = None if file.is_adjacency else mapping
-            resolved = resolve_columns(file.header, mapping, spec, file=source.name, own=own)
+            resolved = resolve_columns(
+                file.header, mapping, spec, file=source.name, own=own, kind=file.kind
+            )
             used.append(_in_words(source.name, file.keys, resolved))
             undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
             frame, rows, filtered = _read_one(
