@@ -16,6 +16,7 @@ from graphgen.errors import InputError, UnknownIdError, near_miss
 from graphgen.ids import as_ids
 from graphgen.log import InteractionLog, read_log
 from graphgen.reading.normalise import DEFAULT_DOMAIN
+from graphgen.reading.streams import ByteStream, raise_undecodable
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
 __all__ = [
@@ -67,20 +68,21 @@ def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> n
     return ids
 
 
-def listed_ids(path: Path) -> list[str] | None:
+def listed_ids(path: Path, *, encoding: str | None = None) -> list[str] | None:
     """Return the ids of a text file, one a line; None for another kind of file.
 
     Raises
     ------
     InputError
-        If the file is not UTF-8.
+        If the file cannot be decoded.
     """
     if not path.is_file() or path.suffix.lower() not in TEXT_SUFFIXES:
         return None
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}.") from None
+    with ByteStream(path, name=str(path), encoding=encoding) as stream:
+        try:
+            lines = stream.read().decode().splitlines()
+        except UnicodeDecodeError:
+            raise_undecodable(path, str(path), stream.encoding)
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -74,12 +74,15 @@ def item_frame(data: TrainingData, domain: str) -> pd.DataFrame:
     return frame.assign(**{ITEM_ID: data.items[domain].ids})
 
 
-def read_ids(source: str | Path) -> pd.DataFrame:
-    """Read item_id, and domain where there is one, from a text file (one id a line) or a table."""
-    ids = listed_ids(Path(source))
+def read_ids(source: str | Path, **options: Any) -> pd.DataFrame:
+    """Read item_id, and domain where there is one, from a text file (one id a line) or a table.
+
+    `options` are those of `graphgen.tables.read_items`.
+    """
+    ids = listed_ids(Path(source), encoding=options.get("encoding"))
     if ids is not None and (not ids or ITEM_ID not in ids[0] or ids[0] == ITEM_ID):
         return pd.DataFrame({ITEM_ID: ids[1:] if ids[:1] == [ITEM_ID] else ids}, dtype=object)
-    frames, _, _ = read_tables([str(source)], ITEMS, ItemTable.clean)
+    frames, _, _ = read_tables([str(source)], ITEMS, ItemTable.clean, **options)
     return frames[0][[DOMAIN, ITEM_ID]]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from gnn.asked import listed_ids
 from gnn.base import Model
-from graphgen.errors import InputError
+from graphgen.errors import InputError, counted
 from graphgen.progress import progress_bar
 from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
@@ -18,7 +19,9 @@ from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_file
 from graphgen.tables import UserTable
 
-__all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
+__all__ = ["Requests", "answer", "own_requests", "read_requests", "write_recommendations"]
+
+logger = logging.getLogger(__name__)
 
 # Users by the domain to recommend in; those under None are for the domain that is asked for.
 Requests: TypeAlias = dict[str | None, list[str]]
@@ -36,7 +39,7 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
     """
     if source is None:
         return {None: list(users)}
-    ids = listed_ids(Path(source))
+    ids = listed_ids(Path(source), encoding=options.get("encoding"))
     if ids is not None:
         if ids and ids[0] == USER_ID:
             ids = ids[1:]
@@ -50,6 +53,36 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
         return {None: frame[USER_ID].unique().tolist()}
     wanted = frame[[USER_ID, DOMAIN]].drop_duplicates()
     return {str(d): part[USER_ID].tolist() for d, part in wanted.groupby(DOMAIN, observed=True)}
+
+
+def own_requests(
+    requests: Requests, separate: Collection[str], domain: Sequence[str] | None = None
+) -> Requests:
+    """Write the target domain before ids, where the domains of `separate` have their own users.
+
+    Ids that start with such a domain stay: they may ask for lists in another one.
+
+    Examples
+    --------
+    >>> own_requests({"books": ["7", "films:8"]}, ["books", "films"])
+    {'books': ['books:7', 'films:8']}
+    """
+    marks = tuple(f"{name}:" for name in separate)
+    result: Requests = {}
+    for target, ids in requests.items():
+        asked = [target] if not domain and target is not None else list(domain or [])
+        of = asked[0] if len(asked) == 1 else ""
+        result[target] = [
+            f"{of}:{user}" if of in separate and not str(user).startswith(marks) else user
+            for user in ids
+        ]
+    bare = [user for ids in result.values() for user in ids if not str(user).startswith(marks)]
+    if separate and bare:
+        logger.warning(
+            "%s without a domain, such as %r: users of %s are written %s:ID, or with one --domain.",
+            counted(len(bare), "user id"), bare[0], ", ".join(separate), min(separate),
+        )  # fmt: skip
+    return result
 
 
 def answer(

@@ -14,6 +14,7 @@ __all__ = [
     "INTEREST",
     "ITEM_ID",
     "POSITION",
+    "PROVIDER",
     "RANK",
     "RATING",
     "RECOMMENDATION_COLUMNS",
@@ -50,6 +51,7 @@ TITLE: Final = "title"
 TEXT: Final = "text"
 CATEGORY: Final = "category"
 GROUP: Final = "group"
+PROVIDER: Final = "provider"
 
 # Recommendations
 SCORE: Final = "score"

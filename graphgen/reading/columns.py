@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
 
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.schema import (
@@ -15,6 +16,7 @@ from graphgen.schema import (
     GROUP,
     ITEM_ID,
     POSITION,
+    PROVIDER,
     RANK,
     RATING,
     SCORE,
@@ -29,6 +31,7 @@ __all__ = [
     "ITEMS",
     "LISTS",
     "LOG",
+    "PROVIDERS",
     "USERS",
     "ColumnMap",
     "Role",
@@ -136,7 +139,11 @@ LISTS = TableSpec(
     "a table of recommendations",
     (USER_ROLE, DOMAIN_ROLE, ITEM_ROLE, Role(RANK), Role(SCORE, hints=("prediction",))),
 )
-MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS) for n in s.names))
+PROVIDERS = TableSpec(
+    "a table of providers",
+    (DOMAIN_ROLE, ITEM_ROLE, Role(PROVIDER, required=True, hints=("brand", "seller", "publisher"))),
+)
+MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS, PROVIDERS) for n in s.names))
 
 
 class ColumnMap(dict[str, str]):
@@ -145,9 +152,12 @@ class ColumnMap(dict[str, str]):
     Parameters
     ----------
     columns
-        Foreign names by canonical name.
+        Foreign names by canonical name; each must be in some table that is read.
+    shared
+        The same, of a file that serves several commands: only of the kinds of tables that are read
+        must one have the column, or the canonical one.
     by_file
-        Mappings of single files, by their domain or name.
+        As `shared`, for single files, by their domain or name.
 
     Raises
     ------
@@ -158,11 +168,17 @@ class ColumnMap(dict[str, str]):
     def __init__(
         self,
         columns: Mapping[str, str] | None = None,
+        shared: Mapping[str, str] | None = None,
         by_file: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        super().__init__(columns or {})
+        super().__init__({**(shared or {}), **(columns or {})})
+        self.required = set((columns or {}).items())
         self.by_file = dict(by_file or {})
-        self.found: set[str] = set()
+        self.files: set[str] = set()
+        # Pairs of canonical and foreign name: looked for, found, and found under either.
+        self.asked: set[tuple[str, str]] = set()
+        self.found: set[tuple[str, str]] = set()
+        self.served: set[tuple[str, str]] = set()
         for mapping in (self, *self.by_file.values()):
             for name in mapping:
                 if name not in MAPPED:
@@ -170,11 +186,22 @@ class ColumnMap(dict[str, str]):
                         f"No table has a column {name!r} to map; {near_column(name, MAPPED)}"
                     )
 
+    def of_file(self, *names: str | None) -> ColumnMap:
+        """Return the mapping for a file of these names, which takes part in `check`."""
+        self.files.update(name for name in names if name is not None)
+        own = next((self.by_file[name] for name in names if name in self.by_file), {})
+        mapping = ColumnMap({**self, **own})
+        mapping.asked, mapping.found, mapping.served = self.asked, self.found, self.served
+        return mapping
+
     def check(self) -> None:
-        """Raise `InputError` if a mapped column was in none of the tables read so far."""
-        for name, wanted in self.items():
-            if wanted.strip() and wanted not in self.found:
+        """Raise `InputError` if a column that is mapped was in none of the tables read so far."""
+        for name, wanted in sorted(self.required - self.found | self.asked - self.served):
+            if wanted.strip():
                 raise InputError(f"No table has a column {wanted!r} to use as {name!r}.")
+        for name in sorted(set(self.by_file) - self.files):
+            if near := get_close_matches(name, self.files - set(self.by_file), n=1, cutoff=0.8):
+                raise InputError(f"The mapping of {name!r} is not used; did you mean {near[0]!r}?")
 
 
 def listed(names: Sequence[str], limit: int = SHOWN_COLUMNS) -> str:
@@ -196,6 +223,7 @@ def resolve_columns(
     *,
     file: str,
     own: Mapping[str, str] | None = None,
+    kind: Literal["text", "typed", "frame"] = "text",
 ) -> dict[str, str]:
     """Find the column of a file for each canonical name.
 
@@ -216,6 +244,8 @@ def resolve_columns(
         Path for messages.
     own
         Names that this file must have; they win over `columns`.
+    kind
+        Delimited text, another file, or a DataFrame, for the advice in messages.
 
     Returns
     -------
@@ -257,17 +287,20 @@ def resolve_columns(
                 raise ConfigError(f"Column {role.name!r} cannot be ignored: {spec.what} needs it.")
             continue
         match = _match(wanted, found, by_plain, file)
-        if match is not None and shared is not None:
-            shared.found.add(wanted)
+        if shared is not None and match is not None:
+            shared.found.add((role.name, wanted))
         if match is None and role.name not in strict and wanted != role.name:
             match = _match(role.name, found, by_plain, file)
+        if shared is not None and role.name in shared:
+            shared.asked.add((role.name, wanted))
+            shared.served.update([(role.name, wanted)] if match is not None else [])
         if match is not None:
             resolved[role.name] = match
         elif role.name in strict:
-            raise InputError(_missing(role, wanted, found, file))
+            raise InputError(_missing(role, wanted, found, file, kind))
         else:
             absent.append(role)
-    _take_hints(absent, resolved, found, file)
+    _take_hints(absent, resolved, found, file, kind)
     taken: dict[str, str] = {}
     for canonical, name in resolved.items():
         if name in taken:
@@ -292,7 +325,7 @@ def missing_roles(
 
 
 def _take_hints(
-    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str
+    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str, kind: str
 ) -> None:
     """Add to `resolved` the columns that have a usual other name of an absent one."""
     taken = set(resolved.values())
@@ -304,14 +337,15 @@ def _take_hints(
             resolved[role.name] = likely[0]
             notes.append(f"{likely[0]!r} as {role.name!r}")
         elif role.required:
-            raise InputError(_missing(role, role.name, found, file))
+            raise InputError(_missing(role, role.name, found, file, kind))
         elif likely:
             logger.warning(
                 "%s: %s may be the %s; none is used. Choose with --column %s=%s.",
                 file, listed(likely), role.name, role.name, _shell(likely[0]),
             )  # fmt: skip
     if notes:
-        logger.warning("%s: column %s is used.", file, ", ".join(notes))
+        columns = "column %s is" if len(notes) == 1 else "columns %s are"
+        logger.warning("%s: %s used.", file, columns % ", ".join(notes))
 
 
 def near_column(name: str, found: Sequence[str]) -> str:
@@ -357,7 +391,7 @@ def _match(
     return matches[0] if matches else None
 
 
-def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
+def _missing(role: Role, wanted: str, found: Sequence[str], file: str, kind: str) -> str:
     message = f"{file} has no column {wanted!r}; its columns are {listed(found) or 'none'}."
     likely = [name for name in found if _fold(name) in role.hints]
     if not likely:
@@ -365,18 +399,23 @@ def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
         near = get_close_matches(_plain(wanted), plain, n=1, cutoff=0.6)
         likely = [plain[name] for name in near]
     several = f" It may be {listed(likely)}." if len(likely) > 1 else ""
+    if kind == "frame":
+        name = likely[0] if likely else "NAME"
+        return f'{message}{several} Rename it: frame.rename(columns={{"{name}": "{role.name}"}}).'
     which = f" If that is {likely[0]!r}, add" if likely else " Name the right one with"
     name = likely[0] if likely else "NAME"
     message += (
         f"{several}{which} --column {role.name}={_shell(name)} "
         f'(columns={{"{role.name}": "{name}"}} in Python).'
     )
-    if found and all(name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found):
+    if kind == "text" and all(
+        name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found
+    ):
         message += (
             " The first line looks like data: without a header line, name columns by number, as "
             "in --column user_id=1 --column item_id=2."
         )
-    if len(found) == 1 and not likely:
+    if kind == "text" and len(found) == 1 and not likely:
         message += " It has one column only: is its separator another one? Give --delimiter."
     return message
 

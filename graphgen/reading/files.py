@@ -71,7 +71,7 @@ def clean_frame(
         If a column is missing.
     """
     names = [str(name) for name in frame.columns]
-    resolved = resolve_columns(names, None, spec, file="DataFrame")
+    resolved = resolve_columns(names, None, spec, file="DataFrame", kind="frame")
     ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
     table = {}
     for i, name in enumerate(names):
@@ -159,12 +159,16 @@ def read_tables(
                 "encoding": own.pop("encoding", encoding),
                 "delimiter": own.pop("delimiter", delimiter),
             }
-            own = {**_of_file(columns, source), **own}
-            file = _open(source, spec, {**(columns or {}), **own}, **layout)
+            mapping = shared
+            if isinstance(shared, ColumnMap):
+                mapping = shared.of_file(source.path.name, source.domain)
+            file = _open(source, spec, {**(mapping or {}), **own}, **layout)
             if file is None:
                 continue
-            mapping = None if file.is_adjacency else shared
-            resolved = resolve_columns(file.header, mapping, spec, file=source.name, own=own)
+            mapping = None if file.is_adjacency else mapping
+            resolved = resolve_columns(
+                file.header, mapping, spec, file=source.name, own=own, kind=file.kind
+            )
             used.append(_in_words(source.name, file.keys, resolved))
             undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
             frame, rows, filtered = _read_one(
@@ -226,14 +230,6 @@ def _in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
 
 def _optional(spec: TableSpec) -> TableSpec:
     return TableSpec(spec.what, tuple(replace(role, required=False) for role in spec.roles))
-
-
-def _of_file(columns: Mapping[str, str] | None, source: Source) -> Mapping[str, str]:
-    """Return the mapping of one file in a `ColumnMap`."""
-    if not isinstance(columns, ColumnMap):
-        return {}
-    by_file = columns.by_file
-    return by_file.get(source.path.name) or by_file.get(source.domain or "") or {}
 
 
 def _in_words(name: str, keys: Sequence[str], resolved: Mapping[str, str]) -> str:

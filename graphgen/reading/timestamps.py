@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from graphgen.reading.dates import AMBIGUOUS, number_form, written_dates
 
-__all__ = ["to_milliseconds"]
+__all__ = ["to_milliseconds", "with_points"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,14 @@ UNITS = (
 SUSPICIOUS_SECONDS = 10**8
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 and 9999
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+NOT_THOUSANDS = r"^[+-]?(0\d*|\d{4,}),|,(\d{1,2}|\d{4,})$"  # "1,234" may be either
 
-REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date (see --day-first for others)"
+REQUIRED = (
+    "must be a unix time (s, ms, us or ns) or a date such as 2025-10-18, 18.10.2025 or, with "
+    "--day-first or --month-first, 10/18/2025"
+)
+ZERO = "must not be 0, which is no time, because other rows have one"
 MISSING = "must not be empty, because other rows have a time"
 
 Faults = list[tuple[np.ndarray, str]]
@@ -64,8 +70,8 @@ def to_milliseconds(
     >>> times, faults = to_milliseconds(pa.chunked_array([["2014-03-27", "1970-01-01T00:00:01Z"]]))
     >>> times, faults
     (array([1395878400000,          1000]), [])
-    >>> to_milliseconds(pa.chunked_array([[1395878400, 0, -5]]))[0]
-    array([1395878400000,             0,         -5000])
+    >>> to_milliseconds(pa.chunked_array([[1395878400, 7, -5]]))[0]
+    array([1395878400000,          7000,         -5000])
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -99,17 +105,26 @@ def _textual(column: pa.ChunkedArray, day_first: bool | None) -> tuple[np.ndarra
     missing = _mask_of(pc.equal(column, "").fill_null(True))
     if missing.any():
         column = pc.if_else(pa.array(missing), pa.scalar(None, column.type), column)
-    for target in (pa.int64(), pa.float64()):
+    for target in (pa.int64(), pa.float64(), pa.timestamp("ms"), pa.timestamp("ms", tz="UTC")):
         try:
-            return _numeric(column.cast(target))
+            times = column.cast(target)
         except pa.ArrowInvalid:
             continue
-    for target in (pa.timestamp("ms"), pa.timestamp("ms", tz="UTC")):
-        try:
-            return _native(column.cast(target))
-        except pa.ArrowInvalid:
-            continue
-    return _mixed(column, missing, day_first)
+        return _native(times) if pa.types.is_timestamp(target) else _numeric(times)
+    try:
+        return _numeric(with_points(column).cast(pa.float64()))  # days of a spreadsheet: 41725,5
+    except pa.ArrowInvalid:
+        return _mixed(column, missing, day_first)
+
+
+def with_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace decimal commas, unless the column has points too or all may be thousands."""
+    comma = pc.match_substring_regex(column, DECIMAL_COMMA)
+    certain = pc.match_substring_regex(column, NOT_THOUSANDS)
+    point = pc.match_substring(column, ".")
+    if pc.any(point).as_py() or not pc.any(pc.and_(comma, certain)).as_py():
+        return column
+    return pc.if_else(comma, pc.replace_substring(column, ",", "."), column)
 
 
 def _mixed(
@@ -183,6 +198,14 @@ def _numeric(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
     if per_second > 1:
         coarser = (magnitude >= SUSPICIOUS_SECONDS) & (magnitude < SUSPICIOUS_SECONDS * per_second)
     wrong = beyond | coarser
+    if typical >= SUSPICIOUS_SECONDS and (zero := present & (magnitude == 0)).any():
+        faults.append((zero, ZERO))
+    elif nonzero.size and nonzero.max() < SUSPICIOUS_SECONDS:
+        logger.warning(
+            "Times such as %s are read as seconds since 1970: as an order they are right, as dates "
+            "they may not be.",
+            values[present][0],
+        )
     if wrong.any():
         faults.append((wrong, f"must be a unix time in {unit}, as most rows of this file have"))
         values = np.where(wrong, 0, values)
