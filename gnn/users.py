@@ -55,14 +55,18 @@ def user_batch(
 def _history_order(data: TrainingData, history: InteractionLog) -> np.ndarray:
     """Return int64 [rows], as `TrainingData.order` has it.
 
-    A history without it counts as later than all that was trained on, and so does one with
-    timestamps after training on positions, or the other way round, in its own order.
+    A history without it counts as later than all that was trained on, after training on positions
+    in the order of its rows, and so does one with timestamps then, or the other way round, in its
+    own order.
     """
     order = history.order
     if data.order is None or (order is not None and history.has_time == data.has_time):
         return np.ones(len(history), np.int64) if order is None else order + (not data.has_time)
     last = 1 + (data.order.data.max() if data.order.nnz else 0)
-    place = 0 if order is None else np.unique(order, return_inverse=True)[1]
+    if order is None:
+        place = 0 if data.has_time else np.arange(len(history))
+    else:
+        place = np.unique(order, return_inverse=True)[1]
     return np.full(len(history), last, dtype=np.int64) + place
 
 

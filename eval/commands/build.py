@@ -52,6 +52,7 @@ def build(
     positive: options.Positive = None,
     negative: options.Negative = None,
     separate_users: options.SeparateUsers = None,
+    ordered: options.Ordered = False,
     k_core: Annotated[
         int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
@@ -85,6 +86,7 @@ def build(
         *sources,
         quarantine=quarantine,
         **options.meaning_options(event, positive, negative, separate_users),
+        ordered=ordered,
         k_core=k_core,
         progress=True,
         **tables.read,

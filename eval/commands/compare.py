@@ -56,6 +56,7 @@ def compare(
     positive: options.Positive = None,
     negative: options.Negative = None,
     separate_users: options.SeparateUsers = None,
+    ordered: options.Ordered = False,
     graded: options.Graded = False,
     config: options.Config = None,
     set_: options.ModelSet = None,
@@ -98,7 +99,7 @@ def compare(
     settings = options.model_settings(config, set_, trained)
 
     meaning = options.meaning_options(event, positive, negative, separate_users)
-    rows = read_log(*train, **tables.read, **meaning, progress=True)
+    rows = read_log(*train, **tables.read, **meaning, ordered=ordered, progress=True)
     options.say_meaning(rows)
 
     def read(sources: list[str]) -> Any:

@@ -85,6 +85,13 @@ Graded = Annotated[
         help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
     ),
 ]
+Ordered = Annotated[
+    bool,
+    Option(
+        "--ordered",
+        help="The rows of each user are in order; for logs without timestamps and positions.",
+    ),
+]
 UserTable = Annotated[
     list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]

@@ -25,6 +25,7 @@ def split(
     positive: options.Positive = None,
     negative: options.Negative = None,
     separate_users: options.SeparateUsers = None,
+    ordered: options.Ordered = False,
     drop_twins: Annotated[
         bool, Option("--drop-twins", help="Remove one of two ids of the same product.")
     ] = False,
@@ -70,7 +71,7 @@ def split(
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         settings["test"] = share / 100
     meaning = options.meaning_options(event, positive, negative, separate_users)
-    log = read_log(*sources, **tables.read, **meaning, progress=True)
+    log = read_log(*sources, **tables.read, **meaning, ordered=ordered, progress=True)
     tables.check()
     options.say_meaning(log)
     parts = make_split(log, protocol, twins=twins, seed=seed, **settings)

@@ -18,8 +18,9 @@ from eval.evaluation.result import EvaluationResult, summarise
 from eval.evaluation.sources import ListSource, Scorer, ScorerSource
 from eval.metrics.registry import sampled_metrics, select_metrics
 from graphgen.errors import ConfigError
+from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
-from graphgen.schema import GROUP, USER_ID
+from graphgen.schema import GROUP, INTERACTS, USER, USER_ID
 from graphgen.storage import provenance
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ __all__ = ["EvaluationResult", "Scorer", "evaluate"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_K = 20
+# Share of the training interactions after the first relevant one that is told.
+SHARE_LATER = 0.01
 
 
 def evaluate(
@@ -155,7 +158,11 @@ def evaluate(
         "n_truth_rows": relevant.n_rows,
         "domains": {d.domain: {"users": len(d.user_ids)} for d in relevant.domains},
         "graded": graded,
-        "notes": [*_refused(relevant.n_refused, graded), *source.notes()],
+        "notes": [
+            *_refused(relevant.n_refused, graded),
+            *_later_training(truth, context.graph),
+            *source.notes(),
+        ],
         "not_computed": found.not_computed(),
         "seconds": {
             "ranking": round(ranked - started, 3),
@@ -172,6 +179,29 @@ def evaluate(
 def _refused(n: int, graded: bool) -> list[str]:
     why = "have no rating above 0" if graded else "are no likes (by rating, weight or event)"
     return [f"{n} rows of the truth {why}; they are not relevant."] if n else []
+
+
+def _later_training(truth: Any, graph: InterestGraph | None) -> list[str]:
+    """Return a note where training holds interactions later than some of the truth, and warn."""
+    if graph is None or graph.order is None or not isinstance(truth, InteractionLog):
+        return []
+    note = ""
+    if graph.order == "position":
+        note = "Positions order the interactions of one user only: training may hold later events"
+    elif truth.has_time and truth.order is not None and len(truth):
+        times = [graph.data[USER, INTERACTS, domain].time for domain in graph.domains]
+        later = sum(int((time >= truth.order.min()).sum()) for time in times)
+        share = later / max(1, sum(map(len, times)))
+        if share >= SHARE_LATER:
+            note = (
+                f"Of the training interactions {share:.0%} are later than the first of the truth:"
+            )
+            note += " training holds later events"
+    if not note:
+        return []
+    note += " of other users, as in every leave-last-out split; a split by time does not allow it."
+    logger.warning("%s", note)
+    return [note]
 
 
 def _lengths(k: Any) -> tuple[int, ...]:

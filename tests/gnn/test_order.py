@@ -116,3 +116,12 @@ def test_a_history_follows_the_log():
     assert user_batch(data, np.array(["a"], dtype=object), InteractionLog(later)).order.max() == 4
     dated = later.assign(timestamp="2024-01-01")
     assert user_batch(data, np.array(["a"], dtype=object), InteractionLog(dated)).order.max() == 4
+
+
+def test_the_rows_of_a_history_are_in_order_after_training_on_positions():
+    data = TrainingData.from_graph(build_graph(FRAME.query("position < 3"), encoder="none"))
+    rows = InteractionLog(
+        pd.DataFrame({"user_id": "new", "item_id": list("zyx"), "domain": "book"})
+    )
+    order = user_batch(data, np.array(["new"], dtype=object), rows).order.toarray()[0]
+    assert order[[2, 1, 0]].tolist() == [4, 5, 6]

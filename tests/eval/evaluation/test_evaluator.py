@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from eval import EvaluationResult, evaluate, with_groups
 from eval.evaluation import sources
+from graphgen.build import build_graph
 from graphgen.errors import BadRowsError, ConfigError, InputError
 from graphgen.log import InteractionLog
 
@@ -370,3 +371,29 @@ def test_a_truth_and_negatives_of_other_ids_than_the_models(world, caplog):
     negatives = world.truth.assign(user_id="nobody")
     with pytest.raises(InputError, match="of the truth occurs in the negatives"):
         evaluate(world.scorer, world.truth, negatives=negatives, bootstrap=0)
+
+
+def test_training_that_is_later_than_the_truth_is_told(caplog):
+    times = pd.date_range("2024-01-01", periods=8, tz="UTC")
+    rows = pd.DataFrame(
+        {
+            "user_id": list("aaaabbbb"),
+            "item_id": list("wxyzwxyz"),
+            "domain": "book",
+            "timestamp": times,
+        }
+    )
+    recs = pd.DataFrame({"user_id": ["a"], "domain": "book", "item_id": ["w"], "rank": [1]})
+
+    def notes(train, test):
+        graph = build_graph(train, encoder="none")
+        caplog.clear()
+        settings = {"metrics": ["recall"], "bootstrap": 0}
+        return evaluate(recs, InteractionLog(test), graph=graph, **settings).meta["notes"]
+
+    last = rows.user_id.eq("a") & rows.item_id.eq("z")
+    assert any("training interactions 57% are later" in n for n in notes(rows[~last], rows[last]))
+    assert "a split by time" in caplog.text
+    assert not any("later" in n for n in notes(rows.head(3), rows[last]))
+    placed = rows.drop(columns="timestamp").assign(position=range(8))
+    assert any("Positions order" in n for n in notes(placed[~last], placed[last]))
