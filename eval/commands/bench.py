@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
-from eval.commands.console import interruptible, say
+from eval.commands.console import resumes_from, say
 
 app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
@@ -67,7 +66,6 @@ def bench_eval(
 
 
 @app.command("models")
-@functools.partial(interruptible, resumes=True)
 def bench_models(
     context: Context,
     out: options.Out,
@@ -119,6 +117,7 @@ def bench_models(
 
     # Runs are added to an earlier benchmark, and nothing of it is removed.
     options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
+    resumes_from(context, out / "models.json")
     names = options.names_in(models) or list_models()
     measured = measure_models(
         find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],

@@ -10,7 +10,7 @@ from eval.commands.abtest import abtest, power
 from eval.commands.bench import app as bench
 from eval.commands.build import build
 from eval.commands.compare import compare
-from eval.commands.console import interruptible, run, say
+from eval.commands.console import Commands, run, say
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -33,6 +33,7 @@ COMMANDS = (
 
 app = typer.Typer(
     name="interest",
+    cls=Commands,
     help="Cross-domain interest graphs with BERT features and graph neural networks.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -47,8 +48,7 @@ HELP = {
     compare: with_settings(MODELS_TITLE, models_settings),
 }
 for command in COMMANDS:
-    safe = interruptible(command, resumes=command is train)
-    app.command(cls=HELP.get(command))(safe)
+    app.command(cls=HELP.get(command))(command)
 app.add_typer(bench, name="bench")
 
 
