@@ -73,12 +73,12 @@ def next_step(command: str) -> None:
 class Commands(TyperGroup):
     """All commands, whose failures become sentences here; Typer would take interrupts first."""
 
-    def make_context(self, *args: Any, **given: Any) -> Context:
+    def make_context(self, *args: Any, **given: Any) -> Any:
         """Read the options of the root, of which --help and --version print."""
         with _sentences():
             return super().make_context(*args, **given)
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
         with _sentences(ctx):
             return super().invoke(ctx)

@@ -265,6 +265,13 @@ class InterestGNN(Model):
         mixed: np.ndarray = self._mixed(users, domain).numpy()
         return mixed
 
+    def expert_weights(self) -> dict[str, float]:
+        """Return each expert's mean weight in the gate, over users and domains."""
+        own = self.data.history_lengths()
+        features = gate_features(own.ravel(), (own.sum(1, keepdims=True) - own).ravel())
+        means = self.mixture_.weights(features).mean(0).tolist()
+        return dict(zip(self.mixture_.experts, means, strict=True))
+
     def item_vectors(self) -> np.ndarray | None:
         """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""
         return None if self.vectors_ is None else self.vectors_.items.numpy()
