@@ -8,7 +8,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,21 +48,40 @@ def say(message: Any = "") -> None:
             """Leave it to `run`: rich would exit with status 1."""
             raise BrokenPipeError
 
-    # Ids, titles and paths may look like markup.
-    Output(highlight=False, markup=False, soft_wrap=isinstance(message, str)).print(message)
+    # Ids, titles and paths may look like markup or ":names:" of pictures.
+    Output(highlight=False, markup=False, emoji=False, soft_wrap=isinstance(message, str)).print(
+        message
+    )
 
 
-def show_table(frame: Any, *, title: str) -> None:
-    """Print a DataFrame as a table; ids and titles are shown as they stand, whatever is in them."""
+def show_rows(
+    header: Sequence[str],
+    rows: Iterable[Iterable[str]],
+    *,
+    right: Collection[str] = (),
+    title: str | None = None,
+) -> None:
+    """Print a table, some columns of which are set right; names are shown as they stand."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    for name in frame.columns:
-        number = frame[name].dtype.kind in "if"
-        table.add_column(str(name), justify="right" if number else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    for name in header:
+        word = max(map(len, name.split()), default=0)
+        side: Any = "right" if name in right else "left"
+        table.add_column(name, justify=side, min_width=word, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     say(table)
+
+
+def show_table(frame: Any, *, title: str) -> None:
+    """Print a DataFrame as a table."""
+    rows = (
+        [f"{value:.4g}" if isinstance(value, float) else str(value) for value in row]
+        for row in frame.itertuples(index=False)
+    )
+    numbers = [str(name) for name in frame.columns if frame[name].dtype.kind in "if"]
+    show_rows([*map(str, frame.columns)], rows, right=numbers, title=title)
 
 
 def next_step(command: str) -> None:
@@ -162,4 +181,5 @@ def say_error(message: str) -> None:
     """Print to standard error, as it stands."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(message, style="red", markup=False)
+    terminal = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    terminal.print(message, style="red", markup=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument
 
-from eval.commands.console import next_step, say
+from eval.commands.console import next_step, say, show_rows
 from eval.commands.options import described
 
 
@@ -21,20 +21,13 @@ def models(
     """
     import inspect
 
-    from rich.table import Table
-
     from gnn.registry import list_models, model_class
 
     if name is None:
-        table = Table("model", "method")
-        for key in list_models():
-            table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
-        say(table)
+        first = [(inspect.getdoc(model_class(key)) or "").split("\n")[0] for key in list_models()]
+        show_rows(["model", "method"], zip(list_models(), first, strict=True))
         next_step("interest models NAME shows the settings of one")
         return
     cls = model_class(name)
     say(inspect.getdoc(cls) or "")
-    table = Table("setting", "default", "meaning")
-    for row in described(cls.Config):
-        table.add_row(*row)
-    say(table)
+    show_rows(["setting", "default", "meaning"], described(cls.Config))
