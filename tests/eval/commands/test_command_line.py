@@ -342,9 +342,8 @@ def test_abtest_and_power(home):
     variant = np.where(users % 2, "B", "A")
     bought = generator.random(n) < np.where(users % 2, 0.30, 0.20)
     event = np.where(bought, "purchase", "exposure")
-    pd.DataFrame({"user_id": users, "item_id": "page", "variant": variant, "event": event}).to_csv(
-        home / "ab.csv", index=False
-    )
+    frame = pd.DataFrame({"user_id": users, "variant": variant, "event": event})
+    frame.to_csv(home / "ab.csv", index=False)
     out = interest("abtest", "ab.csv", "--conversion", "purchase", "--out", "ab.json", cwd=home)
     assert "A" in out and "B" in out
     assert (home / "ab.json").exists()
