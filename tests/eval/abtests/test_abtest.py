@@ -202,7 +202,6 @@ def test_bad_input_is_refused_in_plain_words(change, options, error, message):
 def test_the_columns_of_the_help_are_enough_and_exposures_need_no_item(tmp_path):
     frame, *_ = make_log(n=100)
     seconds = frame["timestamp"].map(lambda time: int(time.timestamp()))
-    )
     path = tmp_path / "ab.csv"
     frame.assign(timestamp=seconds, item_id="").to_csv(path, index=False)
     read = read_events(path)
