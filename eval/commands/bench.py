@@ -46,9 +46,10 @@ def bench_eval(
     import torch
 
     from eval.benchmarks.speed import measure_evaluation
-    from graphgen.errors import ConfigError
+    from graphgen.errors import ConfigError, counted
+    from graphgen.storage import atomic_file
 
-    options.check_outputs(context)
+    options.check_outputs(context, suffixes=(".csv",))
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -57,9 +58,11 @@ def bench_eval(
         n_users=users, rivals=dict(pairs), rival_users=rival_users, repeats=repeats, seed=seed
     )
     say(speed.to_markdown())
-    say(f"\n{torch.get_num_threads()} thread(s); a user counts once in each domain.")
+    threads = counted(torch.get_num_threads(), "thread")
+    say(f"\n{threads}; a user counts once in each domain.")
     if out is not None:
-        speed.table.to_csv(out, index=False)
+        with atomic_file(out) as temporary:
+            speed.table.to_csv(temporary, index=False)
     if speed.strange:
         say(f"Other figures on the same problem: {', '.join(speed.strange)}.")
         raise Exit(1)
@@ -150,10 +153,11 @@ def bench_report(
     interest bench report bench-amazon4/ bench-games/ --out docs/results.md
     """
     from eval.benchmarks.tables import results_page
+    from graphgen.errors import counted
     from graphgen.storage import atomic_file
 
-    options.check_outputs(context, folders)
+    options.check_outputs(context, folders, suffixes=(".md",))
     page = results_page(folders)
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    say(f"The tables of {len(folders)} benchmark{'s' if len(folders) > 1 else ''} are in {out}.")
+    say(f"The tables of {counted(len(folders), 'benchmark')} are in {out}.")

@@ -8,6 +8,7 @@ from typer import Option
 
 from eval.commands import options
 from eval.commands.console import say, show_rows
+from graphgen.errors import counted
 
 if TYPE_CHECKING:
     from graphgen.description import GraphDescription
@@ -74,20 +75,20 @@ def show_description(description: GraphDescription) -> None:
     text = provenance.get("text", {})
     report = provenance.get("log", {}).get("report", {})
     say(
-        f"{description.users:,} users; {similar:,} semantic edges; "
+        f"{counted(description.users, 'user')}; {counted(similar, 'semantic edge')}; "
         f"{description.feature_dim}-d features"
-        + (f" by {text['encoder']}, {text['encoded']:,} texts encoded" if text else "")
+        + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )
     if description.topics:
         largest = "; ".join(f"{topic} ({n:,})" for topic, n in description.largest_topics.items())
         say(
-            f"{description.topics:,} topics, {description.spanning_topics:,} of them spanning "
-            f"domains; the largest: {largest}"
+            f"{counted(description.topics, 'topic')}, {description.spanning_topics:,} of them "
+            f"spanning domains; the largest: {largest}"
         )
     if report:
         dropped = [f", {report[key]:,} {name}" for key, name in DROPPED.items() if report.get(key)]
-        say(f"{report['rows_read']:,} rows read" + "".join(dropped))
+        say(f"{counted(report['rows_read'], 'row')} read" + "".join(dropped))
     if provenance:
         say(
             f"made {provenance['created']} by interest {provenance['interest_version']}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 from typer import Argument, Context, Option
 from typer.core import TyperCommand
 
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     import graphgen.config
@@ -282,6 +283,7 @@ def check_outputs(
     kind: str | None = None,
     overwrite: bool = False,
     files: Iterable[Path | None] = (),
+    suffixes: Sequence[str] = (),
 ) -> str:
     """Check all outputs of the present command, --out first of all, before it does any work.
 
@@ -295,6 +297,8 @@ def check_outputs(
         As in `graphgen.storage.check_output`, which raises.
     files
         Other files that it writes, or None.
+    suffixes
+        Those that --out may end in; none for any.
 
     Returns
     -------
@@ -308,9 +312,15 @@ def check_outputs(
     options = dict(context.params)
     out, replace = options.pop("out", None), options.pop("overwrite", overwrite)
     made_from = fingerprint([context.info_name, options], read) if kind else ""
+    written = [Path(os.path.realpath(path)) for path in (*files, out) if path is not None]
+    for one, other in itertools.permutations(written, 2):
+        if one == other or other in one.parents:
+            raise StorageError(f"Two outputs have one path, {one}; choose another for one of them.")
     for path in filter(None, files):
         check_output(path, inputs=read)
     if out is not None:
+        if suffixes and Path(out).suffix.lower() not in suffixes:
+            raise StorageError(f"--out must end in {' or '.join(suffixes)}; got {out}.")
         check_output(out, kind=kind, overwrite=replace, made_from=made_from, inputs=read)
     return made_from
 

@@ -17,7 +17,7 @@ from eval.evaluation.negatives import NegativeTable
 from eval.evaluation.result import EvaluationResult, summarise
 from eval.evaluation.sources import ListSource, Scorer, ScorerSource
 from eval.metrics.registry import sampled_metrics, select_metrics
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, counted
 from graphgen.progress import progress_bar
 from graphgen.schema import GROUP, USER_ID
 from graphgen.storage import provenance
@@ -170,8 +170,8 @@ def evaluate(
 
 
 def _refused(n: int, graded: bool) -> list[str]:
-    why = "have no rating above 0" if graded else "are no likes (by rating, weight or event)"
-    return [f"{n} rows of the truth {why}; they are not relevant."] if n else []
+    why = "without a rating above 0" if graded else "that are no likes (by rating, weight or event)"
+    return [f"{counted(n, 'row')} of the truth {why}: not relevant."] if n else []
 
 
 def _lengths(k: Any) -> tuple[int, ...]:

@@ -355,7 +355,7 @@ def test_abtest_and_power(home):
 def test_quarantine(home):
     (home / "bad.csv").write_text("user_id,item_id\nann,1\n,2\nbob,1\n")
     out = interest("build", "bad.csv", "--on-bad-rows", "quarantine", "--out", "kept", cwd=home)
-    assert "1 bad rows were set aside" in out
+    assert "1 bad row set aside in bad.csv.quarantine.csv" in out
     assert (home / "bad.csv.quarantine.csv").exists() or "quarantine" in out
 
 
@@ -428,10 +428,13 @@ def content(folder):
         ("recommend model --users log.csv --out log.csv", "log.csv is an input"),
         ("recommend model --user u1 --out log.csv/recs.csv", "log.csv: it is a file"),
         ("recommend model --user u1 --out recs.json", "written as .csv, .tsv"),
-        ("explore graph --user u1 --out theirs", "theirs is not a file"),
+        ("explore graph --user u1 --out theirs", "--out must end in .html or .htm; got theirs."),
+        ("export graph --nodes a.csv --edges a.csv", "Two outputs have one path"),
+        ("build log.csv --quarantine new/bad.csv --out new", "Two outputs have one path"),
         ("abtest log.csv --conversion x --out model", "(model, not A/B test)"),
         ("bench models --out theirs", "was not written by interest"),
-        ("bench eval --out theirs", "theirs is not a file"),
+        ("bench eval --out theirs.json", "--out must end in .csv; got theirs.json."),
+        ("bench report theirs --out theirs.html", "--out must end in .md"),
     ],
 )
 def test_outputs_are_checked_first_and_nothing_is_lost(
