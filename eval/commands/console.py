@@ -66,9 +66,9 @@ def show_rows(
 
     table = Table(title=title, title_justify="left")
     for name in header:
-        word = max(map(len, name.split()), default=0)
-        side: Any = "right" if name in right else "left"
-        table.add_column(name, justify=side, min_width=word, overflow="fold")
+        # A word a line leaves room for values; what is still too wide is folded, never cut off.
+        lines = "\n".join(name.split()) if name in right else name
+        table.add_column(lines, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     say(table)

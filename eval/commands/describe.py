@@ -52,7 +52,7 @@ def show_description(description: GraphDescription) -> None:
         [
             domain,
             *(f"{n:,}" for n in (d.users, d.items, d.cold_items, d.items_with_text)),
-            *(f"{d.interactions:,}", f"{d.density:.4%}", f"{d.median_history:g}"),
+            *(f"{d.interactions:,}", f"{100 * d.density:.3g}%", f"{d.median_history:g}"),
         ]
         for domain, d in description.domains.items()
     ]

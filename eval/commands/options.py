@@ -32,7 +32,8 @@ Overwrite = Annotated[
     bool,
     Option(
         "--overwrite",
-        help="Replace an earlier output of the same kind that has other inputs or settings.",
+        help="Replace an earlier output of the same kind that has other inputs or settings. Without "
+        "it, a report is renamed to OUT.1, and nothing is written over another output.",
     ),
 ]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]

@@ -451,7 +451,7 @@ def test_outputs_are_checked_first_and_nothing_is_lost(
     assert content(small) == before
 
 
-def test_a_repetition_replaces_and_keeps_a_users_notes(small, monkeypatch, capsys):
+def test_a_repetition_replaces_and_another_report_is_kept_beside(small, monkeypatch, caplog):
     evaluate = "evaluate model --truth log.csv --metrics recall --out report"
     assert here(evaluate, monkeypatch) == 0
     (small / "report" / "notes.txt").write_text("mine")
@@ -463,10 +463,14 @@ def test_a_repetition_replaces_and_keeps_a_users_notes(small, monkeypatch, capsy
         assert here(again, monkeypatch) == 0
     with (small / "log.csv").open("a") as log:
         log.write("\nu1,i1\n")
-    assert here(evaluate, monkeypatch) == 2
-    assert "already holds a report" in capsys.readouterr().err
+    before = content(small / "report")
+    assert here(evaluate, monkeypatch) == 0
+    assert "The earlier report, made from other inputs, is now in " in caplog.text
+    assert content(small / "report.1") == before
+    assert here(f"{evaluate} -k 5", monkeypatch) == 0
+    assert (small / "report.2" / "metrics.json").exists()
     assert here(f"{evaluate} --overwrite", monkeypatch) == 0
-    assert (small / "report" / "notes.txt").read_text() == "mine"
+    assert not (small / "report.3").exists()
 
 
 @pytest.mark.slow
