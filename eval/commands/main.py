@@ -18,8 +18,8 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
-from eval.commands.options import build_settings, models_settings, split_settings, with_settings
 from eval.commands.recommend import recommend
+from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument
 
 from eval.commands.console import next_step, say, show_rows
-from eval.commands.options import described
+from eval.commands.settings import models_titles
 
 
 def models(
@@ -21,13 +21,16 @@ def models(
     """
     import inspect
 
-    from gnn.registry import list_models, model_class
-
     if name is None:
-        first = [(inspect.getdoc(model_class(key)) or "").split("\n")[0] for key in list_models()]
-        show_rows(["model", "method"], zip(list_models(), first, strict=True))
+        show_rows(["model", "method"], models_titles())
         next_step("interest models NAME shows the settings of one")
         return
+    from gnn.registry import model_class
+
     cls = model_class(name)
     say(inspect.getdoc(cls) or "")
-    show_rows(["setting", "default", "meaning"], described(cls.Config))
+    rows = [
+        (field, str(its.default), " ".join((its.description or "").replace("``", "").split()))
+        for field, its in cls.Config.model_fields.items()
+    ]
+    show_rows(["setting", "default", "meaning"], rows)

@@ -1,4 +1,4 @@
-"""Options that several commands share, their parsers, and lists of settings for `--help`."""
+"""Options that several commands share, and their parsers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Context, Option
-from typer.core import TyperCommand
 
 from graphgen.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    import graphgen.config
     from graphgen.reading.columns import ColumnMap
-
-Rows = list[tuple[str, str]]
 
 Graph = Annotated[Path, Argument(help="A graph folder.", show_default=False)]
 Out = Annotated[Path, Option(help="Folder or file to write.", show_default=False)]
@@ -32,8 +28,8 @@ Overwrite = Annotated[
     bool,
     Option(
         "--overwrite",
-        help="Replace an earlier output of the same kind that has other inputs or settings. Without "
-        "it, a report is renamed to OUT.1, and nothing is written over another output.",
+        help="Replace an earlier output of the same kind that has other inputs or settings; an "
+        "earlier report is otherwise renamed to OUT.1.",
     ),
 ]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]
@@ -334,52 +330,3 @@ def _input_path(source: str) -> Path:
         if text and Path(text).expanduser().exists():
             return Path(text).expanduser()
     return Path(source)
-
-
-def described(config: type[graphgen.config.Config]) -> list[tuple[str, str, str]]:
-    """Return name, default and description of each field of a config class."""
-    return [
-        (name, str(field.default), " ".join((field.description or "").replace("``", "").split()))
-        for name, field in config.model_fields.items()
-    ]
-
-
-def with_settings(title: str, rows: Callable[[], Rows]) -> type[TyperCommand]:
-    """Return a command class whose help ends in a list, made only when help is asked for."""
-
-    class WithSettings(TyperCommand):
-        def format_epilog(self, ctx: Any, formatter: Any) -> None:
-            """Write the list."""
-            with formatter.section(title):
-                formatter.write_dl(rows())
-
-    return WithSettings
-
-
-def build_settings() -> Rows:
-    """Return the settings of `interest build`."""
-    from graphgen.build import BuildConfig
-
-    return [(f"{name}={default}", text) for name, default, text in described(BuildConfig)]
-
-
-def split_settings() -> Rows:
-    """Return each protocol with its options."""
-    from eval.splits.protocols import PROTOCOLS
-
-    rows = []
-    for name, function in PROTOCOLS.items():
-        known = {k: v for k, v in (function.__kwdefaults__ or {}).items() if k != "seed"}
-        first = (inspect.getdoc(function) or "").split("\n\n")[0]
-        rows.append((name, f"{first} {', '.join(f'{k}={v}' for k, v in known.items())}."))
-    return rows
-
-
-def models_settings() -> Rows:
-    """Return each model with its settings."""
-    from gnn.registry import list_models, model_class
-
-    return [
-        (name, ", ".join(f"{k}={v}" for k, v, _ in described(model_class(name).Config)) or "none")
-        for name in list_models()
-    ]
