@@ -117,24 +117,26 @@ def bench_models(
     from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
     from eval.benchmarks.models import measure_models
     from gnn.registry import list_models
+    from graphgen.progress import show_progress
 
     # Runs are added to an earlier benchmark, and nothing of it is removed.
     options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
     resumes_from(context, out / "models.json")
     names = options.names_in(models) or list_models()
-    measured = measure_models(
-        find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
-        names,
-        out,
-        seeds=options.seed_numbers(seeds) or [0],
-        ablation=ablation,
-        settings=options.model_settings(config, set_, names),
-        encoder=encoder,
-        meaning=options.meaning_options(event, positive, negative),
-        time_limit=time_limit,
-        command=shlex.join(["interest", *sys.argv[1:]]),
-        on_run=say,
-    )
+    with show_progress():
+        measured = measure_models(
+            find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
+            names,
+            out,
+            seeds=options.seed_numbers(seeds) or [0],
+            ablation=ablation,
+            settings=options.model_settings(config, set_, names),
+            encoder=encoder,
+            meaning=options.meaning_options(event, positive, negative),
+            time_limit=time_limit,
+            command=shlex.join(["interest", *sys.argv[1:]]),
+            on_run=say,
+        )
     measured.save(out)
     say()
     say(measured.to_markdown())

@@ -84,6 +84,7 @@ def compare(
     from graphgen.build import build_graph
     from graphgen.errors import ConfigError, counted
     from graphgen.log import read_log
+    from graphgen.progress import progress_bar
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(
@@ -123,7 +124,8 @@ def compare(
         progress=True,
         on_run=_say_run,
     )
-    experiment.save(out, overwrite=overwrite, made_from=made_from)
+    with progress_bar("Writing the report", enabled=True):
+        experiment.save(out, overwrite=overwrite, made_from=made_from)
     comparison = experiment.comparison
     header, lines, left_out = overview(comparison)
     show_rows(header, lines, right=header[3:], title="Macro over domains")

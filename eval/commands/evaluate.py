@@ -99,7 +99,7 @@ def evaluate(
     from graphgen.graph import load_graph
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
-    from graphgen.progress import show_progress
+    from graphgen.progress import progress_bar, show_progress
     from graphgen.tables import read_users
 
     table = None if providers == "category" else providers
@@ -145,9 +145,11 @@ def evaluate(
         if not is_model:
             raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
         chosen_on = read_log(*valid, **reading)
-        links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
-    analyses = analyse(result, providers=_providers(providers, known), links=links)
-    write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
+        with progress_bar("Classifying links", enabled=True):
+            links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
+    with progress_bar("Writing the report", enabled=True):
+        analyses = analyse(result, providers=_providers(providers, known), links=links)
+        write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
     say(result_markdown(result, analyses=analyses))
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 

@@ -43,6 +43,7 @@ from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
+from graphgen.progress import progress_bar
 
 __all__ = ["InterestGNN"]
 
@@ -108,18 +109,20 @@ class InterestGNN(Model):
         self._prepare()
         trend = config.trend
         if trend is None and rows and data.times is not None:
-            trend = choose_trend(self._mixed, data, rows, seed=seed)
+            with progress_bar("Choosing the trend", enabled=options.progress):
+                trend = choose_trend(self._mixed, data, rows, seed=seed)
         self.trend_ = Trend(data, trend) if trend else None
         if rows and config.mixture is None:
-            self.mixture_ = learn_mixture(
-                self._expert_scores,
-                self.mixture_,
-                rows,
-                data,
-                seed=seed,
-                new_item_cost=config.new_item_cost,
-                gated=config.gated,
-            )
+            with progress_bar("Learning the mixture", enabled=options.progress):
+                self.mixture_ = learn_mixture(
+                    self._expert_scores,
+                    self.mixture_,
+                    rows,
+                    data,
+                    seed=seed,
+                    new_item_cost=config.new_item_cost,
+                    gated=config.gated,
+                )
 
     def _train_network(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -170,7 +173,8 @@ class InterestGNN(Model):
     ) -> None:
         config = self.config
         if "filter" in names and rows and config.filter is None:
-            self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
+            with progress_bar("Choosing the filter", enabled=options.progress):
+                self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
         elif "filter" in names and self.filter_.flattened:
             generator = np.random.default_rng(seed)
             self.leading_ = leading_directions(data.matrix, self.filter_, generator)

@@ -16,6 +16,7 @@ import typer
 
 from eval.commands import console
 from graphgen.errors import InputError
+from graphgen.progress import progress_bar
 
 SCRIPT = Path(sys.executable).with_name("interest")
 
@@ -94,6 +95,15 @@ def test_an_interrupt_says_how_to_go_on(made, words, monkeypatch, capsys, tmp_pa
 
     _, error = status_and_message(interrupted, monkeypatch, capsys, kept=tmp_path / "kept")
     assert f"The same command {words}" in error
+
+
+@pytest.mark.parametrize("total", [None, 3])
+def test_bars_of_known_and_unknown_length(total, capsys):
+    with progress_bar("Working", total, enabled=True) as advance:
+        advance(3)
+    error = capsys.readouterr().err
+    assert error.startswith("Working ") and error.count("\n") == 1
+    assert ("3/3" in error) == (total is not None)
 
 
 def test_ctrl_c_in_a_real_process(tmp_path):
