@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # The key of what an interrupted command goes on from, among the notes of its context.
 KEPT = "interest.kept"
+# Of tables with many columns.
+MAX_WIDTH = 100_000
 # In the messages of PyTorch on the CPU and on a GPU.
 OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
 # Signs of our tables on terminals that lack them.
@@ -49,9 +51,12 @@ def say(message: Any = "") -> None:
             raise BrokenPipeError
 
     # Ids, titles and paths may look like markup or ":names:" of pictures.
-    Output(highlight=False, markup=False, emoji=False, soft_wrap=isinstance(message, str)).print(
-        message
-    )
+    terminal = Output(highlight=False, markup=False, emoji=False)
+    if not isinstance(message, str):
+        # A table breaks between words only, on a narrow terminal too: it must not lose letters.
+        unbound = terminal.options.update(width=MAX_WIDTH)
+        terminal.width = max(terminal.width, terminal.measure(message, options=unbound).minimum)
+    terminal.print(message, soft_wrap=isinstance(message, str))
 
 
 def show_rows(
@@ -62,14 +67,24 @@ def show_rows(
     title: str | None = None,
 ) -> None:
     """Print a table, some columns of which are set right; names are shown as they stand."""
+    from rich.cells import cell_len
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    for name in header:
-        # A word a line leaves room for values; what is still too wide is folded, never cut off.
-        lines = "\n".join(name.split()) if name in right else name
-        table.add_column(lines, justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
+    lines = [*map(list, rows)]
+    for number, name in enumerate(header):
+        cells = [row[number] for row in lines]
+        word = max(map(cell_len, " ".join([name, *cells]).split()), default=1)
+        longest = max(map(cell_len, cells), default=0)
+        # The words of a header may stand below each other; only texts are broken.
+        table.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            width=word if longest <= word else None,
+            min_width=word,
+        )
+    for row in lines:
         table.add_row(*row)
     say(table)
 
@@ -124,7 +139,8 @@ def _sentences(context: Context | None = None) -> Iterator[None]:
     """End the process after a failure: known errors with status 2, those of the machine with 1."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # Closed by the shell: >&-
+            sys.stdout.flush()
     except InterestError as error:
         _end(f"Error: {error}", 2)
     except KeyboardInterrupt:

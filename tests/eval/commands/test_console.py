@@ -97,6 +97,25 @@ def test_an_interrupt_says_how_to_go_on(made, words, monkeypatch, capsys, tmp_pa
     assert f"The same command {words}" in error
 
 
+def test_tables_lose_no_letters_on_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    names = [f"domain-{n}[/b]" for n in range(12)] + [":car:"]
+    console.show_rows(names, [[name] * len(names) for name in names], right=names[1:], title="[x]")
+    out = capsys.readouterr().out
+    assert out.startswith("[x]")
+    for name in names:
+        assert out.count(name) >= len(names)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "> /dev/full"])
+def test_streams_that_cannot_be_written(closed):
+    done = subprocess.run(
+        f"{SCRIPT} --version {closed}", shell=True, stderr=subprocess.PIPE, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == ("full" in closed)
+
+
 @pytest.mark.parametrize("total", [None, 3])
 def test_bars_of_known_and_unknown_length(total, capsys):
     with progress_bar("Working", total, enabled=True) as advance:
