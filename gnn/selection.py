@@ -59,7 +59,7 @@ def ranking_quality(
     tried = measure(in_domain, data, sample_users(rows, data, seed=seed))
     if not tried:
         return None
-    return Quality(tried[0].ndcg(), tried[0].by_kind(), sum(tried[0].users().values()))
+    return Quality(tried[0].mean(), tried[0].by_kind(), sum(tried[0].users().values()))
 
 
 def choose(
@@ -110,6 +110,6 @@ def significantly_best(tried: Sequence[RankingQuality]) -> int:
     >>> significantly_best([quality(0, 1, 0), quality(1, 0, 1)])
     0
     """
-    best = int(np.argmax([quality.ndcg() for quality in tried]))
+    best = int(np.argmax([quality.mean() for quality in tried]))
     gain, error = tried[best].gain_over(tried[0])
     return best if gain > STANDARD_ERRORS * error else 0
