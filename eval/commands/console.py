@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 # The key of what an interrupted command goes on from, among the notes of its context.
 KEPT = "interest.kept"
-# Of tables with many columns.
+# Signs of a table between two columns, and the most that a table with many columns is wide.
+BORDER = 3
 MAX_WIDTH = 100_000
 # In the messages of PyTorch on the CPU and on a GPU.
 OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
@@ -68,20 +69,22 @@ def show_rows(
 ) -> None:
     """Print a table, some columns of which are set right; names are shown as they stand."""
     from rich.cells import cell_len
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     lines = [*map(list, rows)]
-    for number, name in enumerate(header):
-        cells = [row[number] for row in lines]
+    columns = [*zip(header, *lines, strict=True)]
+    whole = sum(max(map(cell_len, column)) + BORDER for column in columns)
+    for name, *cells in columns:
         word = max(map(cell_len, " ".join([name, *cells]).split()), default=1)
-        longest = max(map(cell_len, cells), default=0)
         # The words of a header may stand below each other; only texts are broken.
+        narrow = whole >= Console().width and max(map(cell_len, cells), default=0) <= word
         table.add_column(
             name,
             justify="right" if name in right else "left",
             overflow="fold",
-            width=word if longest <= word else None,
+            width=word if narrow else None,
             min_width=word,
         )
     for row in lines:

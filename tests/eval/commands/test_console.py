@@ -105,6 +105,8 @@ def test_tables_lose_no_letters_on_a_narrow_terminal(capsys, monkeypatch):
     assert out.startswith("[x]")
     for name in names:
         assert out.count(name) >= len(names)
+    console.show_rows(["a", "no rows"], [])
+    assert "no rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "> /dev/full"])
