@@ -20,6 +20,7 @@ from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
 from gnn.recommending import Options, fallbacks, ranked_lists, warn_of_unknown
+from gnn.selection import Quality, ranking_quality
 from gnn.similar import similar_items
 from gnn.users import user_batch
 from gnn.validation import ValidationRows
@@ -78,6 +79,7 @@ class Model(ABC):
         self.provenance_: dict[str, Any] = {}
         self.history_: list[dict[str, float]] = []
         self.chosen_: dict[str, Any] = {}
+        self.validation_: Quality | None = None
         self._data: TrainingData | None = None
 
     # Written by a subclass ---------------------------------------------------------------
@@ -136,7 +138,9 @@ class Model(ABC):
         checkpoint: str | Path | None = None,
         progress: bool = False,
     ) -> Self:
-        """Learn from a graph, and return the model; `chosen_` holds the settings that were chosen.
+        """Learn from a graph, and return the model.
+
+        `chosen_` are the settings chosen on held-out rows, `validation_` its quality on them.
 
         Parameters
         ----------
@@ -145,14 +149,13 @@ class Model(ABC):
         valid
             Held-out interactions (a log, a DataFrame or a `Path`) for early stopping and for
             settings that are left open; they must not be in the graph.
-            "auto" holds out rows of the graph itself (`hold_out`), chooses on
-            them, and fits again on everything with the settings that were chosen; models that
-            choose nothing are fitted once. None takes the defaults.
+            "auto" holds out rows of the graph itself (`hold_out`), chooses on them, and fits again
+            on everything with the choice; models that choose nothing are fitted once. None takes
+            the defaults.
         seed
             Same seed, same result.
         checkpoint
-            Folder for resumable state; a fit that was interrupted goes on from it to the same
-            result. Ignored by models that learn in one step.
+            Folder for resumable state, from which an interrupted fit goes on to the same result.
         progress
             Show progress bars.
 
@@ -162,15 +165,17 @@ class Model(ABC):
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
         options = FitOptions(checkpoint=checkpoint, progress=progress)
-        if not isinstance(valid, str):
-            if valid is not None:
-                valid = as_log(valid, what="valid", domains=graph.domains)
-            return self.fit_once(graph, valid, seed=seed, options=options)
-        if valid != "auto":
+        auto = isinstance(valid, str)
+        if auto and valid != "auto":
             raise ConfigError(f'`valid` must be a log, "auto" or None; got {valid!r}.')
-        if self.chooses:
-            return fit_twice(self, graph, seed=seed, options=options)
-        return self.fit_once(graph, None, seed=seed, options=options)
+        if auto and self.chooses:
+            fit_twice(self, graph, seed=seed, options=options)
+        else:
+            if not auto and valid is not None:
+                valid = as_log(valid, what="valid", domains=graph.domains)
+            self.fit_once(graph, None if auto else valid, seed=seed, options=options)
+        options.remove_checkpoints()
+        return self
 
     def fit_once(
         self, graph: InterestGraph, valid: InteractionLog | None, *, seed: int, options: FitOptions
@@ -182,7 +187,7 @@ class Model(ABC):
             logger.warning("%s does not use the weights of likes: all count alike.", self.name)
         self._data = data
         self.provenance_ = {"seed": seed, "graph": graph.provenance}
-        self.history_ = []
+        self.history_, self.validation_ = [], None
         rows = None if valid is None else ValidationRows.of(valid, data)
         if rows is not None and not len(rows.of_kinds()):
             logger.warning(
@@ -193,6 +198,8 @@ class Model(ABC):
         self._fit(data, seed=seed, rows=rows, options=options)
         self._set_up()
         self.chosen_ = self._chosen()
+        if rows is not None:
+            self.validation_ = ranking_quality(self.score_batch, data, rows, seed=seed)
         return self
 
     @property
@@ -234,13 +241,12 @@ class Model(ABC):
         -------
         numpy.ndarray
             float32 [len(user_ids), len(items(domain))], higher is better. Where the model has no
-            score for a user, the row holds the items' popularity (recent popularity where the model
-            has a trend).
+            score for a user, the row holds the items' (with a trend, recent) popularity.
 
         Raises
         ------
         NotFittedError, UnknownIdError
-            Before `fit`; for a domain the model does not know.
+            Before `fit`; for an unknown domain.
         """
         self._require_domain(domain)
         users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))

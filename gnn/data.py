@@ -205,10 +205,14 @@ class TrainingData:
         """Bool [n_items], whether the item has any interaction."""
         return self.popularity > 0
 
+    def history_lengths(self) -> np.ndarray:
+        """Return int64 [n_users, domains], the interactions of a user in a domain."""
+        counts = [np.diff(self.matrix[:, self.span(domain)].indptr) for domain in self.domains]
+        return np.column_stack(counts)
+
     def active(self) -> np.ndarray:
         """Return bool [n_users, domains], whether a user has any interaction in a domain."""
-        counts = [np.diff(self.matrix[:, self.span(domain)].indptr) for domain in self.domains]
-        return np.column_stack(counts) > 0
+        return self.history_lengths() > 0
 
     def batch(self, rows: np.ndarray) -> UserBatch:
         """Return users by their rows of the matrix, int64 [n]."""

@@ -9,20 +9,57 @@ stricter, and it keeps the choice stable over seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
 from gnn.validation import RankingQuality, Scores, ValidationBlock, ValidationRows, measure
 
-__all__ = ["choose", "sample_users", "significantly_best"]
+__all__ = ["Quality", "choose", "ranking_quality", "sample_users", "significantly_best"]
 
 T = TypeVar("T")
 
 STANDARD_ERRORS = 2.0
 # Users of each kind with held-out warm items: over all domains, or in each of them if that is more.
 TOTAL_USERS, DOMAIN_USERS = 1000, 500
+
+
+class Quality(NamedTuple):
+    """How well a model ranks held-out rows of items with interactions.
+
+    Attributes
+    ----------
+    ndcg
+        NDCG@20, averaged over kinds of users, domains and users.
+    by_kind
+        That of each kind of users.
+    lists
+        Number of lists: users in a domain.
+    """
+
+    ndcg: float
+    by_kind: dict[str, float]
+    lists: int
+
+
+def ranking_quality(
+    score: Callable[[UserBatch, str], np.ndarray],
+    data: TrainingData,
+    rows: ValidationRows,
+    *,
+    seed: int,
+) -> Quality | None:
+    """Return how well scores [users, items of the domain] rank held-out rows; None without any."""
+
+    def in_domain(domain: str) -> Scores:
+        return lambda users: [torch.from_numpy(score(users, domain))]
+
+    tried = measure(in_domain, data, sample_users(rows, data, seed=seed))
+    if not tried:
+        return None
+    return Quality(tried[0].mean(), tried[0].by_kind(), sum(tried[0].users().values()))
 
 
 def choose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gnn.base import Model
-from gnn.fitting import FitOptions
+from gnn.fitting import FitOptions, fit_fingerprint
 from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
-from graphgen.storage import atomic_directory, read_json, remove_directory, write_json
+from graphgen.storage import atomic_directory, read_json, write_json
 
 __all__ = ["EpochModel", "TrainingLoop", "best_step", "train_in_steps"]
 
@@ -92,7 +91,7 @@ class TrainingLoop:
         """
         history: list[dict[str, float]] = []
         best: dict[str, torch.Tensor] = {}
-        done = self._resume(history, best)
+        done = resumed = self._resume(history, best)
         with progress_bar("Training", self.steps, enabled=self.progress) as advance:
             advance(done)
             note = ""
@@ -112,11 +111,12 @@ class TrainingLoop:
                 advance(1, note)
                 if done % self.validate_every == 0 and done < self.steps:
                     self._save(done, history, best)
+        # What follows the steps may be interrupted too.
+        if done > resumed:
+            self._save(done, history, best)
         with torch.no_grad():
             for name, value in best.items():
                 self.parameters[name].copy_(value)
-        if self.checkpoint is not None:
-            remove_directory(self.checkpoint, kind="checkpoint")
         return history
 
     def _exhausted(self, history: list[dict[str, float]]) -> bool:
@@ -148,8 +148,7 @@ class TrainingLoop:
         content = read_json(
             self.checkpoint / CHECKPOINT, schema_version=SCHEMA_VERSION, what="a checkpoint"
         )
-        # Through JSON, so that tuples compare as the lists they were written as.
-        if content["fingerprint"] != json.loads(json.dumps(self.fingerprint)):
+        if content["fingerprint"] != self.fingerprint:
             logger.warning(
                 "%s was made with other settings or data; training starts anew.", self.checkpoint
             )
@@ -232,7 +231,7 @@ def train_in_steps(
         validate_every=model.config.validate_every,
         patience=model.config.patience,
         checkpoint=options.checkpoint,
-        fingerprint=_fingerprint(model, seed),
+        fingerprint=fit_fingerprint(model, data, seed, rows),
         progress=options.progress,
         unit=unit,
     )
@@ -301,15 +300,3 @@ def best_step(history: Sequence[dict[str, float]], unit: str = "step") -> int | 
     """
     measured = [entry for entry in history if "metric" in entry]
     return int(max(measured, key=lambda entry: entry["metric"])[unit]) if measured else None
-
-
-def _fingerprint(model: Model, seed: int) -> dict[str, Any]:
-    """Return what must be equal for a checkpoint to be taken up."""
-    data = model.data
-    return {
-        "model": model.name,
-        "config": model.config.to_dict(),
-        "seed": seed,
-        "shape": [data.n_users, data.n_items, int(data.matrix.nnz)],
-        "graph": model.provenance_.get("graph", {}).get("log", {}).get("digest"),
-    }

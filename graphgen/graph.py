@@ -15,7 +15,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphgen.adjacency import Adjacency
-from graphgen.errors import InputError, StorageError, UnknownIdError
+from graphgen.errors import InputError, StorageError, UnknownIdError, counted
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
@@ -326,8 +326,9 @@ class InterestGraph:
             self.data[t].edge_index.shape[1] for t in self.data.edge_types if t[1] != REV_INTERACTS
         )
         return (
-            f"InterestGraph({self.n_users:,} users, {self.n_items:,} items in "
-            f"{len(self.domains)} domains, {edges:,} edges, {self.feature_dim}-d features)"
+            f"InterestGraph({counted(self.n_users, 'user')}, {counted(self.n_items, 'item')} in "
+            f"{counted(len(self.domains), 'domain')}, {counted(edges, 'edge')}, "
+            f"{self.feature_dim}-d features)"
         )
 
 

@@ -29,7 +29,7 @@ def show_progress(enabled: bool = True) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(
-    description: str, total: int, *, enabled: bool | None = None
+    description: str, total: int | None = None, *, enabled: bool | None = None
 ) -> Iterator[Callable[..., None]]:
     """Show a bar on standard error and give a function that moves it.
 
@@ -38,7 +38,7 @@ def progress_bar(
     description
         Label of the bar.
     total
-        Number of steps.
+        Number of steps; None where it is not known, which shows the time only.
     enabled
         False gives a function that does nothing, so callers need no second path; None takes the
         value of `show_progress`, and False outside of it.
@@ -61,10 +61,9 @@ def progress_bar(
     bar = progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
-        progress.MofNCompleteColumn(),
+        *([] if total is None else [progress.MofNCompleteColumn()]),
         progress.TimeElapsedColumn(),
-        progress.TextColumn("left"),
-        progress.TimeRemainingColumn(),
+        *([] if total is None else [progress.TextColumn("left"), progress.TimeRemainingColumn()]),
         progress.TextColumn("{task.fields[note]}", markup=False),
         console=console.Console(stderr=True),
         # A log file wants one line, not a thousand repaints.
@@ -78,3 +77,5 @@ def progress_bar(
             bar.update(task, advance=steps, note=note)
 
         yield advance
+        if total is None:
+            bar.update(task, total=1, completed=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import logging
 import os
 import platform
 import shutil
@@ -29,9 +31,13 @@ __all__ = [
     "write_json",
 ]
 
+logger = logging.getLogger(__name__)
+
 DISTRIBUTION = "interest-expansion"
 # The packages whose versions can change a result; recorded with everything written.
 RECORDED_PACKAGES = ("torch", "torch-geometric", "transformers", "pandas", "numpy", "scipy")
+# Kinds that one makes often and compares: an earlier one with other inputs is kept beside.
+KEPT_BESIDE = {"report"}
 # What the manifest of every folder has; with them a folder is known as ours.
 MANIFEST_KEYS = {"schema_version", "kind", "made_from", "files"}
 
@@ -45,7 +51,8 @@ def atomic_directory(
     The block writes one JSON file with `write_json`, the manifest. It then also says of what kind
     the folder is, what it was made from and which files were written. An older folder is replaced
     in two renames, so a reader sees the old one or the new one, never a mixture; files in it that
-    the older manifest does not list stay.
+    the older manifest does not list stay. An older report that was made from something else is
+    not replaced, but renamed to ``target.1`` and so on.
 
     Parameters
     ----------
@@ -73,6 +80,14 @@ def atomic_directory(
         yield temporary
         _sign(temporary, kind=kind, made_from=made_from)
         check_output(target, kind=kind, overwrite=overwrite, made_from=made_from)
+        if (
+            target.exists()
+            and any(target.iterdir())
+            and not (overwrite or _same(target, made_from))
+        ):
+            beside = _free_name(target)
+            target.rename(beside)
+            logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
         if target.exists():
             removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
             target.rename(retired)
@@ -174,11 +189,20 @@ def _check_folder(
             f"{target} holds output of another kind ({manifest['kind']}, not {kind}); "
             "choose another path."
         )
-    if not overwrite and not (made_from and manifest["made_from"] == made_from):
+    if not overwrite and kind not in KEPT_BESIDE and not _same(real, made_from):
         raise StorageError(
             f"{target} already holds a {kind}, not made by the same command with these inputs; "
             "choose another path, or replace it: --overwrite (in Python, overwrite=True)."
         )
+
+
+def _same(folder: Path, made_from: str) -> bool:
+    return bool(made_from) and _manifest(folder).get("made_from") == made_from
+
+
+def _free_name(folder: Path) -> Path:
+    names = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
+    return next(path for path in names if not os.path.lexists(path))
 
 
 def fingerprint(settings: Any, inputs: Iterable[str | Path] = ()) -> str:

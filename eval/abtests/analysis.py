@@ -15,15 +15,24 @@ from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample
 from eval.comparison.significance import holm
 from eval.evaluation.inputs import read_table
 from eval.evaluation.result import records
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, counted
 from graphgen.log import InteractionLog
+from graphgen.reading.columns import LOG, TableSpec
+from graphgen.reading.files import read_tables
+from graphgen.reading.normalise import concat_frames, interaction_frame
 from graphgen.schema import EVENT, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
-__all__ = ["ABTest", "analyse_abtest"]
+__all__ = ["ABTest", "analyse_abtest", "read_events"]
 
 SCHEMA_VERSION: Final = 1
 EVERYBODY: Final = "all"
+# Names of a control, but for case.
+CONTROLS: Final = ("control", "a")
+EVENTS: Final = TableSpec(
+    "the log of an A/B test",
+    tuple(role for role in LOG.roles if role.name in (USER_ID, TIMESTAMP, EVENT)),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +62,9 @@ class ABTest:
         """Return the findings as text and a table."""
         interval = "95 % interval" if self.meta["alpha"] == 0.05 else "interval"
         lines = [
-            f"# A/B test\n{self.ratio.sentence}\n",
+            f"# A/B test\nControl: {self.meta['control']}. {self.ratio.sentence}\n",
+            "Conversion is the share of users with an event that counts, activity the number of "
+            "such events per user.\n",
             "| segment | variant | metric | control | variant value | difference "
             f"| {interval} | p |",
             "|:--|:--|:--|--:|--:|--:|--:|--:|",
@@ -88,6 +99,23 @@ class ABTest:
         return Path(path)
 
 
+def read_events(*sources: Any, **options: Any) -> pd.DataFrame:
+    r"""Read the log of an A/B test: user_id, optional event and timestamp; all else is text.
+
+    Sources and options are those of `graphgen.read_log` about the form of files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "ab.csv"
+    >>> _ = path.write_text("user_id,variant,timestamp\nann,new,1700000000\n")
+    >>> read_events(path)[["user_id", "variant"]].to_dict("records")
+    [{'user_id': 'ann', 'variant': 'new'}]
+    """
+    frames, names, _ = read_tables(sources, EVENTS, interaction_frame, **options)
+    return concat_frames(frames, names)
+
+
 def analyse_abtest(
     log: InteractionLog | pd.DataFrame,
     *,
@@ -113,8 +141,8 @@ def analyse_abtest(
     variant
         Column that names the variant of the user; rows before `start` may leave it empty.
     control
-        The variant to compare with; default ``control`` or ``A`` where there is one, else the
-        first in order.
+        The variant to compare with; default the only one called ``control`` or ``A``, in capitals
+        or not. No other is guessed.
     conversion
         Events that count; default all but `exposure`.
     exposure
@@ -142,7 +170,7 @@ def analyse_abtest(
     InputError
         If a column is missing, or fewer than two variants have users.
     ConfigError
-        If the control or a setting is unknown or out of range.
+        If the control is not known, or a setting is out of range.
 
     Notes
     -----
@@ -179,10 +207,15 @@ def analyse_abtest(
             f"An A/B test needs users in two variants; column {variant!r} has "
             f"{', '.join(map(repr, names)) or 'none'}."
         )
-    usual = next((name for name in names if name.lower() in ("control", "a")), names[0])
-    base = usual if control is None else control
-    if base not in names:
+    if control is not None and control not in names:
         raise ConfigError(f"There is no variant {control!r}; the log has {', '.join(names)}.")
+    usual = [name for name in names if name.lower() in CONTROLS]
+    if control is None and len(usual) != 1:
+        raise ConfigError(
+            f"Which variant is the control? Name one of {', '.join(names)}: --control NAME "
+            "(in Python, control=NAME)."
+        )
+    base = usual[0] if control is None else control
     ratio = sample_ratio_check(users["variant"].value_counts()[names].to_dict(), expected)
     metrics = ["conversion", "activity"]
     meta: dict[str, Any] = {
@@ -261,7 +294,7 @@ def _per_user(
     notes = []
     if twice.any():
         n = assigned.loc[twice, "user"].nunique()
-        notes.append(f"{n} users were in more than one variant; they are left out.")
+        notes.append(f"{counted(n, 'user')} in more than one variant: left out.")
     users = assigned[~twice].set_index("user")
     activity = user[during & counts].value_counts()
     users["activity"] = activity.reindex(users.index).fillna(0.0)

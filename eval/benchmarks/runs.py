@@ -22,6 +22,7 @@ from eval.evaluation.result import EvaluationResult
 from graphgen.errors import InterestError, StorageError
 from graphgen.graph import MANIFEST as GRAPH_MANIFEST
 from graphgen.graph import load_graph
+from graphgen.progress import progress_bar
 from graphgen.storage import atomic_file, package_version
 
 __all__ = [
@@ -217,14 +218,15 @@ def _work(job: dict[str, Any], data: DataSet, time_limit: float | None, folder: 
         json.dump(job, file)
         file.flush()
         try:
-            done = subprocess.run(
-                # -P: a folder that happens to be called `eval` here must not be imported.
-                [sys.executable, "-P", "-m", WORKER, file.name],
-                capture_output=True,
-                text=True,
-                timeout=time_limit,
-                check=False,
-            )
+            with progress_bar(job.get("name") or f"{data.name}: graph"):
+                done = subprocess.run(
+                    # -P: a folder that happens to be called `eval` here must not be imported.
+                    [sys.executable, "-P", "-m", WORKER, file.name],
+                    capture_output=True,
+                    text=True,
+                    timeout=time_limit,
+                    check=False,
+                )
         except subprocess.TimeoutExpired:
             return f"It took longer than the limit of {time_limit:g} s."
     if not done.returncode:

@@ -27,7 +27,7 @@ from eval.reports.tables import (
     rows_by,
     slice_title,
 )
-from graphgen.errors import InputError
+from graphgen.errors import InputError, counted
 from graphgen.schema import DOMAIN, SETTING
 
 __all__ = ["DataSetBenchmark", "benchmark_markdown", "results_page"]
@@ -131,7 +131,7 @@ def _shown(comparison: Comparison) -> list[str]:
 def _title(comparison: Comparison, name: str) -> str:
     table = comparison.table
     users = table.loc[(table[SLICE] == name) & (table[DOMAIN] == MACRO), "n_users"].max()
-    return f"{slice_title(name)} ({users:,} users)"
+    return f"{slice_title(name)} ({counted(int(users), 'user')})"
 
 
 def _reason(outcomes: Sequence[Outcome]) -> str:

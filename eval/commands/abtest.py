@@ -16,10 +16,17 @@ def abtest(
     context: Context,
     tables: options.TableOptions,
     sources: Annotated[
-        list[str], Argument(metavar="LOG...", help="user_id, variant, event, timestamp.")
+        list[str],
+        Argument(
+            metavar="LOG...",
+            help="user_id and the variant column; optional event and timestamp.",
+        ),
     ],
     variant: Annotated[str, Option(help="Column that names the variant.")] = "variant",
-    control: Annotated[str | None, Option(help="The control variant.")] = None,
+    control: Annotated[
+        str | None,
+        Option(help="The control variant; may be left out where one is called control or A."),
+    ] = None,
     conversion: Annotated[
         list[str] | None, Option(help="Event that counts as a conversion; repeatable.")
     ] = None,
@@ -43,12 +50,11 @@ def abtest(
     interest abtest log.csv --conversion purchase --start 2026-03-01
     interest abtest log.csv --conversion purchase --sequential --segment country
     """
-    from eval.abtests.analysis import analyse_abtest
-    from graphgen.log import read_log
+    from eval.abtests.analysis import analyse_abtest, read_events
 
     made_from = options.check_outputs(context, sources, kind="A/B test")
     result = analyse_abtest(
-        read_log(*sources, **tables.read, deduplicate=False, progress=True),
+        read_events(*sources, **tables.read, progress=True),
         variant=variant,
         control=control,
         conversion=conversion,

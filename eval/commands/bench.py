@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
-from eval.commands.console import interruptible, say
+from eval.commands.console import resumes_from, say
 
 app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
@@ -47,9 +46,10 @@ def bench_eval(
     import torch
 
     from eval.benchmarks.speed import measure_evaluation
-    from graphgen.errors import ConfigError
+    from graphgen.errors import ConfigError, counted
+    from graphgen.storage import atomic_file
 
-    options.check_outputs(context)
+    options.check_outputs(context, suffixes=(".csv",))
     pairs = [entry.partition("=")[::2] for entry in rival or []]
     for name, python in pairs:
         if not python:
@@ -58,16 +58,17 @@ def bench_eval(
         n_users=users, rivals=dict(pairs), rival_users=rival_users, repeats=repeats, seed=seed
     )
     say(speed.to_markdown())
-    say(f"\n{torch.get_num_threads()} thread(s); a user counts once in each domain.")
+    threads = counted(torch.get_num_threads(), "thread")
+    say(f"\n{threads}; a user counts once in each domain.")
     if out is not None:
-        speed.table.to_csv(out, index=False)
+        with atomic_file(out) as temporary:
+            speed.table.to_csv(temporary, index=False)
     if speed.strange:
         say(f"Other figures on the same problem: {', '.join(speed.strange)}.")
         raise Exit(1)
 
 
 @app.command("models")
-@functools.partial(interruptible, resumes=True)
 def bench_models(
     context: Context,
     out: options.Out,
@@ -116,23 +117,26 @@ def bench_models(
     from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
     from eval.benchmarks.models import measure_models
     from gnn.registry import list_models
+    from graphgen.progress import show_progress
 
     # Runs are added to an earlier benchmark, and nothing of it is removed.
     options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
+    resumes_from(context, out / "models.json")
     names = options.names_in(models) or list_models()
-    measured = measure_models(
-        find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
-        names,
-        out,
-        seeds=options.seed_numbers(seeds) or [0],
-        ablation=ablation,
-        settings=options.model_settings(config, set_, names),
-        encoder=encoder,
-        meaning=options.meaning_options(event, positive, negative),
-        time_limit=time_limit,
-        command=shlex.join(["interest", *sys.argv[1:]]),
-        on_run=say,
-    )
+    with show_progress():
+        measured = measure_models(
+            find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
+            names,
+            out,
+            seeds=options.seed_numbers(seeds) or [0],
+            ablation=ablation,
+            settings=options.model_settings(config, set_, names),
+            encoder=encoder,
+            meaning=options.meaning_options(event, positive, negative),
+            time_limit=time_limit,
+            command=shlex.join(["interest", *sys.argv[1:]]),
+            on_run=say,
+        )
     measured.save(out)
     say()
     say(measured.to_markdown())
@@ -151,10 +155,11 @@ def bench_report(
     interest bench report bench-amazon4/ bench-games/ --out docs/results.md
     """
     from eval.benchmarks.tables import results_page
+    from graphgen.errors import counted
     from graphgen.storage import atomic_file
 
-    options.check_outputs(context, folders)
+    options.check_outputs(context, folders, suffixes=(".md",))
     page = results_page(folders)
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    say(f"The tables of {len(folders)} benchmark{'s' if len(folders) > 1 else ''} are in {out}.")
+    say(f"The tables of {counted(len(folders), 'benchmark')} are in {out}.")

@@ -91,8 +91,6 @@ def build(
         progress=True,
         **tables.read,
     )
-    if log.report.quarantine:
-        say(f"{log.report.bad:,} bad rows were set aside in {log.report.quarantine}.")
     options.say_meaning(log, always=True)
     table = read_items(*items, **tables.read) if items else None
     separate = log.report.taken.separate

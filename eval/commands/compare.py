@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Context, Option
 
 from eval.commands import options
-from eval.commands.console import say
+from eval.commands.console import say, show_rows
 
 if TYPE_CHECKING:
     from eval.experiments.costs import SystemRun
@@ -83,9 +83,12 @@ def compare(
     """
     from eval.evaluation.inputs import read_lists
     from eval.experiments.experiment import compare as run_comparison
+    from eval.reports.sections import comparison_sections, section_markdown
+    from eval.reports.tables import legend, overview
     from graphgen.build import build_graph
-    from graphgen.errors import ConfigError
+    from graphgen.errors import ConfigError, counted
     from graphgen.log import read_log
+    from graphgen.progress import progress_bar
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(
@@ -134,9 +137,17 @@ def compare(
         progress=True,
         on_run=_say_run,
     )
-    experiment.save(out, overwrite=overwrite, made_from=made_from)
-    say(experiment.to_markdown())
-    say(f"\nThe report is in {out}; open {out / 'report.html'}.")
+    with progress_bar("Writing the report", enabled=True):
+        experiment.save(out, overwrite=overwrite, made_from=made_from)
+    comparison = experiment.comparison
+    header, lines, left_out = overview(comparison)
+    show_rows(header, lines, right=header[3:], title="Macro over domains")
+    if left_out:
+        say(f"{counted(left_out, 'further slice')} in the report.")
+    say(legend(comparison, best="*", intervals=False))
+    for section in comparison_sections(comparison, reach=False):
+        say(f"\n{section_markdown(section)}")
+    say(f"\nEvery metric, domain and interval is in {out}; open {out / 'report.html'}.")
 
 
 def _say_run(name: str, run: SystemRun, system: Any) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from eval.commands import options
-from eval.commands.console import say
+from eval.commands.console import say, show_rows
+from graphgen.errors import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from graphgen.description import GraphDescription
 
 # Reasons for which rows of a log were left out, by their key in its report.
@@ -48,65 +46,51 @@ def describe(
 
 def show_description(description: GraphDescription) -> None:
     """Print the tables of a description."""
-    say(
-        _table(
-            "Nodes",
-            "domain",
-            ("users", "items", "cold items", "with text", "interactions", "density", "history"),
-            {
-                domain: (
-                    *(f"{n:,}" for n in (d.users, d.items, d.cold_items, d.items_with_text)),
-                    *(f"{d.interactions:,}", f"{d.density:.4%}", f"{d.median_history:g}"),
-                )
-                for domain, d in description.domains.items()
-            },
-        )
-    )
+    columns = ["users", "items", "cold items", "with text", "interactions", "density"]
+    columns.append("median history")
+    rows = [
+        [
+            domain,
+            *(f"{n:,}" for n in (d.users, d.items, d.cold_items, d.items_with_text)),
+            *(f"{d.interactions:,}", f"{100 * d.density:.3g}%", f"{d.median_history:g}"),
+        ]
+        for domain, d in description.domains.items()
+    ]
+    show_rows(["domain", *columns], rows, right=columns, title="Nodes")
     meant = description.provenance.get("log", {}).get("report", {}).get("taken", {}).get("rows", ())
     if any(row["signal"] != "none" for row in meant):
-        outcomes = ("likes", "seen", "disliked", "dropped")
-        by_domain = {
-            row["domain"]: (row["signal"], *(f"{row[name]:,}" for name in outcomes))
+        outcomes = ["likes", "seen", "disliked", "dropped"]
+        rows = [
+            [row["domain"], row["signal"], *(f"{row[name]:,}" for name in outcomes)]
             for row in meant
-        }
-        say(_table("Meaning of the rows", "domain", ("rows by", *outcomes), by_domain))
+        ]
+        title = "Meaning of the rows"
+        show_rows(["domain", "rows by", *outcomes], rows, right=outcomes, title=title)
     if len(description.overlap) > 1:
-        counts = {a: [f"{n:,}" for n in row.values()] for a, row in description.overlap.items()}
-        say(_table("Users active in both", "", description.overlap, counts))
+        domains = list(description.overlap)
+        rows = [[a, *(f"{n:,}" for n in row.values())] for a, row in description.overlap.items()]
+        show_rows(["", *domains], rows, right=domains, title="Users active in both")
     similar = sum(n for kind, n in description.edges.items() if "-similar->" in kind)
     provenance = description.provenance
     text = provenance.get("text", {})
     report = provenance.get("log", {}).get("report", {})
     say(
-        f"{description.users:,} users; {similar:,} semantic edges; "
+        f"{counted(description.users, 'user')}; {counted(similar, 'semantic edge')}; "
         f"{description.feature_dim}-d features"
-        + (f" by {text['encoder']}, {text['encoded']:,} texts encoded" if text else "")
+        + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )
     if description.topics:
         largest = "; ".join(f"{topic} ({n:,})" for topic, n in description.largest_topics.items())
         say(
-            f"{description.topics:,} topics, {description.spanning_topics:,} of them spanning "
-            f"domains; the largest: {largest}"
+            f"{counted(description.topics, 'topic')}, {description.spanning_topics:,} of them "
+            f"spanning domains; the largest: {largest}"
         )
     if report:
         dropped = [f", {report[key]:,} {name}" for key, name in DROPPED.items() if report.get(key)]
-        say(f"{report['rows_read']:,} rows read" + "".join(dropped))
+        say(f"{counted(report['rows_read'], 'row')} read" + "".join(dropped))
     if provenance:
         say(
             f"made {provenance['created']} by interest {provenance['interest_version']}, "
             f"log digest {provenance['log']['digest'][:12]}"
         )
-
-
-def _table(
-    title: str, first: str, columns: Iterable[str], rows: Mapping[str, Iterable[str]]
-) -> Table:
-    """Return a table whose columns after the first are set right."""
-    from rich.table import Column, Table
-
-    right = [Column(name, justify="right") for name in columns]
-    table = Table(first, *right, title=title, title_justify="left")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    return table

@@ -95,7 +95,7 @@ def evaluate(
     from graphgen.graph import load_graph
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
-    from graphgen.progress import show_progress
+    from graphgen.progress import progress_bar, show_progress
     from graphgen.tables import read_users
 
     table = None if providers == "category" else providers
@@ -149,9 +149,11 @@ def evaluate(
     result = replace(result, name=Path(recommendations).name)
     links = None
     if chosen_on is not None:
-        links = evaluate_scorer_links(system, rows, chosen_on, negatives=others, seed=seed)
-    analyses = analyse(result, providers=provided, links=links)
-    write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
+        with progress_bar("Classifying links", enabled=True):
+            links = evaluate_scorer_links(system, rows, chosen_on, negatives=others, seed=seed)
+    with progress_bar("Writing the report", enabled=True):
+        analyses = analyse(result, providers=provided, links=links)
+        write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
     say(result_markdown(result, analyses=analyses))
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 

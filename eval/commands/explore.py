@@ -27,18 +27,19 @@ def explore(
     interest explore graph/ --user ann --out ann.html
     interest explore graph/ --item book=dune --hops 1 --out dune.html
     """
-    from graphgen.errors import ConfigError
+    from graphgen.errors import ConfigError, counted
     from graphgen.graph import load_graph
     from graphgen.looking.neighborhoods import neighborhood
     from graphgen.looking.nodes import item_node
     from graphgen.looking.page import write_page
     from graphgen.schema import USER
 
-    options.check_outputs(context, graph)
+    options.check_outputs(context, graph, suffixes=(".html", ".htm"))
     if (user is None) == (item is None):
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     opened = load_graph(graph)
     node = (USER, user) if user is not None else item_node(opened, str(item))
     around = neighborhood(opened, node, hops=hops, limit=limit)
     write_page(around, out)
-    say(f"{around.number_of_nodes()} nodes and {around.number_of_edges()} edges are in {out}.")
+    nodes = counted(around.number_of_nodes(), "node")
+    say(f"{nodes} and {counted(around.number_of_edges(), 'edge')} are in {out}.")

@@ -11,7 +11,7 @@ from eval.commands.abtest import abtest, power
 from eval.commands.bench import app as bench
 from eval.commands.build import build
 from eval.commands.compare import compare
-from eval.commands.console import interruptible, run, say
+from eval.commands.console import Commands, run, say
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -19,14 +19,9 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
-from eval.commands.options import (
-    build_settings,
-    models_settings,
-    split_settings,
-    with_all_domains,
-    with_settings,
-)
+from eval.commands.options import with_all_domains
 from eval.commands.recommend import recommend
+from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
@@ -40,6 +35,7 @@ COMMANDS = (
 
 app = typer.Typer(
     name="interest",
+    cls=Commands,
     help="Cross-domain interest graphs with BERT features and graph neural networks.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -54,8 +50,7 @@ HELP = {
     compare: with_settings(MODELS_TITLE, models_settings),
 }
 for command in COMMANDS:
-    safe = interruptible(command, resumes=command is train)
-    app.command(cls=HELP.get(command))(safe)
+    app.command(cls=HELP.get(command))(command)
 app.add_typer(bench, name="bench")
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from typer import Argument
 
-from eval.commands.console import next_step, say
-from eval.commands.options import described
+from eval.commands.console import next_step, say, show_rows
+from eval.commands.settings import models_titles
 
 
 def models(
@@ -21,20 +21,16 @@ def models(
     """
     import inspect
 
-    from rich.table import Table
-
-    from gnn.registry import list_models, model_class
-
     if name is None:
-        table = Table("model", "method")
-        for key in list_models():
-            table.add_row(key, (inspect.getdoc(model_class(key)) or "").split("\n")[0])
-        say(table)
+        show_rows(["model", "method"], models_titles())
         next_step("interest models NAME shows the settings of one")
         return
+    from gnn.registry import model_class
+
     cls = model_class(name)
     say(inspect.getdoc(cls) or "")
-    table = Table("setting", "default", "meaning")
-    for row in described(cls.Config):
-        table.add_row(*row)
-    say(table)
+    rows = [
+        (field, str(its.default), " ".join((its.description or "").replace("``", "").split()))
+        for field, its in cls.Config.model_fields.items()
+    ]
+    show_rows(["setting", "default", "meaning"], rows)

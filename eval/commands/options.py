@@ -1,10 +1,11 @@
-"""Options that several commands share, their parsers, and lists of settings for `--help`."""
+"""Options that several commands share, and their parsers."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -12,15 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Context, Option
-from typer.core import TyperCommand
 
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    import graphgen.config
     from graphgen.reading.columns import ColumnMap
-
-Rows = list[tuple[str, str]]
 
 Graph = Annotated[Path, Argument(help="A graph folder.", show_default=False)]
 Out = Annotated[Path, Option(help="Folder or file to write.", show_default=False)]
@@ -31,7 +28,8 @@ Overwrite = Annotated[
     bool,
     Option(
         "--overwrite",
-        help="Replace an earlier output of the same kind that has other inputs or settings.",
+        help="Replace an earlier output of the same kind that has other inputs or settings; an "
+        "earlier report is otherwise renamed to OUT.1.",
     ),
 ]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]
@@ -328,6 +326,7 @@ def check_outputs(
     kind: str | None = None,
     overwrite: bool = False,
     files: Iterable[Path | None] = (),
+    suffixes: Sequence[str] = (),
 ) -> str:
     """Check all outputs of the present command, --out first of all, before it does any work.
 
@@ -341,6 +340,8 @@ def check_outputs(
         As in `graphgen.storage.check_output`, which raises.
     files
         Other files that it writes, or None.
+    suffixes
+        Those that --out may end in; none for any.
 
     Returns
     -------
@@ -354,9 +355,15 @@ def check_outputs(
     options = dict(context.params)
     out, replace = options.pop("out", None), options.pop("overwrite", overwrite)
     made_from = fingerprint([context.info_name, options], read) if kind else ""
+    written = [Path(os.path.realpath(path)) for path in (*files, out) if path is not None]
+    for one, other in itertools.permutations(written, 2):
+        if one == other or other in one.parents:
+            raise StorageError(f"Two outputs have one path, {one}; choose another for one of them.")
     for path in filter(None, files):
         check_output(path, inputs=read)
     if out is not None:
+        if suffixes and Path(out).suffix.lower() not in suffixes:
+            raise StorageError(f"--out must end in {' or '.join(suffixes)}; got {out}.")
         check_output(out, kind=kind, overwrite=replace, made_from=made_from, inputs=read)
     return made_from
 
@@ -369,52 +376,3 @@ def _input_path(source: str) -> Path:
         if text and Path(text).expanduser().exists():
             return Path(text).expanduser()
     return Path(source)
-
-
-def described(config: type[graphgen.config.Config]) -> list[tuple[str, str, str]]:
-    """Return name, default and description of each field of a config class."""
-    return [
-        (name, str(field.default), " ".join((field.description or "").replace("``", "").split()))
-        for name, field in config.model_fields.items()
-    ]
-
-
-def with_settings(title: str, rows: Callable[[], Rows]) -> type[TyperCommand]:
-    """Return a command class whose help ends in a list, made only when help is asked for."""
-
-    class WithSettings(TyperCommand):
-        def format_epilog(self, ctx: Any, formatter: Any) -> None:
-            """Write the list."""
-            with formatter.section(title):
-                formatter.write_dl(rows())
-
-    return WithSettings
-
-
-def build_settings() -> Rows:
-    """Return the settings of `interest build`."""
-    from graphgen.build import BuildConfig
-
-    return [(f"{name}={default}", text) for name, default, text in described(BuildConfig)]
-
-
-def split_settings() -> Rows:
-    """Return each protocol with its options."""
-    from eval.splits.protocols import PROTOCOLS
-
-    rows = []
-    for name, function in PROTOCOLS.items():
-        known = {k: v for k, v in (function.__kwdefaults__ or {}).items() if k != "seed"}
-        first = (inspect.getdoc(function) or "").split("\n\n")[0]
-        rows.append((name, f"{first} {', '.join(f'{k}={v}' for k, v in known.items())}."))
-    return rows
-
-
-def models_settings() -> Rows:
-    """Return each model with its settings."""
-    from gnn.registry import list_models, model_class
-
-    return [
-        (name, ", ".join(f"{k}={v}" for k, v, _ in described(model_class(name).Config)) or "none")
-        for name in list_models()
-    ]

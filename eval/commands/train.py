@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Context, Option
 
 from eval.commands import options
-from eval.commands.console import next_step, say
+from eval.commands.console import next_step, resumes_from, say
+from graphgen.errors import counted
+
+if TYPE_CHECKING:
+    from gnn.base import Model
 
 
 @options.with_tables
@@ -39,6 +44,7 @@ def train(
     """
     import time
 
+    from gnn.fitting import checkpoints
     from gnn.registry import make_model
     from graphgen.graph import load_graph
     from graphgen.log import read_log
@@ -46,9 +52,10 @@ def train(
     from graphgen.storage import check_output
 
     made_from = options.check_outputs(context, graph, valid, config, kind="model")
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
-    for stage in ("", "-choose", "-refit"):
-        check_output(f"{checkpoint}{stage}", kind="checkpoint", overwrite=True)
+    checkpoint = out.parent / f"{out.name}.checkpoint"
+    for path in checkpoints(checkpoint):
+        check_output(path, kind="checkpoint", overwrite=True)
+    resumes_from(context, *checkpoints(checkpoint))
     settings = options.given_settings(config, set_)
     known = load_graph(graph)
     rows = None
@@ -66,7 +73,33 @@ def train(
     seconds = time.perf_counter() - started
     fitted.save(out, overwrite=overwrite, made_from=made_from)
     say(f"{model} was trained in {seconds:,.1f} s and is in {out}.")
-    measured = [entry["metric"] for entry in fitted.history_ if "metric" in entry]
-    if measured:
-        say(f"Best validation NDCG@20: {max(measured):.4f}")
+    for line in _outcome(fitted):
+        say(line)
     next_step(f"interest recommend {out} --users users.txt -k 20 --out recs.csv")
+
+
+def _outcome(fitted: Model) -> Iterator[str]:
+    """Say how well the model ranks held-out rows, what was chosen, and how its parts weigh."""
+    from gnn.models.interest.model import InterestGNN
+
+    found = fitted.validation_
+    if found:
+        kinds = ", ".join(f"{value:.4f} {name}" for name, value in found.by_kind.items())
+        lists = counted(found.lists, "list")
+        yield f"NDCG@20 on validation rows: {found.ndcg:.4f} ({kinds}; {lists})."
+    elif fitted.chooses:
+        yield "There were no validation rows: settings chosen on such rows have their defaults."
+    chosen = [f"{name} {_shown(value)}" for name, value in fitted.chosen_.items()]
+    if found and chosen:
+        yield f"Chosen on these rows: {'; '.join(chosen)}."
+    if isinstance(fitted, InterestGNN):
+        weights = sorted(fitted.expert_weights().items(), key=lambda part: -part[1])
+        parts = ", ".join(f"{name} {weight:.0%}" for name, weight in weights)
+        yield f"Mean weights of the experts: {parts}."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        single = {k: v for k, v in value.items() if not isinstance(v, dict | list | tuple)}
+        return "(" + ", ".join(f"{name} {_shown(one)}" for name, one in single.items()) + ")"
+    return f"{value:g}" if isinstance(value, float) else str(value)

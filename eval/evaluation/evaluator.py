@@ -17,7 +17,7 @@ from eval.evaluation.negatives import NegativeTable
 from eval.evaluation.result import EvaluationResult, summarise
 from eval.evaluation.sources import ListSource, Scorer, ScorerSource
 from eval.metrics.registry import sampled_metrics, select_metrics
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, counted
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
 from graphgen.schema import GROUP, INTERACTS, USER, USER_ID
@@ -177,8 +177,8 @@ def evaluate(
 
 
 def _refused(n: int, graded: bool) -> list[str]:
-    why = "have no rating above 0" if graded else "are no likes (by rating, weight or event)"
-    return [f"{n} rows of the truth {why}; they are not relevant."] if n else []
+    why = "without a rating above 0" if graded else "that are no likes (by rating, weight or event)"
+    return [f"{counted(n, 'row')} of the truth {why}: not relevant."] if n else []
 
 
 def _later_training(truth: Any, graph: InterestGraph | None) -> list[str]:
@@ -193,10 +193,8 @@ def _later_training(truth: Any, graph: InterestGraph | None) -> list[str]:
         later = sum(int((time >= truth.order.min()).sum()) for time in times)
         share = later / max(1, sum(map(len, times)))
         if share >= SHARE_LATER:
-            note = (
-                f"Of the training interactions {share:.0%} are later than the first of the truth:"
-            )
-            note += " training holds later events"
+            note = f"Of the training interactions {share:.0%} are later than the first of the "
+            note += "truth: training holds later events"
     if not note:
         return []
     note += " of other users, as in every leave-last-out split; a split by time does not allow it."

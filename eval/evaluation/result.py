@@ -18,7 +18,7 @@ from eval.evaluation.resampling import (
     percentile_interval,
 )
 from eval.metrics.base import Array
-from graphgen.errors import ConfigError, InputError, StorageError
+from graphgen.errors import ConfigError, InputError, StorageError, counted
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_directory, read_json, write_json
 
@@ -340,6 +340,6 @@ def aligned(result: EvaluationResult, reference: EvaluationResult) -> pd.DataFra
     if counts.any():
         raise InputError(
             f"{result.name!r} and {reference.name!r} were not evaluated on the same relevant "
-            f"items: {int(counts.sum())} users differ. Use the same truth for both."
+            f"items, for {counted(int(counts.sum()), 'user')}. Use the same truth for both."
         )
     return frame.reset_index(drop=True)

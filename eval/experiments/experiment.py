@@ -21,7 +21,7 @@ from gnn.registry import make_model
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
-from graphgen.progress import show_progress
+from graphgen.progress import progress_bar, show_progress
 from graphgen.schema import DOMAIN
 
 __all__ = ["compare", "run_system"]
@@ -204,9 +204,10 @@ def compare(
             run(shown, partial(fit_alone, name), training)
     for name, table in lists.items():
         run(name, lambda _, table=table: table, [None])
-    comparison = compare_results(results, baseline=baseline, bootstrap=bootstrap, seed=seed)
-    if alone:
-        migration = migration_table(comparison.results, list(alone.values()), seed=seed)
-        comparison = replace(comparison, migration=migration)
+    with progress_bar("Testing differences", enabled=progress):
+        comparison = compare_results(results, baseline=baseline, bootstrap=bootstrap, seed=seed)
+        if alone:
+            migration = migration_table(comparison.results, list(alone.values()), seed=seed)
+            comparison = replace(comparison, migration=migration)
     comparison.meta["seeds"] = training
     return Experiment(comparison, runs)

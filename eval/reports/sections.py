@@ -66,10 +66,10 @@ def result_sections(analyses: Analyses, *, compared: bool = False) -> list[Secti
     ]
 
 
-def comparison_sections(comparison: Comparison) -> list[Section]:
-    """Return the sections of a `Comparison` beyond the table."""
-    reach = {name: analyses.reach for name, analyses in comparison.analyses.items()}
-    return [*_migration(comparison.migration), *_reach(reach)]
+def comparison_sections(comparison: Comparison, *, reach: bool = True) -> list[Section]:
+    """Return the sections of a `Comparison` beyond the table, with domains reached or without."""
+    reached = {name: found.reach for name, found in comparison.analyses.items() if reach}
+    return [*_migration(comparison.migration), *_reach(reached)]
 
 
 def section_markdown(section: Section) -> str:

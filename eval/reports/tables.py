@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 
 from eval.comparison.comparison import Comparison
-from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult
+from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, headline
 from eval.metrics.registry import get_metric
 
-__all__ = ["by_domain", "by_slice", "by_system", "interval", "legend", "number"]
+__all__ = ["by_domain", "by_slice", "by_system", "interval", "legend", "number", "overview"]
 
 TIED = "†"
 # Above so many domains, tables by domain show the first of them and point to metrics.csv.
 MAX_DOMAINS = 40
+# An overview fits a screen: so many rows, and these metrics.
+MAX_ROWS = 30
+PRIMARY = ("ndcg", "recall", "auc")
 
 
 def column_title(column: str) -> str:
@@ -143,24 +146,53 @@ def by_system(
     """
     table = comparison.table
     found = rows_by(table[(table[SLICE] == name) & (table[DOMAIN] == domain)], "metric", "system")
+    # Where all have the same value, none is the best.
+    values = {
+        column: {found[key]["value"] for key in found if key[0] == column} for column in columns
+    }
+    alike = {column for column in columns if len(comparison.systems) > 1 == len(values[column])}
     rows = []
     for system in comparison.systems:
         cells: Row = plain(system)
-        for row in (found.get((column, system)) for column in columns):
-            best, tied = (row is not None and row[mark] for mark in ("best", "tied"))
-            cells.append((*cell(row), "best" if best else "tied" if tied else ""))
+        for column in columns:
+            row = found.get((column, system))
+            marks = row if row is not None and column not in alike else {}
+            mark = "best" if marks.get("best") else "tied" if marks.get("tied") else ""
+            cells.append((*cell(row), mark))
         rows.append(cells)
     return ["system", *map(column_title, columns)], rows
 
 
-def legend(comparison: Comparison) -> str:
-    """Explain the marks of a comparison in one sentence or two."""
+def overview(comparison: Comparison) -> tuple[list[str], list[list[str]], int]:
+    """Return header and rows (slice and system by primary metric, macro over domains) for a screen.
+
+    ``*`` marks the best, a dagger those that are not significantly different; last is the number of
+    slices for which there was no room.
+    """
+    columns = headline(comparison.metrics, PRIMARY)
+    macro = comparison.table[comparison.table[DOMAIN] == MACRO]
+    users = macro.groupby(SLICE)["n_users"].max()
+    shown = [name for name in comparison.slices if name in users]
+    shown = shown[: max(1, MAX_ROWS // len(comparison.systems))]
+    rows = []
+    for name in shown:
+        lead = [slice_title(name), f"{int(users[name]):,}"]
+        for system, *cells in by_system(comparison, columns, name, MACRO)[1]:
+            marks = {"best": " *", "tied": f" {TIED}", "": "  "}
+            rows.append([*lead, system[0], *(cell[0] + marks[cell[2]] for cell in cells)])
+            lead = ["", ""]
+    header = ["slice", "users", "system", *map(column_title, columns)]
+    return header, rows, len(users) - len(shown)
+
+
+def legend(comparison: Comparison, *, best: str = "Bold", intervals: bool = True) -> str:
+    """Explain the marks of a comparison, and its intervals, in a sentence or two."""
     meta = comparison.meta
     pooled = "sd_seeds" in comparison.table.columns
     seeds = " ± is the standard deviation over seeds." if pooled else ""
     return (
-        f"Bold is best; {TIED} not significantly different from the best (paired randomisation "
+        f"{best} is best; {TIED} not significantly different from the best (paired randomisation "
         f"test on the same users, {meta['permutations']:,} sign patterns, Holm correction over "
-        f"{meta['n_tests']:,} tests, level {meta['alpha']:g}). Intervals: 95 % "
-        f"bootstrap over users.{seeds}"
+        f"{meta['n_tests']:,} tests, level {meta['alpha']:g})."
+        f"{' Intervals: 95 % bootstrap over users.' if intervals else ''}{seeds}"
     )

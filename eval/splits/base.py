@@ -12,7 +12,7 @@ import pandas as pd
 
 from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, counted
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, USER_ID
 
@@ -137,7 +137,7 @@ def assemble(
     train = frame[part == TRAIN].reset_index(drop=True)
     if not len(train) or not (part == TEST).any():
         raise InputError(
-            f"The protocol {protocol!r} leaves {len(train)} rows to train on and "
+            f"The protocol {protocol!r} leaves {counted(len(train), 'row')} to train on and "
             f"{int((part == TEST).sum())} to test on; use larger shares or a larger log."
         )
     held_out = frame[part != TRAIN].assign(**{SETTING: _settings(train, frame[part != TRAIN])})

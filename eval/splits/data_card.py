@@ -13,6 +13,7 @@ import pyarrow.csv
 
 from eval.splits.base import Split
 from eval.splits.duplicate_items import find_twins
+from graphgen.errors import counted
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
@@ -188,7 +189,8 @@ def card_text(card: dict[str, Any]) -> str:
         if len(shared) > SHOWN_PAIRS:
             lines.append(f"  and {len(shared) - SHOWN_PAIRS:,} smaller ones, in card.json")
     lines += ["", "Dropped"]
-    lines += [f"  {n:,} rows: {reason}" for reason, n in card["dropped"].items()] or ["  nothing"]
+    dropped = [f"  {counted(n, 'row')}: {reason}" for reason, n in card["dropped"].items()]
+    lines += dropped or ["  nothing"]
     lines += _twin_lines(card)
     lines += ["", "Leak checks"]
     for check in card["checks"]:
@@ -202,9 +204,10 @@ def _twin_lines(card: dict[str, Any]) -> list[str]:
     if not twins:
         return []
     done = {"keep": "kept", "drop": "the second dropped", "merge": "merged into the first"}
-    lines = ["", f"Twin items: {len(twins):,} pairs found, {done[card['settings']['twins']]}"]
+    pairs = counted(len(twins), "pair")
+    lines = ["", f"Twin items: {pairs} found, {done[card['settings']['twins']]}"]
     lines += [
-        f"  {t['domain']}/{t['item_id']} ({t['users']:,} users) and {t['twin_domain']}/"
+        f"  {t['domain']}/{t['item_id']} ({counted(t['users'], 'user')}) and {t['twin_domain']}/"
         f"{t['twin_item_id']} ({t['twin_users']:,}): {t['shared']:,} shared, "
         f"Jaccard {t['jaccard']:.2f}"
         for t in twins[:SHOWN_PAIRS]

@@ -19,7 +19,7 @@ from eval.splits.base import (
     known_order,
     number_units,
 )
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, counted
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 
@@ -212,9 +212,9 @@ def cold_user_split(
     overlap_users = np.flatnonzero(overlap)
     if len(overlap_users) < 2:
         raise InputError(
-            f"Only {len(overlap_users)} users have interactions in "
+            f"Only {counted(len(overlap_users), 'user')} with interactions in "
             f"{'two domains' if target is None else f'{target!r} and another domain'}; a cold-user "
-            "split needs more."
+            "split needs two."
         )
     generator = np.random.default_rng(seed)
     overlap_users = generator.permutation(overlap_users)
@@ -295,7 +295,8 @@ def k_fold_split(
     check_shares(valid=valid, test=test)
     user, users = pd.factorize(log.frame[USER_ID], sort=True)
     if not 2 <= folds <= len(users):
-        raise ConfigError(f"`folds` must lie between 2 and the {len(users)} users; got {folds}.")
+        most = counted(len(users), "user")
+        raise ConfigError(f"`folds` must lie between 2 and the {most}; got {folds}.")
     generator = np.random.default_rng(seed)
     group = generator.permutation(len(users)) % folds
     part = hold_out_at_random(number_units(log.frame, log.liked), valid, test, generator)

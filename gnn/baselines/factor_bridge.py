@@ -61,7 +61,8 @@ class FactorBridge:
         users, items, present = {}, {}, {}
         for domain in data.domains:
             own = data.matrix[:, data.span(domain)]
-            items[domain] = alternate(own, config, generator, progress=progress)
+            label = f"Factors of {domain}"
+            items[domain] = alternate(own, config, generator, label=label, progress=progress)
             users[domain] = row_solver(items[domain], config).solve(own)
             present[domain] = np.diff(own.indptr) > 0
         maps = {}

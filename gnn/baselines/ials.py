@@ -79,18 +79,19 @@ def alternate(
     config: IALSConfig,
     generator: np.random.Generator,
     *,
+    label: str = "Factors",
     progress: bool = False,
 ) -> torch.Tensor:
     """Return float32 [m, d], the column factors after `config.epochs` passes.
 
     `matrix` is CSR [n, m] of weights; `generator` draws the first column factors, for which
-    the first pass solves for the rows.
+    the first pass solves for the rows; `label` is that of the progress bar.
     """
     transposed = sp.csr_matrix(matrix.T)
     scale = np.float32(config.initial_scale / np.sqrt(config.embedding_dim))
     shape = (matrix.shape[1], config.embedding_dim)
     columns = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32) * scale)
-    with progress_bar("Alternating", config.epochs, enabled=progress) as advance:
+    with progress_bar(label, config.epochs, enabled=progress) as advance:
         for _ in range(config.epochs):
             rows = row_solver(columns, config).solve(matrix)
             columns = row_solver(rows, config).solve(transposed)

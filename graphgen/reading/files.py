@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError
+from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError, counted
 from graphgen.ids import as_ids
 from graphgen.progress import progress_bar
 from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
@@ -185,7 +185,7 @@ def read_tables(
     if bad.total:
         with atomic_file(target) as temporary:
             pd.concat(bad.frames).to_csv(temporary, index=False, encoding="utf-8")
-        logger.warning("%d bad rows were set aside in %s.", bad.total, target)
+        logger.warning("%s set aside in %s.", counted(bad.total, "bad row"), target)
     if undivided > 1:
         logger.warning(
             "%d files have no domain column; their items are taken for one catalogue. If they are "

@@ -88,8 +88,8 @@ def interaction_frame(
     faults = Faults(n_rows)
     ids: dict[str, Codes] = {}
     for role in (USER_ID, ITEM_ID):
-        column = table.pop(resolved[role])
-        ids[role] = id_codes(column, resolved[role], faults)
+        if role in resolved:
+            ids[role] = id_codes(table.pop(resolved[role]), resolved[role], faults)
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
@@ -103,7 +103,7 @@ def interaction_frame(
 
     keep = ~faults.bad
     frame: dict[str, object] = {}
-    for role in (USER_ID, DOMAIN, ITEM_ID):
+    for role in (name for name in (USER_ID, DOMAIN, ITEM_ID) if name in ids):
         coded = ids.pop(role).filter(keep)
         frame[role] = category(coded) if role == DOMAIN else strings(coded.decode())
     if times is not None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gnn import make_model
+from gnn.models.interest.model import InterestGNN
 from gnn.training import TrainingLoop
 from graphgen.build import build_graph
 from graphgen.log import InteractionLog
@@ -66,6 +67,47 @@ def test_resuming_gives_the_same_model(name, validated, smaller, held, tmp_path,
         resumed.score(["u003"], domain="film"), whole.score(["u003"], domain="film")
     )
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("stage", ["choose", "refit"])
+def test_finished_steps_are_not_repeated_after_an_interruption(stage, graph, tmp_path, monkeypatch):
+    """The gate is learned, and the refit scored, after the last step."""
+    whole = make_model("interest-gnn", **QUICK["interest-gnn"]).fit(graph, seed=5)
+    runs = []
+    run = TrainingLoop.run
+
+    def counting(loop, step, validate):
+        def counted_step():
+            runs.append(loop.checkpoint.name)
+            return step()
+
+        return run(loop, counted_step, validate)
+
+    def dying(*args, **given):
+        raise Interrupted
+
+    monkeypatch.setattr(TrainingLoop, "run", counting)
+    checkpoint = tmp_path / "m"
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        if stage == "choose":
+            patch.setattr("gnn.models.interest.model.learn_mixture", dying)
+        else:
+            patch.setattr(InterestGNN, "_set_up", lambda m: dying() if m.config.mixture else None)
+        make_model("interest-gnn", **QUICK["interest-gnn"]).fit(
+            graph, seed=5, checkpoint=checkpoint
+        )
+    assert (tmp_path / f"m-{stage}").exists()
+    before = len(runs)
+    assert before
+    resumed = make_model("interest-gnn", **QUICK["interest-gnn"])
+    resumed.fit(graph, seed=5, checkpoint=checkpoint)
+    assert set(runs[before:]) == ({"m-refit"} if stage == "choose" else set())
+    assert resumed.chosen_ == whole.chosen_
+    assert resumed.validation_ == whole.validation_
+    np.testing.assert_array_equal(
+        resumed.score(["u003"], domain="film"), whole.score(["u003"], domain="film")
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken_up(graph, tmp_path, monkeypatch, caplog):

@@ -44,6 +44,7 @@ from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
+from graphgen.progress import progress_bar
 
 __all__ = ["InterestGNN"]
 
@@ -112,20 +113,23 @@ class InterestGNN(Model):
         self._prepare()
         trend = config.trend
         if trend is None and rows and data.times is not None:
-            trend = choose_trend(self._mixed, data, rows, seed=seed)
+            with progress_bar("Choosing the trend", enabled=options.progress):
+                trend = choose_trend(self._mixed, data, rows, seed=seed)
         self.trend_ = Trend(data, trend) if trend else None
         if rows and config.mixture is None:
-            self.mixture_ = learn_mixture(
-                self._expert_scores,
-                self.mixture_,
-                rows,
-                data,
-                seed=seed,
-                new_item_cost=config.new_item_cost,
-                gated=config.gated,
-            )
+            with progress_bar("Learning the mixture", enabled=options.progress):
+                self.mixture_ = learn_mixture(
+                    self._expert_scores,
+                    self.mixture_,
+                    rows,
+                    data,
+                    seed=seed,
+                    new_item_cost=config.new_item_cost,
+                    gated=config.gated,
+                )
         if rows and config.tail is None:
-            self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
+            with progress_bar("Choosing the tail", enabled=options.progress):
+                self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
 
     def _train_network(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -176,7 +180,8 @@ class InterestGNN(Model):
     ) -> None:
         config = self.config
         if "filter" in names and rows and config.filter is None:
-            self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
+            with progress_bar("Choosing the filter", enabled=options.progress):
+                self.filter_, self.leading_ = choose_filter(data, rows, seed=seed)
         elif "filter" in names and self.filter_.flattened:
             generator = np.random.default_rng(seed)
             self.leading_ = leading_directions(data.matrix, self.filter_, generator)
@@ -277,6 +282,13 @@ class InterestGNN(Model):
             mixed = order_tail(mixed, shares, users.seen_cells(span), self.tail_)
         scores: np.ndarray = mixed.numpy()
         return scores
+
+    def expert_weights(self) -> dict[str, float]:
+        """Return each expert's mean weight in the gate, over users and domains."""
+        own = self.data.history_lengths()
+        features = gate_features(own.ravel(), (own.sum(1, keepdims=True) - own).ravel())
+        means = self.mixture_.weights(features).mean(0).tolist()
+        return dict(zip(self.mixture_.experts, means, strict=True))
 
     def item_vectors(self) -> np.ndarray | None:
         """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from eval.abtests.analysis import analyse_abtest
+from eval.abtests.analysis import analyse_abtest, read_events
 from eval.abtests.design import cuped, difference, power, sample_ratio_check, sample_size
 from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
@@ -162,7 +162,7 @@ def test_users_in_two_variants_are_left_out_and_logs_work(tmp_path):
     log = InteractionLog(both.assign(item_id="page", domain="shop"))
     result = analyse_abtest(log, start=START, conversion=["click"])
     assert result.ratio.counts["control"] == 199
-    assert any("1 users were in more than one variant" in note for note in result.meta["notes"])
+    assert any("1 user in more than one variant" in note for note in result.meta["notes"])
     folder = result.save(tmp_path / "ab")
     saved = json.loads((folder / "abtest.json").read_text())
     assert saved["ratio"]["counts"]["control"] == 199
@@ -197,6 +197,38 @@ def test_bad_input_is_refused_in_plain_words(change, options, error, message):
     frame, *_ = make_log(n=40)
     with pytest.raises(error, match=message):
         analyse_abtest(frame.assign(**change), **options)
+
+
+def test_the_columns_of_the_help_are_enough_and_exposures_need_no_item(tmp_path):
+    frame, *_ = make_log(n=100)
+    seconds = frame["timestamp"].map(lambda time: int(time.timestamp()))
+    path = tmp_path / "ab.csv"
+    frame.assign(timestamp=seconds, item_id="").to_csv(path, index=False)
+    read = read_events(path)
+    assert read.columns.tolist() == ["user_id", "domain", "timestamp", "event", "variant"]
+    table = analyse_abtest(read, start=START).table
+    pd.testing.assert_frame_equal(table, analyse_abtest(frame, start=START).table)
+
+
+@pytest.mark.parametrize(
+    ("names", "control"),
+    [
+        ({"control": "old", "treatment": "new"}, None),
+        ({"control": "A", "treatment": "control"}, None),
+        ({"control": "Control", "treatment": "a new one"}, "Control"),
+        ({"control": "B", "treatment": "A"}, "A"),
+    ],
+)
+def test_the_control_is_never_guessed(names, control):
+    frame, *_ = make_log(n=40)
+    frame["variant"] = frame["variant"].replace(names)
+    if control is None:
+        with pytest.raises(ConfigError, match=r"Which variant is the control.*--control"):
+            analyse_abtest(frame)
+    else:
+        result = analyse_abtest(frame)
+        assert result.meta["control"] == control
+        assert f"Control: {control}." in result.to_markdown()
 
 
 @pytest.mark.parametrize(

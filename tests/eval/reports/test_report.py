@@ -22,6 +22,7 @@ from eval import (
     write_comparison,
     write_report,
 )
+from eval.reports.tables import overview
 from graphgen.errors import StorageError
 
 
@@ -33,8 +34,8 @@ def result(world):
 
 @pytest.fixture
 def comparison(world, result):
-    noise = world.recommendations(20)
-    noise["rank"] = noise.groupby(["user_id", "domain"])["rank"].transform(lambda r: r[::-1])
+    noise = world.recommendations(20).drop(columns="score")
+    noise["rank"] = noise.groupby(["user_id", "domain"])["rank"].transform(lambda r: len(r) + 1 - r)
     other = evaluate(noise, world.truth, k=(5, 20), bootstrap=50)
     return compare_results({"ours": result, "noise": other}, bootstrap=50, permutations=99)
 
@@ -78,8 +79,20 @@ def test_markdown_shows_values_with_intervals(result, comparison):
     assert re.search(rf"\| Recall@20 \| {value:.4f} \[0\.\d{{4}}, 0\.\d{{4}}\]", text)
     assert "coverage" not in result.meta["not_computed"]
     table = comparison_markdown(comparison)
-    assert re.search(r"\| ours \| \*\*0\.\d{4}\*\*", table)
+    assert re.search(r"\| (ours|noise) \|.* \*\*0\.\d{4}\*\*", table)
     assert "Holm correction" in table
+
+
+def test_the_overview_fits_a_screen_and_marks_no_winner_among_equals(comparison, result):
+    header, rows, left_out = overview(comparison)
+    assert header == ["slice", "users", "system", "NDCG@20", "Recall@20", "AUC"]
+    assert [row[2] for row in rows] == ["ours", "noise"] * (len(rows) // 2)
+    assert len(rows) <= 30 and left_out == len(comparison.slices) - len(rows) // 2
+    assert rows[0][:2] == ["all users", f"{result.per_user.user_id.nunique():,}"]
+    assert rows[1][:2] == ["", ""]
+    assert rows[0][3].endswith(" *") or rows[1][3].endswith(" *")
+    twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
+    assert not any(cell.endswith(("*", "†")) for row in overview(twins)[1] for cell in row)
 
 
 def written(request, kind, path):

@@ -387,5 +387,5 @@ def test_bad_options_are_refused_in_plain_words(protocol, options, error, messag
 
 def test_a_log_without_overlap_has_no_cold_users():
     log = make_log(domains=("a",))
-    with pytest.raises(InputError, match="Only 0 users have interactions in two domains"):
+    with pytest.raises(InputError, match="Only 0 users with interactions in two domains"):
         cold_user_split(log)
