@@ -197,7 +197,7 @@ def _later_training(truth: Any, graph: InterestGraph | None) -> list[str]:
             note += "truth: training holds later events"
     if not note:
         return []
-    note += " of other users, as in every leave-last-out split; a split by time does not allow it."
+    note += " of other users, as in every split user by user (leave-last-out, random), not by time."
     logger.warning("%s", note)
     return [note]
 

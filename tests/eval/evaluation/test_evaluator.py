@@ -393,7 +393,7 @@ def test_training_that_is_later_than_the_truth_is_told(caplog):
 
     last = rows.user_id.eq("a") & rows.item_id.eq("z")
     assert any("training interactions 57% are later" in n for n in notes(rows[~last], rows[last]))
-    assert "a split by time" in caplog.text
+    assert "not by time" in caplog.text
     assert not any("later" in n for n in notes(rows.head(3), rows[last]))
     placed = rows.drop(columns="timestamp").assign(position=range(8))
     assert any("Positions order" in n for n in notes(placed[~last], placed[last]))
