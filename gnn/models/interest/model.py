@@ -127,6 +127,7 @@ class InterestGNN(Model):
                     new_item_cost=config.new_item_cost,
                     gated=config.gated,
                 )
+            self._experts = {name: self._experts[name] for name in self.mixture_.experts}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,15 @@ def test_the_climb_finds_the_expert_that_ranks(blocks):
     assert float(gate[0, 0] - gate[0, 1]) > 1.0
     assert ndcg(blocks, gate) > ndcg(blocks, start)
     assert start.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(("experts", "kept"), [(("gnn", "recent"), 1), (("recent", "gnn"), 2)])
+def test_an_optional_expert_stays_where_it_ranks_significantly_better(blocks, experts, kept):
+    """The first expert knows the held-out items, the second does not."""
+    blocks = [replace(block, features=torch.ones(N_USERS, 4)) for block in blocks]
+    learned = module._learned(Mixture.default(experts), blocks, gated=False)
+    assert learned.experts == experts[:kept]
+    assert len(learned.gate[0]) == kept
 
 
 def test_rows_that_hold_nothing_out_move_nothing(blocks):
