@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -53,25 +53,26 @@ def show_description(description: GraphDescription) -> None:
             "Nodes",
             "domain",
             ("users", "items", "cold items", "with text", "interactions", "density", "history"),
-            {
-                domain: (
+            [
+                (
+                    domain,
                     *(f"{n:,}" for n in (d.users, d.items, d.cold_items, d.items_with_text)),
                     *(f"{d.interactions:,}", f"{d.density:.4%}", f"{d.median_history:g}"),
                 )
                 for domain, d in description.domains.items()
-            },
+            ],
         )
     )
     meant = description.provenance.get("log", {}).get("report", {}).get("taken", {}).get("rows", ())
     if any(row["signal"] != "none" for row in meant):
         outcomes = ("likes", "seen", "disliked", "dropped")
-        by_domain = {
-            row["domain"]: (row["signal"], *(f"{row[name]:,}" for name in outcomes))
+        rows = [
+            (row["domain"], row["signal"], *(f"{row[name]:,}" for name in outcomes))
             for row in meant
-        }
-        say(_table("Meaning of the rows", "domain", ("rows by", *outcomes), by_domain))
+        ]
+        say(_table("Meaning of the rows", "domain", ("rows by", *outcomes), rows))
     if len(description.overlap) > 1:
-        counts = {a: [f"{n:,}" for n in row.values()] for a, row in description.overlap.items()}
+        counts = [(a, *(f"{n:,}" for n in row.values())) for a, row in description.overlap.items()]
         say(_table("Users active in both", "", description.overlap, counts))
     similar = sum(n for kind, n in description.edges.items() if "-similar->" in kind)
     provenance = description.provenance
@@ -99,14 +100,12 @@ def show_description(description: GraphDescription) -> None:
         )
 
 
-def _table(
-    title: str, first: str, columns: Iterable[str], rows: Mapping[str, Iterable[str]]
-) -> Table:
+def _table(title: str, first: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     """Return a table whose columns after the first are set right."""
     from rich.table import Column, Table
 
     right = [Column(name, justify="right") for name in columns]
     table = Table(first, *right, title=title, title_justify="left")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
+    for cells in rows:
+        table.add_row(*cells)
     return table
