@@ -1,4 +1,4 @@
-"""Reading of the users to recommend for, and writing of recommendations."""
+"""The users to recommend for, as files and commands name them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from graphgen.progress import progress_bar
 from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
 from graphgen.schema import DOMAIN, USER_ID
-from graphgen.storage import atomic_file
 from graphgen.tables import UserTable
 
-__all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
+__all__ = ["Requests", "answer", "read_requests"]
 
 # Users by the domain to recommend in; those under None are for the domain that is asked for.
 Requests: TypeAlias = dict[str | None, list[str]]
@@ -74,24 +73,3 @@ def answer(
             parts.append(model.recommend(ids, domain=domain or target, **options))
             advance(len(ids))
     return pd.concat(parts, ignore_index=True)
-
-
-def write_recommendations(recs: pd.DataFrame, path: str | Path) -> None:
-    """Write CSV (also .gz, .zst), TSV or Parquet, by the suffix, whole or not at all."""
-    kind = recommendation_format(path)
-    with atomic_file(path) as temporary:
-        if kind == ".parquet":
-            recs.to_parquet(temporary, index=False)
-        else:
-            recs.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")
-
-
-def recommendation_format(path: str | Path) -> str:
-    """Return ".parquet", ".tsv" or ".csv", which a path to write recommendations to ends in."""
-    suffixes = {suffix.lower() for suffix in Path(path).suffixes}
-    for kind in (".parquet", ".tsv", ".csv"):
-        if kind in suffixes:
-            return kind
-    raise InputError(
-        f"Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; got {path}."
-    )
