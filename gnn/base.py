@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.asked import as_log, asked_domains, asked_users, history_log, whole_number
+from gnn.asked import as_log, asked_lists, asked_users, history_log, whole_number
 from gnn.candidates import candidates
 from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
@@ -243,7 +243,8 @@ class Model(ABC):
             Before `fit`; for a domain the model does not know.
         """
         self._require_domain(domain)
-        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
+        ids = asked_users(user_ids)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
         scores = np.empty((len(users), len(self.data.items[domain])), dtype=np.float32)
 
         def work(block: tuple[int, UserBatch]) -> None:
@@ -256,7 +257,8 @@ class Model(ABC):
     def seen(self, user_ids: Any, *, domain: str, history: Any = None) -> sp.csr_matrix:
         """Return CSR [len(user_ids), items of domain]: 1 liked, -1 seen or disliked, else 0."""
         self._require_domain(domain)
-        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
+        ids = asked_users(user_ids)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
         return users.seen(self.data.span(domain))
 
     def recommend(
@@ -284,7 +286,8 @@ class Model(ABC):
             Users, known or not: one id or several of any kind (`gnn.asked.asked_ids`). Repeats
             count once; missing ones are left out, with a warning.
         domain
-            Target domain, or several; None for every domain.
+            Target domain, or several. None for the column ``domain`` of a DataFrame of users, or
+            for every domain.
         k
             Length of a list. It is shorter where fewer candidates are left, which is warned of.
         exclude_seen
@@ -323,13 +326,12 @@ class Model(ABC):
             does not know; for a condition that cannot be read.
         """
         k = whole_number("k", k, least=1)
-        domains = asked_domains(domain, self.data.items)
-        ids = asked_users(user_ids, distinct=True)
-        allowed = candidates(self.data, domains, only=only, without=without, where=where)
-        users = user_batch(self.data, ids, history_log(history, self.data))
-        warn_of_unknown(self.name, int((~self._knows(users)).sum()), len(users))
+        ids, wanted = asked_lists(user_ids, domain, self.data.items)
+        allowed = candidates(self.data, list(wanted), only=only, without=without, where=where)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
+        warn_of_unknown(self, users, ids, self._knows(users))
         options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress)
-        return ranked_lists(self, users, ids, domains, options)
+        return ranked_lists(self, users, ids, wanted, options)
 
     def similar(
         self, item: Any, *, domain: str | None = None, to: Any = None, k: int = 10

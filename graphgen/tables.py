@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -17,7 +17,7 @@ from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
 from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, listed
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import clean_frame, read_tables
-from graphgen.reading.normalise import domain_codes, strings
+from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
 from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TITLE, USER_ID
@@ -67,11 +67,16 @@ class _Table:
         return table
 
     @classmethod
-    def _read(cls, sources: tuple[SourceLike, ...], options: ReadOptions) -> Self:
+    def _read(
+        cls,
+        sources: tuple[SourceLike, ...],
+        options: ReadOptions,
+        separate_users: Sequence[str] = (),
+    ) -> Self:
         frames, _, report = read_tables(sources, cls._spec, cls.clean, **options)
         several = len(frames) > 1
         frame = pd.concat(frames, ignore_index=True).fillna("") if several else frames[0]
-        return cls._of(frame, report)
+        return cls._of(with_own_users(frame, separate_users), report)
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
         unique = self._unique(frame)
@@ -112,6 +117,8 @@ class _Table:
             column = to_text(table.pop(name))
             if (extra := extra_name(name, cls._spec)) is not None:
                 columns[extra] = column
+        if DOMAIN not in cls._spec.names and domain is not None:
+            columns[DOMAIN] = pa.chunked_array([pa.array([domain] * n_rows, pa.large_string())])
         keep = pa.array(~faults.bad)
         frame = {name: strings(column.filter(keep)) for name, column in columns.items()}
         return pd.DataFrame(frame), faults
@@ -298,11 +305,14 @@ def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTabl
     return items
 
 
-def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTable:
+def read_users(
+    *sources: SourceLike, separate_users: Sequence[str] = (), **options: Unpack[ReadOptions]
+) -> UserTable:
     r"""Read user tables.
 
     Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
-    parameters are those of `graphgen.log.read_log`.
+    parameters are those of `graphgen.log.read_log`; `separate_users` names domains whose users, in
+    files or rows of the domain, have ids of their own.
 
     Raises
     ------
@@ -319,7 +329,7 @@ def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTabl
     >>> read_users(path).frame.to_dict("records")
     [{'user_id': '007', 'group': 'agents'}]
     """
-    return UserTable._read(sources, options)
+    return UserTable._read(sources, options, separate_users)
 
 
 def item_columns(tables: Mapping[str, pa.Table]) -> dict[str, pd.DataFrame]:

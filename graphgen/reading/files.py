@@ -159,11 +159,13 @@ def read_tables(
                 "encoding": own.pop("encoding", encoding),
                 "delimiter": own.pop("delimiter", delimiter),
             }
-            own = {**_of_file(columns, source), **own}
-            file = _open(source, spec, {**(columns or {}), **own}, **layout)
+            mapping = shared
+            if isinstance(shared, ColumnMap):
+                mapping = shared.of_file(source.path.name, source.domain)
+            file = _open(source, spec, {**(mapping or {}), **own}, **layout)
             if file is None:
                 continue
-            mapping = None if file.is_adjacency else shared
+            mapping = None if file.is_adjacency else mapping
             resolved = resolve_columns(file.header, mapping, spec, file=source.name, own=own)
             used.append(_in_words(source.name, file.keys, resolved))
             undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
@@ -226,14 +228,6 @@ def _in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
 
 def _optional(spec: TableSpec) -> TableSpec:
     return TableSpec(spec.what, tuple(replace(role, required=False) for role in spec.roles))
-
-
-def _of_file(columns: Mapping[str, str] | None, source: Source) -> Mapping[str, str]:
-    """Return the mapping of one file in a `ColumnMap`."""
-    if not isinstance(columns, ColumnMap):
-        return {}
-    by_file = columns.by_file
-    return by_file.get(source.path.name) or by_file.get(source.domain or "") or {}
 
 
 def _in_words(name: str, keys: Sequence[str], resolved: Mapping[str, str]) -> str:

@@ -49,5 +49,5 @@ def test_tables_of_nodes_and_edges_fit(graph, tmp_path):
     assert nodes.set_index("node").loc["book:b:1", "price"] == "3"
     write_table(nodes, tmp_path / "nodes.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "nodes.parquet"), nodes)
-    with pytest.raises(InputError, match="written as .graphml or .gexf"):
+    with pytest.raises(InputError, match=r"written as \.graphml or \.gexf"):
         write_network(graph, tmp_path / "g.csv")
