@@ -238,6 +238,11 @@ class UserBatch:
         refused = self.rejected[:, span]
         return sp.csr_matrix(seen - without(pattern(refused).astype(np.float32), seen))
 
+    def seen_cells(self, span: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and columns of `seen`, int64 [s] each, by rows."""
+        cells = self.seen(span).tocoo()
+        return cells.row.astype(np.int64), cells.col.astype(np.int64)
+
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""
         found = [None if m is None else m[part] for m in (self.times, self.weights, self.rejected)]

@@ -89,8 +89,7 @@ def ranked_lists(
         low, part = block
         scores, why = model.scored(part, target)
         if options.exclude_seen:
-            seen = part.seen(data.span(target)).tocoo()
-            scores[seen.row, seen.col] = -np.inf
+            scores[part.seen_cells(data.span(target))] = -np.inf
         if options.allowed is not None:
             scores[:, ~options.allowed[target]] = -np.inf
         indices, values = top_k(scores, k, keys=part.keys, seed=options.seed)

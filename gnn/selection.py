@@ -73,6 +73,6 @@ def significantly_best(tried: Sequence[RankingQuality]) -> int:
     >>> significantly_best([quality(0, 1, 0), quality(1, 0, 1)])
     0
     """
-    best = int(np.argmax([quality.ndcg() for quality in tried]))
+    best = int(np.argmax([quality.mean() for quality in tried]))
     gain, error = tried[best].gain_over(tried[0])
     return best if gain > STANDARD_ERRORS * error else 0

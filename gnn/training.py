@@ -222,7 +222,7 @@ def train_in_steps(
 
     def validate() -> float:
         publish()
-        return measure(in_domain, data, blocks)[0].ndcg()
+        return measure(in_domain, data, blocks)[0].mean()
 
     loop = TrainingLoop(
         parameters=parameters,

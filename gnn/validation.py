@@ -29,6 +29,7 @@ __all__ = [
     "TOP",
     "WARM_ITEM_KINDS",
     "Group",
+    "MeanByGroup",
     "RankingQuality",
     "Scores",
     "ValidationBlock",
@@ -239,22 +240,71 @@ def best_labels(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     return label.gather(1, scores.topk(min(TOP, scores.shape[1]), dim=1).indices)
 
 
-class RankingQuality:
-    """NDCG@20 by user, averaged over kinds, domains and users as `averaging` says.
+class MeanByGroup:
+    """Values of users, averaged over kinds, domains and users as `averaging` says."""
+
+    def __init__(self) -> None:
+        self._values: dict[Group, list[torch.Tensor]] = {}
+
+    def add_values(self, group: Group, values: torch.Tensor) -> None:
+        """Add a value for each of some users of a group, float64 [n]."""
+        self._values.setdefault(group, []).append(values)
+
+    def users(self, kinds: Sequence[int] = WARM_ITEM_KINDS) -> dict[Group, int]:
+        """Return the number of users by group of some kinds."""
+        return {
+            group: sum(map(len, values))
+            for group, values in self._values.items()
+            if group[0] in kinds
+        }
+
+    def mean(self, kinds: Sequence[int] = WARM_ITEM_KINDS) -> float:
+        """Return the mean over some kinds; 0 without any user."""
+        return sum(weight * float(values.mean()) for weight, values in self._pools(kinds))
+
+    def by_kind(self, kinds: Sequence[int] = WARM_ITEM_KINDS) -> dict[str, float]:
+        """Return the mean of each of some kinds that counts."""
+        counting = {pool[0][0] for _, pool in averaging(self.users(kinds))}
+        return {KINDS[kind]: self.mean((kind,)) for kind in sorted(counting)}
+
+    def gain_over(
+        self, other: MeanByGroup, kinds: Sequence[int] = WARM_ITEM_KINDS
+    ) -> tuple[float, float]:
+        """Return the difference of `mean` and its standard error over the same users.
+
+        With one user in a pool the error is infinite.
+        """
+        variance = 0.0
+        for (weight, ours), (_, theirs) in zip(
+            self._pools(kinds), other._pools(kinds), strict=True
+        ):
+            spread = float((ours - theirs).var()) if len(ours) > 1 else np.inf
+            variance += weight**2 * spread / len(ours)
+        return self.mean(kinds) - other.mean(kinds), float(variance**0.5)
+
+    def _pools(self, kinds: Sequence[int]) -> list[tuple[float, torch.Tensor]]:
+        return [
+            (weight, torch.cat([part for group in pool for part in self._values[group]]))
+            for weight, pool in averaging(self.users(kinds))
+        ]
+
+
+class RankingQuality(MeanByGroup):
+    """NDCG@20 by user, averaged over kinds, domains and users.
 
     Examples
     --------
     >>> quality = RankingQuality()
     >>> label = torch.tensor([[0, 1, 0]])  # The second item is a held-out one of kind 0.
     >>> quality.add("book", best_labels(torch.tensor([[0.1, 0.9, 0.3]]), label), [torch.ones(1)])
-    >>> quality.ndcg()
+    >>> quality.mean()
     1.0
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._discount = 1 / torch.log2(torch.arange(2, TOP + 2, dtype=torch.float32))
         self._ideal = self._discount.cumsum(0)
-        self._values: dict[Group, list[torch.Tensor]] = {}
 
     def add(self, domain: str, found: torch.Tensor, relevant: Sequence[torch.Tensor]) -> None:
         """Add a block of users.
@@ -274,45 +324,7 @@ class RankingQuality:
                 continue
             gained = (found == kind + 1).float() @ self._discount[: found.shape[1]]
             ndcg = gained[some] / self._ideal[counts[some].long().clamp(max=TOP) - 1]
-            self._values.setdefault((kind, domain), []).append(ndcg.double())
-
-    def users(self, kinds: Sequence[int] = WARM_ITEM_KINDS) -> dict[Group, int]:
-        """Return the number of users by group of some kinds."""
-        return {
-            group: sum(map(len, values))
-            for group, values in self._values.items()
-            if group[0] in kinds
-        }
-
-    def ndcg(self, kinds: Sequence[int] = WARM_ITEM_KINDS) -> float:
-        """Return the mean over some kinds; 0 without any user."""
-        return sum(weight * float(values.mean()) for weight, values in self._pools(kinds))
-
-    def by_kind(self) -> dict[str, float]:
-        """Return the mean of each kind of the rows of items with interactions that counts."""
-        counted = {pool[0][0] for _, pool in averaging(self.users())}
-        return {KINDS[kind]: self.ndcg((kind,)) for kind in sorted(counted)}
-
-    def gain_over(
-        self, other: RankingQuality, kinds: Sequence[int] = WARM_ITEM_KINDS
-    ) -> tuple[float, float]:
-        """Return the difference of `ndcg` and its standard error over the same users.
-
-        With one user in a pool the error is infinite.
-        """
-        variance = 0.0
-        for (weight, ours), (_, theirs) in zip(
-            self._pools(kinds), other._pools(kinds), strict=True
-        ):
-            spread = float((ours - theirs).var()) if len(ours) > 1 else np.inf
-            variance += weight**2 * spread / len(ours)
-        return self.ndcg(kinds) - other.ndcg(kinds), float(variance**0.5)
-
-    def _pools(self, kinds: Sequence[int]) -> list[tuple[float, torch.Tensor]]:
-        return [
-            (weight, torch.cat([part for group in pool for part in self._values[group]]))
-            for weight, pool in averaging(self.users(kinds))
-        ]
+            self.add_values((kind, domain), ndcg.double())
 
 
 def measure(
@@ -345,11 +357,10 @@ def _rank_block(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Return the labels that each candidate ranks first, and the held-out items by kind."""
     users = data.batch(block.users)
-    seen = users.seen(data.span(block.domain)).tocoo()
-    row, column = (torch.from_numpy(part.astype(np.int64)) for part in (seen.row, seen.col))
+    seen = users.seen_cells(data.span(block.domain))
     label, relevant = block.labels()
     found = []
     for scores in scores_of(users):
-        scores[row, column] = SEEN_SCORE
+        scores[seen] = SEEN_SCORE
         found.append(best_labels(scores, label))
     return found, relevant

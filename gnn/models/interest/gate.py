@@ -147,7 +147,7 @@ def learn_mixture(
     warm = [block.warm_only() for block in blocks]
     likely = _most_likely(warm, len(GATE_FEATURES) if gated else 1)
     tried = [_with_gate(start, gate) for gate in (likely, _climb(likely, warm))]
-    learned = max(tried, key=lambda mixture: _quality(warm, mixture).ndcg())
+    learned = max(tried, key=lambda mixture: _quality(warm, mixture).mean())
     if not (rows.kind == COLD_ITEM).any():
         # Without new items in the rows, they weigh what the experts' normalisation gives them.
         return learned

@@ -35,6 +35,7 @@ from gnn.models.interest.gate import learn_mixture
 from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
 from gnn.models.interest.sequence import SequenceExpert, transitions
+from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
 from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
 from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
@@ -60,7 +61,9 @@ class InterestGNN(Model):
     ridge regression, and in logs with times the items that follow the latest ones of a history
     (`SequenceExpert`). Each expert gives a distribution over a domain's items; a gate mixes them by
     the user's numbers of interactions, learned on held-out rows (`learn_mixture`). Where a log has
-    times and held-out rows favour it, recent popularity scales all experts (`Trend`).
+    times and held-out rows favour it, recent popularity scales all experts (`Trend`); where they
+    show that the order below the 20 best items is worse than by popularity, popularity counts there
+    (`order_tail`).
 
     Users are functions of their histories, so those who arrive after training are scored without
     training. Items without interactions are scored by their
@@ -98,6 +101,7 @@ class InterestGNN(Model):
         self.leading_: LeadingDirections | None = None
         self.filter_ = config.filter or FilterConfig()
         self.trend_: Trend | None = None
+        self.tail_ = config.tail or 0.0
         self._experts: dict[str, Expert] = {}
         if "gnn" in names:
             # By itself and on items with interactions, so that early stopping judges the network.
@@ -120,6 +124,8 @@ class InterestGNN(Model):
                 new_item_cost=config.new_item_cost,
                 gated=config.gated,
             )
+        if rows and config.tail is None:
+            self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
 
     def _train_network(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -195,6 +201,7 @@ class InterestGNN(Model):
             "filter": self.filter_.to_dict(),
             "trend": self.trend_.config.to_dict() if self.trend_ else False,
             "mixture": self.mixture_.to_dict(),
+            "tail": self.tail_,
         }
 
     def favour_new(self, cost: float) -> None:
@@ -262,8 +269,12 @@ class InterestGNN(Model):
         return scores.mix_(self.mixture_, features)
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        mixed: np.ndarray = self._mixed(users, domain).numpy()
-        return mixed
+        mixed, span = self._mixed(users, domain), self.data.span(domain)
+        if self.tail_:
+            shares = popularity_shares(self.data.popularity[span])
+            mixed = order_tail(mixed, shares, users.seen_cells(span), self.tail_)
+        scores: np.ndarray = mixed.numpy()
+        return scores
 
     def item_vectors(self) -> np.ndarray | None:
         """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""
@@ -306,6 +317,7 @@ class InterestGNN(Model):
         arrays = {name: tensor.numpy() for name, tensor in leading.items()}
         self.leading_ = LeadingDirections(**arrays) if arrays else None
         self.mixture_ = Mixture.make(self.chosen_["mixture"])
+        self.tail_ = float(self.chosen_["tail"])
         self.filter_ = FilterConfig.make(self.chosen_["filter"])
         trend = self.chosen_["trend"]
         self.trend_ = Trend(self.data, TrendConfig.make(trend)) if trend else None

@@ -38,7 +38,7 @@ def measure_trade_off(tried: Mapping[float, RankingQuality]) -> TradeOff:
     warm = np.array([list(quality.by_kind().values()) for quality in tried.values()])
     best = warm.max(axis=0)
     kept = np.divide(warm, best, out=np.ones_like(warm), where=best > 0).min(axis=1)
-    found = np.array([quality.ndcg((COLD_ITEM,)) for quality in tried.values()])
+    found = np.array([quality.mean((COLD_ITEM,)) for quality in tried.values()])
     pays = found - found[0] >= (best - warm).max(axis=1)
     end = int(np.flatnonzero(pays)[-1]) + 1 if pays.any() else 1
     return tuple(zip(tried, kept.tolist(), found.tolist(), strict=True))[:end]
