@@ -69,13 +69,7 @@ def evaluate(
     positive: options.Positive = None,
     negative: options.Negative = None,
     separate_users: options.SeparateUsers = None,
-    graded: Annotated[
-        bool,
-        Option(
-            "--graded",
-            help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
-        ),
-    ] = False,
+    graded: options.Graded = False,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:

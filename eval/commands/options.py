@@ -78,6 +78,13 @@ SeparateUsers = Annotated[
         show_default=False,
     ),
 ]
+Graded = Annotated[
+    bool,
+    Option(
+        "--graded",
+        help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
+    ),
+]
 UserTable = Annotated[
     list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]

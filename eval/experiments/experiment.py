@@ -94,6 +94,7 @@ def compare(
     single_domain: Sequence[str] | None = None,
     users: Any = None,
     metrics: Sequence[str] | None = None,
+    graded: bool = False,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
     bootstrap: int = 1000,
@@ -118,7 +119,7 @@ def compare(
         Lists of other systems by name: a table, or a path.
     settings
         Fields of the models' configs, by model.
-    k, by, metrics, bootstrap
+    k, by, metrics, graded, bootstrap
         As in `eval.evaluate`.
     users
         UserTable or DataFrame with user_id and group: groups are compared.
@@ -180,6 +181,7 @@ def compare(
                     graph=graph,
                     by=by,
                     metrics=metrics,
+                    graded=graded,
                     # Several runs are given their intervals when they are pooled.
                     bootstrap=bootstrap if len(made_with) == 1 else 0,
                     seed=seed,
@@ -191,7 +193,7 @@ def compare(
             del system  # before the next one is fitted
 
     for table in lists.values():  # Before any model is fitted.
-        wanted = read_truth(truth, by, graph)
+        wanted = read_truth(truth, by, graph, graded=graded)
         names = [domain.domain for domain in wanted.domains]
         ListSource(table, GraphContext(graph), seed=seed, domains=names).check(wanted)
     for name in models:
