@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from gnn.data import TrainingData
 from graphgen.errors import InputError, UnknownIdError, counted, near_miss
 from graphgen.ids import as_ids
 from graphgen.joins import check_items, check_join, found_in
 from graphgen.log import InteractionLog, read_log
+from graphgen.reading.frames import as_frame
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.reading.streams import ByteStream, raise_undecodable
 from graphgen.schema import DOMAIN, USER_ID
@@ -55,7 +55,7 @@ def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> n
     InputError
         If a value cannot be an id.
     """
-    asked = _frame(asked)
+    asked = as_frame(asked)
     if isinstance(asked, pd.DataFrame):
         if column not in asked:
             raise InputError(
@@ -127,14 +127,14 @@ def asked_domains(asked: Any, known: Collection[str]) -> list[str]:
     """
     if asked is None:
         return list(known)
-    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+    names = dict.fromkeys(asked_ids(asked, column=DOMAIN, name="domains"))
     if not names:
         raise InputError("`domain` names no domain; leave it out for all of them.")
     for name in names:
-        if not isinstance(name, str) or name not in known:
+        if name not in known:
             hint = near_miss(str(name), known, f"it knows {', '.join(known)}.")
             raise UnknownIdError(f"This model knows no domain {name!r}; {hint}")
-    return [str(name) for name in dict.fromkeys(names)]
+    return list(names)
 
 
 def asked_lists(
@@ -149,7 +149,7 @@ def asked_lists(
     InputError, UnknownIdError
         As `asked_users` and `asked_domains`.
     """
-    asked = _frame(asked)
+    asked = as_frame(asked)
     if domain is not None or not isinstance(asked, pd.DataFrame) or DOMAIN not in asked:
         ids = asked_users(asked, distinct=True)
         return ids, {name: np.arange(len(ids)) for name in asked_domains(domain, known)}
@@ -194,19 +194,11 @@ def as_log(source: Any, *, what: str, domains: Collection[str]) -> InteractionLo
     InputError
         If it is something else; `what` says what it is to be.
     """
-    source = _frame(source)
+    parts = source if isinstance(source, list | tuple) and source else [source]
     if isinstance(source, InteractionLog):
         log = source
-    elif isinstance(source, pd.DataFrame):
-        log = InteractionLog(source)
-    elif isinstance(source, str | Path | Mapping):
-        log = read_log(source)
-    elif (
-        isinstance(source, list | tuple)
-        and source
-        and all(isinstance(part, str | Path) for part in source)
-    ):
-        log = read_log(*source)
+    elif all(isinstance(as_frame(part), str | Path | Mapping | pd.DataFrame) for part in parts):
+        log = read_log(*parts)
     else:
         raise InputError(
             f"`{what}` must be an InteractionLog, a DataFrame or the path of a log; got "
@@ -245,10 +237,3 @@ def history_log(source: Any, data: TrainingData, users: np.ndarray) -> Interacti
         many=1, refuse=False, effect="The history changes nothing.",
     )  # fmt: skip
     return log
-
-
-def _frame(source: Any) -> Any:
-    """Return an Arrow table as a DataFrame of Arrow columns, anything else as it is."""
-    if isinstance(source, pa.Table | pa.RecordBatch):
-        return source.to_pandas(types_mapper=pd.ArrowDtype)
-    return source

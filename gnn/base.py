@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,10 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
+from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -161,6 +159,7 @@ class Model(ABC):
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
+        graph, seed = as_graph(graph), whole_number("seed", seed, least=0)
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         if not isinstance(valid, str):
             if valid is not None:
@@ -325,7 +324,7 @@ class Model(ABC):
             For an argument out of range or of the wrong kind; before `fit`; for a domain the model
             does not know; for a condition that cannot be read.
         """
-        k = whole_number("k", k, least=1)
+        k, seed = whole_number("k", k, least=1), whole_number("seed", seed, least=0)
         ids, wanted = asked_lists(user_ids, domain, self.data.items)
         allowed = candidates(self.data, list(wanted), only=only, without=without, where=where)
         users = user_batch(self.data, ids, history_log(history, self.data, ids))
@@ -359,7 +358,7 @@ class Model(ABC):
     # Shared internals --------------------------------------------------------------------
 
     def _require_domain(self, domain: str) -> None:
-        if domain not in self.data.items:
+        if not isinstance(domain, str) or domain not in self.data.items:
             raise UnknownIdError(
                 f"This model knows no domain {domain!r}; it knows {', '.join(self.domains)}."
             )

@@ -16,8 +16,9 @@ from graphgen.meaning import Meaning, Taken, separate_domains
 from graphgen.reading.cleaning import Codes, arrow_column, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
+from graphgen.reading.files import read_tables
 from graphgen.reading.filters import combined_rows, core_rows, latest_rows
+from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import concat_frames, interaction_frame, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
@@ -334,7 +335,8 @@ def read_log(
         another name by their content), folders (all tables in them but
         items and users), ``domain=path``, ``path?user_id=NAME&item_id=NAME``,
         ``path#column=value,value,column!=value``, mappings from domain to path, ``-`` for standard
-        input. A .txt file may be a list of ``user item item ...`` lines.
+        input; DataFrames and Arrow tables. A .txt file may be a list of ``user item item ...``
+        lines.
     columns
         Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
     on_bad_rows

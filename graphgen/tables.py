@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
 from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, listed
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
+from graphgen.reading.files import read_tables
+from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike

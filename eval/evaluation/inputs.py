@@ -22,6 +22,7 @@ from graphgen.log import InteractionLog
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
 from graphgen.reading.columns import LISTS, PROVIDERS, Role, TableSpec, resolve_columns
 from graphgen.reading.files import read_tables
+from graphgen.reading.frames import as_frame
 from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings, with_own_users
 from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, RATING, SCORE, SETTING, USER_ID, WEIGHT
 from graphgen.topk import tie_noise
@@ -97,6 +98,7 @@ def read_table(
     InputError
         If the file is missing or unreadable, or a column is missing; it names those found.
     """
+    source = as_frame(source)
     spec = TableSpec(what, tuple(ROLES.get(name, Role(name, required=True)) for name in required))
     if isinstance(source, str | PathLike):
         frames, _, _ = read_tables([source], spec, _clean, **options)
@@ -368,6 +370,7 @@ def read_recommendations(
     [2, 1]
     """
     what = "The recommendations"
+    source = as_frame(source)
     frame = source if isinstance(source, pd.DataFrame) else read_lists(source)
     frame = _named(frame, LISTS, what)
     if DOMAIN not in frame:

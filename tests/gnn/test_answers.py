@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 import graphgen
+from eval import evaluate
 from gnn import load_model, make_model
-from graphgen.errors import ConfigError, InputError, UnknownIdError
+from graphgen.errors import ConfigError, InputError, InterestError, UnknownIdError
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +185,55 @@ def test_numbers_in_any_form_are_ids(asked):
     model = make_model("item-knn").fit(graphgen.build_graph(log, encoder="none"))
     found = model.recommend(asked, reasons=True)
     assert found[["user_id", "item_id", "reason"]].to_numpy().tolist() == [["7", "3", "item-knn"]]
+
+
+def test_frames_give_what_files_give(tmp_path):
+    log = pd.DataFrame(
+        {
+            "Kunde": [1, 1, 2, 2, 3, 3, 3],
+            "item_id": ["a", "b", "a", "b", "b", "c", "c"],
+            "event": ["play", "like", "play", "skip", "like", "play", "play"],
+            "timestamp": pd.date_range("2025-01-01", periods=7, tz="UTC"),
+        }
+    )
+    log.to_csv(tmp_path / "log.csv", index=False)
+    options = {"columns": {"user_id": "Kunde"}, "events": {"play": 0.3, "skip": "negative"}}
+    due = graphgen.read_log({"music": tmp_path / "log.csv"}, **options)
+    arrow = pa.Table.from_pandas(log)
+    for table in (log, arrow):
+        read = graphgen.read_log({"music": table}, **options)
+        assert read == due
+        assert read.report.taken == due.report.taken
+    log = log.rename(columns={"Kunde": "user_id"})
+    log.to_csv(tmp_path / "log.csv", index=False)
+    lists = [
+        make_model("item-knn")
+        .fit(graphgen.build_graph(source, encoder="none"))
+        .recommend([1, 2, 3], history=source, exclude_seen=False)
+        for source in (tmp_path / "log.csv", log, pa.Table.from_pandas(log))
+    ]
+    pd.testing.assert_frame_equal(lists[0], lists[1])
+    pd.testing.assert_frame_equal(lists[0], lists[2])
+    figures = {
+        evaluate(lists[0], truth, k=2, metrics=["recall"]).value("recall@2")
+        for truth in (tmp_path / "log.csv", log, pa.Table.from_pandas(log))
+    }
+    assert len(figures) == 1
+
+
+@pytest.mark.parametrize("graph", [None, "nowhere", pd.DataFrame({"user_id": ["a"]}), 3])
+def test_what_is_no_graph_is_a_clear_error(graph):
+    with pytest.raises(InterestError, match="graph"):
+        make_model("item-knn").fit(graph)
+
+
+def test_other_arguments_of_the_wrong_kind_are_clear_errors(model):
+    for call in (
+        lambda: model.recommend("u000", seed="a"),
+        lambda: model.score("u000", domain=["book"]),
+        lambda: model.similar(["b00", "b01"]),
+        lambda: make_model(None),
+        lambda: graphgen.build_graph([{"user_id": "a", "item_id": "b"}]),
+    ):
+        with pytest.raises(InterestError):
+            call()
