@@ -14,6 +14,7 @@ from gnn.asked import asked_ids, listed_ids
 from gnn.data import TrainingData
 from graphgen.conditions import Condition
 from graphgen.errors import InputError
+from graphgen.joins import COMPARED, check_join
 from graphgen.reading.columns import ITEMS
 from graphgen.reading.files import read_tables
 from graphgen.reading.normalise import DEFAULT_DOMAIN
@@ -74,12 +75,15 @@ def item_frame(data: TrainingData, domain: str) -> pd.DataFrame:
     return frame.assign(**{ITEM_ID: data.items[domain].ids})
 
 
-def read_ids(source: str | Path) -> pd.DataFrame:
-    """Read item_id, and domain where there is one, from a text file (one id a line) or a table."""
-    ids = listed_ids(Path(source))
+def read_ids(source: str | Path, **options: Any) -> pd.DataFrame:
+    """Read item_id, and domain where there is one, from a text file (one id a line) or a table.
+
+    `options` are those of `graphgen.tables.read_items`.
+    """
+    ids = listed_ids(Path(source), encoding=options.get("encoding"))
     if ids is not None and (not ids or ITEM_ID not in ids[0] or ids[0] == ITEM_ID):
         return pd.DataFrame({ITEM_ID: ids[1:] if ids[:1] == [ITEM_ID] else ids}, dtype=object)
-    frames, _, _ = read_tables([str(source)], ITEMS, ItemTable.clean)
+    frames, _, _ = read_tables([str(source)], ITEMS, ItemTable.clean, **options)
     return frames[0][[DOMAIN, ITEM_ID]]
 
 
@@ -105,11 +109,8 @@ def _listed(
         if domain in domains:
             result[domain] = np.zeros(len(vocabulary), dtype=bool)
             result[domain][places[places >= 0]] = True
-    unknown = int((~known).sum())
-    if unknown:
-        first = ids[int((~known).argmax())]
-        said = f"{unknown:,} of {len(ids):,} items of `{name}` are unknown to the model"
-        if unknown == len(ids):
-            raise InputError(f"{said} (first: {first!r}). Do ids and domains match?")
-        logger.warning("%s (first: %r).", said, first)
+    check_join(
+        "item", f"`{name}`", known, "the model", ours=ids, many=0,
+        theirs=[text for domain in domains for text in data.items[domain].ids[:COMPARED]],
+    )  # fmt: skip
     return result

@@ -1,24 +1,24 @@
-"""Reading of the users to recommend for, and writing of recommendations."""
+"""The users to recommend for, as files and commands name them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from gnn.asked import listed_ids
-from gnn.base import Model
-from graphgen.errors import InputError
-from graphgen.progress import progress_bar
+from graphgen.errors import InputError, counted
 from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
 from graphgen.schema import DOMAIN, USER_ID
-from graphgen.storage import atomic_file
 from graphgen.tables import UserTable
 
-__all__ = ["Requests", "answer", "read_requests", "write_recommendations"]
+__all__ = ["Requests", "as_frame", "own_requests", "read_requests"]
+
+logger = logging.getLogger(__name__)
 
 # Users by the domain to recommend in; those under None are for the domain that is asked for.
 Requests: TypeAlias = dict[str | None, list[str]]
@@ -36,7 +36,7 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
     """
     if source is None:
         return {None: list(users)}
-    ids = listed_ids(Path(source))
+    ids = listed_ids(Path(source), encoding=options.get("encoding"))
     if ids is not None:
         if ids and ids[0] == USER_ID:
             ids = ids[1:]
@@ -52,46 +52,38 @@ def read_requests(source: str | None, users: Sequence[str], **options: Any) -> R
     return {str(d): part[USER_ID].tolist() for d, part in wanted.groupby(DOMAIN, observed=True)}
 
 
-def answer(
-    model: Model,
-    requests: Requests,
-    *,
-    domain: Sequence[str] | None = None,
-    progress: bool = False,
-    **options: Any,
-) -> pd.DataFrame:
-    """Recommend for every request, with options of `Model.recommend`.
+def own_requests(
+    requests: Requests, separate: Collection[str], domain: Sequence[str] | None = None
+) -> Requests:
+    """Write the target domain before ids, where the domains of `separate` have their own users.
 
-    `domain` overrides the domains that the requests name.
+    Ids that start with such a domain stay: they may ask for lists in another one.
+
+    Examples
+    --------
+    >>> own_requests({"books": ["7", "films:8"]}, ["books", "films"])
+    {'books': ['books:7', 'films:8']}
     """
-    if domain:
-        users = dict.fromkeys(user for ids in requests.values() for user in ids)
-        requests = {None: list(users)}
-    parts = []
-    total = sum(map(len, requests.values()))
-    with progress_bar("Recommending", total, enabled=progress) as advance:
-        for target, ids in requests.items():
-            parts.append(model.recommend(ids, domain=domain or target, **options))
-            advance(len(ids))
-    return pd.concat(parts, ignore_index=True)
+    marks = tuple(f"{name}:" for name in separate)
+    result: Requests = {}
+    for target, ids in requests.items():
+        asked = [target] if not domain and target is not None else list(domain or [])
+        of = asked[0] if len(asked) == 1 else ""
+        result[target] = [
+            f"{of}:{user}" if of in separate and not str(user).startswith(marks) else user
+            for user in ids
+        ]
+    bare = [user for ids in result.values() for user in ids if not str(user).startswith(marks)]
+    if separate and bare:
+        logger.warning(
+            "%s without a domain, such as %r: users of %s are written %s:ID, or with one --domain.",
+            counted(len(bare), "user id"), bare[0], ", ".join(separate), min(separate),
+        )  # fmt: skip
+    return result
 
 
-def write_recommendations(recs: pd.DataFrame, path: str | Path) -> None:
-    """Write CSV (also .gz, .zst), TSV or Parquet, by the suffix, whole or not at all."""
-    kind = recommendation_format(path)
-    with atomic_file(path) as temporary:
-        if kind == ".parquet":
-            recs.to_parquet(temporary, index=False)
-        else:
-            recs.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")
-
-
-def recommendation_format(path: str | Path) -> str:
-    """Return ".parquet", ".tsv" or ".csv", which a path to write recommendations to ends in."""
-    suffixes = {suffix.lower() for suffix in Path(path).suffixes}
-    for kind in (".parquet", ".tsv", ".csv"):
-        if kind in suffixes:
-            return kind
-    raise InputError(
-        f"Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; got {path}."
-    )
+def as_frame(requests: Requests) -> pd.DataFrame:
+    """Return user_id and, where they name domains, domain of each request."""
+    pairs = [(user, domain) for domain, ids in requests.items() for user in ids]
+    frame = pd.DataFrame(pairs, columns=[USER_ID, DOMAIN], dtype=object)
+    return frame[[USER_ID]] if None in requests else frame

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from graphgen.errors import InputError
 
-__all__ = ["as_ids", "id_texts"]
+__all__ = ["as_ids", "id_texts", "is_text"]
 
 # From here on a float64 no longer holds every integer, so it may not be the id that it was.
 FIRST_INEXACT_FLOAT = 2**53
@@ -92,7 +92,7 @@ def id_texts(values: Any) -> tuple[pa.Array, Reasons]:
         codes = array.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
         spread = [(np.append(mask, False)[codes], reason) for mask, reason in reasons]
         return texts.take(array.indices), [(m, reason) for m, reason in spread if m.any()]
-    if _is_text(kind):
+    if is_text(kind):
         return _normal(array.cast(pa.large_string())), []
     if pa.types.is_integer(kind) or pa.types.is_null(kind):
         return array.cast(pa.large_string()), []
@@ -103,7 +103,8 @@ def id_texts(values: Any) -> tuple[pa.Array, Reasons]:
     return _one_by_one(array.to_pylist())
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether an Arrow type is text, in whatever layout."""
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from graphgen.errors import ConfigError, InputError
-from graphgen.meaning import Meaning, Taken
+from graphgen.meaning import Meaning, Taken, separate_domains
 from graphgen.reading.cleaning import Codes, arrow_column, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
+from graphgen.reading.files import read_tables
 from graphgen.reading.filters import combined_rows, core_rows, latest_rows
-from graphgen.reading.normalise import concat_frames, interaction_frame
+from graphgen.reading.frames import clean_frame
+from graphgen.reading.normalise import concat_frames, interaction_frame, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
@@ -297,6 +298,7 @@ def read_log(
     events: Mapping[str, float | str] | None = None,
     positive: str | Sequence[str] | None = None,
     negative: str | Sequence[str] | None = None,
+    separate_users: bool | Sequence[str] = False,
     as_in: Taken | Mapping[str, Any] | None = None,
     k_core: int = 0,
     deduplicate: bool = True,
@@ -333,7 +335,8 @@ def read_log(
         another name by their content), folders (all tables in them but
         items and users), ``domain=path``, ``path?user_id=NAME&item_id=NAME``,
         ``path#column=value,value,column!=value``, mappings from domain to path, ``-`` for standard
-        input. A .txt file may be a list of ``user item item ...`` lines.
+        input; DataFrames and Arrow tables. A .txt file may be a list of ``user item item ...``
+        lines.
     columns
         Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
     on_bad_rows
@@ -346,9 +349,12 @@ def read_log(
     positive, negative
         Conditions for likes and dislikes, ``"rating>=4"``, ``"books:rating>=4"``; of several, one
         is enough. Rows with the columns of `positive` that fulfil none were seen.
+    separate_users
+        Domains in which the same id is another user than elsewhere, True for all: their ids become
+        ``domain:id``, unless all have that form.
     as_in
-        ``report.taken`` of the log trained on: its rules hold where none of the three is given, and
-        its least rating of a like where no condition says one.
+        ``report.taken`` of the log trained on: its rules hold where none is given (its separate
+        users too), and its least rating of a like where no condition says one.
     k_core
         Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
@@ -398,7 +404,10 @@ def read_log(
     )
     frame, additive, taken = meaning.apply(concat_frames(frames, names))
     del frames
-    log = InteractionLog._of(frame, replace(report, taken=taken))
+    domains = [str(name) for name in frame[DOMAIN].cat.categories]
+    separate = separate_domains(separate_users, domains, as_in)
+    frame = with_own_users(frame, separate)
+    log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
     if deduplicate:
         log = log._combined(additive)
     elif WEIGHT in frame:

@@ -14,7 +14,7 @@ from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.row_conditions import Condition, conditions, fulfilled, number_in
 from graphgen.schema import DOMAIN, EVENT, RATING, WEIGHT
 
-__all__ = ["Meaning", "Taken", "taken_in"]
+__all__ = ["Meaning", "Taken", "separate_domains", "taken_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Taken:
         By domain, the least rating that is a like, where no condition says it.
     options
         The events and conditions that were given.
+    separate
+        Domains whose user ids have the domain before them: their users are their own.
     rows
         One entry for each domain and signal (rating, weight, an event, or none): ``domain``,
         ``signal``, and the numbers of rows that are ``likes``, ``seen``, ``disliked`` and
@@ -52,6 +54,7 @@ class Taken:
     like_from: dict[str, float] = field(default_factory=dict)
     rows: tuple[dict[str, Any], ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    separate: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Return one line on what a like is.
@@ -74,6 +77,7 @@ class Taken:
             {domain: least for one in taken for domain, least in one.like_from.items()},
             tuple(row for one in taken for row in one.rows),
             next((one.options for one in taken if one.options), {}),
+            tuple(dict.fromkeys(domain for one in taken for domain in one.separate)),
         )
 
     def counts(self) -> dict[str, int]:
@@ -311,6 +315,32 @@ class Meaning:
                 said.append("disliked: " + " or ".join(c.plain for c in mine))
             rules[str(domain)] = ", ".join(said)
         return rules
+
+
+def separate_domains(
+    wanted: bool | str | Sequence[str],
+    known: Sequence[str],
+    as_in: Taken | Mapping[str, Any] | None,
+) -> tuple[str, ...]:
+    """Return the domains with users of their own: those `wanted`, else those of `as_in`.
+
+    Raises
+    ------
+    InputError
+        If a domain is not `known`.
+    """
+    if wanted is True:
+        return tuple(known)
+    if not wanted:
+        if isinstance(as_in, Taken):
+            return as_in.separate
+        return tuple((as_in or {}).get("separate", ()))
+    names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for name in names:
+        if name not in known:
+            hint = near_miss(name, known, f"there are {', '.join(known)}.")
+            raise InputError(f"No row is of the domain {name!r} with separate users; {hint}")
+    return names
 
 
 def taken_in(provenance: Mapping[str, Any]) -> dict[str, Any]:

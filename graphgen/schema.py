@@ -13,6 +13,7 @@ __all__ = [
     "INTERACTS",
     "INTEREST",
     "ITEM_ID",
+    "PROVIDER",
     "RANK",
     "RATING",
     "RECOMMENDATION_COLUMNS",
@@ -47,6 +48,7 @@ TITLE: Final = "title"
 TEXT: Final = "text"
 CATEGORY: Final = "category"
 GROUP: Final = "group"
+PROVIDER: Final = "provider"
 
 # Recommendations
 SCORE: Final = "score"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import logging
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
-from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name
+from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, listed
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
-from graphgen.reading.normalise import domain_codes, strings
+from graphgen.reading.files import read_tables
+from graphgen.reading.frames import clean_frame
+from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
 from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TITLE, USER_ID
@@ -30,6 +32,8 @@ __all__ = [
     "read_users",
     "write_arrow",
 ]
+
+logger = logging.getLogger(__name__)
 
 ENDS_SENTENCE = r"[.!?:;。！？：；…]$"
 SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
@@ -64,11 +68,16 @@ class _Table:
         return table
 
     @classmethod
-    def _read(cls, sources: tuple[SourceLike, ...], options: ReadOptions) -> Self:
+    def _read(
+        cls,
+        sources: tuple[SourceLike, ...],
+        options: ReadOptions,
+        separate_users: Sequence[str] = (),
+    ) -> Self:
         frames, _, report = read_tables(sources, cls._spec, cls.clean, **options)
         several = len(frames) > 1
         frame = pd.concat(frames, ignore_index=True).fillna("") if several else frames[0]
-        return cls._of(frame, report)
+        return cls._of(with_own_users(frame, separate_users), report)
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
         unique = self._unique(frame)
@@ -109,6 +118,8 @@ class _Table:
             column = to_text(table.pop(name))
             if (extra := extra_name(name, cls._spec)) is not None:
                 columns[extra] = column
+        if DOMAIN not in cls._spec.names and domain is not None:
+            columns[DOMAIN] = pa.chunked_array([pa.array([domain] * n_rows, pa.large_string())])
         keep = pa.array(~faults.bad)
         frame = {name: strings(column.filter(keep)) for name, column in columns.items()}
         return pd.DataFrame(frame), faults
@@ -281,14 +292,28 @@ def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTabl
     >>> items, items.report.duplicates
     (ItemTable(2 items in 1 domain, 2 with text), 1)
     """
-    return ItemTable._read(sources, options)
+    items = ItemTable._read(sources, options)
+    frame, known = items.frame, [TITLE, TEXT, CATEGORY]
+    described = (frame[known] != "").any(axis=1).groupby(frame[DOMAIN].astype(str)).any()
+    others = [name for name in frame.columns if name not in (*known, ITEM_ID, DOMAIN)]
+    if others and not described.all():
+        logger.warning(
+            "The items of %s have no title, text or category. If one of %s holds them, say so: "
+            "PATH?title=NAME&text=NAME.",
+            ", ".join(described.index[~described]),
+            listed(others),
+        )
+    return items
 
 
-def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTable:
+def read_users(
+    *sources: SourceLike, separate_users: Sequence[str] = (), **options: Unpack[ReadOptions]
+) -> UserTable:
     r"""Read user tables.
 
     Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
-    parameters are those of `graphgen.log.read_log`.
+    parameters are those of `graphgen.log.read_log`; `separate_users` names domains whose users, in
+    files or rows of the domain, have ids of their own.
 
     Raises
     ------
@@ -305,7 +330,7 @@ def read_users(*sources: SourceLike, **options: Unpack[ReadOptions]) -> UserTabl
     >>> read_users(path).frame.to_dict("records")
     [{'user_id': '007', 'group': 'agents'}]
     """
-    return UserTable._read(sources, options)
+    return UserTable._read(sources, options, separate_users)
 
 
 def item_columns(tables: Mapping[str, pa.Table]) -> dict[str, pd.DataFrame]:

@@ -63,6 +63,7 @@ def abtest(
         alpha=alpha,
         sequential=sequential,
     )
+    tables.check()
     say(result.to_markdown())
     if out is not None:
         result.save(out, overwrite=overwrite, made_from=made_from)

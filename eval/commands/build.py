@@ -51,6 +51,7 @@ def build(
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
+    separate_users: options.SeparateUsers = None,
     k_core: Annotated[
         int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
@@ -83,14 +84,15 @@ def build(
     log = read_log(
         *sources,
         quarantine=quarantine,
-        **options.meaning_options(event, positive, negative),
+        **options.meaning_options(event, positive, negative, separate_users),
         k_core=k_core,
         progress=True,
         **tables.read,
     )
     options.say_meaning(log, always=True)
     table = read_items(*items, **tables.read) if items else None
-    user_table = read_users(*users, **tables.read) if users else None
+    separate = log.report.taken.separate
+    user_table = read_users(*users, separate_users=separate, **tables.read) if users else None
     tables.check()
     for read in (log, table, user_table):
         for line in () if read is None else read.report.columns:

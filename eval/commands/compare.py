@@ -55,6 +55,8 @@ def compare(
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
+    separate_users: options.SeparateUsers = None,
+    graded: options.Graded = False,
     config: options.Config = None,
     set_: options.ModelSet = None,
     seed: options.Seed = 0,
@@ -78,6 +80,7 @@ def compare(
         --single-domain item-knn,ease --out report/
     interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
     """
+    from eval.evaluation.inputs import read_lists
     from eval.experiments.experiment import compare as run_comparison
     from eval.reports.sections import comparison_sections, section_markdown
     from eval.reports.tables import legend, overview
@@ -97,7 +100,7 @@ def compare(
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
 
-    meaning = options.meaning_options(event, positive, negative)
+    meaning = options.meaning_options(event, positive, negative, separate_users)
     rows = read_log(*train, **tables.read, **meaning, progress=True)
     options.say_meaning(rows)
 
@@ -105,20 +108,29 @@ def compare(
         return read_log(*sources, **tables.read, as_in=rows.report.taken, progress=True)
 
     table = read_items(*items, **tables.read) if items else None
+    truth, chosen_on = read(test), read(valid) if valid else None
+    separate = rows.report.taken.separate
+    lists = {
+        name: read_lists(path, separate_users=separate, **tables.read)
+        for name, path in others.items()
+    }
+    groups = read_users(*users, separate_users=separate, **tables.read) if users else None
+    tables.check()
     graph = build_graph(rows, table, encoder=encoder, progress=True)
     experiment = run_comparison(
         graph,
-        read(test),
+        truth,
         names,
-        valid=read(valid) if valid else None,
-        recommendations=others,
+        valid=chosen_on,
+        recommendations=lists,
         settings=settings,
         k=k or [20],
         by=by,
         baseline=baseline,
         single_domain=alone,
-        users=read_users(*users, **tables.read) if users else None,
+        users=groups,
         metrics=options.chosen_metrics(metrics, curves),
+        graded=graded,
         seed=seed,
         seeds=options.seed_numbers(seeds),
         progress=True,

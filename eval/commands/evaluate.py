@@ -63,18 +63,13 @@ def evaluate(
         ),
     ] = None,
     negatives: Annotated[
-        Path | None, Option(help="Also sampled metrics, with the negatives of this file.")
+        str | None, Option(help="Also sampled metrics, with the negatives of this file.")
     ] = None,
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
-    graded: Annotated[
-        bool,
-        Option(
-            "--graded",
-            help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
-        ),
-    ] = False,
+    separate_users: options.SeparateUsers = None,
+    graded: options.Graded = False,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -89,10 +84,11 @@ def evaluate(
     from dataclasses import replace
 
     from eval.comparison.analyses import analyse
+    from eval.comparison.fairness import read_providers
     from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
     from eval.evaluation.inputs import read_lists, with_groups
-    from eval.evaluation.negatives import sample_negatives, write_negatives
+    from eval.evaluation.negatives import read_negatives, sample_negatives, write_negatives
     from eval.reports.markdown import result_markdown
     from eval.reports.writing import write_report
     from graphgen.errors import ConfigError
@@ -107,26 +103,37 @@ def evaluate(
     inputs = [recommendations, truth, graph, users, valid, negatives, table]
     made_from = options.check_outputs(context, *inputs, kind="report", files=[drawn_to])
     known = load_graph(graph) if graph else None
-    system: Any
+    system: Any = None
     is_model = (Path(recommendations) / "model.json").exists()
+    if valid and not is_model:
+        raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
     if is_model:
         from gnn.registry import load_model
 
         system = load_model(recommendations)
-    else:
-        system = read_lists(recommendations, **tables.read)
     trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
-    reading = {**tables.read, **options.meaning_options(event, positive, negative)}
+    reading = {**tables.read, **options.meaning_options(event, positive, negative, separate_users)}
     reading["as_in"] = taken_in(trained_on)
     rows = read_log(*truth, **reading)
     options.say_meaning(rows)
+    separate = rows.report.taken.separate
+    if not is_model:
+        system = read_lists(recommendations, separate_users=separate, **tables.read)
+    groups = read_users(*users, separate_users=separate, **tables.read) if users else None
+    chosen_on = read_log(*valid, **reading) if valid else None
+    others = None
+    if negatives is not None:
+        others = read_negatives(negatives, separate_users=separate, **tables.read)
+    provided = _category_providers(known) if providers == "category" else None
+    if table is not None:
+        provided = read_providers(table, **tables.read)
+    tables.check()
     if sampled is not None and drawn_to is not None:
-        negatives = drawn_to
         scorer = system if is_model else None
-        drawn = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
-        write_negatives(drawn, negatives)
-        say(f"The negatives are in {negatives}; --negatives reads them again.")
-    judged: Any = rows if users is None else with_groups(rows, read_users(*users, **tables.read))
+        others = sample_negatives(rows, graph=known, scorer=scorer, n=sampled, seed=seed)
+        write_negatives(others, drawn_to)
+        say(f"The negatives are in {drawn_to}; --negatives reads them again.")
+    judged: Any = rows if groups is None else with_groups(rows, groups)
     with show_progress():
         result = judge(
             system,
@@ -135,29 +142,24 @@ def evaluate(
             graph=known,
             by=by,
             metrics=options.chosen_metrics(metrics, curves),
-            negatives=negatives,
+            negatives=others,
             graded=graded,
             seed=seed,
         )
     result = replace(result, name=Path(recommendations).name)
     links = None
-    if valid:
-        if not is_model:
-            raise ConfigError("--valid needs scores of all links: give a model folder, not lists.")
-        chosen_on = read_log(*valid, **reading)
+    if chosen_on is not None:
         with progress_bar("Classifying links", enabled=True):
-            links = evaluate_scorer_links(system, rows, chosen_on, negatives=negatives, seed=seed)
+            links = evaluate_scorer_links(system, rows, chosen_on, negatives=others, seed=seed)
     with progress_bar("Writing the report", enabled=True):
-        analyses = analyse(result, providers=_providers(providers, known), links=links)
+        analyses = analyse(result, providers=provided, links=links)
         write_report(result, out, analyses, overwrite=overwrite, made_from=made_from)
     say(result_markdown(result, analyses=analyses))
     say(f"\nThe report is in {out}; open {out / 'report.html'}.")
 
 
-def _providers(source: str | None, graph: Any) -> Any:
-    """Return a table of providers: the graph's categories, or the path of a table."""
-    if source != "category":
-        return source
+def _category_providers(graph: Any) -> Any:
+    """Return a table of providers: the categories of the graph's items."""
     import pandas as pd
 
     from graphgen.errors import ConfigError

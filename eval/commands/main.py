@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
+from eval.commands.options import with_all_domains
 from eval.commands.recommend import recommend
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
@@ -54,7 +56,7 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the console script ``interest``."""
-    run(app)
+    run(lambda: app(with_all_domains(sys.argv[1:])))
 
 
 @app.callback(invoke_without_command=True)

@@ -66,6 +66,23 @@ Negative = Annotated[
         show_default=False,
     ),
 ]
+SeparateUsers = Annotated[
+    str | None,
+    Option(
+        "--separate-users",
+        help="Customer numbers of these domains (comma-separated; none for all) are their own: 7 "
+        "in books and 7 in films are two users, books:7 and films:7.",
+        metavar="[DOMAINS]",
+        show_default=False,
+    ),
+]
+Graded = Annotated[
+    bool,
+    Option(
+        "--graded",
+        help="Relevance by rating: each rating above 0 is relevant, and NDCG weighs it.",
+    ),
+]
 UserTable = Annotated[
     list[str] | None, Option(help="User table with a group: groups are compared (fairness).")
 ]
@@ -198,8 +215,8 @@ def with_tables(command: Callable[..., None]) -> Callable[..., None]:
 def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     """Turn ``["user_id=reviewerID"]``, or the path of a TOML file, into a mapping.
 
-    In the file, a table such as ``[books]`` or ``["books.csv"]`` is for the file of that domain or
-    name.
+    In the file, a table such as ``[books]`` or ``["books.csv"]`` is for the files of that domain or
+    name. One file may serve all commands: what it says of tables that are not read is not used.
 
     Examples
     --------
@@ -212,6 +229,7 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     if not columns:
         return None
     result: dict[str, str] = {}
+    shared: dict[str, str] = {}
     by_file: dict[str, dict[str, str]] = {}
     for column in columns:
         ours, equals, theirs = column.partition("=")
@@ -222,18 +240,38 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
                 if isinstance(value, dict):
                     by_file[name] = {ours: str(theirs) for ours, theirs in value.items()}
                 else:
-                    result[name] = str(value)
+                    shared[name] = str(value)
         else:
             raise ConfigError(
                 f"--column is written NAME=COLUMN_IN_FILE, or names a TOML file; got {column!r}."
             )
-    return ColumnMap(result, by_file)
+    return ColumnMap(result, shared, by_file)
+
+
+def with_all_domains(arguments: Sequence[str]) -> list[str]:
+    """Write the value ``all`` behind a --separate-users that has none.
+
+    Examples
+    --------
+    >>> with_all_domains(["build", "--separate-users", "books=a.csv", "--out", "graph"])
+    ['build', '--separate-users', 'all', 'books=a.csv', '--out', 'graph']
+    """
+    result: list[str] = []
+    for argument, value in itertools.pairwise([*arguments, "-"]):
+        result.append(argument)
+        is_source = value.startswith("-") or "=" in value or Path(value).exists()
+        if argument == "--separate-users" and is_source:
+            result.append("all")
+    return result
 
 
 def meaning_options(
-    event: Sequence[str] | None, positive: Sequence[str] | None, negative: Sequence[str] | None
+    event: Sequence[str] | None,
+    positive: Sequence[str] | None,
+    negative: Sequence[str] | None,
+    separate: str | None = None,
 ) -> dict[str, Any]:
-    """Turn --event, --positive and --negative into options of `graphgen.read_log`.
+    """Turn --event, --positive, --negative, --separate-users into options of `graphgen.read_log`.
 
     Examples
     --------
@@ -248,7 +286,8 @@ def meaning_options(
                 f"--event is written NAME=WEIGHT, or =negative, =seen or =drop; got {text!r}."
             )
         events[name.strip()] = value.strip()
-    return {"events": events, "positive": positive, "negative": negative}
+    own = separate == "all" or names_in(separate)
+    return {"events": events, "positive": positive, "negative": negative, "separate_users": own}
 
 
 def say_meaning(log: Any, *, always: bool = False) -> None:

@@ -37,10 +37,10 @@ def recommend(
         ),
     ] = False,
     only: Annotated[
-        Path | None, Option(help="Recommend only these items: ids, one a line, or a table.")
+        str | None, Option(help="Recommend only these items: ids, one a line, or a table.")
     ] = None,
     without: Annotated[
-        Path | None, Option(help="Never recommend these items: ids, one a line, or a table.")
+        str | None, Option(help="Never recommend these items: ids, one a line, or a table.")
     ] = None,
     where: Annotated[
         str | None,
@@ -79,14 +79,16 @@ def recommend(
     interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     """
+    from gnn.candidates import read_ids
     from gnn.registry import load_model
-    from gnn.requests import answer, read_requests, recommendation_format, write_recommendations
+    from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
+    from graphgen.storage import table_format, write_table
 
     if out is not None:
-        recommendation_format(out)
+        table_format(out)
     options.check_outputs(context, model, users, history, only, without)
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
@@ -98,19 +100,23 @@ def recommend(
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
     meaning = taken_in(fitted.provenance_.get("graph", {}))
-    recs = answer(
-        fitted,
-        read_requests(users, user or [], **tables.read),
-        domain=domain,
+    requests = read_requests(users, user or [], **tables.read)
+    requests = own_requests(requests, meaning.get("separate", ()), domain)
+    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    listed = [read_ids(ids, **tables.read) if ids else None for ids in (only, without)]
+    tables.check()
+    recs = fitted.recommend(
+        as_frame(requests),
+        domain=domain or None,
         k=k,
         exclude_seen=not include_seen,
-        only=only,
-        without=without,
+        only=listed[0],
+        without=listed[1],
         where=where,
         mix=mix,
         titles=titles or out is None,
         reasons=reasons,
-        history=read_log(*history, **tables.read, as_in=meaning) if history else None,
+        history=rows,
         seed=seed,
         progress=True,
     )
@@ -118,7 +124,7 @@ def recommend(
         for (of, *_), lists in recs.groupby(["user_id"], sort=False):
             show_table(lists.drop(columns="user_id"), title=f"For {of}")
         return
-    write_recommendations(recs, out)
+    write_table(recs, out)
     say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
     if not mix:
         next_step(f"interest evaluate {out} --truth test.csv --out report/")

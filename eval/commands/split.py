@@ -24,6 +24,7 @@ def split(
     event: options.Event = None,
     positive: options.Positive = None,
     negative: options.Negative = None,
+    separate_users: options.SeparateUsers = None,
     drop_twins: Annotated[
         bool, Option("--drop-twins", help="Remove one of two ids of the same product.")
     ] = False,
@@ -68,8 +69,9 @@ def split(
         if protocol != "cold-user" or "test" in settings:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         settings["test"] = share / 100
-    meaning = options.meaning_options(event, positive, negative)
+    meaning = options.meaning_options(event, positive, negative, separate_users)
     log = read_log(*sources, **tables.read, **meaning, progress=True)
+    tables.check()
     options.say_meaning(log)
     parts = make_split(log, protocol, twins=twins, seed=seed, **settings)
     write_split(parts, out, overwrite=overwrite, made_from=made_from)

@@ -61,6 +61,7 @@ def train(
     rows = None
     if valid:
         rows = read_log(*valid, **tables.read, as_in=taken_in(known.provenance))
+    tables.check()
     started = time.perf_counter()
     fitted = make_model(model, **settings).fit(
         known,

@@ -26,13 +26,18 @@ from eval.metrics.base import Array
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError
 from graphgen.joins import check_items
-from graphgen.schema import GROUP, ITEM_ID, RANK, USER_ID
+from graphgen.schema import GROUP, ITEM_ID, PROVIDER, RANK, USER_ID
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["exposure_by_provider", "fairness_by_attribute", "group_fairness", "provider_fairness"]
+__all__ = [
+    "exposure_by_provider",
+    "fairness_by_attribute",
+    "group_fairness",
+    "provider_fairness",
+    "read_providers",
+]
 
 HISTORY: Final = "history"
-PROVIDER: Final = "provider"
 # Slices that are about the user alone: each user has one value in all domains.
 USER_SLICES: Final = ("activity", "domain_count")
 
@@ -298,6 +303,11 @@ def provider_fairness(
     return _shares(per_item, providers.rename(columns={column: PROVIDER}))
 
 
+def read_providers(source: Any, **options: Any) -> pd.DataFrame:
+    """Read domain, item_id and provider; `options` as of `graphgen.log.read_log`."""
+    return read_table(source, (DOMAIN, ITEM_ID, PROVIDER), "The providers", **options)
+
+
 def exposure_by_provider(result: EvaluationResult, providers: Any) -> pd.DataFrame:
     """Set exposure against merit, as `provider_fairness` does, over the lists of an evaluation.
 
@@ -312,7 +322,7 @@ def exposure_by_provider(result: EvaluationResult, providers: Any) -> pd.DataFra
     """
     if result.exposure is None:
         raise InputError("A result that was loaded has no exposure of items; evaluate again.")
-    table = read_table(providers, (DOMAIN, ITEM_ID, PROVIDER), "The providers")
+    table = read_providers(providers)
     table = table[table[DOMAIN].astype(str).isin(result.domains)]
     known = {str(d): Vocabulary.from_values(part[ITEM_ID]) for d, part in table.groupby(DOMAIN)}
     used = "the items shown or wanted"

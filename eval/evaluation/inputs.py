@@ -20,9 +20,10 @@ from graphgen.ids import as_ids
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
-from graphgen.reading.columns import LISTS, Role, TableSpec, resolve_columns
+from graphgen.reading.columns import LISTS, PROVIDERS, Role, TableSpec, resolve_columns
 from graphgen.reading.files import read_tables
-from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
+from graphgen.reading.frames import as_frame
+from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings, with_own_users
 from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, RATING, SCORE, SETTING, USER_ID, WEIGHT
 from graphgen.topk import tie_noise
 
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 ALL = "all"
 DEFAULT_SLICES = (SETTING,)
 IDS = (USER_ID, DOMAIN, ITEM_ID)
-ROLES = {role.name: role for role in LISTS.roles}
+ROLES = {role.name: role for role in (*LISTS.roles, *PROVIDERS.roles)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,7 @@ def read_table(
     InputError
         If the file is missing or unreadable, or a column is missing; it names those found.
     """
+    source = as_frame(source)
     spec = TableSpec(what, tuple(ROLES.get(name, Role(name, required=True)) for name in required))
     if isinstance(source, str | PathLike):
         frames, _, _ = read_tables([source], spec, _clean, **options)
@@ -318,8 +320,10 @@ def with_groups(truth: Any, users: Any) -> pd.DataFrame:
     return frame.assign(**{GROUP: groups.reindex(ours).to_numpy()})
 
 
-def read_lists(source: Any, **options: Any) -> pd.DataFrame:
+def read_lists(source: Any, separate_users: Sequence[str] = (), **options: Any) -> pd.DataFrame:
     """Read a file of recommendations as it stands; `options` as of `graphgen.log.read_log`.
+
+    Users of the domains `separate_users` get the domain before their id.
 
     Raises
     ------
@@ -327,7 +331,8 @@ def read_lists(source: Any, **options: Any) -> pd.DataFrame:
         If the file is missing or unreadable, or has no users or items.
     """
     frames, _, _ = read_tables([source], LISTS, _clean, **options)
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    return with_own_users(frame, separate_users)
 
 
 def read_recommendations(
@@ -365,6 +370,7 @@ def read_recommendations(
     [2, 1]
     """
     what = "The recommendations"
+    source = as_frame(source)
     frame = source if isinstance(source, pd.DataFrame) else read_lists(source)
     frame = _named(frame, LISTS, what)
     if DOMAIN not in frame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,13 @@ from eval.metrics.base import Array
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError, InputError
 from graphgen.joins import check_join
+from graphgen.reading.normalise import with_own_users
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.storage import atomic_file
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["NegativeTable", "sample_negatives", "write_negatives"]
+__all__ = ["NegativeTable", "read_negatives", "sample_negatives", "write_negatives"]
 
 COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID)
 BLOCK_SCORES: Final = 8_000_000
@@ -115,11 +116,17 @@ def write_negatives(negatives: pd.DataFrame, path: str | Path) -> Path:
     return Path(path)
 
 
+def read_negatives(source: Any, separate_users: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """Read user_id, domain and item_id; parameters as of `eval.evaluation.inputs.read_lists`."""
+    frame = read_table(source, COLUMNS, "The negatives", **options)
+    return with_own_users(frame, separate_users)
+
+
 class NegativeTable:
     """Negatives (DataFrame or path: user_id, domain, item_id) as item codes per domain."""
 
     def __init__(self, source: Any) -> None:
-        self.frame = read_table(source, COLUMNS, "The negatives")
+        self.frame = read_negatives(source)
 
     def check(self, truth: Truth) -> None:
         """Warn of users of the truth without negatives; an `InputError` if none has any."""

@@ -19,7 +19,7 @@ from eval.experiments.single_domain import SeparateModels, train_separately
 from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.errors import ConfigError, UnknownIdError
-from graphgen.graph import InterestGraph
+from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar, show_progress
 from graphgen.schema import DOMAIN
@@ -94,6 +94,7 @@ def compare(
     single_domain: Sequence[str] | None = None,
     users: Any = None,
     metrics: Sequence[str] | None = None,
+    graded: bool = False,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
     bootstrap: int = 1000,
@@ -118,7 +119,7 @@ def compare(
         Lists of other systems by name: a table, or a path.
     settings
         Fields of the models' configs, by model.
-    k, by, metrics, bootstrap
+    k, by, metrics, graded, bootstrap
         As in `eval.evaluate`.
     users
         UserTable or DataFrame with user_id and group: groups are compared.
@@ -144,6 +145,7 @@ def compare(
     ConfigError
         If `seeds` is empty or holds a seed twice.
     """
+    graph, models = as_graph(graph), [models] if isinstance(models, str) else models
     training = [seed] if seeds is None else list(seeds)
     if not training or len(set(training)) < len(training):
         raise ConfigError(f"`seeds` must hold different whole numbers; got {training}.")
@@ -180,6 +182,7 @@ def compare(
                     graph=graph,
                     by=by,
                     metrics=metrics,
+                    graded=graded,
                     # Several runs are given their intervals when they are pooled.
                     bootstrap=bootstrap if len(made_with) == 1 else 0,
                     seed=seed,
@@ -191,7 +194,7 @@ def compare(
             del system  # before the next one is fitted
 
     for table in lists.values():  # Before any model is fitted.
-        wanted = read_truth(truth, by, graph)
+        wanted = read_truth(truth, by, graph, graded=graded)
         names = [domain.domain for domain in wanted.domains]
         ListSource(table, GraphContext(graph), seed=seed, domains=names).check(wanted)
     for name in models:

@@ -86,11 +86,14 @@ def milliseconds(frame: pd.DataFrame) -> Array:
     return frame[TIMESTAMP].dt.as_unit("ms").astype("int64").to_numpy()
 
 
-def number_units(frame: pd.DataFrame) -> Array:
-    """Number the (user, domain) of each row, in the order of ids."""
+def number_units(frame: pd.DataFrame, liked: Array | None = None) -> Array:
+    """Number the (user, domain) of each row, in order of ids; likes and other rows apart."""
     user, _ = pd.factorize(frame[USER_ID], sort=True)
     domain, domains = pd.factorize(frame[DOMAIN].astype(str), sort=True)
-    _, unit = np.unique(user.astype(np.int64) * len(domains) + domain, return_inverse=True)
+    key = user.astype(np.int64) * len(domains) + domain
+    if liked is not None:
+        key = key * 2 + ~liked
+    _, unit = np.unique(key, return_inverse=True)
     return unit.astype(np.int64)
 
 

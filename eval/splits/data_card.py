@@ -145,6 +145,7 @@ def _counts(log: InteractionLog) -> dict[str, Any]:
         interactions=(ITEM_ID, "size"), users=(USER_ID, "nunique"), items=(ITEM_ID, "nunique")
     )
     total = {"interactions": len(log), "users": log.n_users, "items": log.n_items}
+    total["seen_or_disliked"] = int((~log.liked).sum())
     return {**total, "domains": by_domain.to_dict("index")}
 
 
@@ -165,6 +166,7 @@ def card_text(card: dict[str, Any]) -> str:
         lines.append(
             f"  {name:<6} {part['interactions']:>10,} interactions {part['users']:>9,} users "
             f"{part['items']:>9,} items"
+            + (f"; {part['seen_or_disliked']:,} seen or disliked" * bool(part["seen_or_disliked"]))
         )
         if len(part["domains"]) > 1:
             lines += [

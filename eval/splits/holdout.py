@@ -42,11 +42,13 @@ def random_split(
 ) -> Split:
     """Hold out a share of each user's interactions in each domain, at random.
 
+    The shares hold for likes and for rows seen or disliked, of which none is relevant.
+
     Parameters
     ----------
     log, valid, test, seed
         Shares. Fractions of a row are rounded up or down at random, so the shares hold on average
-        for users with few rows too; at least one row of each user and domain stays in training.
+        for users with few rows too; at least one like of each user and domain stays in training.
 
     Examples
     --------
@@ -58,7 +60,7 @@ def random_split(
     (7, 1, 2)
     """
     check_shares(valid=valid, test=test)
-    unit = number_units(log.frame)
+    unit = number_units(log.frame, log.liked)
     part = hold_out_at_random(unit, valid, test, np.random.default_rng(seed))
     return assemble("random", log, part, {"valid": valid, "test": test, "seed": seed})
 
@@ -167,8 +169,8 @@ def cold_user_split(
 ) -> Split:
     """Take a target domain away from a share of the overlap users.
 
-    Overlap users have interactions in the target and in another domain. The chosen ones lose
-    their whole history in the target, and keep everything else.
+    Overlap users have likes in the target and in another domain. The chosen ones lose their whole
+    history in the target, what they disliked too, and keep everything else.
 
     Parameters
     ----------
@@ -206,7 +208,7 @@ def cold_user_split(
     user, users = pd.factorize(frame[USER_ID], sort=True)
     domain = np.asarray(pd.Categorical(frame[DOMAIN], categories=log.domains).codes, np.int64)
     present = np.zeros((len(users), len(log.domains)), dtype=bool)
-    present[user, domain] = True
+    present[user[log.liked], domain[log.liked]] = True
     overlap = present.sum(axis=1) >= 2
     if target is not None:
         overlap &= present[:, log.domains.index(target)]
@@ -243,7 +245,7 @@ def cold_item_split(
     Parameters
     ----------
     log, test, valid, seed
-        Shares of the items of each domain.
+        Shares of the items of each domain that somebody likes; the others stay in training.
 
     Examples
     --------
@@ -260,7 +262,10 @@ def cold_item_split(
     domain, _ = pd.factorize(frame[DOMAIN].astype(str), sort=True)
     name, names = pd.factorize(frame[ITEM_ID], sort=True)
     pairs, item = np.unique(domain.astype(np.int64) * len(names) + name, return_inverse=True)
-    role = cut_groups(pairs // len(names), valid, test, np.random.default_rng(seed))
+    liked = np.bincount(item[log.liked], minlength=len(pairs)) > 0
+    role = np.full(len(pairs), TRAIN)
+    groups = pairs[liked] // len(names)
+    role[liked] = cut_groups(groups, valid, test, np.random.default_rng(seed))
     settings = {"test": test, "valid": valid, "seed": seed}
     return assemble("cold-item", log, role[item], settings)
 
@@ -297,7 +302,7 @@ def k_fold_split(
         raise ConfigError(f"`folds` must lie between 2 and the {most}; got {folds}.")
     generator = np.random.default_rng(seed)
     group = generator.permutation(len(users)) % folds
-    part = hold_out_at_random(number_units(log.frame), valid, test, generator)
+    part = hold_out_at_random(number_units(log.frame, log.liked), valid, test, generator)
     splits = []
     for fold in range(folds):
         mine = np.where(group[user] == fold, part, TRAIN)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError
-from graphgen.ids import FIRST_INEXACT_FLOAT, Reasons, id_texts
-from graphgen.reading.timestamps import NUMBER
+from graphgen.ids import FIRST_INEXACT_FLOAT, Reasons, id_texts, is_text
+from graphgen.reading.timestamps import NUMBER, with_points
 
 __all__ = [
     "Codes",
@@ -27,8 +27,6 @@ __all__ = [
     "to_text",
 ]
 
-DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
-NOT_THOUSANDS = r"^[+-]?(0\d*|\d{4,}),|,(\d{1,2}|\d{4,})$"  # "1,234" may be either
 MISSING_ID = "must not be empty"
 SHOWN_ROWS = 20
 SHOWN_VALUE = 100
@@ -263,7 +261,7 @@ def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if _is_text(column.type):
+    if is_text(column.type):
         column = to_text(column)
         empty = pc.equal(column, "")
         column = pc.if_else(empty, pa.scalar(None, column.type), column)
@@ -271,7 +269,7 @@ def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarr
         try:
             numbers = column.cast(pa.float64())
         except pa.ArrowInvalid:
-            column = _with_points(column)
+            column = with_points(column)
             fits = pc.match_substring_regex(column, NUMBER)
             numbers = pc.if_else(fits, column, pa.scalar(None, column.type)).cast(pa.float64())
         values = np.asarray(numbers.to_numpy(), dtype=float)
@@ -284,16 +282,6 @@ def to_floats(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return values, missing, ~missing & ~np.isfinite(values)
 
 
-def _with_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Replace decimal commas, unless the column has points too or all may be thousands."""
-    comma = pc.match_substring_regex(column, DECIMAL_COMMA)
-    certain = pc.match_substring_regex(column, NOT_THOUSANDS)
-    point = pc.match_substring(column, ".")
-    if pc.any(point).as_py() or not pc.any(pc.and_(comma, certain)).as_py():
-        return column
-    return pc.if_else(comma, pc.replace_substring(column, ",", "."), column)
-
-
 def all_empty(column: pa.ChunkedArray) -> bool:
     """Tell whether no row of the column holds anything; a column without rows is not empty."""
     if not len(column):
@@ -302,12 +290,6 @@ def all_empty(column: pa.ChunkedArray) -> bool:
         return True
     if pa.types.is_floating(column.type):
         return bool(pc.all(column.is_null(nan_is_null=True)).as_py())
-    if not _is_text(column.type):
+    if not is_text(column.type):
         return False
     return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(column).fill_null(""), "")).as_py())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )

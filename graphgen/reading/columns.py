@@ -14,6 +14,7 @@ from graphgen.schema import (
     EVENT,
     GROUP,
     ITEM_ID,
+    PROVIDER,
     RANK,
     RATING,
     SCORE,
@@ -28,6 +29,7 @@ __all__ = [
     "ITEMS",
     "LISTS",
     "LOG",
+    "PROVIDERS",
     "USERS",
     "ColumnMap",
     "Role",
@@ -102,6 +104,7 @@ USER_HINTS = (
 ITEM_HINTS = (
     "item", "itemid", "iid", "asin", "parentasin", "movieid", "product", "productid", "bookid",
     "isbn", "businessid", "videoid", "trackid", "artistid", "songid", "gameid", "newsid", "sku",
+    "filmid", "courseid", "articleid",
 )  # fmt: skip
 TIME_HINTS = ("time", "date", "datetime", "unixtime", "unixreviewtime", "createdat", "eventtime")
 USER_ROLE = Role(USER_ID, required=True, hints=USER_HINTS)
@@ -134,7 +137,11 @@ LISTS = TableSpec(
     "a table of recommendations",
     (USER_ROLE, DOMAIN_ROLE, ITEM_ROLE, Role(RANK), Role(SCORE, hints=("prediction",))),
 )
-MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS) for n in s.names))
+PROVIDERS = TableSpec(
+    "a table of providers",
+    (DOMAIN_ROLE, ITEM_ROLE, Role(PROVIDER, required=True, hints=("brand", "seller", "publisher"))),
+)
+MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS, PROVIDERS) for n in s.names))
 
 
 class ColumnMap(dict[str, str]):
@@ -143,9 +150,12 @@ class ColumnMap(dict[str, str]):
     Parameters
     ----------
     columns
-        Foreign names by canonical name.
+        Foreign names by canonical name; each must be in some table that is read.
+    shared
+        The same, of a file that serves several commands: only of the kinds of tables that are read
+        must one have the column, or the canonical one.
     by_file
-        Mappings of single files, by their domain or name.
+        As `shared`, for single files, by their domain or name.
 
     Raises
     ------
@@ -156,11 +166,17 @@ class ColumnMap(dict[str, str]):
     def __init__(
         self,
         columns: Mapping[str, str] | None = None,
+        shared: Mapping[str, str] | None = None,
         by_file: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        super().__init__(columns or {})
+        super().__init__({**(shared or {}), **(columns or {})})
+        self.required = set((columns or {}).items())
         self.by_file = dict(by_file or {})
-        self.found: set[str] = set()
+        self.files: set[str] = set()
+        # Pairs of canonical and foreign name: looked for, found, and found under either.
+        self.asked: set[tuple[str, str]] = set()
+        self.found: set[tuple[str, str]] = set()
+        self.served: set[tuple[str, str]] = set()
         for mapping in (self, *self.by_file.values()):
             for name in mapping:
                 if name not in MAPPED:
@@ -168,11 +184,22 @@ class ColumnMap(dict[str, str]):
                         f"No table has a column {name!r} to map; {near_column(name, MAPPED)}"
                     )
 
+    def of_file(self, *names: str | None) -> ColumnMap:
+        """Return the mapping for a file of these names, which takes part in `check`."""
+        self.files.update(name for name in names if name is not None)
+        own = next((self.by_file[name] for name in names if name in self.by_file), {})
+        mapping = ColumnMap({**self, **own})
+        mapping.asked, mapping.found, mapping.served = self.asked, self.found, self.served
+        return mapping
+
     def check(self) -> None:
-        """Raise `InputError` if a mapped column was in none of the tables read so far."""
-        for name, wanted in self.items():
-            if wanted.strip() and wanted not in self.found:
+        """Raise `InputError` if a column that is mapped was in none of the tables read so far."""
+        for name, wanted in sorted(self.required - self.found | self.asked - self.served):
+            if wanted.strip():
                 raise InputError(f"No table has a column {wanted!r} to use as {name!r}.")
+        for name in sorted(set(self.by_file) - self.files):
+            if near := get_close_matches(name, self.files - set(self.by_file), n=1, cutoff=0.8):
+                raise InputError(f"The mapping of {name!r} is not used; did you mean {near[0]!r}?")
 
 
 def listed(names: Sequence[str], limit: int = SHOWN_COLUMNS) -> str:
@@ -255,10 +282,13 @@ def resolve_columns(
                 raise ConfigError(f"Column {role.name!r} cannot be ignored: {spec.what} needs it.")
             continue
         match = _match(wanted, found, by_plain, file)
-        if match is not None and shared is not None:
-            shared.found.add(wanted)
+        if shared is not None and match is not None:
+            shared.found.add((role.name, wanted))
         if match is None and role.name not in strict and wanted != role.name:
             match = _match(role.name, found, by_plain, file)
+        if shared is not None and role.name in shared:
+            shared.asked.add((role.name, wanted))
+            shared.served.update([(role.name, wanted)] if match is not None else [])
         if match is not None:
             resolved[role.name] = match
         elif role.name in strict:
@@ -294,22 +324,25 @@ def _take_hints(
 ) -> None:
     """Add to `resolved` the columns that have a usual other name of an absent one."""
     taken = set(resolved.values())
-    notes = []
+    notes, missing = [], []
     for role in absent:
         hints = {_fold(role.name), *role.hints}
         likely = [name for name in found if name not in taken and _fold(name) in hints]
         if len(likely) == 1:
             resolved[role.name] = likely[0]
-            notes.append(f"{likely[0]!r} as {role.name!r}")
+            notes.append(f"{likely[0]!r} for {role.name}")
         elif role.required:
-            raise InputError(_missing(role, role.name, found, file))
+            missing.append(role)
         elif likely:
             logger.warning(
                 "%s: %s may be the %s; none is used. Choose with --column %s=%s.",
                 file, listed(likely), role.name, role.name, _shell(likely[0]),
             )  # fmt: skip
+    if missing:
+        others = [role.name for role in missing[1:]]
+        raise InputError(_missing(missing[0], missing[0].name, found, file, others=others))
     if notes:
-        logger.warning("%s: column %s is used.", file, ", ".join(notes))
+        logger.warning("%s: taking %s.", file, ", ".join(notes))
 
 
 def near_column(name: str, found: Sequence[str]) -> str:
@@ -355,8 +388,11 @@ def _match(
     return matches[0] if matches else None
 
 
-def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
-    message = f"{file} has no column {wanted!r}; its columns are {listed(found) or 'none'}."
+def _missing(
+    role: Role, wanted: str, found: Sequence[str], file: str, others: Sequence[str] = ()
+) -> str:
+    and_no = "".join(f" and no {other!r}" for other in others)
+    message = f"{file} has no column {wanted!r}{and_no}; its columns are {listed(found) or 'none'}."
     likely = [name for name in found if _fold(name) in role.hints]
     if not likely:
         plain = {_plain(name): name for name in found}
@@ -367,7 +403,8 @@ def _missing(role: Role, wanted: str, found: Sequence[str], file: str) -> str:
     name = likely[0] if likely else "NAME"
     message += (
         f"{several}{which} --column {role.name}={_shell(name)} "
-        f'(columns={{"{role.name}": "{name}"}} in Python).'
+        f'(columns={{"{role.name}": "{name}"}} in Python), or for this file alone '
+        f"'PATH?{'&'.join([f'{role.name}={name}', *(f'{other}=NAME' for other in others)])}'."
     )
     if found and all(name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found):
         message += (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,14 @@ from graphgen.schema import (
     WEIGHT,
 )
 
-__all__ = ["DEFAULT_DOMAIN", "concat_frames", "domain_codes", "interaction_frame", "strings"]
+__all__ = [
+    "DEFAULT_DOMAIN",
+    "concat_frames",
+    "domain_codes",
+    "interaction_frame",
+    "strings",
+    "with_own_users",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +173,39 @@ def domain_codes(
             f"{reserved[0]}s={file}."
         )
     return coded
+
+
+def with_own_users(frame: pd.DataFrame, domains: Iterable[str]) -> pd.DataFrame:
+    """Write ``domain:`` before the user ids of some domains, where it does not yet stand.
+
+    Raises
+    ------
+    InputError
+        If it stands before some ids of a domain only.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"user_id": ["7", "7"], "domain": ["books", "films"]})
+    >>> with_own_users(frame, ["books"]).user_id.tolist()
+    ['books:7', '7']
+    """
+    domains = list(domains)
+    if not domains or DOMAIN not in frame:
+        return frame
+    users, of = frame[USER_ID].astype("str"), frame[DOMAIN]
+    for domain in domains:
+        rows = (of == domain).to_numpy(bool)
+        own = users[rows]
+        has = own.str.startswith(f"{domain}:").to_numpy(bool)
+        if has.any() and not has.all():
+            first, second = own[has].iloc[0], own[~has].iloc[0]
+            raise InputError(
+                f"Some users of {domain} are written {first!r}, some {second!r}: with separate "
+                "users either all or none have the domain before their id."
+            )
+        if not has.any():
+            users = users.mask(rows, f"{domain}:" + users)
+    return frame.assign(**{USER_ID: users})
 
 
 def _times(

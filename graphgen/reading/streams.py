@@ -132,7 +132,7 @@ class ByteStream(io.RawIOBase):
             if self._decoder is not None:
                 try:
                     data = self._decoder.decode(raw, final=not raw).encode()
-                except UnicodeDecodeError:
+                except UnicodeError:
                     raise_undecodable(self._path, self._name, self.encoding)
             if self._replace:
                 data = self._replaced(data, last=not raw)
@@ -193,13 +193,17 @@ def _encoding(head: bytes, encoding: str | None, name: str) -> str:
     if encoding is not None:
         try:
             normal = codecs.lookup(encoding).name
-        except LookupError:
+            codecs.getincrementaldecoder(normal)
+            b" ".decode(normal, "ignore")  # refuses encodings of bytes and of host names
+        except (LookupError, ValueError):
             raise ConfigError(
                 f"Unknown encoding {encoding!r}; for instance utf-8, utf-16, gb18030 or cp1252."
             ) from None
-        if normal == "utf-16" and head.startswith(codecs.BOM_UTF16_BE):
-            return "utf-16-be"
-        return {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(normal, normal)
+        for mark, of in BOMS:
+            if of == f"{normal}-be" and head.startswith(mark):
+                return of
+        whole = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+        return whole.get(normal, normal)
     for mark, of in BOMS:
         if head.startswith(mark):
             return of
@@ -235,6 +239,8 @@ def raise_undecodable(path: Path, name: str, encoding: str) -> NoReturn:
                 raise InputError(
                     _undecodable(data, error, name=name, line=line, encoding=encoding, rest=raw)
                 ) from None
+            except UnicodeError as error:
+                raise InputError(f"{name} is not valid {encoding}: {error}.") from None
             if not block:
                 break
             block = raw.read(BLOCK)

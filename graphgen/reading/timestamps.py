@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from graphgen.reading.dates import AMBIGUOUS, number_form, written_dates
 
-__all__ = ["to_milliseconds"]
+__all__ = ["to_milliseconds", "with_points"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ UNITS = (
 SUSPICIOUS_SECONDS = 10**8
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 and 9999
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+NOT_THOUSANDS = r"^[+-]?(0\d*|\d{4,}),|,(\d{1,2}|\d{4,})$"  # "1,234" may be either
 
 REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date (see --day-first for others)"
 MISSING = "must not be empty, because other rows have a time"
@@ -99,17 +101,26 @@ def _textual(column: pa.ChunkedArray, day_first: bool | None) -> tuple[np.ndarra
     missing = _mask_of(pc.equal(column, "").fill_null(True))
     if missing.any():
         column = pc.if_else(pa.array(missing), pa.scalar(None, column.type), column)
-    for target in (pa.int64(), pa.float64()):
+    for target in (pa.int64(), pa.float64(), pa.timestamp("ms"), pa.timestamp("ms", tz="UTC")):
         try:
-            return _numeric(column.cast(target))
+            times = column.cast(target)
         except pa.ArrowInvalid:
             continue
-    for target in (pa.timestamp("ms"), pa.timestamp("ms", tz="UTC")):
-        try:
-            return _native(column.cast(target))
-        except pa.ArrowInvalid:
-            continue
-    return _mixed(column, missing, day_first)
+        return _native(times) if pa.types.is_timestamp(target) else _numeric(times)
+    try:
+        return _numeric(with_points(column).cast(pa.float64()))  # days of a spreadsheet: 41725,5
+    except pa.ArrowInvalid:
+        return _mixed(column, missing, day_first)
+
+
+def with_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace decimal commas, unless the column has points too or all may be thousands."""
+    comma = pc.match_substring_regex(column, DECIMAL_COMMA)
+    certain = pc.match_substring_regex(column, NOT_THOUSANDS)
+    point = pc.match_substring(column, ".")
+    if pc.any(point).as_py() or not pc.any(pc.and_(comma, certain)).as_py():
+        return column
+    return pc.if_else(comma, pc.replace_substring(column, ",", "."), column)
 
 
 def _mixed(

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
+import os
+import threading
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -12,6 +17,7 @@ from hypothesis import settings
 
 from graphgen.errors import BadRowsError, ConfigError, InputError
 from graphgen.log import InteractionLog, read_log
+from graphgen.tables import read_items, read_users
 
 # The machines of CI are slow at times; that is no failure.
 unhurried = settings(deadline=None, max_examples=60)
@@ -309,8 +315,14 @@ def test_missing_columns_name_file_columns_and_option(tmp_path):
         read_log(path)
     assert str(error.value) == (
         f"{path} has no column 'item_id'; its columns are 'userid_', 'Kode', 'x'. Name the right "
-        'one with --column item_id=NAME (columns={"item_id": "NAME"} in Python).'
+        'one with --column item_id=NAME (columns={"item_id": "NAME"} in Python), or '
+        "for this file alone 'PATH?item_id=NAME'."
     )
+    write(path, "Kunde;Artikel\na;b\n")
+    with pytest.raises(
+        InputError, match=r"'user_id' and no 'item_id'.*\?user_id=NAME&item_id=NAME"
+    ):
+        read_log(path)
     write(path, "user_id,asin,isbn\na,b,c\n")
     with pytest.raises(InputError, match=r"It may be 'asin', 'isbn'.*--column item_id=asin"):
         read_log(path)
@@ -380,6 +392,7 @@ def test_wrong_options(tmp_path):
         ("a.json", '[{"user_id": "ann", "item_id": 7, "rating": 4.5}]'),
         ("a.dat", "user_id::item_id::rating\nann::7::4.5\n"),
         ("a.inter", "user_id:token\titem_id:token\trating:float\nann\t7\t4.5\n"),
+        ("a.xlsx", [["User_ID", "asin", "rating"], ["ann", 7, 4.5]]),
         ("a.csv", "sep=;\nuser_id;item_id;rating\nann;7;4,5\n"),
         ("a.csv", "# exported\nuser_id,item_id,rating\nann,7,4.5\n"),
         ("a.csv", "user_id item_id rating\nann 7 4.5\n"),
@@ -387,9 +400,77 @@ def test_wrong_options(tmp_path):
     ],
 )
 def test_every_form_gives_the_same_row(tmp_path, name, content):
-    row = read_log(write(tmp_path / name, content)).frame.to_dict("records")
+    path = tmp_path / name
+    if isinstance(content, list):
+        workbook(path, content)
+    else:
+        write(path, content)
+    row = read_log(path).frame.drop(columns="timestamp", errors="ignore").to_dict("records")
     ids = {"user_id": "ann", "domain": "items", "item_id": "7"}
     assert row == [{**ids, "weight": 1.0, "rating": 4.5}]
+
+
+def workbook(path, rows):
+    book = openpyxl.Workbook()
+    book.create_sheet("empty", 0)
+    for row in rows:
+        book.worksheets[1].append(row)
+    book.save(path)
+
+
+def test_cells_of_a_workbook_keep_their_kind(tmp_path):
+    header = ["Kunde", "ISBN", "Datum", "Titel"]
+    cells = [["007", 9783161484100, datetime(2025, 10, 18, 0, 49), 1984], [7, "x", None, None]]
+    workbook(tmp_path / "a.xlsx", [header, *cells])
+    mapping = {"user_id": "Kunde", "item_id": "ISBN", "timestamp": "Datum"}
+    with pytest.raises(BadRowsError, match=r"a.xlsx, line 3, column 'Datum': must not be empty"):
+        read_log(tmp_path / "a.xlsx", columns=mapping)
+    workbook(tmp_path / "a.xlsx", [header, cells[0]])
+    frame = read_log(tmp_path / "a.xlsx", columns=mapping).frame
+    assert frame[["user_id", "item_id", "Titel"]].values.tolist() == [
+        ["007", "9783161484100", "1984"]
+    ]
+    assert frame.timestamp[0] == pd.Timestamp("2025-10-18 00:49", tz="UTC")
+    assert (
+        read_items(tmp_path / "a.xlsx", columns={"item_id": "ISBN", "title": "Titel"}).frame.title[
+            0
+        ]
+        == "1984"
+    )
+
+
+def test_typed_headers_of_items_and_users(tmp_path):
+    items = write(
+        tmp_path / "a.item", "item_id:token\tmovie_title:token_seq\tclass:token_seq\n7\tUp\tx\n"
+    )
+    frame = read_items(items, columns={"title": "movie_title", "category": "class"}).frame
+    assert frame[["item_id", "title", "category"]].values.tolist() == [["7", "Up", "x"]]
+    users = write(tmp_path / "a.user", "user_id:token\tage:float\n3\t24\n")
+    assert read_users(users).frame[["user_id", "age"]].values.tolist() == [["3", "24"]]
+
+
+def test_a_movielens_file_has_no_header(tmp_path):
+    path = write(tmp_path / "ratings.dat", "1::7::4.5::1395878400\n2::7::3::1395878400\n")
+    frame = read_log(path).frame
+    assert frame[["user_id", "item_id", "rating"]].values.tolist() == [
+        ["1", "7", 4.5],
+        ["2", "7", 3],
+    ]
+
+
+def test_standard_input_and_pipes(tmp_path, monkeypatch):
+    text = "user_id,item_id,event\nann,1,like\nbob,2,skip\n"
+    for source in ("-", "books=-", "-#event=like", "books=-?item_id=item_id"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        log = read_log(source)
+        assert log.frame.user_id.tolist() == (["ann"] if "#" in source else ["ann", "bob"])
+        assert log.domains == (["books"] if "books" in source else ["items"])
+    pipe = tmp_path / "log.csv.gz"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(gzip.compress(text.encode())))
+    writer.start()
+    assert len(read_log(f"films={pipe}")) == 2
+    writer.join()
 
 
 def test_a_source_can_name_its_columns_and_leave_rows_out(tmp_path):

@@ -143,7 +143,7 @@ def test_recommend_to_single_users_in_every_domain(home, model):
     recs = pd.read_csv(home / "one.csv")
     assert recs.groupby(["user_id", "domain"]).size().eq(3).all()
     assert recs.domain.nunique() == 4
-    assert "1 of 2 users is unknown" in out
+    assert "1 of 2 users of the request does not occur" in out
 
 
 def test_favour_new_changes_the_weight_of_new_items(home, model):

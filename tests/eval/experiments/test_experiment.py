@@ -51,6 +51,17 @@ def test_compare(graph, made):
     assert "fit s" in experiment.to_markdown()
 
 
+def test_graded_relevance_counts_every_rating(graph, made):
+    ratings = np.random.default_rng(0).integers(1, 6, len(made.test))
+    truth = InteractionLog(made.test.assign(rating=ratings))
+    options = {"bootstrap": 0, "metrics": ["ndcg"]}
+    flat = compare(graph, truth, ["popularity"], **options).comparison
+    graded = compare(graph, truth, ["popularity"], graded=True, **options).comparison
+    assert graded.results["popularity"].meta["graded"]
+    assert graded.results["popularity"].meta["n_truth_rows"] == len(truth)
+    assert flat.results["popularity"].meta["n_truth_rows"] == int((ratings >= 4).sum())
+
+
 def test_an_unknown_domain_is_named_before_training(graph, made):
     strange = InteractionLog(
         pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "domain": ["opera"]})

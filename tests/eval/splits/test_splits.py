@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.evaluation.inputs import read_truth
 from eval.splits.data_card import card_text, leak_checks, split_card, write_split
 from eval.splits.duplicate_items import find_twins, resolve_twins
 from eval.splits.holdout import (
@@ -45,6 +46,39 @@ def make_log(seed=0, n=1500, n_users=60, time=True, domains=("a", "b", "c")):
 
 def pairs(log):
     return set(log.frame[PAIR].astype(str).itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_was_disliked_is_no_truth_and_costs_no_like(protocol):
+    frame = make_log(n=3000).frame
+    disliked = np.random.default_rng(1).random(len(frame)) < 0.6
+    disliked[frame.item_id == "i000"] = True  # an item and a user without a like
+    disliked[frame.user_id == "u000"] = True
+    log = InteractionLog(frame.assign(weight=np.where(disliked, -1.0, 1.0)))
+    likes = InteractionLog(frame[~disliked].reset_index(drop=True))
+    for split in make_split(log, protocol, seed=3):
+        parts = list(split.parts.values())
+        assert sum(map(len, parts)) == len(log)
+        relevant = read_truth(split.test, ()).domains
+        wanted = {(u, d.domain, i) for d in relevant for u, i in zip(
+            d.user_ids[d.pair_user], d.pair_item, strict=True)}  # fmt: skip
+        assert wanted
+        assert wanted <= pairs(likes)
+        assert not [c for c in leak_checks(split) if c.passed is False and "twin" not in c.name]
+        assert f"{int((~split.test.liked).sum()):,} seen or disliked" in card_text(
+            split_card(split)
+        )
+        if protocol == "random":
+            units = ["user_id", "domain"]
+            trained = split.train.frame[split.train.liked]
+            assert len(trained[units].drop_duplicates()) == len(
+                likes.frame[units].drop_duplicates()
+            )
+            assert split.test.liked.sum() == pytest.approx(0.2 * len(likes), rel=0.2)
+        if protocol == "cold-item":
+            assert "i000" not in set(split.test.frame.item_id)
+        if protocol == "cold-user":
+            assert "u000" not in set(split.test.frame.user_id)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
