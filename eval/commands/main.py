@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +26,6 @@ from eval.commands.options import (
     build_settings,
     models_settings,
     split_settings,
-    with_all_domains,
     with_settings,
 )
 from eval.commands.recommend import recommend
@@ -57,6 +59,23 @@ for command in COMMANDS:
     safe = interruptible(command, resumes=command is train)
     app.command(cls=HELP.get(command))(safe)
 app.add_typer(bench, name="bench")
+
+
+def with_all_domains(arguments: Sequence[str]) -> list[str]:
+    """Write the value ``all`` behind a --separate-users that has none.
+
+    Examples
+    --------
+    >>> with_all_domains(["build", "--separate-users", "books=a.csv", "--out", "graph"])
+    ['build', '--separate-users', 'all', 'books=a.csv', '--out', 'graph']
+    """
+    result: list[str] = []
+    for argument, value in itertools.pairwise([*arguments, "-"]):
+        result.append(argument)
+        is_source = value.startswith("-") or "=" in value or Path(value).exists()
+        if argument == "--separate-users" and is_source:
+            result.append("all")
+    return result
 
 
 def main() -> None:

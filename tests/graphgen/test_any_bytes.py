@@ -22,7 +22,8 @@ import pyarrow as pa
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from eval.evaluation.inputs import read_lists, read_recommendations, read_truth
+from eval.evaluation.inputs import read_truth
+from eval.evaluation.lists import read_lists, read_recommendations
 from gnn.candidates import read_ids
 from gnn.requests import read_requests
 from graphgen.errors import InterestError
