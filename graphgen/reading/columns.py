@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
 
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.schema import (
@@ -221,6 +222,7 @@ def resolve_columns(
     *,
     file: str,
     own: Mapping[str, str] | None = None,
+    kind: Literal["text", "typed", "frame"] = "text",
 ) -> dict[str, str]:
     """Find the column of a file for each canonical name.
 
@@ -241,6 +243,8 @@ def resolve_columns(
         Path for messages.
     own
         Names that this file must have; they win over `columns`.
+    kind
+        Delimited text, another file, or a DataFrame, for the advice in messages.
 
     Returns
     -------
@@ -292,10 +296,10 @@ def resolve_columns(
         if match is not None:
             resolved[role.name] = match
         elif role.name in strict:
-            raise InputError(_missing(role, wanted, found, file))
+            raise InputError(_missing(role, wanted, found, file, kind))
         else:
             absent.append(role)
-    _take_hints(absent, resolved, found, file)
+    _take_hints(absent, resolved, found, file, kind)
     taken: dict[str, str] = {}
     for canonical, name in resolved.items():
         if name in taken:
@@ -320,7 +324,7 @@ def missing_roles(
 
 
 def _take_hints(
-    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str
+    absent: Sequence[Role], resolved: dict[str, str], found: Sequence[str], file: str, kind: str
 ) -> None:
     """Add to `resolved` the columns that have a usual other name of an absent one."""
     taken = set(resolved.values())
@@ -340,7 +344,7 @@ def _take_hints(
             )  # fmt: skip
     if missing:
         others = [role.name for role in missing[1:]]
-        raise InputError(_missing(missing[0], missing[0].name, found, file, others=others))
+        raise InputError(_missing(missing[0], missing[0].name, found, file, kind, others))
     if notes:
         logger.warning("%s: taking %s.", file, ", ".join(notes))
 
@@ -389,7 +393,7 @@ def _match(
 
 
 def _missing(
-    role: Role, wanted: str, found: Sequence[str], file: str, others: Sequence[str] = ()
+    role: Role, wanted: str, found: Sequence[str], file: str, kind: str, others: Sequence[str] = ()
 ) -> str:
     and_no = "".join(f" and no {other!r}" for other in others)
     message = f"{file} has no column {wanted!r}{and_no}; its columns are {listed(found) or 'none'}."
@@ -399,6 +403,9 @@ def _missing(
         near = get_close_matches(_plain(wanted), plain, n=1, cutoff=0.6)
         likely = [plain[name] for name in near]
     several = f" It may be {listed(likely)}." if len(likely) > 1 else ""
+    if kind == "frame":
+        name = likely[0] if likely else "NAME"
+        return f'{message}{several} Rename it: frame.rename(columns={{"{name}": "{role.name}"}}).'
     which = f" If that is {likely[0]!r}, add" if likely else " Name the right one with"
     name = likely[0] if likely else "NAME"
     message += (
@@ -406,12 +413,14 @@ def _missing(
         f'(columns={{"{role.name}": "{name}"}} in Python), or for this file alone '
         f"'PATH?{'&'.join([f'{role.name}={name}', *(f'{other}=NAME' for other in others)])}'."
     )
-    if found and all(name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found):
+    if kind == "text" and all(
+        name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found
+    ):
         message += (
             " The first line looks like data: without a header line, name columns by number, as "
             "in --column user_id=1 --column item_id=2."
         )
-    if len(found) == 1 and not likely:
+    if kind == "text" and len(found) == 1 and not likely:
         message += " It has one column only: is its separator another one? Give --delimiter."
     return message
 

@@ -13,6 +13,8 @@ DAY = 86_400_000
 SPREADSHEET_ZERO = np.datetime64("1899-12-30", "ms").astype(np.int64)
 # A column is of a form when this share of its values look like it; the others are then wrong.
 MOST = 0.9
+# Unix times in seconds have as many digits; they are no days and hours but for a few.
+UNIX_DIGITS = 10
 DATE = r"(?P<year>\d{4})(?P<mark>[./])(?P<month>\d{1,2})[./](?P<day>\d{1,2})"
 REVERSED = r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})[./-](?P<year>\d{4})"
 CLOCK = (
@@ -60,6 +62,7 @@ FORMS = (
     NumberForm("years", 1900, 2100, 4),
     NumberForm("months, YYYYMM", 1900_01, 2100_12, 6),
     NumberForm("days, YYYYMMDD", 1900_01_01, 2100_12_31, 8),
+    NumberForm("hours, YYYYMMDDhh", 1990_01_01_00, 2100_12_31_23, 10),  # as seconds, from 2033 on
     NumberForm("minutes, YYYYMMDDhhmm", 1900_01_01_00_00, 2100_12_31_23_59, 12),
     NumberForm("seconds, YYYYMMDDhhmmss", 1900_01_01_00_00_00, 2100_12_31_23_59_59, 14),
     NumberForm("days of a spreadsheet, from 1899-12-30", 20_000, 80_000, 0),  # 1954 to 2119
@@ -77,6 +80,8 @@ def number_form(values: np.ndarray) -> NumberForm | None:
     for form in FORMS:
         inside = (values >= form.low) & (values <= form.high)
         if len(values) and inside.mean() >= MOST:
+            if form.digits == UNIX_DIGITS and form.milliseconds(values)[1].mean() < MOST:
+                continue
             return form
     return None
 

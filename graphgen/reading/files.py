@@ -133,7 +133,9 @@ def read_tables(
             if file is None:
                 continue
             mapping = None if file.is_adjacency else mapping
-            resolved = resolve_columns(file.header, mapping, spec, file=source.name, own=own)
+            resolved = resolve_columns(
+                file.header, mapping, spec, file=source.name, own=own, kind=file.kind
+            )
             used.append(_in_words(source.name, file.keys, resolved))
             undivided += spec is LOG and source.domain is None and DOMAIN not in resolved
             frame, rows, filtered = _read_one(

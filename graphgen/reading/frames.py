@@ -53,7 +53,7 @@ def clean_frame(
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"Expected {spec.what} as a DataFrame; got {type(frame).__name__}.")
     names = [str(name) for name in frame.columns]
-    resolved = resolve_columns(names, columns, spec, file="DataFrame")
+    resolved = resolve_columns(names, columns, spec, file="DataFrame", kind="frame")
     ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
     table = {}
     for i, name in enumerate(names):

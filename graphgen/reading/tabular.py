@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -112,6 +113,11 @@ class TableFile:
         else:
             self.header = self._text_header(delimiter, adjacency, known, numbers)
         self.keys = _unique(self.header)
+
+    @property
+    def kind(self) -> Literal["text", "typed"]:
+        """Whether it is delimited text, or has columns and types of its own."""
+        return "typed" if self._format in ("parquet", "json", "excel") else "text"
 
     def read(self, *, advance: Advance | None = None) -> RawTable:
         """Read all rows.

@@ -31,7 +31,11 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 NOT_THOUSANDS = r"^[+-]?(0\d*|\d{4,}),|,(\d{1,2}|\d{4,})$"  # "1,234" may be either
 
-REQUIRED = "must be a unix time (s, ms, us or ns) or an ISO 8601 date (see --day-first for others)"
+REQUIRED = (
+    "must be a unix time (s, ms, us or ns) or a date such as 2025-10-18, 18.10.2025 or, with "
+    "--day-first or --month-first, 10/18/2025"
+)
+ZERO = "must not be 0, which is no time, because other rows have one"
 MISSING = "must not be empty, because other rows have a time"
 
 Faults = list[tuple[np.ndarray, str]]
@@ -66,8 +70,8 @@ def to_milliseconds(
     >>> times, faults = to_milliseconds(pa.chunked_array([["2014-03-27", "1970-01-01T00:00:01Z"]]))
     >>> times, faults
     (array([1395878400000,          1000]), [])
-    >>> to_milliseconds(pa.chunked_array([[1395878400, 0, -5]]))[0]
-    array([1395878400000,             0,         -5000])
+    >>> to_milliseconds(pa.chunked_array([[1395878400, 7, -5]]))[0]
+    array([1395878400000,          7000,         -5000])
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -194,6 +198,14 @@ def _numeric(column: pa.ChunkedArray) -> tuple[np.ndarray, Faults]:
     if per_second > 1:
         coarser = (magnitude >= SUSPICIOUS_SECONDS) & (magnitude < SUSPICIOUS_SECONDS * per_second)
     wrong = beyond | coarser
+    if typical >= SUSPICIOUS_SECONDS and (zero := present & (magnitude == 0)).any():
+        faults.append((zero, ZERO))
+    elif nonzero.size and nonzero.max() < SUSPICIOUS_SECONDS:
+        logger.warning(
+            "Times such as %s are read as seconds since 1970: as an order they are right, as dates "
+            "they may not be.",
+            values[present][0],
+        )
     if wrong.any():
         faults.append((wrong, f"must be a unix time in {unit}, as most rows of this file have"))
         values = np.where(wrong, 0, values)

@@ -89,7 +89,7 @@ def test_filters_keep_lists_full(model, graph, tmp_path):
     assert allowed.item_id.tolist() == barred[2:]
     by_title = model.recommend("u001", where="title in ('book number 3', 'film number 4')")
     assert set(by_title.item_id) <= {"b03", "f04"}
-    with pytest.raises(InputError, match="No item column is named 'price'; there are 'title'"):
+    with pytest.raises(InputError, match="No column is named 'price'; there are 'title'"):
         model.recommend("u001", where="price<3")
     with pytest.raises(InputError, match="None of 1 item of `only` occurs in the model"):
         model.recommend("u001", only="zzz")

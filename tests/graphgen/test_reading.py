@@ -338,6 +338,16 @@ def test_missing_columns_name_file_columns_and_option(tmp_path):
         read_log(path)
 
 
+def test_advice_fits_the_kind_of_table(tmp_path):
+    frame = pd.DataFrame({"user_id": ["a"], "sku": ["b"], "isbn": ["c"]})
+    with pytest.raises(InputError, match=r'frame.rename\(columns=\{"sku": "item_id"\}\)') as error:
+        InteractionLog(frame)
+    assert "--column" not in str(error.value)
+    with pytest.raises(InputError, match="its columns are 'data'") as error:
+        read_log(write(tmp_path / "a.json", '{"data": [{"user_id": 1}]}'))
+    assert "--delimiter" not in str(error.value)
+
+
 def test_missing_files_and_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "train.csv", LOG)

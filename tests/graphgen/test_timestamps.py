@@ -55,11 +55,14 @@ def test_native_times():
 def test_units_are_found_for_the_column_and_strays_are_faults():
     many = [SECONDS * 1000] * 5
     for stray in (SECONDS, SECONDS * 10**6, SECONDS * 10**9):
-        times, faults = to_milliseconds(pa.chunked_array([[*many, stray, 0]]))
+        times, faults = to_milliseconds(pa.chunked_array([[*many, stray, 7]]))
         ((mask, reason),) = faults
         assert mask.tolist() == [False] * 5 + [True, False]
         assert "milliseconds" in reason
-        assert times.tolist() == [*many, 0, 0]
+        assert times.tolist() == [*many, 0, 7]
+    ((mask, reason),) = to_milliseconds(pa.chunked_array([[*many, 0]]))[1]
+    assert mask.tolist() == [False] * 5 + [True]
+    assert "must not be 0" in reason
     times, faults = to_milliseconds(pa.chunked_array([["2014-03-27", "12", "x", "", "2014-02-30"]]))
     assert times[0] == 1395878400000
     assert [mask.nonzero()[0].tolist() for mask, _ in faults] == [[3], [1], [2, 4]]
@@ -83,6 +86,8 @@ def moment(text):
         (["201403", "201412"], ["2014-03", "2014-12"]),
         ([20140327123015], ["2014-03-27T12:30:15"]),
         (["201403271230"], ["2014-03-27T12:30"]),
+        ([2034032712, 2014032713], ["2034-03-27T12:00", "2014-03-27T13:00"]),
+        ([2034062799, 2014032713], ["2034-06-16T09:26:39", "2033-10-27T13:31:53"]),
         (["41640.5", "41990"], ["2014-01-01T12:00", "2014-12-17"]),
         (["41640,5", "41990"], ["2014-01-01T12:00", "2014-12-17"]),
         (["18.10.2025 00:49", "1.2.2025"], ["2025-10-18T00:49", "2025-02-01"]),
@@ -108,3 +113,8 @@ def test_the_order_of_day_and_month_can_be_given():
     column = pa.chunked_array([["03/04/2025"]])
     assert to_milliseconds(column, day_first=True)[0].tolist() == [moment("2025-04-03")]
     assert to_milliseconds(column, day_first=False)[0].tolist() == [moment("2025-03-04")]
+
+
+def test_small_numbers_are_an_order_and_it_is_said(caplog):
+    assert to_milliseconds(pa.chunked_array([[1, 2, 3]]))[0].tolist() == [1000, 2000, 3000]
+    assert "as an order they are right, as dates they may not be" in caplog.text
