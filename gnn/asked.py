@@ -12,17 +12,20 @@ import numpy as np
 import pandas as pd
 
 from gnn.data import TrainingData
-from graphgen.errors import InputError, UnknownIdError, near_miss
+from graphgen.errors import InputError, UnknownIdError, counted, near_miss
 from graphgen.ids import as_ids
+from graphgen.joins import check_items, check_join, found_in
 from graphgen.log import InteractionLog, read_log
+from graphgen.reading.frames import as_frame
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.reading.streams import ByteStream, raise_undecodable
-from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.schema import DOMAIN, USER_ID
 
 __all__ = [
     "as_log",
     "asked_domains",
     "asked_ids",
+    "asked_lists",
     "asked_users",
     "history_log",
     "listed_ids",
@@ -52,6 +55,7 @@ def asked_ids(asked: Any, *, column: str = USER_ID, name: str = "user ids") -> n
     InputError
         If a value cannot be an id.
     """
+    asked = as_frame(asked)
     if isinstance(asked, pd.DataFrame):
         if column not in asked:
             raise InputError(
@@ -123,14 +127,37 @@ def asked_domains(asked: Any, known: Collection[str]) -> list[str]:
     """
     if asked is None:
         return list(known)
-    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+    names = dict.fromkeys(asked_ids(asked, column=DOMAIN, name="domains"))
     if not names:
         raise InputError("`domain` names no domain; leave it out for all of them.")
     for name in names:
-        if not isinstance(name, str) or name not in known:
+        if name not in known:
             hint = near_miss(str(name), known, f"it knows {', '.join(known)}.")
             raise UnknownIdError(f"This model knows no domain {name!r}; {hint}")
-    return [str(name) for name in dict.fromkeys(names)]
+    return list(names)
+
+
+def asked_lists(
+    asked: Any, domain: Any, known: Collection[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return distinct user ids, and by domain the places of those who are to get a list there.
+
+    A DataFrame with user_id and domain names the domain of each list, unless `domain` does.
+
+    Raises
+    ------
+    InputError, UnknownIdError
+        As `asked_users` and `asked_domains`.
+    """
+    asked = as_frame(asked)
+    if domain is not None or not isinstance(asked, pd.DataFrame) or DOMAIN not in asked:
+        ids = asked_users(asked, distinct=True)
+        return ids, {name: np.arange(len(ids)) for name in asked_domains(domain, known)}
+    users, names = asked_ids(asked), asked_ids(asked[DOMAIN], name="domains")
+    ids = asked_users(users, distinct=True)
+    places = pd.Index(ids).get_indexer(users)
+    wanted = asked_domains(list(names) or None, known)
+    return ids, {name: np.unique(places[(names == name) & (places >= 0)]) for name in wanted}
 
 
 def whole_number(name: str, value: Any, *, least: int) -> int:
@@ -167,18 +194,11 @@ def as_log(source: Any, *, what: str, domains: Collection[str]) -> InteractionLo
     InputError
         If it is something else; `what` says what it is to be.
     """
+    parts = source if isinstance(source, list | tuple) and source else [source]
     if isinstance(source, InteractionLog):
         log = source
-    elif isinstance(source, pd.DataFrame):
-        log = InteractionLog(source)
-    elif isinstance(source, str | Path | Mapping):
-        log = read_log(source)
-    elif (
-        isinstance(source, list | tuple)
-        and source
-        and all(isinstance(part, str | Path) for part in source)
-    ):
-        log = read_log(*source)
+    elif all(isinstance(as_frame(part), str | Path | Mapping | pd.DataFrame) for part in parts):
+        log = read_log(*parts)
     else:
         raise InputError(
             f"`{what}` must be an InteractionLog, a DataFrame or the path of a log; got "
@@ -189,8 +209,8 @@ def as_log(source: Any, *, what: str, domains: Collection[str]) -> InteractionLo
     return log
 
 
-def history_log(source: Any, data: TrainingData) -> InteractionLog | None:
-    """Return a history as `as_log`; its rows of unknown domains and items are counted in the log.
+def history_log(source: Any, data: TrainingData, users: np.ndarray) -> InteractionLog | None:
+    """Return the history of users as `as_log`; rows that change nothing are counted in the log.
 
     Raises
     ------
@@ -201,24 +221,19 @@ def history_log(source: Any, data: TrainingData) -> InteractionLog | None:
         return None
     log = as_log(source, what="history", domains=data.domains)
     frame = log.frame
-    lost, foreign = 0, 0
-    names = []
-    for domain, part in frame.groupby(DOMAIN, observed=True):
-        if domain not in data.items:
-            foreign += len(part)
-            names.append(str(domain))
-        else:
-            lost += int((data.items[domain].encode(part[ITEM_ID], missing="mark") < 0).sum())
-    if not lost + foreign:
-        return log
-    reasons = [f"{lost:,} of items that the model does not know"] if lost else []
-    if foreign:
-        reasons.append(
-            f"{foreign:,} of the unknown domain{'s' * (len(names) > 1)} {', '.join(names)} (the "
-            f"model knows {', '.join(data.domains)})"
+    here = frame[DOMAIN].astype(str).isin(set(data.items)).to_numpy()
+    if here.any() and not here.all():
+        logger.warning(
+            "%s of the history not used, of unknown domains (%s); the model knows %s.",
+            counted(int((~here).sum()), "row"),
+            ", ".join(frame[DOMAIN][~here].astype(str).unique()),
+            ", ".join(data.items),
         )
-    said = f"{lost + foreign:,} of {len(frame):,} rows of the history are not used: "
-    if lost + foreign == len(frame):
-        raise InputError(f"{said}{'; '.join(reasons)}. Do ids and domains match?")
-    logger.warning("%s%s.", said, "; ".join(reasons))
+    rows = frame[here] if here.any() else frame
+    check_items("the history", rows, data.items, "the model", many=0, effect="They are not used.")
+    given = frame[USER_ID].unique()
+    check_join(
+        "user", "the history", found_in(given, users), "the request", ours=given, theirs=users,
+        many=1, refuse=False, effect="The history changes nothing.",
+    )  # fmt: skip
     return log

@@ -6,14 +6,14 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from gnn.asked import as_log, asked_domains, asked_users, history_log, whole_number
+from gnn.asked import as_log, asked_lists, asked_users, history_log, whole_number
 from gnn.candidates import candidates
 from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
@@ -26,12 +26,10 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
+from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -164,6 +162,7 @@ class Model(ABC):
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
+        graph, seed = as_graph(graph), whole_number("seed", seed, least=0)
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         auto = isinstance(valid, str)
         if auto and valid != "auto":
@@ -249,7 +248,8 @@ class Model(ABC):
             Before `fit`; for an unknown domain.
         """
         self._require_domain(domain)
-        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
+        ids = asked_users(user_ids)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
         scores = np.empty((len(users), len(self.data.items[domain])), dtype=np.float32)
 
         def work(block: tuple[int, UserBatch]) -> None:
@@ -262,7 +262,8 @@ class Model(ABC):
     def seen(self, user_ids: Any, *, domain: str, history: Any = None) -> sp.csr_matrix:
         """Return CSR [len(user_ids), items of domain]: 1 liked, -1 seen or disliked, else 0."""
         self._require_domain(domain)
-        users = user_batch(self.data, asked_users(user_ids), history_log(history, self.data))
+        ids = asked_users(user_ids)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
         return users.seen(self.data.span(domain))
 
     def recommend(
@@ -290,7 +291,8 @@ class Model(ABC):
             Users, known or not: one id or several of any kind (`gnn.asked.asked_ids`). Repeats
             count once; missing ones are left out, with a warning.
         domain
-            Target domain, or several; None for every domain.
+            Target domain, or several. None for the column ``domain`` of a DataFrame of users, or
+            for every domain.
         k
             Length of a list. It is shorter where fewer candidates are left, which is warned of.
         exclude_seen
@@ -328,14 +330,13 @@ class Model(ABC):
             For an argument out of range or of the wrong kind; before `fit`; for a domain the model
             does not know; for a condition that cannot be read.
         """
-        k = whole_number("k", k, least=1)
-        domains = asked_domains(domain, self.data.items)
-        ids = asked_users(user_ids, distinct=True)
-        allowed = candidates(self.data, domains, only=only, without=without, where=where)
-        users = user_batch(self.data, ids, history_log(history, self.data))
-        warn_of_unknown(self.name, int((~self._knows(users)).sum()), len(users))
+        k, seed = whole_number("k", k, least=1), whole_number("seed", seed, least=0)
+        ids, wanted = asked_lists(user_ids, domain, self.data.items)
+        allowed = candidates(self.data, list(wanted), only=only, without=without, where=where)
+        users = user_batch(self.data, ids, history_log(history, self.data, ids))
+        warn_of_unknown(self, users, ids, self._knows(users))
         options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress)
-        return ranked_lists(self, users, ids, domains, options)
+        return ranked_lists(self, users, ids, wanted, options)
 
     def similar(
         self, item: Any, *, domain: str | None = None, to: Any = None, k: int = 10
@@ -363,7 +364,7 @@ class Model(ABC):
     # Shared internals --------------------------------------------------------------------
 
     def _require_domain(self, domain: str) -> None:
-        if domain not in self.data.items:
+        if not isinstance(domain, str) or domain not in self.data.items:
             raise UnknownIdError(
                 f"This model knows no domain {domain!r}; it knows {', '.join(self.domains)}."
             )

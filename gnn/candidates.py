@@ -14,6 +14,7 @@ from gnn.asked import asked_ids, listed_ids
 from gnn.data import TrainingData
 from graphgen.conditions import Condition
 from graphgen.errors import InputError
+from graphgen.joins import COMPARED, check_join
 from graphgen.reading.columns import ITEMS
 from graphgen.reading.files import read_tables
 from graphgen.reading.normalise import DEFAULT_DOMAIN
@@ -108,11 +109,8 @@ def _listed(
         if domain in domains:
             result[domain] = np.zeros(len(vocabulary), dtype=bool)
             result[domain][places[places >= 0]] = True
-    unknown = int((~known).sum())
-    if unknown:
-        first = ids[int((~known).argmax())]
-        said = f"{unknown:,} of {len(ids):,} items of `{name}` are unknown to the model"
-        if unknown == len(ids):
-            raise InputError(f"{said} (first: {first!r}). Do ids and domains match?")
-        logger.warning("%s (first: %r).", said, first)
+    check_join(
+        "item", f"`{name}`", known, "the model", ours=ids, many=0,
+        theirs=[text for domain in domains for text in data.items[domain].ids[:COMPARED]],
+    )  # fmt: skip
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
@@ -14,6 +14,8 @@ import pandas as pd
 from gnn.candidates import item_frame
 from gnn.data import TrainingData, UserBatch
 from graphgen.arrays import place_in_group
+from graphgen.errors import counted
+from graphgen.joins import COMPARED, check_join
 from graphgen.pieces import map_pieces
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
@@ -70,10 +72,17 @@ class Options:
 
 
 def ranked_lists(
-    model: Ranker, users: UserBatch, ids: np.ndarray, domains: Sequence[str], options: Options
+    model: Ranker,
+    users: UserBatch,
+    ids: np.ndarray,
+    wanted: Mapping[str, np.ndarray],
+    options: Options,
 ) -> pd.DataFrame:
-    """Return the table of `gnn.base.Model.recommend`; O(users · items) and a sort of the lists."""
-    data, k = model.data, options.k
+    """Return the table of `gnn.base.Model.recommend`; O(users · items) and a sort of the lists.
+
+    `wanted` holds by domain the places of the users who get a list there.
+    """
+    data, k, domains = model.data, options.k, list(wanted)
 
     def rank(target: str, block: tuple[int, UserBatch]) -> tuple[int, list[np.ndarray]]:
         """Return the size of a block and its rows: user, item, score, rank, reason."""
@@ -91,16 +100,17 @@ def ranked_lists(
         return len(part), columns
 
     parts = []
-    total = len(ids) * len(domains)
+    total = sum(map(len, wanted.values()))
     with progress_bar("Recommending", total, enabled=options.progress) as advance:
         for number, target in enumerate(domains):
-            work, blocks = partial(rank, target), model.blocks(users, target)
+            these = wanted[target]
+            work, blocks = partial(rank, target), model.blocks(users.rows_of(these), target)
             ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
             if not ranked:  # nobody is asked for
                 ranked = [(0, [np.empty(0, np.int64)] * 5)]
             columns = zip(*(rows for _, rows in ranked), strict=True)
             user, item, score, place, why = map(np.concatenate, columns)
-            table = {USER_ID: user, DOMAIN: number, ITEM_ID: data.items[target].decode(item)}
+            table = {USER_ID: these[user], DOMAIN: number, ITEM_ID: data.items[target].decode(item)}
             table |= {SCORE: score, RANK: place}
             if options.titles:
                 table[TITLE] = item_frame(data, target)[TITLE].to_numpy(object)[item]
@@ -114,7 +124,8 @@ def ranked_lists(
     else:
         order = np.lexsort((lists[RANK], lists[DOMAIN], lists[USER_ID]))
         lists = lists.iloc[order].reset_index(drop=True)
-    _warn_of_short(len(lists), len(ids) * (1 if options.mix else len(domains)), lists, k)
+    n_lists = len(set().union(*wanted.values())) if options.mix else total
+    _warn_of_short(len(lists), n_lists, lists, k)
     lists[USER_ID] = ids[lists[USER_ID]]
     lists[DOMAIN] = np.asarray(domains, dtype=object)[lists[DOMAIN]]
     return lists
@@ -157,16 +168,22 @@ def _warn_of_short(rows: int, n_lists: int, lists: pd.DataFrame, k: int) -> None
     )
 
 
-def warn_of_unknown(model: str, unknown: int, total: int) -> None:
-    """Say how many users get popular items, for want of a history."""
-    if unknown:
-        logger.warning(
-            "%d of %d users %s unknown to this %s model or without history: popular items.",
-            unknown,
-            total,
-            "is" if unknown == 1 else "are",
-            model,
-        )
+def warn_of_unknown(model: Ranker, users: UserBatch, ids: np.ndarray, known: np.ndarray) -> None:
+    """Say how many users get popular items: unknown ones, and others who are not `known`.
+
+    Raises
+    ------
+    InputError
+        If all are unknown, and another spelling of their ids is known.
+    """
+    new = ~known & (users.index < 0)
+    check_join(
+        "user", "the request", ~new, "the model or the history", ours=ids, many=0, refuse=False,
+        theirs=model.data.users.ids[:COMPARED], effect="They get popular items.",
+    )  # fmt: skip
+    others = int((~known & ~new).sum())
+    if others:
+        logger.warning("%s without a like: popular items.", counted(others, "user"))
 
 
 def fallbacks(users: UserBatch, scores: np.ndarray, *, known: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def model_class(name: str) -> type[Model]:
     if name not in MODELS:
         if name not in plugins(GROUP):
             names = list_models()
-            hint = near_miss(name, names, f"there are {', '.join(names)}.")
+            hint = near_miss(str(name), names, f"there are {', '.join(names)}.")
             raise ConfigError(f"There is no model {name!r}; {hint}")
         from gnn.base import Model
 

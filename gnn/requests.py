@@ -1,4 +1,4 @@
-"""Reading of the users to recommend for, and writing of recommendations."""
+"""The users to recommend for, as files and commands name them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from gnn.asked import listed_ids
-from gnn.base import Model
 from graphgen.errors import InputError, counted
-from graphgen.progress import progress_bar
 from graphgen.reading.columns import USERS
 from graphgen.reading.files import read_tables
 from graphgen.schema import DOMAIN, USER_ID
-from graphgen.storage import atomic_file
 from graphgen.tables import UserTable
 
-__all__ = ["Requests", "answer", "own_requests", "read_requests", "write_recommendations"]
+__all__ = ["Requests", "as_frame", "own_requests", "read_requests"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,46 +82,8 @@ def own_requests(
     return result
 
 
-def answer(
-    model: Model,
-    requests: Requests,
-    *,
-    domain: Sequence[str] | None = None,
-    progress: bool = False,
-    **options: Any,
-) -> pd.DataFrame:
-    """Recommend for every request, with options of `Model.recommend`.
-
-    `domain` overrides the domains that the requests name.
-    """
-    if domain:
-        users = dict.fromkeys(user for ids in requests.values() for user in ids)
-        requests = {None: list(users)}
-    parts = []
-    total = sum(map(len, requests.values()))
-    with progress_bar("Recommending", total, enabled=progress) as advance:
-        for target, ids in requests.items():
-            parts.append(model.recommend(ids, domain=domain or target, **options))
-            advance(len(ids))
-    return pd.concat(parts, ignore_index=True)
-
-
-def write_recommendations(recs: pd.DataFrame, path: str | Path) -> None:
-    """Write CSV (also .gz, .zst), TSV or Parquet, by the suffix, whole or not at all."""
-    kind = recommendation_format(path)
-    with atomic_file(path) as temporary:
-        if kind == ".parquet":
-            recs.to_parquet(temporary, index=False)
-        else:
-            recs.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")
-
-
-def recommendation_format(path: str | Path) -> str:
-    """Return ".parquet", ".tsv" or ".csv", which a path to write recommendations to ends in."""
-    suffixes = {suffix.lower() for suffix in Path(path).suffixes}
-    for kind in (".parquet", ".tsv", ".csv"):
-        if kind in suffixes:
-            return kind
-    raise InputError(
-        f"Recommendations are written as .csv, .tsv (also .gz, .zst) or .parquet; got {path}."
-    )
+def as_frame(requests: Requests) -> pd.DataFrame:
+    """Return user_id and, where they name domains, domain of each request."""
+    pairs = [(user, domain) for domain, ids in requests.items() for user in ids]
+    frame = pd.DataFrame(pairs, columns=[USER_ID, DOMAIN], dtype=object)
+    return frame[[USER_ID]] if None in requests else frame

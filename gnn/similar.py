@@ -12,7 +12,7 @@ from gnn.asked import asked_domains, asked_ids
 from gnn.candidates import item_frame
 from gnn.data import TrainingData, UserBatch
 from gnn.users import user_batch
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, InputError
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
 from graphgen.titles import Catalogue, find_item
@@ -85,7 +85,10 @@ def similar_items(
         name: Catalogue(data.items[name], item_frame(data, name)[TITLE].to_numpy(object))
         for name in sources
     }
-    text = str(asked_ids(item, name="item ids")[0])
+    ids = asked_ids(item, name="item ids")
+    if len(ids) != 1:
+        raise InputError(f"Name one item; got {len(ids)}.")
+    text = str(ids[0])
     source, item_id = find_item(catalogues, f"{domain}={text}" if domain else text)
     targets = [source] if to is None else asked_domains(to, data.items)
     column = data.span(source).start + int(data.items[source].encode([item_id])[0])

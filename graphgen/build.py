@@ -25,7 +25,7 @@ from graphgen.features.languages import ENGLISH, language_shares
 from graphgen.features.text import encode_texts, make_encoder, word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.joins import check_join, found_in
-from graphgen.log import InteractionLog
+from graphgen.log import InteractionLog, read_log
 from graphgen.progress import progress_bar
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import (
@@ -40,7 +40,7 @@ from graphgen.schema import (
     USER_ID,
 )
 from graphgen.storage import provenance
-from graphgen.tables import ItemTable, UserTable
+from graphgen.tables import ItemTable, UserTable, read_items, read_users
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["BuildConfig", "build_graph"]
@@ -100,7 +100,8 @@ def build_graph(
     Parameters
     ----------
     log
-        Interactions; each becomes an edge: likes, or seen and disliked items.
+        Interactions; each becomes an edge: likes, or seen and disliked items. As a DataFrame or a
+        path it is read by `read_log`, and so are the tables by `read_items` and `read_users`.
     items
         Titles and texts. Items that the log does not mention are nodes too (cold items).
     users
@@ -132,10 +133,10 @@ def build_graph(
     InterestGraph(2 users, 2 items in 2 domains, 3 edges, 0-d features)
     """
     config = BuildConfig.make(config.to_dict() if config else None, **settings)
-    log = log if isinstance(log, InteractionLog) else InteractionLog(log)
-    items = ItemTable(items) if isinstance(items, pd.DataFrame) else items
+    log = log if isinstance(log, InteractionLog) else read_log(log)
+    items = items if isinstance(items, ItemTable | None) else read_items(items)
     items = _in_the_domain_of(log, items)
-    users = UserTable(users) if isinstance(users, pd.DataFrame) else users
+    users = users if isinstance(users, UserTable | None) else read_users(users)
     cutoff = config.cutoff
     if cutoff is not None and cutoff.tzinfo is None:
         cutoff = cutoff.replace(tzinfo=UTC)

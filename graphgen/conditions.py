@@ -1,23 +1,25 @@
-"""Conditions on item columns, such as ``available=yes and price<20``: read, checked, applied."""
+"""Conditions on the columns of a table, such as ``available=yes and price<20``."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from graphgen.errors import ConfigError, InputError, near_miss
+from graphgen.schema import DOMAIN
 
-__all__ = ["Condition"]
+__all__ = ["Condition", "RowCondition", "number_in"]
 
 TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<sign><=|>=|!=|<>|==|[=<>(),])|(?P<word>[^\s()=!<>,'"]+))"""
 )
 NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+PREFIX: Final = re.compile(r"""([^<>=!:'"()]+):""")
 DECIMAL_COMMA: Final = r"^([+-]?\d+),(\d+)$"
 ORDER: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 EQUAL: Final = {"=": False, "==": False, "!=": True, "<>": True}
@@ -46,6 +48,11 @@ class Condition:
     text
         The condition.
 
+    Attributes
+    ----------
+    columns : list of str
+        The columns that it looks at.
+
     Raises
     ------
     ConfigError
@@ -61,7 +68,7 @@ class Condition:
     >>> Condition("colour=red").mask(items)
     Traceback (most recent call last):
         ...
-    graphgen.errors.InputError: No item column is named 'colour'; there are 'available', 'price'.
+    graphgen.errors.InputError: No column is named 'colour'; there are 'available', 'price'.
     """
 
     def __init__(self, text: str) -> None:
@@ -70,6 +77,7 @@ class Condition:
         self.text = text
         self._tokens = _tokens(text)
         self._at = self._depth = 0
+        self.columns: list[str] = []
         self._mask = self._any_of()
         if self._at < len(self._tokens):
             raise self._error("the end, `and` or `or`")
@@ -120,6 +128,7 @@ class Condition:
 
     def _comparison(self) -> Mask:
         column = self._value("a column")[1]
+        self.columns.append(column)
         if self._take_word("not"):
             if not self._take_word("in"):
                 raise self._error("`in`")
@@ -185,6 +194,69 @@ class Condition:
         )
 
 
+class RowCondition:
+    """A `Condition` on the rows of a log, of one domain where ``DOMAIN:`` stands before it.
+
+    Parameters
+    ----------
+    text
+        Such as ``rating>=4`` or ``books:rating>=4 or event=like``.
+
+    Attributes
+    ----------
+    text, plain
+        As it was written; the condition alone, with blanks.
+    domain
+        Domain of the rows it is about; None for all.
+    columns
+        The columns that it looks at.
+
+    Raises
+    ------
+    ConfigError
+        If the text does not follow the grammar.
+
+    Examples
+    --------
+    >>> log = pd.DataFrame({"domain": ["books", "books", "films"], "rating": [4.0, 2.0, 5.0]})
+    >>> [rows.tolist() for rows in RowCondition("books: rating>=4").rows(log)]
+    [[True, True, False], [True, False, False]]
+    """
+
+    def __init__(self, text: str) -> None:
+        prefix = PREFIX.match(text)
+        self.text = text
+        self.domain = prefix[1].strip() if prefix else None
+        self._condition = Condition(text[prefix.end() :] if prefix else text)
+        self.columns = self._condition.columns
+        self.plain = " ".join(
+            repr(value) if kind == "text" else value for kind, value in self._condition._tokens
+        )
+
+    def rows(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return bool [n], the rows it is about, which have a value, and those that fulfil it."""
+        about = np.ones(len(frame), dtype=bool)
+        if self.domain is not None:
+            about &= (frame[DOMAIN] == self.domain).to_numpy(bool)
+        for column in self.columns:
+            name = _name(frame, column)
+            filled = False if name is None else (frame[name].notna() & (frame[name] != ""))
+            about &= np.asarray(filled, dtype=bool)
+        holds = about.copy()
+        if about.any():
+            holds[about] = self._condition.mask(frame[about])
+        return about, holds
+
+
+def number_in(text: str) -> float | None:
+    """Return the finite number that a text is, else None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
 def _tokens(text: str) -> list[Token]:
     tokens, at, text = [], 0, text.rstrip()
     while at < len(text):
@@ -205,19 +277,29 @@ def _negated(mask: Mask) -> Mask:
     return lambda frame: ~mask(frame)
 
 
-def _cells(frame: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column as text, by its name but for case, "" where empty."""
+def _name(frame: pd.DataFrame, column: str) -> Any:
+    """Return the name of a column, found but for case; None if there is none."""
     names = {str(name).strip().lower(): name for name in reversed(frame.columns)}
-    name = column if column in frame else names.get(column.strip().lower())
+    return column if column in frame else names.get(column.strip().lower())
+
+
+def _cells(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as text, "" where empty; numbers stay numbers."""
+    name = _name(frame, column)
     if name is None:
         known = [str(name) for name in frame.columns]
         there = f"there are {', '.join(map(repr, known))}."
         hint = near_miss(column, known, there)
-        raise InputError(f"No item column is named {column!r}; {hint}")
-    return frame[name].astype(object).where(frame[name].notna(), "").astype(str).str.strip()
+        raise InputError(f"No column is named {column!r}; {hint}")
+    cells = frame[name]
+    if cells.dtype.kind == "f":
+        return cells
+    return cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
 
 
 def _numbers(cells: pd.Series) -> np.ndarray:
+    if cells.dtype.kind == "f":
+        return cells.to_numpy()  # float32 as it is: 0.1 must equal 0.1
     plain = cells.str.replace(DECIMAL_COMMA, r"\1.\2", regex=True)
     return pd.to_numeric(plain, errors="coerce").to_numpy(np.float64)
 
@@ -228,6 +310,10 @@ def _is_number(value: Token) -> bool:
 
 def _equal(cells: pd.Series, value: Token) -> np.ndarray:
     wanted = value[1].casefold()
+    if cells.dtype.kind == "f":
+        number = number_in(value[1])
+        nothing = np.zeros(len(cells), dtype=bool)
+        return nothing if number is None else _numbers(cells) == cells.dtype.type(number)
     lower = cells.str.casefold()
     found = lower == wanted
     several = lower.str.contains(SEPARATOR, regex=False)
@@ -241,9 +327,11 @@ def _equal(cells: pd.Series, value: Token) -> np.ndarray:
 def _ordered(cells: pd.Series, column: str, sign: str, value: Token) -> np.ndarray:
     filled, numbers = (cells != "").to_numpy(bool), _numbers(cells)
     if _is_number(value):
+        if numbers.dtype == np.float32:
+            return np.asarray(ORDER[sign](numbers, np.float32(value[1])))
         if filled.any() and np.isnan(numbers).all():
             raise InputError(
-                f"No item has a number in column {column!r} to compare with {value[1]}; it holds, "
+                f"No row has a number in column {column!r} to compare with {value[1]}; it holds, "
                 f"for instance, {cells[filled].iloc[0]!r}."
             )
         compared: np.ndarray = ORDER[sign](numbers, float(value[1]))

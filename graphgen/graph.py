@@ -31,7 +31,7 @@ from graphgen.storage import atomic_directory, read_json, write_json
 from graphgen.tables import item_columns, read_arrow, write_arrow
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["EDGE_VALUES", "InterestGraph", "load_graph"]
+__all__ = ["EDGE_VALUES", "InterestGraph", "as_graph", "load_graph"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "graph.json"
@@ -350,6 +350,24 @@ def load_graph(path: str | Path) -> InterestGraph:
     graphgen.errors.StorageError: no/such/folder is not a graph (see `interest build`): ...
     """
     return InterestGraph.load(path)
+
+
+def as_graph(source: Any) -> InterestGraph:
+    """Return a graph, or the one in a folder.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if isinstance(source, InterestGraph):
+        return source
+    if isinstance(source, str | Path):
+        return load_graph(source)
+    raise InputError(
+        "A graph is needed, of graphgen.build_graph(log, items), or the folder of one; got "
+        f"{type(source).__name__}."
+    )
 
 
 def add_reverse_edges(data: HeteroData) -> None:

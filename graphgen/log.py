@@ -11,13 +11,14 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, counted
 from graphgen.meaning import Meaning, Taken, separate_domains
 from graphgen.reading.cleaning import Codes, arrow_column, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
+from graphgen.reading.files import read_tables
 from graphgen.reading.filters import combined_rows, core_rows, latest_rows
+from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import concat_frames, interaction_frame, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
@@ -131,12 +132,11 @@ class InteractionLog:
         return hash(self.digest())
 
     def __repr__(self) -> str:
-        time = "with time" if self.has_time else "without time"
-        time = "in order" if POSITION in self._frame else time
-        n = len(self.domains)
+        order = "in order" if POSITION in self._frame else "without time"
+        order = "with time" if self.has_time else order
         return (
             f"InteractionLog({len(self)} interactions, {self.n_users} users, {self.n_items} items "
-            f"in {n} domain{'' if n == 1 else 's'}, {time})"
+            f"in {counted(len(self.domains), 'domain')}, {order})"
         )
 
     def where(self, **columns: Any) -> Self:
@@ -175,11 +175,7 @@ class InteractionLog:
         return self._kept((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
 
     def deduplicate(self) -> Self:
-        """Keep one row for each user, domain and item.
-
-        The latest by timestamp or position is kept, with its weight; of equal ones, and without
-        any, the first in the log. O(n) where nothing repeats.
-        """
+        """Keep the latest row of each user, domain and item; of equal or no times, the first."""
         return self._kept(latest_rows(self._pair_codes(), self.order), "duplicates")
 
     def _combined(self, additive: np.ndarray) -> Self:
@@ -211,8 +207,7 @@ class InteractionLog:
     def k_core(self, k: int) -> Self:
         """Keep the largest part in which every user and every item has `k` likes or more.
 
-        Rows that are no likes stay where their user and item do. See
-        `graphgen.reading.filters.core_rows`.
+        Rows that are no likes stay where their user and item do. See `core_rows`.
 
         Raises
         ------
@@ -241,9 +236,8 @@ class InteractionLog:
     def concat(cls, *logs: Self) -> Self:
         """Put logs one after the other.
 
-        Columns of text that some of them lack are filled with ``""``, weights with 1, ratings with
-        NaN. Where some lack timestamps or positions, those of the others are left out, with a
-        warning.
+        Text that some of them lack is ``""``, a weight 1, a rating NaN. Where some lack timestamps
+        or positions, those of the others are left out, with a warning.
         """
         if len(logs) == 1:
             return logs[0]
@@ -256,10 +250,7 @@ class InteractionLog:
         return cls._of(frame, report)
 
     def digest(self) -> str:
-        """Return a hash of the rows, whatever their order: 32 hexadecimal digits.
-
-        See `graphgen.reading.digest.frame_digest`. O(n), computed once.
-        """
+        """Return a hash of the rows, whatever their order; see `frame_digest`."""
         if self._digest is None:
             for name in (USER_ID, ITEM_ID):
                 self._coded(name)
@@ -316,24 +307,19 @@ def read_log(
 
     The steps, in order: filter by ``#column=value``, validation, meaning, de-duplication, k-core.
 
-    - Columns: ``user_id`` and ``item_id``; optional ``domain``, ``timestamp``, ``position``,
-      ``rating``, ``weight``, ``event``. Headers match but for case and surrounding blanks; a usual
-      other name (``asin``, ``overall``) is taken where it is the only one. All other columns are
-      kept as text. A column in which every value is empty counts as absent.
-    - Ids are text by the rule of `graphgen.ids.as_ids`: ``"007"`` and ``"NA"`` stay, surrounding
-      blanks go. Only an empty value (null or NaN in Parquet) is missing.
-    - Domain: as given by ``domain=path``, else the column, else ``"items"``.
+    - Columns: ``user_id`` and ``item_id``; optional ``domain`` (else ``"items"``), ``timestamp``,
+      ``position``, ``rating``, ``weight``, ``event``. Headers match but for case and surrounding
+      blanks; a usual other name (``asin``, ``overall``) is taken where it is the only one. All
+      other columns are kept as text. A column in which every value is empty counts as absent.
+    - Ids are text by the rule of `graphgen.ids.as_ids`; only an empty value is missing.
     - Weight: above 0 a like of that strength, 0 seen, below 0 a dislike. It is made of the columns
       ``weight``, ``rating`` and ``event`` as `graphgen.meaning.Meaning` says; without any of them
-      all rows are likes. Files with and without them may be read together.
-    - Rows of one user and item: of ratings, weights and plain rows the latest counts; events add
-      up, from the last dislike or drop on (see `graphgen.reading.filters.combined_rows`).
-    - Time: unix time in s, ms, us or ns (one unit for each file), ISO 8601 or another certain form
-      (see `graphgen.reading.timestamps`), in UTC.
-    - Position: a whole number of at least 0 that orders the interactions of one user and is
-      compared with those of the same user only. A log with timestamps leaves it out.
-    - A row that cannot be used is bad; one empty time or weight among others is, too;
-      a rating may be empty.
+      all rows are likes.
+    - Rows of one user and item are combined as `graphgen.reading.filters.combined_rows` says.
+    - Time: as `graphgen.reading.timestamps` says, in UTC.
+    - Position: a whole number of at least 0, compared with those of the same user only. A log with
+      timestamps leaves it out.
+    - A row that cannot be used is bad; one empty time or weight among others is, too.
 
     Parameters
     ----------
@@ -342,7 +328,8 @@ def read_log(
         another name by their content), folders (all tables in them but
         items and users), ``domain=path``, ``path?user_id=NAME&item_id=NAME``,
         ``path#column=value,value,column!=value``, mappings from domain to path, ``-`` for standard
-        input. A .txt file may be a list of ``user item item ...`` lines.
+        input; DataFrames and Arrow tables. A .txt file may be a list of ``user item item ...``
+        lines.
     columns
         Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
     on_bad_rows
@@ -373,7 +360,7 @@ def read_log(
     day_first
         Whether ``03/04/2025`` is the third of April; None to find out, where a day is above 12.
     progress
-        Show a progress bar on standard error.
+        Show a progress bar.
 
     Returns
     -------
@@ -416,8 +403,7 @@ def read_log(
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
         whole[POSITION] = np.arange(len(whole))
     frame, additive, taken = meaning.apply(whole)
-    domains = [str(name) for name in frame[DOMAIN].cat.categories]
-    separate = separate_domains(separate_users, domains, as_in)
+    separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
     frame = with_own_users(frame, separate)
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
     if deduplicate:

@@ -10,8 +10,8 @@ from typing import Any, Final, Self
 import numpy as np
 import pandas as pd
 
+from graphgen.conditions import RowCondition, number_in
 from graphgen.errors import ConfigError, InputError, near_miss
-from graphgen.row_conditions import Condition, conditions, fulfilled, number_in
 from graphgen.schema import DOMAIN, EVENT, RATING, WEIGHT
 
 __all__ = ["Meaning", "Taken", "separate_domains", "taken_in"]
@@ -117,8 +117,8 @@ class Meaning:
     """
 
     events: dict[str, float | str] = field(default_factory=dict)
-    positive: tuple[Condition, ...] = ()
-    negative: tuple[Condition, ...] = ()
+    positive: tuple[RowCondition, ...] = ()
+    negative: tuple[RowCondition, ...] = ()
     like_from: dict[str, float] = field(default_factory=dict)
     strict: bool = True
 
@@ -155,7 +155,7 @@ class Meaning:
                 )
             known[name.strip().casefold()] = word if number is None else number
         least = dict(other.get("like_from", {}))
-        return cls(known, conditions(positive), conditions(negative), least, strict)
+        return cls(known, _conditions(positive), _conditions(negative), least, strict)
 
     def apply(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, Taken]:
         """Return the frame with its signed weight, NaN where a row is to be dropped.
@@ -201,10 +201,10 @@ class Meaning:
         if self.events:
             additive |= event != ""
         strength = np.where(weight > 0, weight, np.where(own > 0, own, 1.0))
-        about, liked = fulfilled(self.positive, frame)
+        about, liked = _fulfilled(self.positive, frame)
         about &= ~fixed
         weight[about] = np.where(liked, strength, 0.0)[about]
-        _, disliked = fulfilled(self.negative, frame)
+        _, disliked = _fulfilled(self.negative, frame)
         weight[disliked & ~np.isnan(weight)] = -1.0
 
         rules = self._rules(frame, event, signal, like_from, about)
@@ -315,6 +315,23 @@ class Meaning:
                 said.append("disliked: " + " or ".join(c.plain for c in mine))
             rules[str(domain)] = ", ".join(said)
         return rules
+
+
+def _conditions(given: str | Iterable[str] | None) -> tuple[RowCondition, ...]:
+    """Parse one condition, several or none."""
+    return tuple(map(RowCondition, [given] if isinstance(given, str) else given or ()))
+
+
+def _fulfilled(
+    any_of: Sequence[RowCondition], frame: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool [n], the rows that one of the conditions is about, and that fulfil one."""
+    about, holds = np.zeros((2, len(frame)), dtype=bool)
+    for condition in any_of:
+        applies, true = condition.rows(frame)
+        about |= applies
+        holds |= true
+    return about, holds
 
 
 def separate_domains(

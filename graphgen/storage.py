@@ -15,9 +15,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphgen.errors import StorageError
+from graphgen.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "atomic_directory",
@@ -28,7 +31,9 @@ __all__ = [
     "provenance",
     "read_json",
     "remove_directory",
+    "table_format",
     "write_json",
+    "write_table",
 ]
 
 logger = logging.getLogger(__name__)
@@ -304,6 +309,36 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def table_format(path: str | Path) -> str:
+    """Return the suffix of a table to write: ".csv", ".tsv" (before .gz or .zst too), ".parquet".
+
+    Raises
+    ------
+    InputError
+        If the path has none of them.
+
+    Examples
+    --------
+    >>> table_format("lists.csv.gz")
+    '.csv'
+    """
+    *_, second, last = ("", "", *(suffix.lower() for suffix in Path(path).suffixes))
+    kind = second if last in (".gz", ".zst") else last
+    if kind in (".csv", ".tsv") or last == ".parquet":
+        return kind
+    raise InputError(f"A table is written as .csv, .tsv (also .gz, .zst) or .parquet; got {path}.")
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame by the suffix of the path, see `table_format`, whole or not at all."""
+    kind = table_format(path)
+    with atomic_file(path) as temporary:
+        if kind == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")
 
 
 def write_json(path: str | Path, content: dict[str, Any], *, schema_version: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
-from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name
+from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, listed
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import clean_frame, read_tables
+from graphgen.reading.files import read_tables
+from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
@@ -30,6 +32,8 @@ __all__ = [
     "read_users",
     "write_arrow",
 ]
+
+logger = logging.getLogger(__name__)
 
 ENDS_SENTENCE = r"[.!?:;。！？：；…]$"
 SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
@@ -288,7 +292,18 @@ def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTabl
     >>> items, items.report.duplicates
     (ItemTable(2 items in 1 domain, 2 with text), 1)
     """
-    return ItemTable._read(sources, options)
+    items = ItemTable._read(sources, options)
+    frame, known = items.frame, [TITLE, TEXT, CATEGORY]
+    described = (frame[known] != "").any(axis=1).groupby(frame[DOMAIN].astype(str)).any()
+    others = [name for name in frame.columns if name not in (*known, ITEM_ID, DOMAIN)]
+    if others and not described.all():
+        logger.warning(
+            "The items of %s have no title, text or category. If one of %s holds them, say so: "
+            "PATH?title=NAME&text=NAME.",
+            ", ".join(described.index[~described]),
+            listed(others),
+        )
+    return items
 
 
 def read_users(

@@ -81,7 +81,7 @@ def compare(
         --single-domain item-knn,ease --out report/
     interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
     """
-    from eval.evaluation.inputs import read_lists
+    from eval.evaluation.lists import read_lists
     from eval.experiments.experiment import compare as run_comparison
     from eval.reports.sections import comparison_sections, section_markdown
     from eval.reports.tables import legend, overview

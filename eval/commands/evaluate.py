@@ -87,7 +87,8 @@ def evaluate(
     from eval.comparison.fairness import read_providers
     from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
-    from eval.evaluation.inputs import read_lists, with_groups
+    from eval.evaluation.inputs import with_groups
+    from eval.evaluation.lists import read_lists
     from eval.evaluation.negatives import read_negatives, sample_negatives, write_negatives
     from eval.reports.markdown import result_markdown
     from eval.reports.writing import write_report
@@ -121,12 +122,12 @@ def evaluate(
         system = read_lists(recommendations, separate_users=separate, **tables.read)
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     chosen_on = read_log(*valid, **reading) if valid else None
-    others = None
+    others, only = None, rows.domains[0] if len(rows.domains) == 1 else None
     if negatives is not None:
-        others = read_negatives(negatives, separate_users=separate, **tables.read)
+        others = read_negatives(negatives, separate, domain=only, **tables.read)
     provided = _category_providers(known) if providers == "category" else None
     if table is not None:
-        provided = read_providers(table, **tables.read)
+        provided = read_providers(table, domain=only, **tables.read)
     tables.check()
     if sampled is not None and drawn_to is not None:
         scorer = system if is_model else None

@@ -45,14 +45,15 @@ def export(
     """
     from graphgen.errors import ConfigError
     from graphgen.looking import export as forms
+    from graphgen.storage import table_format, write_table
 
     tables = [nodes, edges, vectors]
     if not any([network, *tables]):
         raise ConfigError("Give at least one of --network, --nodes, --edges and --vectors.")
     for path in filter(None, tables):
-        forms.export_format(path, network=False)
+        table_format(path)
     if network is not None:
-        forms.export_format(network, network=True)
+        forms.network_format(network)
     options.check_outputs(context, source, files=[network, *tables])
     is_model = (source / "model.json").exists()
     if is_model and (network or nodes or edges):
@@ -76,9 +77,9 @@ def export(
         if network is not None:
             forms.write_network(part, network)
         if nodes is not None:
-            forms.write_table(forms.node_table(part), nodes)
+            write_table(forms.node_table(part), nodes)
         if edges is not None:
-            forms.write_table(forms.edge_table(part), edges)
+            write_table(forms.edge_table(part), edges)
         if vectors is not None:
             from gnn.data import TrainingData
             from gnn.similar import vector_table
@@ -86,5 +87,5 @@ def export(
             data = TrainingData.from_graph(graph)
             found = vector_table("graph", data.items, data.features)
     if vectors is not None:
-        forms.write_table(found, vectors)
+        write_table(found, vectors)
     say(f"Written: {', '.join(str(path) for path in [network, *tables] if path)}.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +22,6 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
-from eval.commands.options import with_all_domains
 from eval.commands.recommend import recommend
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
@@ -52,6 +54,23 @@ HELP = {
 for command in COMMANDS:
     app.command(cls=HELP.get(command))(command)
 app.add_typer(bench, name="bench")
+
+
+def with_all_domains(arguments: Sequence[str]) -> list[str]:
+    """Write the value ``all`` behind a --separate-users that has none.
+
+    Examples
+    --------
+    >>> with_all_domains(["build", "--separate-users", "books=a.csv", "--out", "graph"])
+    ['build', '--separate-users', 'all', 'books=a.csv', '--out', 'graph']
+    """
+    result: list[str] = []
+    for argument, value in itertools.pairwise([*arguments, "-"]):
+        result.append(argument)
+        is_source = value.startswith("-") or "=" in value or Path(value).exists()
+        if argument == "--separate-users" and is_source:
+            result.append("all")
+    return result
 
 
 def main() -> None:

@@ -255,23 +255,6 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     return ColumnMap(result, shared, by_file)
 
 
-def with_all_domains(arguments: Sequence[str]) -> list[str]:
-    """Write the value ``all`` behind a --separate-users that has none.
-
-    Examples
-    --------
-    >>> with_all_domains(["build", "--separate-users", "books=a.csv", "--out", "graph"])
-    ['build', '--separate-users', 'all', 'books=a.csv', '--out', 'graph']
-    """
-    result: list[str] = []
-    for argument, value in itertools.pairwise([*arguments, "-"]):
-        result.append(argument)
-        is_source = value.startswith("-") or "=" in value or Path(value).exists()
-        if argument == "--separate-users" and is_source:
-            result.append("all")
-    return result
-
-
 def meaning_options(
     event: Sequence[str] | None,
     positive: Sequence[str] | None,

@@ -81,19 +81,14 @@ def recommend(
     """
     from gnn.candidates import read_ids
     from gnn.registry import load_model
-    from gnn.requests import (
-        answer,
-        own_requests,
-        read_requests,
-        recommendation_format,
-        write_recommendations,
-    )
+    from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
+    from graphgen.storage import table_format, write_table
 
     if out is not None:
-        recommendation_format(out)
+        table_format(out)
     options.check_outputs(context, model, users, history, only, without)
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
@@ -110,10 +105,9 @@ def recommend(
     rows = read_log(*history, **tables.read, as_in=meaning) if history else None
     listed = [read_ids(ids, **tables.read) if ids else None for ids in (only, without)]
     tables.check()
-    recs = answer(
-        fitted,
-        requests,
-        domain=domain,
+    recs = fitted.recommend(
+        as_frame(requests),
+        domain=domain or None,
         k=k,
         exclude_seen=not include_seen,
         only=listed[0],
@@ -130,7 +124,7 @@ def recommend(
         for (of, *_), lists in recs.groupby(["user_id"], sort=False):
             show_table(lists.drop(columns="user_id"), title=f"For {of}")
         return
-    write_recommendations(recs, out)
+    write_table(recs, out)
     say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
     if not mix:
         next_step(f"interest evaluate {out} --truth test.csv --out report/")

@@ -31,14 +31,14 @@ def similar(
     interest similar model/ --item Dune --to films -k 5 --out like-dune.csv
     """
     from gnn.registry import load_model
-    from gnn.requests import recommendation_format, write_recommendations
+    from graphgen.storage import table_format, write_table
 
     if out is not None:
-        recommendation_format(out)
+        table_format(out)
     options.check_outputs(context, model)
     found = load_model(model).similar(item, to=to or None, k=k)
     if out is None:
         show_table(found, title=f"Similar to {item}")
         return
-    write_recommendations(found, out)
+    write_table(found, out)
     say(f"{len(found):,} similar items are in {out}.")

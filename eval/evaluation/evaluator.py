@@ -112,7 +112,11 @@ def evaluate(
     if negatives is not None:
         asked = {metric.name for metric in chosen}
         chosen += [m for m in sampled_metrics() if m.name not in asked]
-    context = graph if isinstance(graph, GraphContext) else GraphContext(graph)
+    if not isinstance(graph, GraphContext):
+        from graphgen.graph import as_graph
+
+        graph = GraphContext(graph if graph is None else as_graph(graph))
+    context = graph
     relevant = read_truth(truth, by, context.graph, graded=graded)
     source: ScorerSource | ListSource
     if isinstance(recommendations, Scorer):

@@ -1,4 +1,4 @@
-"""Reading of recommendations and of held-out interactions."""
+"""Reading of held-out interactions, and of tables with ids in general."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import pyarrow as pa
 
 from eval.evaluation.slices import DERIVED_SLICES, add_slices
 from eval.metrics.base import Array
-from graphgen.arrays import place_in_group
 from graphgen.errors import InputError
 from graphgen.ids import as_ids
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog
-from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_floats
+from graphgen.reading.cleaning import Faults, id_codes
 from graphgen.reading.columns import LISTS, PROVIDERS, Role, TableSpec, resolve_columns
 from graphgen.reading.files import read_tables
-from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings, with_own_users
-from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RANK, RATING, SCORE, SETTING, USER_ID, WEIGHT
-from graphgen.topk import tie_noise
+from graphgen.reading.frames import as_frame
+from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
+from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RATING, SETTING, USER_ID, WEIGHT
 
 if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
@@ -33,8 +32,10 @@ __all__ = [
     "ALL",
     "DomainTruth",
     "Truth",
-    "read_lists",
-    "read_recommendations",
+    "clean_ids",
+    "id_codes_of",
+    "named",
+    "read_table",
     "read_truth",
     "with_groups",
 ]
@@ -97,12 +98,13 @@ def read_table(
     InputError
         If the file is missing or unreadable, or a column is missing; it names those found.
     """
+    source = as_frame(source)
     spec = TableSpec(what, tuple(ROLES.get(name, Role(name, required=True)) for name in required))
     if isinstance(source, str | PathLike):
-        frames, _, _ = read_tables([source], spec, _clean, **options)
+        frames, _, _ = read_tables([source], spec, clean_ids, **options)
         frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     elif isinstance(source, pd.DataFrame):
-        frame = _named(source, spec, what)
+        frame = named(source, spec, what)
     elif isinstance(getattr(source, "frame", None), pd.DataFrame):
         frame = source.frame
     else:
@@ -121,7 +123,7 @@ def read_table(
     return frame
 
 
-def _named(frame: pd.DataFrame, spec: TableSpec, what: str) -> pd.DataFrame:
+def named(frame: pd.DataFrame, spec: TableSpec, what: str) -> pd.DataFrame:
     """Give the columns of a frame their canonical names, and make its ids text."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     resolved = resolve_columns(list(frame.columns), None, spec, file=what, kind="frame")
@@ -139,7 +141,7 @@ def _named(frame: pd.DataFrame, spec: TableSpec, what: str) -> pd.DataFrame:
     return frame.assign(**texts)
 
 
-def _clean(
+def clean_ids(
     table: dict[str, pa.ChunkedArray],
     resolved: dict[str, str],
     *,
@@ -164,7 +166,7 @@ def _clean(
     return frame[~faults.bad].reset_index(drop=True), faults
 
 
-def _codes(column: pd.Series) -> tuple[Array, Array]:
+def id_codes_of(column: pd.Series) -> tuple[Array, Array]:
     """Number a column of ids in sorted order: int64 codes, object ids."""
     category = column.astype("category").cat
     names = np.asarray(category.categories.astype(str), dtype=object)
@@ -241,9 +243,9 @@ def read_truth(
                 masks.append(codes == code)
     member = np.stack(masks, axis=1)
 
-    user_codes, user_ids = _codes(frame[USER_ID])
-    item_codes, item_ids = _codes(frame[ITEM_ID])
-    domain_codes, domain_ids = _codes(frame[DOMAIN])
+    user_codes, user_ids = id_codes_of(frame[USER_ID])
+    item_codes, item_ids = id_codes_of(frame[ITEM_ID])
+    domain_codes, domain_ids = id_codes_of(frame[DOMAIN])
     domains = []
     for code, domain in enumerate(domain_ids):
         rows = np.flatnonzero(domain_codes == code)
@@ -316,122 +318,3 @@ def with_groups(truth: Any, users: Any) -> pd.DataFrame:
         theirs=groups.index, effect="They are in no group.",
     )  # fmt: skip
     return frame.assign(**{GROUP: groups.reindex(ours).to_numpy()})
-
-
-def read_lists(source: Any, separate_users: Sequence[str] = (), **options: Any) -> pd.DataFrame:
-    """Read a file of recommendations as it stands; `options` as of `graphgen.log.read_log`.
-
-    Users of the domains `separate_users` get the domain before their id.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or unreadable, or has no users or items.
-    """
-    frames, _, _ = read_tables([source], LISTS, _clean, **options)
-    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    return with_own_users(frame, separate_users)
-
-
-def read_recommendations(
-    source: Any, *, seed: int = 0, domains: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Read recommendation lists of any system and check them.
-
-    Parameters
-    ----------
-    source
-        DataFrame or path with user_id, domain, item_id and ``rank`` (from 1 without gaps) or
-        ``score``. With both, the rank decides; without a rank, equal scores are ordered at random.
-    seed
-        Seed of that order.
-    domains
-        Domains of the truth; lists without a domain are in the only one.
-
-    Returns
-    -------
-    pandas.DataFrame
-        user_id, domain, item_id as text and rank int64.
-
-    Raises
-    ------
-    InputError
-        If there is no row; a rank or a deciding score is missing, NaN or infinite; a user is
-        recommended an item twice; ranks do not run 1, 2, 3 ...
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> recs = pd.DataFrame({"user_id": "u", "domain": "books", "item_id": ["a", "b"],
-    ...                      "score": [0.2, 0.9]})
-    >>> read_recommendations(recs)["rank"].tolist()
-    [2, 1]
-    """
-    what = "The recommendations"
-    frame = source if isinstance(source, pd.DataFrame) else read_lists(source)
-    frame = _named(frame, LISTS, what)
-    if DOMAIN not in frame:
-        if len(domains) > 1:
-            raise InputError(
-                f"{what} have no column 'domain', and the truth has {len(domains)}: "
-                f"{', '.join(domains)}. Add the column, or give a file for one as DOMAIN=PATH."
-            )
-        frame = frame.assign(**{DOMAIN: (*domains, DEFAULT_DOMAIN)[0]})
-    decisive = RANK if RANK in frame.columns else SCORE
-    if decisive not in frame.columns:
-        raise InputError(f"{what} have neither a column 'rank' nor 'score' to order them by.")
-    if not len(frame):
-        raise InputError(f"{what} have no row.")
-    values, _, _ = to_floats(arrow_column(frame[decisive]))
-    bad = ~np.isfinite(values)
-    if bad.any():
-        first = int(bad.argmax())
-        raise InputError(
-            f"{what}: column {decisive!r} must hold finite numbers; {int(bad.sum())} do not "
-            f"(first: row {first + 1}, {frame[decisive].iloc[first]!r})."
-        )
-    user, user_ids = _codes(frame[USER_ID])
-    domain, domain_ids = _codes(frame[DOMAIN])
-    item, item_ids = _codes(frame[ITEM_ID])
-    unit = domain * len(user_ids) + user
-    _refuse_duplicates(unit * len(item_ids) + item, frame)
-    if decisive == SCORE:
-        # Noise of the content, not of the row: the order of the file decides nothing.
-        order = np.lexsort((tie_noise(unit, item, seed=seed), -values, unit))
-        rank = np.empty(len(frame), dtype=np.int64)
-        rank[order] = place_in_group(unit[order]) + 1
-    else:
-        rank = values.astype(np.int64)
-        _check_ranks(unit, rank, values, frame)
-    columns = {USER_ID: (user, user_ids), DOMAIN: (domain, domain_ids), ITEM_ID: (item, item_ids)}
-    return pd.DataFrame(
-        {n: pd.Categorical.from_codes(code, pd.Index(ids)) for n, (code, ids) in columns.items()}
-        | {RANK: rank}
-    )
-
-
-def _where(frame: pd.DataFrame, row: int) -> str:
-    line = frame.iloc[row]
-    return f"user {line[USER_ID]!r}, domain {line[DOMAIN]!r}, item {line[ITEM_ID]!r}"
-
-
-def _refuse_duplicates(pair: Array, frame: pd.DataFrame) -> None:
-    repeated = np.flatnonzero(pd.Series(pair).duplicated())
-    if repeated.size:
-        raise InputError(
-            f"The recommendations hold an item twice in one list, in {repeated.size} cases "
-            f"(first: {_where(frame, int(repeated[0]))}); a second place cannot count."
-        )
-
-
-def _check_ranks(unit: Array, rank: Array, values: Array, frame: pd.DataFrame) -> None:
-    order = np.lexsort((rank, unit))
-    due = place_in_group(unit[order]) + 1
-    wrong = order[(rank[order] != due) | (values[order] != rank[order])]
-    if wrong.size:
-        row = int(wrong[0])
-        raise InputError(
-            "The ranks of a list must run 1, 2, 3 ... without gaps or repeats; found "
-            f"{values[row]:g} out of turn ({_where(frame, row)}). Drop the column 'rank' to order "
-            "by score."
-        )

@@ -11,13 +11,15 @@ import pandas as pd
 import scipy.sparse as sp
 
 from eval.evaluation.catalogue import GraphContext, history_labels, liked_part
-from eval.evaluation.inputs import DomainTruth, Truth, read_recommendations
+from eval.evaluation.inputs import DomainTruth, Truth
+from eval.evaluation.lists import read_recommendations
 from eval.evaluation.negatives import NegativeTable, encode
 from eval.metrics.base import Array, Catalogue
 from eval.metrics.links import ScoreHistogram
 from eval.metrics.pairs import pair_auc, sampled_rank
 from graphgen.errors import InputError
 from graphgen.joins import check_items, check_join, found_in
+from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, USER, USER_ID
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
@@ -103,9 +105,12 @@ class ScorerSource:
         known = set(self.scorer.domains)
         unknown = [d.domain for d in truth.domains if d.domain not in known]
         if unknown:
+            of = f" A file of {min(known)} without domains is given as {min(known)}=PATH."
             raise InputError(
                 f"The truth has rows in {', '.join(map(repr, unknown))}, which the scorer does not "
                 f"know; it knows {', '.join(map(repr, sorted(known)))}."
+                + of
+                * (unknown == [DEFAULT_DOMAIN])
             )
         items = {d.domain: self.scorer.items(d.domain) for d in truth.domains}
         effect = "They count as missed."

@@ -19,7 +19,7 @@ from eval.experiments.single_domain import SeparateModels, train_separately
 from gnn.base import Model
 from gnn.registry import make_model
 from graphgen.errors import ConfigError, UnknownIdError
-from graphgen.graph import InterestGraph
+from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar, show_progress
 from graphgen.schema import DOMAIN
@@ -145,6 +145,7 @@ def compare(
     ConfigError
         If `seeds` is empty or holds a seed twice.
     """
+    graph, models = as_graph(graph), [models] if isinstance(models, str) else models
     training = [seed] if seeds is None else list(seeds)
     if not training or len(set(training)) < len(training):
         raise ConfigError(f"`seeds` must hold different whole numbers; got {training}.")

@@ -13,10 +13,9 @@ from graphgen.errors import InputError
 from graphgen.graph import InterestGraph
 from graphgen.storage import atomic_file
 
-__all__ = ["edge_table", "export_format", "node_table", "write_network", "write_table"]
+__all__ = ["edge_table", "network_format", "node_table", "write_network"]
 
 NETWORKS = {".graphml": nx.write_graphml, ".gexf": nx.write_gexf}
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def node_table(graph: InterestGraph | nx.DiGraph) -> pd.DataFrame:
@@ -70,23 +69,23 @@ def edge_table(graph: InterestGraph | nx.DiGraph) -> pd.DataFrame:
     )
 
 
-def export_format(path: str | Path, *, network: bool) -> str:
-    """Return the suffix that says how a file is written.
+def network_format(path: str | Path) -> str:
+    """Return the suffix that says how a network is written.
 
     Raises
     ------
     InputError
         If it is none of those that there are.
     """
-    suffix, known = Path(path).suffix.lower(), tuple(NETWORKS) if network else TABLES
-    if suffix not in known:
-        raise InputError(f"{path} must end in {', '.join(known)}.")
+    suffix = Path(path).suffix.lower()
+    if suffix not in NETWORKS:
+        raise InputError(f"A network is written as {' or '.join(NETWORKS)}; got {path}.")
     return suffix
 
 
 def write_network(graph: InterestGraph | nx.DiGraph, path: str | Path) -> None:
     """Write GraphML or GEXF by the suffix, with nodes named ``type:id``; O(nodes + edges)."""
-    write = NETWORKS[export_format(path, network=True)]
+    write = NETWORKS[network_format(path)]
     nodes, edges = node_table(graph).set_index("node"), edge_table(graph)
     # `type` is a word of GEXF itself.
     nodes = nodes.rename(columns={"type": "node_type", "id": "node_id"})
@@ -99,13 +98,3 @@ def write_network(graph: InterestGraph | nx.DiGraph, path: str | Path) -> None:
     result.add_edges_from(zip(edges["source"], edges["target"], facts, strict=True))
     with atomic_file(path) as temporary:
         write(result, temporary)
-
-
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write CSV, TSV or Parquet by the suffix, whole or not at all."""
-    kind = export_format(path, network=False)
-    with atomic_file(path) as temporary:
-        if kind == ".parquet":
-            frame.to_parquet(temporary, index=False)
-        else:
-            frame.to_csv(temporary, index=False, sep="\t" if kind == ".tsv" else ",")

@@ -106,6 +106,7 @@ USER_HINTS = (
 ITEM_HINTS = (
     "item", "itemid", "iid", "asin", "parentasin", "movieid", "product", "productid", "bookid",
     "isbn", "businessid", "videoid", "trackid", "artistid", "songid", "gameid", "newsid", "sku",
+    "filmid", "courseid", "articleid",
 )  # fmt: skip
 TIME_HINTS = ("time", "date", "datetime", "unixtime", "unixreviewtime", "createdat", "eventtime")
 USER_ROLE = Role(USER_ID, required=True, hints=USER_HINTS)
@@ -329,23 +330,25 @@ def _take_hints(
 ) -> None:
     """Add to `resolved` the columns that have a usual other name of an absent one."""
     taken = set(resolved.values())
-    notes = []
+    notes, missing = [], []
     for role in absent:
         hints = {_fold(role.name), *role.hints}
         likely = [name for name in found if name not in taken and _fold(name) in hints]
         if len(likely) == 1:
             resolved[role.name] = likely[0]
-            notes.append(f"{likely[0]!r} as {role.name!r}")
+            notes.append(f"{likely[0]!r} for {role.name}")
         elif role.required:
-            raise InputError(_missing(role, role.name, found, file, kind))
+            missing.append(role)
         elif likely:
             logger.warning(
                 "%s: %s may be the %s; none is used. Choose with --column %s=%s.",
                 file, listed(likely), role.name, role.name, _shell(likely[0]),
             )  # fmt: skip
+    if missing:
+        others = [role.name for role in missing[1:]]
+        raise InputError(_missing(missing[0], missing[0].name, found, file, kind, others))
     if notes:
-        columns = "column %s is" if len(notes) == 1 else "columns %s are"
-        logger.warning("%s: %s used.", file, columns % ", ".join(notes))
+        logger.warning("%s: taking %s.", file, ", ".join(notes))
 
 
 def near_column(name: str, found: Sequence[str]) -> str:
@@ -391,8 +394,11 @@ def _match(
     return matches[0] if matches else None
 
 
-def _missing(role: Role, wanted: str, found: Sequence[str], file: str, kind: str) -> str:
-    message = f"{file} has no column {wanted!r}; its columns are {listed(found) or 'none'}."
+def _missing(
+    role: Role, wanted: str, found: Sequence[str], file: str, kind: str, others: Sequence[str] = ()
+) -> str:
+    and_no = "".join(f" and no {other!r}" for other in others)
+    message = f"{file} has no column {wanted!r}{and_no}; its columns are {listed(found) or 'none'}."
     likely = [name for name in found if _fold(name) in role.hints]
     if not likely:
         plain = {_plain(name): name for name in found}
@@ -406,7 +412,8 @@ def _missing(role: Role, wanted: str, found: Sequence[str], file: str, kind: str
     name = likely[0] if likely else "NAME"
     message += (
         f"{several}{which} --column {role.name}={_shell(name)} "
-        f'(columns={{"{role.name}": "{name}"}} in Python).'
+        f'(columns={{"{role.name}": "{name}"}} in Python), or for this file alone '
+        f"'PATH?{'&'.join([f'{role.name}={name}', *(f'{other}=NAME' for other in others)])}'."
     )
     if kind == "text" and all(
         name.strip().lstrip("+-").replace(".", "", 1).isdigit() for name in found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.errors import BadRow, BadRowsError, ConfigError, InputError, counted
-from graphgen.ids import as_ids
 from graphgen.progress import progress_bar
-from graphgen.reading.cleaning import SHOWN_ROWS, Faults, arrow_column, shorten, to_text
+from graphgen.reading.cleaning import SHOWN_ROWS, Faults, shorten, to_text
 from graphgen.reading.columns import (
     LOG,
     ColumnMap,
@@ -29,6 +28,7 @@ from graphgen.reading.columns import (
     near_column,
     resolve_columns,
 )
+from graphgen.reading.frames import Clean, clean_frame, frames_in
 from graphgen.reading.records import RawTable
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import Source, find_sources
@@ -42,45 +42,6 @@ logger = logging.getLogger(__name__)
 
 QUARANTINE_COLUMNS = ("file", "line", "column", "value", "reason", "row")
 MEGABYTE = 1 << 20
-
-
-class Clean(Protocol):
-    """Converts the columns of one file into a frame of its good rows, and the faults."""
-
-    def __call__(
-        self,
-        table: dict[str, pa.ChunkedArray],
-        resolved: dict[str, str],
-        *,
-        n_rows: int,
-        file: str,
-        domain: str | None,
-    ) -> tuple[pd.DataFrame, Faults]: ...
-
-
-def clean_frame(
-    frame: pd.DataFrame, spec: TableSpec, clean: Clean
-) -> tuple[pd.DataFrame, ReadReport]:
-    """Convert a frame as `read_tables` does a file.
-
-    Raises
-    ------
-    BadRowsError
-        If a row is bad.
-    InputError
-        If a column is missing.
-    """
-    names = [str(name) for name in frame.columns]
-    resolved = resolve_columns(names, None, spec, file="DataFrame", kind="frame")
-    ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
-    table = {}
-    for i, name in enumerate(names):
-        values = frame.iloc[:, i]
-        column = as_ids(values, name=f"DataFrame, column {name!r}") if name in ids else values
-        table[name] = arrow_column(column)
-    cleaned, faults = clean(table, resolved, n_rows=len(frame), file="DataFrame", domain=None)
-    faults.raise_any("DataFrame")
-    return cleaned, ReadReport(sources=("DataFrame",), rows_read=len(frame))
 
 
 @dataclass
@@ -138,18 +99,24 @@ def read_tables(
         raise ConfigError('A `quarantine` file needs on_bad_rows="quarantine".')
     if TIMESTAMP in spec.names:
         clean = cast(Clean, partial(cast(Any, clean), day_first=day_first))
-    found = find_sources(sources)
+    given, sources = frames_in(sources)
+    found = find_sources(sources) if sources or not given else []
     # Of several files each takes what it has of a mapping; some file must have it.
     shared = columns
-    if columns and len(found) > 1 and not isinstance(columns, ColumnMap):
+    if columns and len(found) + len(given) > 1 and not isinstance(columns, ColumnMap):
         resolve_columns([], dict.fromkeys(columns, ""), _optional(spec), file="")
         shared = ColumnMap(columns)
     used: list[str] = []
-    target = _quarantine_path(quarantine, found)
+    target = _quarantine_path(quarantine, found) if found else Path()
     bad = _Bad()
     frames: list[pd.DataFrame] = []
     names: list[str] = []
     n_read = n_filtered = undivided = 0
+    for domain, source in given:
+        frame, own_report = clean_frame(source, spec, clean, columns=shared, domain=domain)
+        n_read += own_report.rows_read
+        frames.append(frame)
+        names.append("DataFrame")
     total = sum(source.path.stat().st_size for source in found)
     with progress_bar("Reading (MB)", total // MEGABYTE + 1, enabled=progress) as bar:
         advance = _in_megabytes(bar)

@@ -98,7 +98,7 @@ def _checked(source: Any) -> str:
     if isinstance(source, str | os.PathLike) and str(source).strip():
         return os.fspath(source)  # type: ignore[return-value]
     raise InputError(
-        "A source is a path, 'domain=path', 'path#column=value' or {domain: path}; "
+        "A source is a path, 'domain=path', 'path#column=value', {domain: path} or a DataFrame; "
         f"got {source!r:.60}."
     )
 

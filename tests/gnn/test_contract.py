@@ -106,7 +106,7 @@ def test_unknown_user_gets_popularity_and_a_warning(fitted, name, caplog):
     popular = fitted("popularity").recommend(["nobody"], domain="book", k=5)
     assert recs.item_id.tolist() == popular.item_id.tolist()
     if name != "popularity":
-        assert "1 of 1 users is unknown" in caplog.text
+        assert "None of 1 user of the request occurs" in caplog.text
 
 
 @every_model

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from graphgen.conditions import Condition
+from graphgen.conditions import Condition, RowCondition
 from graphgen.errors import ConfigError, InputError
 
 ITEMS = pd.DataFrame(
@@ -53,7 +54,36 @@ def test_what_cannot_be_read_is_a_clear_error(text):
 def test_columns_that_do_not_fit_are_named():
     with pytest.raises(InputError, match="did you mean 'price'"):
         Condition("prise<3").mask(ITEMS)
-    with pytest.raises(InputError, match="No item has a number in column 'available'"):
+    with pytest.raises(InputError, match="No row has a number in column 'available'"):
         Condition("available<3").mask(ITEMS)
     with pytest.raises(InputError, match="'price' holds numbers; 'cheap' is none"):
         Condition("price<cheap").mask(ITEMS)
+
+
+LOG = pd.DataFrame(
+    {
+        "domain": pd.Categorical(["books", "books", "films", "films"]),
+        "rating": np.array([4.1, 2.0, 4.1, np.nan], dtype="float32"),
+        "event": pd.Categorical(["", "like", "skip", "like"]),
+        "format": ["print", "audio book", "", "x"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "about", "holds"),
+    [
+        ("rating>=4.1", [0, 1, 2], [0, 2]),
+        ("Rating = 4.1", [0, 1, 2], [0, 2]),
+        ("rating!=4.1", [0, 1, 2], [1]),
+        ("books:rating>=4", [0, 1], [0]),
+        ("films : event=LIKE", [2, 3], [3]),
+        ("rating>=4 or event=like", [1, 2], [1, 2]),
+        ("format='audio book' and not rating>3", [0, 1], [1]),
+        ("rating in (2, 3)", [0, 1, 2], [1]),
+        ("colour=red", [], []),
+    ],
+)
+def test_rows_of_a_log(text, about, holds):
+    found = RowCondition(text).rows(LOG)
+    assert [rows.nonzero()[0].tolist() for rows in found] == [about, holds]

@@ -8,8 +8,9 @@ import pytest
 
 from graphgen.build import build_graph
 from graphgen.errors import InputError
-from graphgen.looking.export import edge_table, node_table, write_network, write_table
+from graphgen.looking.export import edge_table, node_table, write_network
 from graphgen.looking.neighborhoods import neighborhood
+from graphgen.storage import write_table
 
 
 @pytest.fixture(scope="module")
@@ -48,5 +49,5 @@ def test_tables_of_nodes_and_edges_fit(graph, tmp_path):
     assert nodes.set_index("node").loc["book:b:1", "price"] == "3"
     write_table(nodes, tmp_path / "nodes.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "nodes.parquet"), nodes)
-    with pytest.raises(InputError, match="must end in"):
+    with pytest.raises(InputError, match=r"written as \.graphml or \.gexf"):
         write_network(graph, tmp_path / "g.csv")

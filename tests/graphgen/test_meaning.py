@@ -98,7 +98,7 @@ def test_wrong_rules_are_refused(tmp_path, caplog):
     path = write(tmp_path / "m.csv", MUSIC)
     with pytest.raises(ConfigError, match=r"must be a number, negative, seen or drop; got 'bad'"):
         read_log(path, events={"like": "bad"})
-    with pytest.raises(ConfigError, match=r"COLUMN>=NUMBER"):
+    with pytest.raises(ConfigError, match=r"condition 'rating' lacks"):
         read_log(path, positive="rating")
     with pytest.raises(InputError, match=r"no column 'rating'"):
         read_log(path, positive="rating>=4")

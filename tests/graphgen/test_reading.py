@@ -315,8 +315,14 @@ def test_missing_columns_name_file_columns_and_option(tmp_path):
         read_log(path)
     assert str(error.value) == (
         f"{path} has no column 'item_id'; its columns are 'userid_', 'Kode', 'x'. Name the right "
-        'one with --column item_id=NAME (columns={"item_id": "NAME"} in Python).'
+        'one with --column item_id=NAME (columns={"item_id": "NAME"} in Python), or '
+        "for this file alone 'PATH?item_id=NAME'."
     )
+    write(path, "Kunde;Artikel\na;b\n")
+    with pytest.raises(
+        InputError, match=r"'user_id' and no 'item_id'.*\?user_id=NAME&item_id=NAME"
+    ):
+        read_log(path)
     write(path, "user_id,asin,isbn\na,b,c\n")
     with pytest.raises(InputError, match=r"It may be 'asin', 'isbn'.*--column item_id=asin"):
         read_log(path)

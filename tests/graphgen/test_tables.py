@@ -117,3 +117,15 @@ def test_users(tmp_path):
 def test_a_list_of_users(tmp_path):
     path = write(tmp_path / "users.txt", "user_id\n007\n\n8\n")
     assert read_users(path).frame.user_id.tolist() == ["007", "8"]
+
+
+def test_items_without_a_known_text_column_are_told(tmp_path, caplog):
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,course name\n1,Law\n")
+    read_items(f"courses={path}")
+    assert "The items of courses have no title, text or category. If one of 'course name'" in (
+        caplog.text
+    )
+    caplog.clear()
+    read_items(f"courses={path}?title=course name")
+    assert not caplog.text
