@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 DISTRIBUTION = "interest-expansion"
 # The packages whose versions can change a result; recorded with everything written.
 RECORDED_PACKAGES = ("torch", "torch-geometric", "transformers", "pandas", "numpy", "scipy")
-# Kinds that one makes often and compares: an earlier one with other inputs is kept beside.
-KEPT_BESIDE = {"report"}
 # What the manifest of every folder has; with them a folder is known as ours.
 MANIFEST_KEYS = {"schema_version", "kind", "made_from", "files"}
 
@@ -56,8 +54,8 @@ def atomic_directory(
     The block writes one JSON file with `write_json`, the manifest. It then also says of what kind
     the folder is, what it was made from and which files were written. An older folder is replaced
     in two renames, so a reader sees the old one or the new one, never a mixture; files in it that
-    the older manifest does not list stay. An older report that was made from something else is
-    not replaced, but renamed to ``target.1`` and so on.
+    the older manifest does not list stay. An older folder with another fingerprint is not replaced,
+    but renamed to ``target.1`` and so on; without a fingerprint to compare it is refused.
 
     Parameters
     ----------
@@ -194,10 +192,10 @@ def _check_folder(
             f"{target} holds output of another kind ({manifest['kind']}, not {kind}); "
             "choose another path."
         )
-    if not overwrite and kind not in KEPT_BESIDE and not _same(real, made_from):
+    if not overwrite and not made_from:
         raise StorageError(
-            f"{target} already holds a {kind}, not made by the same command with these inputs; "
-            "choose another path, or replace it: --overwrite (in Python, overwrite=True)."
+            f"{target} already holds a {kind}; choose another path, or replace it: --overwrite (in "
+            "Python, overwrite=True)."
         )
 
 

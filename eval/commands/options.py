@@ -28,8 +28,8 @@ Overwrite = Annotated[
     bool,
     Option(
         "--overwrite",
-        help="Replace an earlier output of the same kind that has other inputs or settings; an "
-        "earlier report is otherwise renamed to OUT.1.",
+        help="Replace an earlier output of the same kind that has other inputs or settings, which "
+        "is otherwise renamed to OUT.1.",
     ),
 ]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]

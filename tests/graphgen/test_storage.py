@@ -48,7 +48,6 @@ def test_the_manifest_says_what_was_written(tmp_path):
     ("kind", "options", "message"),
     [
         ("graph", {}, "already holds a graph.*--overwrite"),
-        ("graph", {"made_from": "y"}, "already holds a graph.*--overwrite"),
         ("report", {"overwrite": True, "made_from": "x"}, "another kind \\(graph, not report"),
     ],
 )
@@ -57,6 +56,18 @@ def test_another_folder_is_not_replaced(tmp_path, kind, options, message):
     with pytest.raises(StorageError, match=message):
         write(folder, "b.npy", kind=kind, **options)
     assert files(tmp_path) == ["g/a.npy", "g/manifest.json"]
+
+
+def test_a_folder_that_was_made_from_something_else_is_kept_beside(tmp_path, caplog):
+    folder = write(tmp_path / "g", "a.npy", made_from="x")
+    (folder / "notes.txt").write_text("mine")
+    write(folder, "b.npy", made_from="y")
+    write(folder, "c.npy", made_from="z")
+    assert files(tmp_path) == [
+        "g.1/a.npy", "g.1/manifest.json", "g.1/notes.txt", "g.2/b.npy", "g.2/manifest.json",
+        "g/c.npy", "g/manifest.json",
+    ]  # fmt: skip
+    assert "The earlier graph, made from other inputs, is now in " in caplog.text
 
 
 @pytest.mark.parametrize("options", [{"overwrite": True}, {"made_from": "x"}])

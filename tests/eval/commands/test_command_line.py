@@ -422,7 +422,6 @@ def content(folder):
         ("evaluate model --truth log.csv --overwrite --out graph", "(graph, not report)"),
         ("evaluate model --truth log.csv --overwrite --out model", "model is an input"),
         ("build log.csv --encoder none --overwrite --out model", "(model, not graph)"),
-        ("build log.csv --encoder none --k-core 2 --out graph", "already holds a graph"),
         ("build log.csv --encoder none --overwrite --out theirs", "was not written by interest"),
         ("build log.csv --encoder none --quarantine log.csv --out new", "log.csv is an input"),
         ("build log.csv --encoder none --out log.csv/graph", "lies in the input log.csv"),
