@@ -30,7 +30,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     >>> log = pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"],
     ...                     "domain": ["book", "film", "book"]})
     >>> only_domain(graphgen.build_graph(log, encoder="none"), "book")
-    InterestGraph(2 users, 1 items in 1 domains, 2 edges, 0-d features)
+    InterestGraph(2 users, 1 item in 1 domain, 2 edges, 0-d features)
     """
     graph.require_domain(domain)
     data = HeteroData()

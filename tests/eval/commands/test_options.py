@@ -177,8 +177,9 @@ def test_users_of_separate_domains_are_found_again(tmp_path, monkeypatch, capsys
     assert interest("recommend model --users who.csv --out recs.csv", monkeypatch) == 0
     assert set(pd.read_csv("recs.csv").user_id) == {"films:3", "books:3"}
     capsys.readouterr()
-    assert interest("recommend model --user 3 --out recs.csv", monkeypatch) == 0
+    assert interest("recommend model --user 3 --out recs.csv", monkeypatch) == 2
     assert "users of books, films are written books:ID" in caplog.text
+    assert "the model or the history has 'books:0'" in capsys.readouterr().err
     # Truth and lists in the numbers of each shop.
     (tmp_path / "truth.csv").write_text("user_id,domain,item_id\n3,films,2\n3,books,4\n")
     (tmp_path / "lists.csv").write_text("user_id,domain,item_id,rank\n3,films,2,1\n3,books,4,1\n")
