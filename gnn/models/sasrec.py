@@ -41,15 +41,15 @@ class SASRecConfig(Config):
     """Attention heads of a block; they divide `embedding_dim`."""
     max_length: int = pydantic.Field(50, ge=2)
     """Latest items of a sequence that are read."""
-    dropout: float = pydantic.Field(0.3, ge=0, lt=1)
+    dropout: float = pydantic.Field(0.5, ge=0, lt=1)
     """In training, of embeddings, attention and layers."""
-    learning_rate: float = pydantic.Field(0.002, gt=0)
+    learning_rate: float = pydantic.Field(0.001, gt=0)
     """Of Adam."""
     batch_size: int = pydantic.Field(256, ge=1)
     """Users a gradient step."""
-    num_negatives: int = pydantic.Field(1024, ge=1)
+    num_negatives: int = pydantic.Field(512, ge=1)
     """Negatives that a batch shares, drawn by popularity."""
-    epochs: int = pydantic.Field(20, ge=1)
+    epochs: int = pydantic.Field(40, ge=1)
     """Passes over the users at the most."""
     validate_every: int = pydantic.Field(2, ge=1)
     """Epochs between two validations."""
