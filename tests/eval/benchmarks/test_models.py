@@ -110,7 +110,7 @@ def test_experts_that_a_graph_does_not_allow_are_left_out():
     left, notes = ablations(timeless)
     for name in ("without times", "without the trend", "expert sequence alone"):
         assert name in variants and name not in left
-        assert f"'{name}' was left out: the log has no timestamps." in notes
+        assert f"'{name}' was left out: the log has no timestamps and no positions." in notes
     assert {"without expert factors", "expert ridge alone"} <= left.keys()
 
 
