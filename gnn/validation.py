@@ -143,14 +143,14 @@ class ValidationRows:
         kept = kept[np.sort(np.unique(pairs, return_index=True)[1])]
         trained = np.asarray(data.matrix[user[kept], item[kept]]).ravel() != 0
         if len(frame) and (not len(kept) or trained.all()):
-            why = "are in the training graph" if len(kept) else "name a user or an item it lacks"
+            why = "are training interactions" if len(kept) else "name a user or an item it lacks"
             raise InputError(
                 f"All {counted(len(frame), 'validation row')} {why}: nothing is left to validate "
                 "on. Give rows that the graph was not built from, or none: then rows are held out."
             )
         if trained.any():
             logger.warning(
-                "%s of %s are in the training graph; they are left out.",
+                "%s of %s are training interactions; they are left out.",
                 f"{trained.sum():,}",
                 counted(len(frame), "validation row"),
             )

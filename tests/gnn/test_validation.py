@@ -161,11 +161,11 @@ def test_rows_without_use_are_counted_or_refused(log, caplog):
     known = len(rows(held))
     assert not caplog.text
     assert len(rows(pd.concat([held, train.head(7)]))) == known
-    assert f"7 of {len(held) + 7} validation rows are in the training graph" in caplog.text
+    assert f"7 of {len(held) + 7} validation rows are training interactions" in caplog.text
     strange = held.assign(user_id=[f"x{n}" for n in range(len(held))])
     assert len(rows(pd.concat([held, strange]))) == known
     assert "users of the validation rows do not occur in the graph" in caplog.text
-    with pytest.raises(InputError, match="are in the training graph: nothing is left"):
+    with pytest.raises(InputError, match="are training interactions: nothing is left"):
         rows(train.head(7))
     with pytest.raises(InputError, match="users of the validation rows occurs in the graph"):
         rows(strange)
