@@ -74,8 +74,8 @@ class TrainingData:
         float32 CSR [n_items, n_items], similarity of semantic neighbours; None without any.
     order
         int64 CSR of the pattern of `matrix`, milliseconds since 1970 UTC of the latest of equal
-        interactions, 1 for all before 1970; or 1 + their positions, which say nothing across users;
-        None unless the log has either.
+        interactions, 1 for all before 1970; or 1 + their positions, which are not comparable
+        between users; None unless the log has either.
     has_time
         Whether `order` is in milliseconds.
     item_tables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -259,16 +259,22 @@ class EpochModel(Model):
         seed: int,
         rows: ValidationRows | None,
         options: FitOptions,
+        batches: Callable[[], Iterable[np.ndarray]] | None = None,
     ) -> None:
-        """Train; `batch_step` takes positions of interactions, steps, and returns the loss."""
+        """Train; `batch_step` takes positions of interactions, steps, and returns the loss.
+
+        `batches` draws the batches of an epoch, by default all interactions in a random order.
+        """
         config, n_edges = self.config, self.data.matrix.nnz
 
-        def epoch() -> float:
+        def shuffled() -> Iterable[np.ndarray]:
             order = generator.permutation(n_edges)
             starts = range(0, n_edges, config.batch_size)
-            return float(
-                np.mean([batch_step(order[low : low + config.batch_size]) for low in starts])
-            )
+            return (order[low : low + config.batch_size] for low in starts)
+
+        def epoch() -> float:
+            losses = [batch_step(batch) for batch in (batches or shuffled)()]
+            return float(np.mean(losses)) if losses else 0.0
 
         train_in_steps(
             self,

@@ -37,7 +37,7 @@ USER_ID: Final = "user_id"
 ITEM_ID: Final = "item_id"
 DOMAIN: Final = "domain"
 TIMESTAMP: Final = "timestamp"
-# Orders the interactions of one user where there is no timestamp; says nothing across users.
+# Orders the interactions of one user where there is no timestamp; not comparable between users.
 POSITION: Final = "position"
 RATING: Final = "rating"
 WEIGHT: Final = "weight"

@@ -11,12 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gnn.base import Model
 from gnn.data import ORDER, TrainingData, UserBatch, known_order
 from gnn.fitting import FitOptions
 from gnn.numerics.order import sequences
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import best_step, train_in_steps
+from gnn.training import EpochModel
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -57,7 +56,7 @@ class SASRecConfig(Config):
     """Validations without improvement after which training stops."""
 
 
-class SASRec(Model):
+class SASRec(EpochModel):
     """A causal transformer over the sequence of all domains that predicts each next item.
 
     Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018, with pre-normalised
@@ -80,7 +79,7 @@ class SASRec(Model):
     """
 
     name: ClassVar[str] = "sasrec"
-    chooses: ClassVar[bool] = True
+    inductive: ClassVar[bool] = True
     Config = SASRecConfig
     requires = frozenset({ORDER})
 
@@ -98,7 +97,7 @@ class SASRec(Model):
         # Of a negative that is drawn n times, n · share are expected.
         expected = torch.from_numpy(np.log(np.maximum(share, 1e-12) * config.num_negatives)).float()
 
-        def epoch() -> float:
+        def by_length() -> list[np.ndarray]:
             order = generator.permutation(len(history))
             batches: list[np.ndarray] = []
             for low in range(0, len(order), BUCKET * config.batch_size):
@@ -106,8 +105,7 @@ class SASRec(Model):
                 bucket = bucket[np.argsort(length[bucket], kind="stable")]
                 starts = range(config.batch_size, len(bucket), config.batch_size)
                 batches += np.split(bucket, list(starts))
-            mixed = generator.permutation(len(batches))
-            return float(np.mean([step(batches[place]) for place in mixed])) if batches else 0.0
+            return [batches[place] for place in generator.permutation(len(batches))]
 
         def step(users: np.ndarray) -> float:
             batch = history[users][:, : length[users].max()]
@@ -123,18 +121,16 @@ class SASRec(Model):
             optimizer.step()
             return float(loss.detach())
 
-        train_in_steps(
-            self,
-            epoch,
+        self._train(
+            step,
             lambda: None,
+            batches=by_length,
             parameters=dict(network.named_parameters()),
             optimizer=optimizer,
             generator=generator,
-            steps=config.epochs,
             seed=seed,
             rows=rows,
             options=options,
-            unit="epoch",
         )
 
     def _loss(
@@ -154,10 +150,6 @@ class SASRec(Model):
         )
         logits = torch.cat([positive, scores.masked_fill(other, -torch.inf)], dim=1)
         return (logits.logsumexp(1) - logits[:, 0]).mean()
-
-    def _chosen(self) -> dict[str, Any]:
-        best = best_step(self.history_, "epoch")
-        return {} if best is None else {"epochs": best}
 
     @torch.no_grad()
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:

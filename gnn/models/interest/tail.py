@@ -6,7 +6,7 @@ of its order says little, and AUC, which counts all places alike, is lower than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -142,13 +142,9 @@ def _block_auc(
     seen = users.seen_cells(data.span(block.domain))
     label, _ = block.labels()
     scores = mixed(users, block.domain)
-
-    def tried() -> Iterator[torch.Tensor]:
-        for weight in TAIL_CANDIDATES:
-            yield order_tail(scores, shares, seen, weight).clone()
-        yield shares.repeat(len(scores), 1)
-
-    return [_auc(candidate, label, seen) for candidate in tried()]
+    ordered = [order_tail(scores, shares, seen, weight) for weight in TAIL_CANDIDATES[1:]]
+    tried = [scores, *ordered, shares.repeat(len(scores), 1)]
+    return [_auc(candidate, label, seen) for candidate in tried]
 
 
 def _auc(
@@ -156,7 +152,8 @@ def _auc(
 ) -> dict[int, torch.Tensor]:
     """Return by kind, float64 [users that have held-out items of it], the mean AUC of these.
 
-    The negatives are all items that a user has neither seen nor held out; ties count half.
+    The negatives are all items that a user has neither seen nor held out; ties count half. Scores
+    of seen and held-out items are overwritten.
     """
     owner, column = label.nonzero(as_tuple=True)
     kind, wanted = label[owner, column].long() - 1, scores[owner, column]
