@@ -17,7 +17,14 @@ import torch
 from gnn.data import TrainingData, UserBatch
 from gnn.validation import RankingQuality, Scores, ValidationBlock, ValidationRows, measure
 
-__all__ = ["Quality", "choose", "ranking_quality", "sample_users", "significantly_best"]
+__all__ = [
+    "STANDARD_ERRORS",
+    "Quality",
+    "choose",
+    "ranking_quality",
+    "sample_users",
+    "significantly_best",
+]
 
 T = TypeVar("T")
 

@@ -233,3 +233,30 @@ def test_candidates_rank_as_the_whole_catalogue_does(problem):
         assert ours.mean(kinds) == pytest.approx(whole.mean(kinds), abs=1e-6)
     warm = module._quality([block.warm_only() for block in blocks], mixture)
     assert warm.mean() >= ours.mean()
+
+
+@pytest.mark.parametrize(
+    ("warm", "cold", "expected"),
+    [
+        ("better", "noise", True),
+        ("better", "same", True),
+        ("better", "worse", False),
+        ("noise", "noise", False),
+        ("same", "same", False),
+        ("same", "worse", False),
+    ],
+)
+def test_an_optional_expert_is_kept_for_one_kind_and_not_against_another(warm, cold, expected):
+    generator = np.random.default_rng(0)
+    gains = {
+        "better": np.abs(generator.normal(0.02, 0.01, 500)),
+        "worse": -np.abs(generator.normal(0.02, 0.01, 500)),
+        "noise": generator.normal(-0.02, 0.5, 30),
+        "same": np.zeros(500),
+    }
+    default, tried = RankingQuality(), RankingQuality()
+    for kind, name in enumerate((warm, cold)):
+        before = torch.from_numpy(generator.random(len(gains[name])))
+        default.add_values((kind, "book"), before)
+        tried.add_values((kind, "book"), before + torch.from_numpy(gains[name]))
+    assert module._better_for_some(tried, default) is expected
