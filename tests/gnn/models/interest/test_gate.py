@@ -259,4 +259,4 @@ def test_an_optional_expert_is_kept_for_one_kind_and_not_against_another(warm, c
         before = torch.from_numpy(generator.random(len(gains[name])))
         default.add_values((kind, "book"), before)
         tried.add_values((kind, "book"), before + torch.from_numpy(gains[name]))
-    assert module._better_for_some(tried, default) is expected
+    assert module._worth_keeping(tried, default) is expected
