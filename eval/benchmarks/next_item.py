@@ -130,12 +130,12 @@ def _part(
     domain: str,
 ) -> _Part:
     rows = test.where(domain=domain).frame
-    separate = isinstance(system, SeparateModels)
     if history is not None:
-        known = history.where(user_id=rows[USER_ID].unique())
-        known = known.where(domain=domain) if separate else known
-        history = known if len(known) else None
-    return _Part(domain, system.models[domain] if separate else system, history, rows)
+        history = history.where(user_id=rows[USER_ID].unique())
+    if isinstance(system, SeparateModels):
+        system = system.models[domain]
+        history = history and history.where(domain=domain)
+    return _Part(domain, system, history or None, rows)
 
 
 def _ranked(part: _Part, k: int, seed: int) -> pd.DataFrame:

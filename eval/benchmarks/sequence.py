@@ -5,7 +5,6 @@ figures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,12 +141,10 @@ def measure_sequence(
 
 
 def _renamed(data: DataSet, protocol: str, valid: str) -> DataSet:
-    names = {"valid": valid}
-    files, digests = (
-        {names.get(part, part): value for part, value in of.items()}
-        for of in (data.files, data.digests)
-    )
-    return replace(data, name=f"{data.name}-{protocol}", files=files, digests=digests)
+    def named(of: Mapping[str, Any]) -> dict[str, Any]:
+        return {valid if part == "valid" else part: value for part, value in of.items()}
+
+    return DataSet(f"{data.name}-{protocol}", named(data.files), named(data.digests))
 
 
 def _protocol(part: DataSetBenchmark) -> str:
@@ -185,19 +182,25 @@ def _accuracy(parts: Sequence[DataSetBenchmark], published: pd.DataFrame) -> str
         ]
         rows.append([f"{system} (published)", STRICT, *cells, *["–"] * 3])
     for part in parts:
-        found: dict[str, dict[str, list[str]]] = {}
-        for domain in domains if part.comparison is not None else ():
-            for name, *cells in by_system(part.comparison, METRICS, ALL, domain)[1]:
-                values = [marked((cell[0], "", *cell[2:])) for cell in cells]
-                found.setdefault(name[0], {})[domain] = " / ".join(values)
+        found = _cells(part, domains)
         for system, outcomes in part.models.items():
-            mine = found.get(system)
-            values = [f"failed: {reason(outcomes)}", *["–"] * (len(domains) - 1)]
-            if mine is not None:
-                values = [mine.get(domain, "–") for domain in domains]
-            rows.append([system, _protocol(part), *values, *cost_cells(outcomes)])
+            cells = [f"failed: {reason(outcomes)}", *["–"] * (len(domains) - 1)]
+            if any((system, domain) in found for domain in domains):
+                cells = [found.get((system, domain), "–") for domain in domains]
+            rows.append([system, _protocol(part), *cells, *cost_cells(outcomes)])
     titles = [f"{d} R / N ({counted(users[d], 'user')})" for d in domains] or ["R / N"]
     return markdown_table(["system", "protocol", *titles, "fit s", "lists/s", "peak GB"], rows)
+
+
+def _cells(part: DataSetBenchmark, domains: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Write recall and NDCG of each system in each domain, with marks."""
+    if part.comparison is None:
+        return {}
+    return {
+        (name[0], domain): " / ".join(marked((cell[0], "", *cell[2:])) for cell in cells)
+        for domain in domains
+        for name, *cells in by_system(part.comparison, METRICS, ALL, domain)[1]
+    }
 
 
 def _sources(parts: Sequence[DataSetBenchmark], published: pd.DataFrame) -> list[str]:
@@ -208,7 +211,7 @@ def _sources(parts: Sequence[DataSetBenchmark], published: pd.DataFrame) -> list
 
 def _joining(parts: Sequence[DataSetBenchmark]) -> list[str]:
     """Return the gain of one model of all domains over one of each domain alone."""
-    rows, domains = [], [*_users(parts, SHARED_USERS)]
+    users, rows = _users(parts, SHARED_USERS), []
     for part in parts:
         for model, comparison in part.alone.items():
             table = comparison.table
@@ -216,11 +219,10 @@ def _joining(parts: Sequence[DataSetBenchmark]) -> list[str]:
             cells = rows_by(mine, "metric", DOMAIN)
             for metric in METRICS:
                 cost = cost_cells(part.variants[f"{model} {ALONE}"])[0]
-                values = [difference(cells.get((metric, domain))) for domain in domains]
+                values = [difference(cells.get((metric, domain))) for domain in users]
                 rows.append([model, _protocol(part), metric, *values, cost])
-    if not rows or not domains:
+    if not rows or not users:
         return []
-    users = _users(parts, SHARED_USERS)
     titles = [f"{domain} ({counted(n, 'user')})" for domain, n in users.items()]
     return [
         "### What joining the domains adds",
@@ -232,30 +234,29 @@ def _joining(parts: Sequence[DataSetBenchmark]) -> list[str]:
 
 
 def _checks(parts: Sequence[DataSetBenchmark]) -> list[str]:
-    rows, seen, new = [], 0, 0
+    rows, seen = [], 0
     for part in parts:
         if part.comparison is None:
             continue
-        new = max(new, _users([part], NEW_ITEMS).get(MACRO, 0))
+        new = counted(_users([part], NEW_ITEMS).get(MACRO, 0), "user")
         found = rows_by(part.comparison.table, SLICE, DOMAIN, "metric", "system")
         for system, outcomes in part.models.items():
-            checks = [outcome.result.meta[RUN]["checks"] for outcome in outcomes if outcome.result]
+            checks = [o.result.meta[RUN]["checks"] for o in outcomes if o.result is not None]
             if not checks:
                 continue
-            seen += sum(check["test_rows_seen"] for check in checks)
+            seen = max(seen, *(check["test_rows_seen"] for check in checks))
             values = [found.get((name, MACRO, METRICS[0], system)) for name in (ALL, NEW_ITEMS)]
             real, of_new = (number(None if row is None else row["value"]) for row in values)
             shuffled, chance = (_mean(checks, name) for name in ("shuffled", "chance"))
-            rows.append([system, _protocol(part), real, shuffled, chance, of_new])
+            rows.append([system, _protocol(part), real, shuffled, chance, f"{of_new} ({new})"])
     if not rows:
         return []
     return [
         "### Checks",
         f"Test rows among the rows learned from and the history: {seen:,}. Shuffled: Recall@{K} of "
         "the same lists, macro over domains, after the test items of a domain were shuffled among "
-        "its users; chance is its expectation over all orders. New items: Recall@10 on test rows "
-        "whose item has no training interaction "
-        f"({counted(new, 'user')}); a model that does not use texts cannot find them.",
+        "its users; chance is its expectation over all orders. New items: test rows whose item has "
+        "no training interaction; a model that does not use texts cannot find them but by chance.",
         markdown_table(["system", "protocol", "R", "R shuffled", "chance", "R new items"], rows),
     ]
 

@@ -76,7 +76,7 @@ def measure(job: Mapping[str, Any]) -> None:
         return make_model(model, **settings).fit(known, valid=rows, seed=seed)
 
     judging: Any = {**inputs["judging"], "bootstrap": inputs["bootstrap"], "seed": seed}
-    checks = {}
+    checks: dict[str, Any] = {}
     if judging.pop("next_item", False):
         result, run, checks = measure_lists(make, test, history, graph=graph, **judging)
     else:
