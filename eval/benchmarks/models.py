@@ -141,7 +141,8 @@ def measure_models(
     out
         Folder for graphs and runs.
     seeds
-        One run for each. Users' values are means over them; see `pool_seeds`.
+        One run for each; one run in all of a model that is not `random`. Users' values are means
+        over them; see `pool_seeds`.
     ablation
         Also measure the variants of `interest-gnn`.
     alone
@@ -191,12 +192,13 @@ def measure_models(
         mine = settings.get(ABLATED, {})
         variants, notes[each.name] = ablations(graph, mine) if ablation else ({}, [])
         del graph
-        for model in models:
-            plans += [Run(each, model, "", seed, settings.get(model, {})) for seed in seeds]
+        wanted = [(model, "") for model in models]
+        wanted += [(model, ALONE) for model in alone.get(each.name, ())]
+        for model, variant in wanted:
+            drawn = seeds if model_class(model).random else seeds[:1]
+            plans += [Run(each, model, variant, seed, settings.get(model, {})) for seed in drawn]
         for name in variants:
             plans += [Run(each, ABLATED, name, seed, mine) for seed in seeds]
-        for model in alone.get(each.name, ()):
-            plans += [Run(each, model, ALONE, seed, settings.get(model, {})) for seed in seeds]
     outcomes = []
     for number, run in enumerate(plans, start=1):
         known = graphs[run.data.name]

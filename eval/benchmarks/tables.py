@@ -86,9 +86,10 @@ def benchmark_markdown(data_sets: Sequence[DataSetBenchmark], meta: Mapping[str,
 def introduction(meta: Mapping[str, Any], values: str, speed: str) -> str:
     """Say how the `values` and the costs of a benchmark were measured, in a paragraph."""
     seeds, made = meta["config"]["seeds"], meta["provenance"]
+    once = "; models that draw nothing at random run once" if len(seeds) > 1 else ""
     return (
-        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}). {values}. Each run has a "
-        "process of its own: fit is wall time with the choice on validation rows; "
+        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}){once}. {values}. Each run "
+        "has a process of its own: fit is wall time with the choice on validation rows; "
         f"{speed}; peak is the most memory resident, that of Python and its libraries included. "
         f"Times and speeds are means over seeds. {counted(made['cpus'], 'CPU')}, interest "
         f"{made['interest_version']}."

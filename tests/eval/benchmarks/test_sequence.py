@@ -145,12 +145,12 @@ def test_tables_of_both_protocols(data, here, tmp_path, monkeypatch):
 
     def measure():
         return measure_sequence(
-            data, ["popularity", "transition-graph"], out=tmp_path / "out", seeds=[0],
+            data, ["popularity", "transition-graph"], out=tmp_path / "out", seeds=[0, 1],
             encoder="none", bootstrap=20,
         )  # fmt: skip
 
     found = measure()
-    assert len(here) == 2 + 2 * 2 + 1  # graphs; models and protocols; one model alone
+    assert len(here) == 2 + 2 * 2 + 1  # graphs; models, once for both seeds; one alone
     page = found.to_markdown()
     assert "| Walker (published) | strict | – | 0.5000 / 0.2500 | – | – | – |" in page
     assert "Walker: A paper." in page and "Other" not in page
