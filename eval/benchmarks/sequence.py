@@ -23,7 +23,6 @@ from eval.benchmarks.tables import (
     introduction,
     reason,
 )
-from eval.comparison.comparison import Comparison
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import MACRO, SLICE
 from eval.reports.tables import TIED, by_system, legend, markdown_table, marked, number, rows_by
@@ -72,10 +71,9 @@ class SequenceBenchmark(ModelBenchmark):
             heading(strict),
             PROTOCOLS,
         ]
-        for part in self.parts:
-            if part.comparison is not None:
-                lines.append(f"{_protocol(part).capitalize()}. {legend(part.comparison)}")
-                break
+        for comparison in [part.comparison for part in self.parts if part.comparison][:1]:
+            marks = legend(comparison, intervals=False)
+            lines.append(f"Marks compare models within a protocol. {marks} Intervals: models.csv.")
         published = pd.read_csv(PUBLISHED)
         lines += [
             _accuracy(self.parts, published),
@@ -151,15 +149,12 @@ def _protocol(part: DataSetBenchmark) -> str:
     return part.data.name.rpartition("-")[2]
 
 
-def _comparisons(parts: Iterable[DataSetBenchmark]) -> dict[str, Comparison]:
-    return {_protocol(part): part.comparison for part in parts if part.comparison is not None}
-
-
 def _users(parts: Sequence[DataSetBenchmark], name: str = ALL) -> dict[str, int]:
-    """Return the number of users of a slice by domain, and over all domains as `MACRO`."""
-    for comparison in _comparisons(parts).values():
+    """Return the number of users of a slice by domain, and last, as `MACRO`, over all domains."""
+    for comparison in [part.comparison for part in parts if part.comparison][:1]:
         table = comparison.table[comparison.table[SLICE] == name]
-        return {str(d): int(n) for d, n in table.groupby(DOMAIN)["n_users"].max().items()}
+        found = {str(d): int(n) for d, n in table.groupby(DOMAIN)["n_users"].max().items()}
+        return {name: found[name] for name in sorted(found, key=lambda d: (d == MACRO, d))}
     return {}
 
 
