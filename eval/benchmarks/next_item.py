@@ -57,7 +57,7 @@ def measure_lists(
     make
         Returns the fitted model, or models of one domain each; its time is the time of the fit.
     test
-        One row for each user in a domain: the item to be found.
+        One like of each user in a domain: the item to be found.
     history
         Rows that the model did not learn from and that precede those of `test`; None for none.
         Models of one domain get the rows of that domain only.
@@ -82,7 +82,7 @@ def measure_lists(
     InputError
         If a user has several test rows in a domain.
     """
-    frame = test.frame
+    frame = test.frame[test.liked]
     twice = frame.duplicated([USER_ID, DOMAIN]).sum()
     if twice:
         raise InputError(
@@ -93,7 +93,10 @@ def measure_lists(
         started = time.perf_counter()
         system = make()
         fitted = time.perf_counter()
-        parts = [_part(system, test, history, domain) for domain in test.domains]
+        parts = [
+            _part(system, rows, history, str(domain))
+            for domain, rows in frame.groupby(DOMAIN, observed=True)
+        ]
         lists = pd.concat([_ranked(part, k, seed) for part in parts], ignore_index=True)
         ranked = time.perf_counter()
     result = evaluate(
@@ -125,11 +128,10 @@ def measure_lists(
 
 def _part(
     system: Model | SeparateModels,
-    test: InteractionLog,
+    rows: pd.DataFrame,
     history: InteractionLog | None,
     domain: str,
 ) -> _Part:
-    rows = test.where(domain=domain).frame
     if history is not None:
         history = history.where(user_id=rows[USER_ID].unique())
     if isinstance(system, SeparateModels):

@@ -80,6 +80,7 @@ class SequenceBenchmark(ModelBenchmark):
             *_sources(self.parts, published),
             *_joining(self.parts),
             *_checks(self.parts),
+            *_failures(self.parts),
         ]
         return "\n\n".join(["# Models", *lines])
 
@@ -254,6 +255,17 @@ def _checks(parts: Sequence[DataSetBenchmark]) -> list[str]:
         "no training interaction; a model that does not use texts cannot find them but by chance.",
         markdown_table(["system", "protocol", "R", "R shuffled", "chance", "R new items"], rows),
     ]
+
+
+def _failures(parts: Iterable[DataSetBenchmark]) -> list[str]:
+    failed = [
+        f"- {o.run.label}, {_protocol(part)}, seed {o.run.seed} failed: {reason([o])}"
+        for part in parts
+        for outcomes in (*part.models.values(), *part.variants.values())
+        for o in outcomes
+        if o.reason
+    ]
+    return ["\n".join(failed)] if failed else []
 
 
 def _mean(checks: Iterable[Mapping[str, Any]], name: str) -> str:

@@ -14,7 +14,7 @@ from eval.benchmarks.sequence import measure_sequence, protocols
 from eval.experiments.single_domain import train_separately
 from gnn import make_model
 from graphgen import build_graph
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import ConfigError, InputError, InterestError
 from graphgen.log import InteractionLog
 
 # 60 users walk a ring of 30 items a step at a time; every third walks that of the other domain too.
@@ -128,7 +128,10 @@ def here(monkeypatch):
     def work(job, data, time_limit, folder):
         job = {**job, "files": {part: str(path) for part, path in data.files.items()}}
         jobs.append(job)
-        worker.measure(job) if "out" in job else worker.build(job)
+        try:
+            worker.measure(job) if "out" in job else worker.build(job)
+        except InterestError as error:
+            return str(error)
         return ""
 
     monkeypatch.setattr(runs, "_work", work)
@@ -145,7 +148,7 @@ def test_tables_of_both_protocols(data, here, tmp_path, monkeypatch):
 
     def measure():
         return measure_sequence(
-            data, ["popularity", "transition-graph"], out=tmp_path / "out", seeds=[0, 1],
+            data, ["transition-graph", "text-knn"], out=tmp_path / "out", seeds=[0, 1],
             encoder="none", bootstrap=20,
         )  # fmt: skip
 
@@ -165,6 +168,8 @@ def test_tables_of_both_protocols(data, here, tmp_path, monkeypatch):
         ["strict", "ndcg@10"],
     ]
     assert "history: 0." in page and "(1 user)" in page
+    assert "| text-knn | refitted | failed: A text-knn model needs text features" in page
+    assert "- text-knn, strict, seed 0 failed: A text-knn model needs" in page
     table = found.table
     assert set(table["table"]) == {"models", "alone"}
     found.save(tmp_path / "out")
@@ -172,4 +177,4 @@ def test_tables_of_both_protocols(data, here, tmp_path, monkeypatch):
     assert [run["ablation"] for run in about["runs"]] == ["", "", "alone"]
     here.clear()
     assert measure().to_markdown() == page
-    assert not here  # All kept.
+    assert [job["inputs"]["model"] for job in here] == ["text-knn"] * 2  # The others are kept.
