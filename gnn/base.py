@@ -63,6 +63,8 @@ class Model(ABC):
     Config: ClassVar[type[Settings]] = Settings
     chooses: ClassVar[bool] = False
     """Whether `fit` chooses settings on held-out rows."""
+    random: ClassVar[bool] = True
+    """Whether what `fit` learns depends on the seed; benchmarks run the other models once."""
     inductive: ClassVar[bool] = True
     """Whether a history is enough to score a user, or the user must have been in training."""
     requires: ClassVar[frozenset[str]] = frozenset()

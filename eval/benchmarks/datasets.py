@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from graphgen.errors import ConfigError, InputError
+from graphgen.log import read_log
 from graphgen.reading.columns import listed
 from graphgen.reading.tabular import format_of
 from graphgen.synthetic.generator import write_synthetic
 
-__all__ = ["DataSet", "find_data_set", "find_data_sets", "synthetic_data_set"]
+__all__ = ["TRAINED", "DataSet", "find_data_set", "find_data_sets", "synthetic_data_set"]
 
 REQUIRED: Final = ("train", "test")
 PARTS: Final = (*REQUIRED, "valid", "items")
+# One file of all rows, with a column that says in which part a row is.
+WHOLE: Final = "interactions"
+SPLIT: Final = "split"
+# Parts whose rows a model learns from; of the others, "history" is known at test time only.
+TRAINED: Final = ("train", "more")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ def find_data_sets(sources: Sequence[str]) -> list[DataSet]:
 def find_data_set(source: str) -> DataSet:
     """Find train, test, valid and items in a folder, in any format that `read_log` reads.
 
+    Or one file ``interactions`` with a column ``split`` (train, valid, test) in their place.
     Every file is hashed, O(bytes); files of other names are left alone.
 
     Parameters
@@ -92,13 +99,22 @@ def find_data_set(source: str) -> DataSet:
             )
         if matching:
             files[part] = matching[0]
+    digests = {part: _digest(file) for part, file in files.items()}
+    whole = [p for p in tables if p.name.partition(".")[0] == WHOLE]
+    if len(whole) == 1 and not files.keys() & {*REQUIRED, "valid"}:
+        rows = read_log(whole[0]).frame
+        held = set(rows[SPLIT]) if SPLIT in rows else set()
+        parts = [part for part in (*REQUIRED, "valid") if part in held]
+        files |= {part: Path(f"{whole[0]}#{SPLIT}={part}") for part in parts}
+        digests |= dict.fromkeys(parts, _digest(whole[0]))
     missing = [part for part in REQUIRED if part not in files]
     if missing:
         raise InputError(
             f"Data set {name!r}: {folder} has no file {listed(missing)} (.csv, .csv.gz, .parquet "
-            "and the like); `interest split` writes such a folder."
+            f"and the like), nor {WHOLE} with a column '{SPLIT}'; `interest split` writes such a "
+            "folder."
         )
-    return DataSet(name, files, {part: _digest(file) for part, file in files.items()})
+    return DataSet(name, files, digests)
 
 
 def synthetic_data_set(out: Path, *, n_users: int = 4000) -> DataSet:

@@ -13,7 +13,16 @@ import pandas as pd
 
 from eval.benchmarks.ablations import ABLATED, ablations
 from eval.benchmarks.datasets import DataSet
-from eval.benchmarks.runs import RUN, Outcome, Run, execute, mean_cost, prepare_graph
+from eval.benchmarks.runs import (
+    ALONE,
+    JUDGING,
+    RUN,
+    Outcome,
+    Run,
+    execute,
+    mean_cost,
+    prepare_graph,
+)
 from eval.benchmarks.tables import DataSetBenchmark, benchmark_markdown
 from eval.comparison.comparison import compare_results
 from eval.evaluation.result import records
@@ -47,14 +56,20 @@ class ModelBenchmark:
     def table(self) -> pd.DataFrame:
         """Every value with its interval, test and cost.
 
-        The columns of `Comparison.table` behind data_set and table (``models`` or ``ablation``),
-        before fit_seconds, users_per_second (means over seeds) and peak_gigabytes (the most).
+        The columns of `Comparison.table` behind data_set and table (``models``, ``ablation``, or
+        ``alone`` for a model against itself trained in each domain alone), before fit_seconds,
+        users_per_second (means over seeds) and peak_gigabytes (the most).
         """
         frames = []
         for part in self.parts:
             runs = {**part.models, **part.variants}
             costs = pd.DataFrame([{"system": name, **mean_cost(o)} for name, o in runs.items()])
-            for kind, comparison in (("models", part.comparison), ("ablation", part.ablation)):
+            alone = [("alone", comparison) for comparison in part.alone.values()]
+            for kind, comparison in (
+                ("models", part.comparison),
+                ("ablation", part.ablation),
+                *alone,
+            ):
                 if comparison is not None:
                     frame = comparison.table.merge(costs, on="system", how="left")
                     frame.insert(0, "data_set", part.data.name)
@@ -103,6 +118,8 @@ def measure_models(
     *,
     seeds: Sequence[int] = (0,),
     ablation: bool = False,
+    alone: Mapping[str, Sequence[str]] | None = None,
+    judging: Mapping[str, Any] = JUDGING,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     encoder: str = "minilm",
     meaning: Mapping[str, Any] | None = None,
@@ -124,9 +141,15 @@ def measure_models(
     out
         Folder for graphs and runs.
     seeds
-        One run for each. Users' values are means over them; see `pool_seeds`.
+        One run for each; one run in all of a model that is not `random`. Users' values are means
+        over them; see `pool_seeds`.
     ablation
         Also measure the variants of `interest-gnn`.
+    alone
+        By name of a data set, models that are also trained in each domain on that domain alone.
+    judging
+        ``k`` and ``metrics`` as in `eval.evaluate`, and ``next_item`` for
+        `eval.benchmarks.next_item.measure_lists`.
     settings
         Fields of the models' configs, by model.
     encoder, bootstrap
@@ -148,7 +171,7 @@ def measure_models(
         If a graph cannot be built.
     """
     _check(models, seeds, ablation, settings or {})
-    out, settings = Path(out), settings or {}
+    out, settings, alone = Path(out), settings or {}, alone or {}
     if not (out / "models.json").exists():  # From now on the folder is known as a benchmark.
         write_json(out / "models.json", CLAIM, schema_version=SCHEMA_VERSION)
     started = time.perf_counter()
@@ -169,14 +192,19 @@ def measure_models(
         mine = settings.get(ABLATED, {})
         variants, notes[each.name] = ablations(graph, mine) if ablation else ({}, [])
         del graph
-        for model in models:
-            plans += [Run(each, model, "", seed, settings.get(model, {})) for seed in seeds]
+        wanted = [(model, "") for model in models]
+        wanted += [(model, ALONE) for model in alone.get(each.name, ())]
+        for model, variant in wanted:
+            drawn = seeds if model_class(model).random else seeds[:1]
+            plans += [Run(each, model, variant, seed, settings.get(model, {})) for seed in drawn]
         for name in variants:
             plans += [Run(each, ABLATED, name, seed, mine) for seed in seeds]
     outcomes = []
     for number, run in enumerate(plans, start=1):
         known = graphs[run.data.name]
-        outcome = execute(run, known, out, bootstrap=bootstrap, time_limit=time_limit)
+        outcome = execute(
+            run, known, out, bootstrap=bootstrap, time_limit=time_limit, judging=judging
+        )
         outcomes.append(outcome)
         tell(f"{number}/{len(plans)}  {_line(outcome)}")
     parts = []
@@ -189,6 +217,8 @@ def measure_models(
             "models": list(models),
             "seeds": list(seeds),
             "ablation": ablation,
+            "alone": {name: list(chosen) for name, chosen in alone.items()},
+            "judging": dict(judging),
             "settings": {name: dict(values) for name, values in settings.items()},
             "encoder": encoder,
             "meaning": dict(meaning or {}),
@@ -226,11 +256,16 @@ def _summarised(
         group.setdefault(outcome.run.label, []).append(outcome)
     results = _results(models)
     comparison = compare_results(results, bootstrap=bootstrap) if results else None
-    parts = _results({ABLATED: models.get(ABLATED, []), **variants})
+    parts, alone = _results({ABLATED: models.get(ABLATED, []), **variants}), {}
+    for model in models:
+        name = f"{model} {ALONE}"
+        if name in parts and model in results:
+            pair = {model: results[model], name: parts.pop(name)}
+            alone[model] = compare_results(pair, baseline=name, bootstrap=bootstrap)
     ablation = None
     if ABLATED in parts and len(parts) > 1:
         ablation = compare_results(parts, baseline=ABLATED, bootstrap=bootstrap)
-    return DataSetBenchmark(data, about, models, variants, comparison, ablation, notes)
+    return DataSetBenchmark(data, about, models, variants, comparison, ablation, notes, alone)
 
 
 def _results(groups: Mapping[str, Sequence[Outcome]]) -> dict[str, list[Any]]:

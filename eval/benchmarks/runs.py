@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 
 import gnn
-from eval.benchmarks.datasets import DataSet
+from eval.benchmarks.datasets import TRAINED, DataSet
 from eval.evaluation.result import EvaluationResult
 from graphgen.errors import InterestError, StorageError
 from graphgen.graph import MANIFEST as GRAPH_MANIFEST
@@ -26,6 +26,8 @@ from graphgen.progress import progress_bar
 from graphgen.storage import atomic_file, package_version
 
 __all__ = [
+    "ALONE",
+    "JUDGING",
     "REFUSED",
     "RUN",
     "KeptGraph",
@@ -45,6 +47,10 @@ RUN: Final = "run"
 PACKAGES: Final = Path(gnn.__file__).parents[1]
 # The list of all models, on which no fit depends.
 NOT_RECORDED: Final = {"gnn/registry.py"}
+# The variant of any model that is trained in each domain on that domain alone.
+ALONE: Final = "alone"
+# How a run is judged, unless a benchmark says otherwise.
+JUDGING: Final = {"k": 20, "metrics": ["recall", "ndcg", "auc"]}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Run:
     @property
     def label(self) -> str:
         """What tables call it."""
-        return self.ablation or self.model
+        return f"{self.model} {ALONE}" if self.ablation == ALONE else self.ablation or self.model
 
     @property
     def folder(self) -> Path:
@@ -109,7 +115,7 @@ def prepare_graph(
     """
     folder = out / "graphs" / data.name
     inputs = {
-        "files": {part: data.digests[part] for part in ("train", "items") if part in data.digests},
+        "files": {p: d for p, d in data.digests.items() if p in (*TRAINED, "items")},
         "encoder": encoder,
         "meaning": {name: value for name, value in meaning.items() if value},
         "interest_version": package_version(),
@@ -126,7 +132,13 @@ def prepare_graph(
 
 
 def execute(
-    run: Run, graph: KeptGraph, out: Path, *, bootstrap: int, time_limit: float | None
+    run: Run,
+    graph: KeptGraph,
+    out: Path,
+    *,
+    bootstrap: int,
+    time_limit: float | None,
+    judging: Mapping[str, Any] = JUDGING,
 ) -> Outcome:
     """Run, or take the finished run of an earlier benchmark with the same inputs.
 
@@ -139,12 +151,13 @@ def execute(
     folder = out / run.folder
     inputs = {
         "graph": graph.digest,
-        "files": {p: d for p, d in run.data.digests.items() if p not in ("train", "items")},
+        "files": {p: d for p, d in run.data.digests.items() if p not in (*TRAINED, "items")},
         "model": run.model,
         "ablation": run.ablation,
         "settings": dict(run.settings),
         "seed": run.seed,
         "bootstrap": bootstrap,
+        "judging": dict(judging),
         "interest_version": package_version(),
     }
     inputs = json.loads(json.dumps(inputs))  # As they are read again.

@@ -30,7 +30,16 @@ from eval.reports.tables import (
 from graphgen.errors import InputError, counted
 from graphgen.schema import DOMAIN, SETTING
 
-__all__ = ["DataSetBenchmark", "benchmark_markdown", "results_page"]
+__all__ = [
+    "DataSetBenchmark",
+    "benchmark_markdown",
+    "cost_cells",
+    "difference",
+    "heading",
+    "introduction",
+    "reason",
+    "results_page",
+]
 
 COSTS: Final = ("fit s", "users/s", "peak GB")
 # What decides whether the other domains help a group of users.
@@ -43,7 +52,8 @@ class DataSetBenchmark:
 
     ``models`` and ``variants`` (of `interest-gnn`) hold the runs by name, one for each seed;
     ``ablation`` compares the variants with the full model. A comparison is None where no run
-    finished that it needs; ``notes`` say which variants were left out, and why.
+    finished that it needs; ``notes`` say which variants were left out, and why; ``alone`` compares
+    models with themselves, trained in each domain alone.
     """
 
     data: DataSet
@@ -53,25 +63,37 @@ class DataSetBenchmark:
     comparison: Comparison | None
     ablation: Comparison | None
     notes: list[str] = field(default_factory=list)
+    alone: dict[str, Comparison] = field(default_factory=dict)
 
 
 def benchmark_markdown(data_sets: Sequence[DataSetBenchmark], meta: Mapping[str, Any]) -> str:
     """Return every table of a benchmark."""
-    seeds = meta["config"]["seeds"]
-    made = meta["provenance"]
     parts = [
         "# Models",
-        f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} ({', '.join(map(str, seeds))}). Macro "
-        "over domains, full ranking without items seen in training. Each run has a process of "
-        "its own: fit is wall time with the choice on validation rows; users/s are test users "
-        "scored and ranked a second, once for each domain of theirs, with the exact AUC; "
-        "peak is the most memory resident, that of Python and its libraries included. Fit and "
-        f"users/s are means over seeds. {made['cpus']} CPUs, interest {made['interest_version']}.",
+        introduction(
+            meta,
+            "Macro over domains, full ranking without items seen in training",
+            "users/s are test users scored and ranked a second, once for each domain of theirs, "
+            "with the exact AUC",
+        ),
         f"Command: `{meta['command']}`",
     ]
     for part in data_sets:
         parts += _data_set(part)
     return "\n\n".join(parts)
+
+
+def introduction(meta: Mapping[str, Any], values: str, speed: str) -> str:
+    """Say how the `values` and the costs of a benchmark were measured, in a paragraph."""
+    seeds, made = meta["config"]["seeds"], meta["provenance"]
+    once = "; models that draw nothing at random run once" if len(seeds) > 1 else ""
+    return (
+        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}){once}. {values}. Each run "
+        "has a process of its own: fit is wall time with the choice on validation rows; "
+        f"{speed}; peak is the most memory resident, that of Python and its libraries included. "
+        f"Times and speeds are means over seeds. {counted(made['cpus'], 'CPU')}, interest "
+        f"{made['interest_version']}."
+    )
 
 
 def results_page(folders: Sequence[Path]) -> str:
@@ -93,10 +115,9 @@ def results_page(folders: Sequence[Path]) -> str:
 
 
 def _data_set(part: DataSetBenchmark) -> list[str]:
-    digests = ", ".join(f"{name} `{digest[:12]}`" for name, digest in part.data.digests.items())
-    lines = [f"## {part.data.name}", f"{part.about}. SHA-256 of the files: {digests}."]
+    lines = [f"## {part.data.name}", heading(part)]
     if part.comparison is None:
-        rows = [[name, _reason(outcomes)] for name, outcomes in part.models.items()]
+        rows = [[name, reason(outcomes)] for name, outcomes in part.models.items()]
         return [*lines, markdown_table(["system", "reason"], rows)]
     lines.append(legend(part.comparison))
     for name in _shown(part.comparison):
@@ -114,12 +135,18 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
         lines += _other_domains(part.ablation)
     partly = [
         f"{name}: {sum(not o.cost for o in outcomes)} of {len(outcomes)} seeds failed. "
-        f"{_reason(outcomes)}"
+        f"{reason(outcomes)}"
         for name, outcomes in {**part.models, **part.variants}.items()
         if any(o.cost for o in outcomes) and not all(o.cost for o in outcomes)
     ]
     notes = [*partly, *part.notes]
     return [*lines, "\n".join(f"- {note}" for note in notes)] if notes else lines
+
+
+def heading(part: DataSetBenchmark) -> str:
+    """Describe a data set and its files."""
+    digests = ", ".join(f"{name} `{digest[:12]}`" for name, digest in part.data.digests.items())
+    return f"{part.about}. SHA-256 of the files: {digests}."
 
 
 def _shown(comparison: Comparison) -> list[str]:
@@ -134,12 +161,12 @@ def _title(comparison: Comparison, name: str) -> str:
     return f"{slice_title(name)} ({counted(int(users), 'user')})"
 
 
-def _reason(outcomes: Sequence[Outcome]) -> str:
+def reason(outcomes: Sequence[Outcome]) -> str:
     """Return why runs failed; of several reasons the first, which the others mostly repeat."""
     return next((" ".join(o.reason.split()) for o in outcomes if o.reason), "")
 
 
-def _cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
+def cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
     cost = mean_cost(outcomes)
     if not cost:
         return ["–"] * len(COSTS)
@@ -154,14 +181,14 @@ def _models_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> 
     header, found = by_system(comparison, comparison.metrics, name, MACRO)
     rows = {row[0][0]: [marked(cell) for cell in row[1:]] for row in found}
     table = [
-        [system, *_values(rows.get(system), outcomes, len(header) - 1), *_cost_cells(outcomes)]
+        [system, *_values(rows.get(system), outcomes, len(header) - 1), *cost_cells(outcomes)]
         for system, outcomes in part.models.items()
     ]
     return markdown_table([*header, *COSTS], table)
 
 
 def _values(cells: list[str] | None, outcomes: Sequence[Outcome], width: int) -> list[str]:
-    return cells or [f"failed: {_reason(outcomes)}", *["–"] * (width - 1)]
+    return cells or [f"failed: {reason(outcomes)}", *["–"] * (width - 1)]
 
 
 def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
@@ -172,16 +199,16 @@ def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -
         f"{number(row['value'])} {interval(row['low'], row['high'])}".strip() if row else "–"
         for row in full
     ]
-    rows = [[ABLATED, *values, *_cost_cells(part.models[ABLATED])]]
+    rows = [[ABLATED, *values, *cost_cells(part.models[ABLATED])]]
     for variant, outcomes in part.variants.items():
         found = None
         if any(outcome.cost for outcome in outcomes):
-            found = [_difference(cells.get((variant, metric))) for metric in metrics]
-        rows.append([variant, *_values(found, outcomes, len(metrics)), *_cost_cells(outcomes)])
+            found = [difference(cells.get((variant, metric))) for metric in metrics]
+        rows.append([variant, *_values(found, outcomes, len(metrics)), *cost_cells(outcomes)])
     return markdown_table(["variant", *map(column_title, metrics), *COSTS], rows)
 
 
-def _difference(row: Mapping[str, Any] | None, *, gain: bool = False) -> str:
+def difference(row: Mapping[str, Any] | None, *, gain: bool = False) -> str:
     """Write a variant's difference to the full model, or the latter's gain over the variant."""
     if row is None or not np.isfinite(row["difference"]):
         return "–"
@@ -207,7 +234,7 @@ def _other_domains(comparison: Comparison) -> list[str]:
     cells = rows_by(alone, DOMAIN, SLICE)
     names = list(dict.fromkeys(alone[SLICE]))
     rows = [
-        [domain, *(_difference(cells.get((domain, name)), gain=True) for name in names)]
+        [domain, *(difference(cells.get((domain, name)), gain=True) for name in names)]
         for domain in comparison.domains
     ]
     return [

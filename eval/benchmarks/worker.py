@@ -8,10 +8,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from eval.benchmarks.ablations import Ablation, ablations
-from eval.benchmarks.runs import REFUSED, RUN, loaded_sources
+from eval.benchmarks.datasets import TRAINED
+from eval.benchmarks.next_item import measure_lists
+from eval.benchmarks.runs import ALONE, REFUSED, RUN, loaded_sources
 from eval.experiments.experiment import run_system
 from eval.experiments.single_domain import train_separately
 from gnn.registry import make_model
@@ -24,9 +26,6 @@ from graphgen.meaning import taken_in
 from graphgen.tables import read_items
 
 __all__ = ["build", "main", "measure"]
-
-K: Final = 20
-METRICS: Final = ("recall", "ndcg", "auc")
 
 
 def main(path: str) -> int:
@@ -43,10 +42,10 @@ def main(path: str) -> int:
 
 
 def build(job: Mapping[str, Any]) -> None:
-    """Build a graph from ``files`` and save it as ``graph``."""
+    """Build a graph from the rows of ``files`` to learn from, and save it as ``graph``."""
     files, inputs = job["files"], job["inputs"]
     items = read_items(files["items"]) if "items" in files else None
-    log = read_log(files["train"], **inputs["meaning"])
+    log = read_log(*(files[part] for part in TRAINED if part in files), **inputs["meaning"])
     graph = build_graph(log, items, encoder=inputs["encoder"])
     graph.provenance[RUN] = {"inputs": inputs, "sources": loaded_sources("graphgen")}
     graph.save(job["graph"], overwrite=True)
@@ -58,9 +57,12 @@ def measure(job: Mapping[str, Any]) -> None:
     graph = load_graph(job["graph"])
     meaning = taken_in(graph.provenance)
     test = read_log(files["test"], as_in=meaning)
-    valid = read_log(files["valid"], as_in=meaning) if "valid" in files else None
-    variant = Ablation()
-    if inputs["ablation"]:
+    valid, history = (
+        read_log(files[part], as_in=meaning) if part in files else None
+        for part in ("valid", "history")
+    )
+    variant = Ablation(separately=inputs["ablation"] == ALONE)
+    if inputs["ablation"] and not variant.separately:
         variant = ablations(graph, inputs["settings"])[0][inputs["ablation"]]
     settings, seed = {**inputs["settings"], **variant.settings}, inputs["seed"]
     known, model = variant.graph(graph), inputs["model"]
@@ -73,8 +75,12 @@ def measure(job: Mapping[str, Any]) -> None:
         rows: Any = "auto" if valid is None else valid
         return make_model(model, **settings).fit(known, valid=rows, seed=seed)
 
-    judging: Any = {"k": K, "metrics": METRICS, "bootstrap": inputs["bootstrap"], "seed": seed}
-    result, run, _ = run_system(make, test, made_with=seed, graph=graph, **judging)
+    judging: Any = {**inputs["judging"], "bootstrap": inputs["bootstrap"], "seed": seed}
+    checks: dict[str, Any] = {}
+    if judging.pop("next_item", False):
+        result, run, checks = measure_lists(make, test, history, graph=graph, **judging)
+    else:
+        result, run, _ = run_system(make, test, made_with=seed, graph=graph, **judging)
     ranked = sum(domain["users"] for domain in result.meta["domains"].values())
     result.meta[RUN] = {
         "inputs": inputs,
@@ -86,6 +92,7 @@ def measure(job: Mapping[str, Any]) -> None:
         },
         "config": run.config,
         "chosen": run.chosen,
+        "checks": checks,
     }
     replace(result, name=job["name"]).save(job["out"], overwrite=True)
 

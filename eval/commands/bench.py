@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
 from eval.commands.console import resumes_from, say
+
+if TYPE_CHECKING:
+    from eval.benchmarks.models import ModelBenchmark
 
 app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
@@ -137,10 +140,80 @@ def bench_models(
             command=shlex.join(["interest", *sys.argv[1:]]),
             on_run=say,
         )
-    measured.save(out)
-    say()
-    say(measured.to_markdown())
-    say(f"\nThe tables are in {out / 'models.md'}, all figures in models.csv and models.json.")
+    _keep(measured, out)
+
+
+@app.command("sequence")
+def bench_sequence(
+    context: Context,
+    data: Annotated[
+        str,
+        Argument(
+            metavar="[NAME=]DIR",
+            help="Folder with train, valid and test as `interest split --protocol leave-last-out` "
+            "writes them, or interactions with a column split; optionally items.",
+        ),
+    ],
+    out: options.Out,
+    models: Annotated[
+        str | None,
+        Option(
+            help="Comma-separated; default: popularity, item-knn, cgsp, transition-graph, sasrec, "
+            "interest-gnn.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[str, Option(help="Comma-separated; one run for each.")] = "0,1,2",
+    alone: Annotated[
+        str | None,
+        Option(
+            help="Models that are also fitted in each domain alone, comma-separated, or none; "
+            "default: transition-graph and interest-gnn, where they are among --models.",
+            show_default=False,
+        ),
+    ] = None,
+    encoder: Annotated[str, Option(help="Text encoder of the graphs.")] = "minilm",
+    config: options.Config = None,
+    set_: options.ModelSet = None,
+    time_limit: Annotated[
+        float | None, Option(help="Seconds after which a run is stopped.")
+    ] = None,
+) -> None:
+    """Measure the next item of each user under both protocols, beside published figures.
+
+    strict: validation rows are history at test time only, as in published figures; refitted: they
+    are learned from. Also the effect of joining the domains on users of several, and checks that
+    no test row leaks. Finished runs are kept in --out, as by `interest bench models`.
+
+    \b
+    interest bench sequence amazon3seq/ --out bench/
+    interest bench sequence shop=split/ --models transition-graph,sasrec --seeds 0 --out bench/
+    """
+    import shlex
+    import sys
+
+    from eval.benchmarks.datasets import find_data_set
+    from eval.benchmarks.sequence import DEFAULT_MODELS, measure_sequence
+    from graphgen.progress import show_progress
+
+    options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
+    resumes_from(context, out / "models.json")
+    names = options.names_in(models) or list(DEFAULT_MODELS)
+    separate = [] if alone == "none" else options.names_in(alone) or None
+    with show_progress():
+        measured = measure_sequence(
+            find_data_set(data),
+            names,
+            out=out,
+            alone=separate,
+            seeds=options.seed_numbers(seeds) or [0],
+            settings=options.model_settings(config, set_, names),
+            encoder=encoder,
+            time_limit=time_limit,
+            command=shlex.join(["interest", *sys.argv[1:]]),
+            on_run=say,
+        )
+    _keep(measured, out)
 
 
 @app.command("report")
@@ -163,3 +236,10 @@ def bench_report(
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     say(f"The tables of {counted(len(folders), 'benchmark')} are in {out}.")
+
+
+def _keep(measured: ModelBenchmark, out: Path) -> None:
+    measured.save(out)
+    say()
+    say(measured.to_markdown())
+    say(f"\nThe tables are in {out / 'models.md'}, all figures in models.csv and models.json.")

@@ -68,6 +68,7 @@ class CGSP(Model):
     """
 
     name: ClassVar[str] = "cgsp"
+    random = False
     Config = CGSPConfig
     requires = frozenset({DOMAINS})
 

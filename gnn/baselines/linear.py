@@ -60,6 +60,7 @@ class Ease(Model):
     """
 
     name: ClassVar[str] = "ease"
+    random = False
     uses_weights = True
     Config = EaseConfig
     # Transposed, the columns that LAPACK leaves behind are rows, and are saved without a copy.
@@ -167,6 +168,7 @@ class EaseSparse(Model):
     """
 
     name: ClassVar[str] = "ease-sparse"
+    random = False
     Config = EaseSparseConfig
     learned = ("weights_",)
 

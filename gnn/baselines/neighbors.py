@@ -53,6 +53,7 @@ class ItemKNN(Model):
     """
 
     name: ClassVar[str] = "item-knn"
+    random = False
     uses_weights = True
     Config = ItemKNNConfig
     learned = ("similarity_",)
@@ -112,6 +113,7 @@ class UserKNN(Model):
     """
 
     name: ClassVar[str] = "user-knn"
+    random = False
     uses_weights = True
     Config = UserKNNConfig
 
@@ -167,6 +169,7 @@ class TextKNN(Model):
     """
 
     name: ClassVar[str] = "text-knn"
+    random = False
     requires = frozenset({TEXT})
     Config = TextKNNConfig
     learned = ("vectors_",)

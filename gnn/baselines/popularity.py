@@ -30,6 +30,7 @@ class Popularity(Model):
     """
 
     name: ClassVar[str] = "popularity"
+    random = False
     uses_weights = True
 
     def _fit(self, data: TrainingData, **_: Any) -> None:

@@ -55,6 +55,7 @@ class TransitionGraph(Model):
     """
 
     name: ClassVar[str] = "transition-graph"
+    random = False
     Config = TransitionGraphConfig
     requires = frozenset({ORDER})
     learned = ("steps_", "features_")

@@ -159,7 +159,8 @@ def test_newer_or_damaged_models_are_refused(fitted, name, tmp_path):
 
 @every_model
 def test_same_seed_same_result(fitted, name, graph):
-    again = make_model(name, **QUICK.get(name, {})).fit(graph, seed=1, valid=None)
+    seed = 1 if model_class(name).random else 2  # Of the others no seed changes the result.
+    again = make_model(name, **QUICK.get(name, {})).fit(graph, seed=seed, valid=None)
     np.testing.assert_array_equal(
         again.score(["u003"], domain="film"), fitted(name).score(["u003"], domain="film")
     )
