@@ -28,6 +28,7 @@ FONT: Final = (
 SYMBOLS: Final = {"triangle": "triangle-up"}  # named otherwise in plotly
 DASHES: Final = "5px,3px"
 LABEL_COLUMNS: Final = 28
+LATER: Final = 0.7  # where on the line of a transition its dot is
 HOVER_COLUMNS: Final = 48
 
 
@@ -108,6 +109,8 @@ def _caption(subgraph: nx.MultiDiGraph) -> str:
     )
     if any(node[0] == USER and node != layout.center_node(subgraph) for node in subgraph):
         text += " Ids of other users are masked."
+    if any(kind == NEXT for *_, kind in subgraph.edges(data="kind")):
+        text += " The dot on a line of next is nearer to the later item."
     return text
 
 
@@ -175,8 +178,8 @@ def _add_edges(
 ) -> None:
     for group in layout.lines(subgraph):
         ends = [(places[head], places[tail]) for head, tail, _ in group.edges]
-        # Nearer to the later item, and apart from other edges of the pair.
-        at = 0.65 if group.name == NEXT else 0.5
+        # A dot that shows the direction, and is apart from other edges of the pair.
+        at, size, opacity = (LATER, 5, 0.9) if group.name == NEXT else (0.5, 8, 0)
         figure.add_scatter(
             x=[x for (x0, _), (x1, _) in ends for x in (x0, x1, None)],
             y=[y for (_, y0), (_, y1) in ends for y in (y0, y1, None)],
@@ -196,7 +199,7 @@ def _add_edges(
             x=[x0 + at * (x1 - x0) for (x0, _), (x1, _) in ends],
             y=[y0 + at * (y1 - y0) for (_, y0), (_, y1) in ends],
             mode="markers",
-            marker={"size": 8, "opacity": 0, "color": group.color},
+            marker={"size": size, "opacity": opacity, "color": group.color},
             legendgroup=group.name,
             showlegend=False,
             text=[_edge_text(subgraph, *edge) for edge in group.edges],
