@@ -172,7 +172,7 @@ def ring_layout(subgraph: nx.MultiDiGraph) -> dict[Node, tuple[float, float]]:
     >>> around = nx.MultiDiGraph(center=("user", "ann"))
     >>> around.add_node(("user", "ann"), distance=0)
     >>> around.add_node(("book", "dune"), distance=1)
-    >>> around.add_edge(("user", "ann"), ("book", "dune"))
+    >>> _ = around.add_edge(("user", "ann"), ("book", "dune"))
     >>> x, y = ring_layout(around)["book", "dune"]
     >>> round(x, 3), round(y, 3)
     (0.0, 1.0)
