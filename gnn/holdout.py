@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from graphgen.arrays import place_in_group
+from graphgen.builders.transitions import with_transitions
 from graphgen.graph import EDGE_VALUES, InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID
@@ -63,7 +64,7 @@ def hold_out(
     -------
     smaller
         The graph without the held-out edges; all nodes, features, semantic edges and topics
-        stay, because they do not depend on interactions.
+        stay, because they do not depend on interactions. Transitions are made anew.
     rows
         The held-out interactions, with a column ``setting``. O(edges) in all.
     """
@@ -169,4 +170,4 @@ def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
             if name in source:
                 store[name] = source[name][kept]
     add_reverse_edges(data)
-    return graph.with_data(data, held_out=int(held.sum()))
+    return with_transitions(graph, data, held_out=int(held.sum()))

@@ -19,6 +19,7 @@ from torch_geometric.data import HeteroData
 from graphgen.builders.interactions import add_interactions
 from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.topics import add_topics
+from graphgen.builders.transitions import add_transitions
 from graphgen.config import Config
 from graphgen.errors import InputError
 from graphgen.features.languages import ENGLISH, language_shares
@@ -74,6 +75,12 @@ class BuildConfig(Config):
     min_similarity: float = pydantic.Field(0.3, ge=-1, le=1)
     """Two items without a common word are not linked where the cosine of their text vectors is
     less."""
+    next_k: int = pydantic.Field(20, ge=0)
+    """Items that follow an item in the histories of users, linked inside its domain and, again,
+    across domains, where the log has an order; 0 for none."""
+    next_weight: float = pydantic.Field(1.0, ge=0)
+    """Transitions of at most this weight are left out. A user adds 1 where the second item is in
+    the next visit, less where it is later; so those of a single user are."""
     topics: int | None = pydantic.Field(None, ge=0)
     """Most topics found in the texts of all domains together; None for a number that grows with
     the number of texts, 0 for none."""
@@ -161,6 +168,7 @@ def build_graph(
         data[node_type].num_nodes = len(vocabulary)
     add_interactions(data, log, vocabularies)
     add_reverse_edges(data)
+    add_transitions(data, next_k=config.next_k, next_weight=config.next_weight)
 
     made = {
         "config": config.to_dict(),

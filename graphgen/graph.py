@@ -48,7 +48,9 @@ class InterestGraph:
     where there are none). Edge types are ``(user, interacts, domain)`` with its reverse
     ``(domain, rev_interacts, user)``, ``(user, rejects, domain)`` for items that were seen and not
     liked (absent where there are none), ``(domain, similar, domain)`` between items whose texts
-    mean nearly the same, inside a domain and across two, and ``(domain, about, interest)``.
+    mean nearly the same, ``(domain, next, domain)`` from an item to those that follow it in the
+    histories of users (absent where the log has no order), both inside a domain and across two,
+    and ``(domain, about, interest)``.
 
     Attributes
     ----------
@@ -59,7 +61,8 @@ class InterestGraph:
         sorted by user, then time or position (without any, in the order of the log), ``weight``
         float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds
         since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
-        ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity;
+        ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity,
+        ``data[a, "next", b]`` the count of `graphgen.builders.transitions`;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
         for a category and a cosine for a topic of texts.
     vocabularies

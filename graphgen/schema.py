@@ -13,6 +13,7 @@ __all__ = [
     "INTERACTS",
     "INTEREST",
     "ITEM_ID",
+    "NEXT",
     "POSITION",
     "PROVIDER",
     "RANK",
@@ -68,3 +69,5 @@ REV_INTERACTS: Final = "rev_interacts"
 REJECTS: Final = "rejects"
 SIMILAR: Final = "similar"
 ABOUT: Final = "about"
+# Items that follow each other in the histories of users.
+NEXT: Final = "next"

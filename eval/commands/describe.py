@@ -70,12 +70,16 @@ def show_description(description: GraphDescription) -> None:
         domains = list(description.overlap)
         rows = [[a, *(f"{n:,}" for n in row.values())] for a, row in description.overlap.items()]
         show_rows(["", *domains], rows, right=domains, title="Users active in both")
-    similar = sum(n for kind, n in description.edges.items() if "-similar->" in kind)
+    similar, follows = (
+        sum(n for kind, n in description.edges.items() if f"-{relation}->" in kind)
+        for relation in ("similar", "next")
+    )
     provenance = description.provenance
     text = provenance.get("text", {})
     report = provenance.get("log", {}).get("report", {})
     say(
         f"{counted(description.users, 'user')}; {counted(similar, 'semantic edge')}; "
+        f"{counted(follows, 'transition')}; "
         f"{description.feature_dim}-d features"
         + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
 from eval.evaluation.accumulator import Accumulator
 from eval.evaluation.catalogue import GraphContext
@@ -20,7 +21,7 @@ from eval.metrics.registry import sampled_metrics, select_metrics
 from graphgen.errors import ConfigError, counted
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
-from graphgen.schema import GROUP, INTERACTS, USER, USER_ID
+from graphgen.schema import GROUP, INTERACTS, TIMESTAMP, USER, USER_ID
 from graphgen.storage import provenance
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def evaluate(
         "graded": graded,
         "notes": [
             *_refused(relevant.n_refused, graded),
-            *_later_training(truth, context.graph),
+            *_later_training(truth, context.graph, recommendations),
             *source.notes(),
         ],
         "not_computed": found.not_computed(),
@@ -185,23 +186,34 @@ def _refused(n: int, graded: bool) -> list[str]:
     return [f"{counted(n, 'row')} of the truth {why}: not relevant."] if n else []
 
 
-def _later_training(truth: Any, graph: InterestGraph | None) -> list[str]:
-    """Return a note where training holds interactions later than some of the truth, and warn."""
-    if graph is None or graph.order is None or not isinstance(truth, InteractionLog):
+def _later_training(truth: Any, graph: InterestGraph | None, scorer: Any) -> list[str]:
+    """Return a note where training holds interactions later than some of the truth, and warn.
+
+    Training is that of the graph, else of the model, where it is one of ours.
+    """
+    if graph is not None and graph.order:
+        by_time = graph.has_time
+        times = [graph.data[USER, INTERACTS, d][graph.order].numpy() for d in graph.domains]
+    elif graph is None and getattr(getattr(scorer, "data", None), "order", None) is not None:
+        by_time, times = scorer.data.has_time, [scorer.data.order.data]
+    else:
         return []
-    note = ""
-    if graph.order == "position":
+    frame = truth.frame if isinstance(truth, InteractionLog) else truth
+    if not by_time:
         note = "Positions order the interactions of one user only: training may hold later events"
-    elif truth.has_time and truth.order is not None and len(truth):
-        times = [graph.data[USER, INTERACTS, domain].time for domain in graph.domains]
-        later = sum(int((time >= truth.order.min()).sum()) for time in times)
-        share = later / max(1, sum(map(len, times)))
-        if share >= SHARE_LATER:
-            note = f"Of the training interactions {share:.0%} are later than the first of the "
-            note += "truth: training holds later events"
-    if not note:
+        remedy = "Where the log has timestamps, prefer --protocol temporal."
+    elif TIMESTAMP in getattr(frame, "columns", ()) and is_datetime64_any_dtype(frame[TIMESTAMP]):
+        first = frame[TIMESTAMP].min().timestamp() * 1000
+        share = np.mean(np.concatenate(times) >= first)
+        if not share >= SHARE_LATER:
+            return []
+        note = f"Of the training interactions {share:.0%} are later than the first of the truth: "
+        note += "training holds later events"
+        remedy = "Prefer --protocol temporal of `interest split`."
+    else:
         return []
     note += " of other users, as in every split user by user (leave-last-out, random), not by time."
+    note += f" {remedy}"
     logger.warning("%s", note)
     return [note]
 

@@ -88,14 +88,15 @@ def _no_pair_twice(split: Split) -> LeakCheck:
 
 def _no_later_edge(split: Split) -> LeakCheck:
     name = "no later edge in an earlier part"
+    of_others = "hold later events of other users"
     if not split.train.has_time:
-        return LeakCheck(name, None, "the log has no timestamps")
+        return LeakCheck(name, None, f"no timestamps: training rows may {of_others}")
     times = [part.frame[TIMESTAMP] for part in split.parts.values() if len(part)]
     later = sum(int((a >= b.min()).sum()) for a, b in pairwise(times))
     if split.cutoff is not None:
         later += int((split.train.frame[TIMESTAMP] >= pd.Timestamp(split.cutoff)).sum())
         return LeakCheck(name, later == 0, f"{later} edges; train ends before {split.cutoff}")
-    return LeakCheck(name, None, f"{later} edges; {split.protocol} does not cut by time for all")
+    return LeakCheck(name, None, f"{later} edges: parts {of_others}; prefer --protocol temporal")
 
 
 def _none_in_training(

@@ -10,7 +10,8 @@ import scipy.sparse as sp
 
 from gnn.base import Model
 from gnn.data import ORDER, TrainingData, UserBatch, known_order
-from gnn.numerics.order import following, sequences
+from gnn.numerics.order import sequences
+from graphgen.builders.transitions import following
 from graphgen.config import Config
 
 __all__ = ["TransitionGraph", "TransitionGraphConfig"]
@@ -62,13 +63,7 @@ class TransitionGraph(Model):
     features_: np.ndarray | None = None
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
-        counts = following(
-            known_order(data),
-            half_life=1.0,
-            user_exponent=0.0,
-            item_exponent=0.0,
-            max_lag=self.config.max_gap,
-        )
+        counts = following(known_order(data), max_lag=self.config.max_gap)
         total = np.asarray(counts.sum(axis=1), dtype=np.float32).ravel()
         share = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
         self.steps_ = sp.csr_matrix(sp.diags(share) @ counts, dtype=np.float32)

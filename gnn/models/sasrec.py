@@ -55,6 +55,13 @@ class SASRecConfig(Config):
     patience: int = pydantic.Field(3, ge=1)
     """Validations without improvement after which training stops."""
 
+    @pydantic.field_validator("heads")
+    @classmethod
+    def _divide(cls, heads: int, info: pydantic.ValidationInfo) -> int:
+        if info.data.get("embedding_dim", heads) % heads:
+            raise ValueError(f"it must divide `embedding_dim`, {info.data['embedding_dim']}")
+        return heads
+
 
 class SASRec(EpochModel):
     """A causal transformer over the sequence of all domains that predicts each next item.

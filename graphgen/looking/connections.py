@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from graphgen.adjacency import Adjacency
+from graphgen.adjacency import Adjacency, Links
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.looking.nodes import Node, describe, node_number
-from graphgen.schema import INTERACTS, RESERVED_NODE_TYPES, USER
+from graphgen.schema import INTERACTS, NEXT, RESERVED_NODE_TYPES, USER
 
 __all__ = ["Connection", "connect", "masked_id"]
 
@@ -84,7 +84,8 @@ def connect(
     Paths of at most three steps: ``user — item ~similar~ target`` (similar texts),
     ``user — item — other user — target`` (co-consumed items),
     ``user — item ~similar~ item ~similar~ target``,
-    ``user — item ~about~ topic ~about~ target``.
+    ``user — item ~about~ topic ~about~ target``,
+    ``user — item ~next~ target`` (the target follows the item in histories; never the other way).
 
     Parameters
     ----------
@@ -99,10 +100,10 @@ def connect(
     -------
     list of Connection
         Best first; empty where there is no path. The score is the product of the weights of the
-        edges that are no interactions times ``degree ** -0.5`` of every node between: a path over a
-        rare item is more specific than one over a hub. From the second path on, a path that begins
-        with a step already shown counts a quarter, and so does one of a shape (types and relations)
-        already shown.
+        edges that are no interactions (w / (1 + w) of a ``next`` edge of weight w) times
+        ``degree ** -0.5`` of every node between: a path over a rare item is more specific than one
+        over a hub. From the second path on, a path that begins with a step already shown counts a
+        quarter, and so does one of a shape (types and relations) already shown.
 
         O(number of edges within two steps of the source), milliseconds on a million edges.
 
@@ -152,11 +153,13 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
     if start == end:
         return []
     from_start = adjacency.links(np.array([start]))
+    from_start = from_start.where(_forward(adjacency, from_start, adjacency.head))
     direct = from_start.target == end
     one_step = np.empty((direct.sum(), 0), dtype=np.int64), from_start.edge[direct][:, None]
 
     # The strongest edge from each neighbour of the target to it.
     to_end = adjacency.links(np.array([end]))
+    to_end = to_end.where(_forward(adjacency, to_end, adjacency.tail))
     last = np.full(adjacency.n_nodes, -1)
     weakest_first = np.argsort(_strength(adjacency, to_end.edge), kind="stable")
     last[to_end.target[weakest_first]] = to_end.edge[weakest_first]
@@ -167,7 +170,7 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
     two_steps = two.target[:, None], np.stack([two.edge, last[two.target]], axis=1)
     middle = adjacency.links(first.target)
     first_edge = np.repeat(first.edge, adjacency.degree[first.target])
-    ends = last[middle.target] >= 0
+    ends = (last[middle.target] >= 0) & _forward(adjacency, middle, adjacency.head)
     first_edge, middle = first_edge[ends], middle.where(ends)
     three_steps = (
         np.stack([middle.source, middle.target], axis=1),
@@ -187,11 +190,23 @@ def _paths(adjacency: Adjacency, start: int, end: int) -> list[_Path]:
 
 
 def _strength(adjacency: Adjacency, edges: np.ndarray) -> np.ndarray:
-    """Return the weight of an edge of meaning; 1 for an interaction, whatever its weight."""
-    if INTERACTS not in adjacency.kinds:
-        return adjacency.weight[edges].clip(0, 1)
-    interaction = adjacency.kind[edges] == adjacency.kinds.index(INTERACTS)
-    return np.where(interaction, 1.0, adjacency.weight[edges].clip(0, 1))
+    """Return the strength of edges in [0, 1]; 1 of an interaction, whatever its weight."""
+    weight = adjacency.weight[edges]
+    counted = np.where(_are(adjacency, edges, NEXT), weight / (1 + weight), weight.clip(0, 1))
+    return np.where(_are(adjacency, edges, INTERACTS), 1.0, counted)
+
+
+def _are(adjacency: Adjacency, edges: np.ndarray, kind: str) -> np.ndarray:
+    """Return a mask of the edges of a kind, which the graph need not have."""
+    return adjacency.kind[edges] == (adjacency.kinds.index(kind) if kind in adjacency.kinds else -1)
+
+
+def _forward(adjacency: Adjacency, links: Links, start: np.ndarray) -> np.ndarray:
+    """Return a mask of the links not against the direction of ``next``.
+
+    `start` is the side of an edge, ``head`` or ``tail``, on which the source of a link must be.
+    """
+    return ~_are(adjacency, links.edge, NEXT) | (start[links.edge] == links.source)
 
 
 def _best_of_each_shape(

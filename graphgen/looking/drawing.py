@@ -31,7 +31,7 @@ HORIZONTAL: Final = {-1: "right", 0: "center", 1: "left"}
 VERTICAL: Final = {-1: "top", 0: "center", 1: "bottom"}
 
 
-def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
+def draw_neighborhood(subgraph: nx.MultiDiGraph, ax: Axes | None = None) -> Axes:
     """Draw a neighbourhood with matplotlib: the centre, and a ring for each step away from it.
 
     The static form of `write_page`, with the same places, colours and symbols. Titles are written
@@ -88,7 +88,7 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
         drawn = nx.draw_networkx_edges(
             subgraph,
             places,
-            group.pairs,
+            [(head, tail) for head, tail, _ in group.edges],
             ax=ax,
             arrows=False,
             edge_color=group.color,
@@ -109,7 +109,9 @@ def draw_neighborhood(subgraph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]) -> None:
+def _write_titles(
+    ax: Axes, subgraph: nx.MultiDiGraph, places: dict[Node, tuple[float, float]]
+) -> None:
     """Write titles beside their nodes while there is room, important ones first."""
     from matplotlib.transforms import Bbox
 
@@ -145,7 +147,7 @@ def _write_titles(ax: Axes, subgraph: nx.DiGraph, places: dict[Node, tuple[float
             text.remove()
 
 
-def _drawable(subgraph: nx.DiGraph, node: Node) -> str:
+def _drawable(subgraph: nx.MultiDiGraph, node: Node) -> str:
     label = layout.node_label(subgraph, node)
     return label if max(label) < FIRST_CJK or _cjk_fonts() else node[1]
 

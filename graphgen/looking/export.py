@@ -18,13 +18,13 @@ __all__ = ["edge_table", "network_format", "node_table", "write_network"]
 NETWORKS = {".graphml": nx.write_graphml, ".gexf": nx.write_gexf}
 
 
-def node_table(graph: InterestGraph | nx.DiGraph) -> pd.DataFrame:
+def node_table(graph: InterestGraph | nx.MultiDiGraph) -> pd.DataFrame:
     """Return a row for each node: node (``type:id``), type, id, and its columns as text.
 
     Items of a whole graph have the columns of the item table; nodes of a neighbourhood have the
     attributes of `graphgen.looking.neighborhoods.neighborhood`.
     """
-    if isinstance(graph, nx.DiGraph):
+    if isinstance(graph, nx.MultiDiGraph):
         rows = [{"type": key[0], "id": key[1], **facts} for key, facts in graph.nodes.items()]
         frame = pd.DataFrame(rows)
     else:
@@ -39,15 +39,15 @@ def node_table(graph: InterestGraph | nx.DiGraph) -> pd.DataFrame:
     return frame
 
 
-def edge_table(graph: InterestGraph | nx.DiGraph) -> pd.DataFrame:
+def edge_table(graph: InterestGraph | nx.MultiDiGraph) -> pd.DataFrame:
     """Return a row for each edge: source and target (``type:id``), kind, weight, time (ISO 8601).
 
     A ``similar`` edge has no direction and is there once.
     """
-    if isinstance(graph, nx.DiGraph):
+    if isinstance(graph, nx.MultiDiGraph):
         rows = [
             {"source": ":".join(head), "target": ":".join(tail), **facts}
-            for (head, tail), facts in graph.edges.items()
+            for head, tail, facts in graph.edges(data=True)
         ]
         return pd.DataFrame(rows, columns=["source", "target", "kind", "weight", "time", "count"])
     adjacency = graph.adjacency
@@ -83,7 +83,7 @@ def network_format(path: str | Path) -> str:
     return suffix
 
 
-def write_network(graph: InterestGraph | nx.DiGraph, path: str | Path) -> None:
+def write_network(graph: InterestGraph | nx.MultiDiGraph, path: str | Path) -> None:
     """Write GraphML or GEXF by the suffix, with nodes named ``type:id``; O(nodes + edges)."""
     write = NETWORKS[network_format(path)]
     nodes, edges = node_table(graph).set_index("node"), edge_table(graph)
@@ -92,9 +92,11 @@ def write_network(graph: InterestGraph | nx.DiGraph, path: str | Path) -> None:
     if "label" not in nodes:
         title = nodes.get("title", pd.Series("", index=nodes.index))
         nodes["label"] = title.where(title != "", nodes["node_id"])
-    result = nx.DiGraph()
+    result = nx.MultiDiGraph()
     result.add_nodes_from(nodes.to_dict("index").items())
     facts = edges.drop(columns=["source", "target"]).to_dict("records")
-    result.add_edges_from(zip(edges["source"], edges["target"], facts, strict=True))
+    # Both forms write the key as the id of an edge.
+    ends = edges["source"], edges["target"], range(len(edges))
+    result.add_edges_from(zip(*ends, facts, strict=True))
     with atomic_file(path) as temporary:
         write(result, temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 
 from graphgen.looking.connections import masked_id
 from graphgen.looking.nodes import Node
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, SIMILAR, USER
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, NEXT, SIMILAR, USER
 
 __all__ = [
     "Lines",
@@ -36,7 +36,9 @@ USER_COLOR: Final = "#7F7F7F"
 TOPIC_COLOR: Final = "#222222"
 SYMBOLS: Final = ("circle", "square", "diamond", "triangle")
 SAME, ACROSS = f"{SIMILAR}, same domain", f"{SIMILAR}, across domains"
-EDGE_COLORS: Final = {INTERACTS: "#B5B5B5", SAME: "#5B8DB8", ACROSS: "#C2410C", ABOUT: "#7D8F69"}
+EDGE_COLORS: Final = {
+    INTERACTS: "#B5B5B5", SAME: "#5B8DB8", ACROSS: "#C2410C", NEXT: "#9C5FB5", ABOUT: "#7D8F69",
+}  # fmt: skip
 EVEN: Final = 0.97  # how near an inner ring comes to its even share of the radius
 CROWDED: Final = 60  # links beyond which those within a ring are drawn pale
 MIN_GAP: Final = 0.5  # length on a ring that one node needs, the distance of two rings being 1
@@ -58,16 +60,16 @@ class Lines(NamedTuple):
     width: float
     opacity: float
     in_legend: bool
-    pairs: list[tuple[Node, Node]]
+    edges: list[tuple[Node, Node, dict[str, Any]]]
 
 
-def center_node(subgraph: nx.DiGraph) -> Node:
+def center_node(subgraph: nx.MultiDiGraph) -> Node:
     """Return the node that a neighbourhood is of."""
     node_type, id_ = json.loads(subgraph.graph["center"])
     return node_type, id_
 
 
-def domain_names(subgraph: nx.DiGraph) -> list[str]:
+def domain_names(subgraph: nx.MultiDiGraph) -> list[str]:
     """Return the domains of the graph that a neighbourhood was cut from."""
     names: list[str] = json.loads(subgraph.graph["domains"])
     return names
@@ -107,7 +109,7 @@ def shorten(text: str, width: int) -> str:
     return text[:kept].rstrip() + "…"
 
 
-def node_label(subgraph: nx.DiGraph, node: Node) -> str:
+def node_label(subgraph: nx.MultiDiGraph, node: Node) -> str:
     """Return a node's title, or its id; of users other than the centre a masked id."""
     node_type, id_ = node
     if node_type == USER:
@@ -115,7 +117,7 @@ def node_label(subgraph: nx.DiGraph, node: Node) -> str:
     return str(subgraph.nodes[node]["label"])
 
 
-def by_importance(subgraph: nx.DiGraph) -> list[Node]:
+def by_importance(subgraph: nx.MultiDiGraph) -> list[Node]:
     """Order nodes by priority of their titles: the nearest, then items, then the best linked."""
     center = center_node(subgraph)
 
@@ -126,22 +128,22 @@ def by_importance(subgraph: nx.DiGraph) -> list[Node]:
     return sorted(subgraph, key=importance)
 
 
-def diameter(subgraph: nx.DiGraph, node: Node) -> int:
+def diameter(subgraph: nx.MultiDiGraph, node: Node) -> int:
     """Return the size of a node in pixels."""
     if node == center_node(subgraph):
         return 24
     return 14 if subgraph.nodes[node]["distance"] == 1 else 10
 
 
-def lines(subgraph: nx.DiGraph) -> list[Lines]:
+def lines(subgraph: nx.MultiDiGraph) -> list[Lines]:
     """Group the edges that look the same, in the order of the legend."""
-    groups: dict[tuple[str, bool], list[tuple[Node, Node]]] = {}
+    groups: dict[tuple[str, bool], list[tuple[Node, Node, dict[str, Any]]]] = {}
     for head, tail, data in subgraph.edges(data=True):
         within = subgraph.nodes[head]["distance"] == subgraph.nodes[tail]["distance"]
         name = data["kind"]
         if name == SIMILAR:
             name = SAME if head[0] == tail[0] else ACROSS
-        groups.setdefault((name, within), []).append((head, tail))
+        groups.setdefault((name, within), []).append((head, tail, data))
     # Edges within a ring matter less, and may be many.
     pale = 0.3 if subgraph.number_of_edges() > CROWDED else 0.65
     return [
@@ -152,13 +154,13 @@ def lines(subgraph: nx.DiGraph) -> list[Lines]:
             width=0.7 if within else 1.0,
             opacity=pale if within else 0.8,
             in_legend=not within or (name, False) not in groups,
-            pairs=pairs,
+            edges=edges,
         )
-        for (name, within), pairs in sorted(groups.items())
+        for (name, within), edges in sorted(groups.items())
     ]
 
 
-def ring_layout(subgraph: nx.DiGraph) -> dict[Node, tuple[float, float]]:
+def ring_layout(subgraph: nx.MultiDiGraph) -> dict[Node, tuple[float, float]]:
     """Place the centre at the origin and each further step on a ring around it.
 
     On the first ring the domains take sectors. On the rings beyond, a node is as near as possible
@@ -167,10 +169,10 @@ def ring_layout(subgraph: nx.DiGraph) -> dict[Node, tuple[float, float]]:
 
     Examples
     --------
-    >>> around = nx.DiGraph(center=("user", "ann"))
+    >>> around = nx.MultiDiGraph(center=("user", "ann"))
     >>> around.add_node(("user", "ann"), distance=0)
     >>> around.add_node(("book", "dune"), distance=1)
-    >>> around.add_edge(("user", "ann"), ("book", "dune"))
+    >>> _ = around.add_edge(("user", "ann"), ("book", "dune"))
     >>> x, y = ring_layout(around)["book", "dune"]
     >>> round(x, 3), round(y, 3)
     (0.0, 1.0)

@@ -32,7 +32,7 @@ def neighborhood(
     limit: int = 60,
     relations: Iterable[str] | None = None,
     seed: int = 0,
-) -> nx.DiGraph:
+) -> nx.MultiDiGraph:
     """Return the neighbourhood of a user, an item or a topic, as a labelled subgraph.
 
     The search is breadth-first. Where `limit` forces a choice, each hop may add an equal part of
@@ -62,13 +62,12 @@ def neighborhood(
 
     Returns
     -------
-    networkx.DiGraph
-        A plain DiGraph, as no two relations join the same ordered pair of types. Nodes are
-        ``(type, id)`` with ``type``, ``label`` (the title, or the id where there is none),
-        ``category``, ``distance`` (steps from the centre within the subgraph) and ``degree`` (in
-        the whole graph). Edges have ``kind``, ``weight``, ``time`` (ISO 8601 in UTC, ""
-        where unknown) and ``count`` (rows of the log). A ``similar`` edge has no direction and is
-        there once.
+    networkx.MultiDiGraph
+        Nodes are ``(type, id)`` with ``type``, ``label`` (the title, or the id where there is
+        none), ``category``, ``distance`` (steps from the centre within the subgraph) and ``degree``
+        (in the whole graph). Edges have their ``kind`` as key, and ``kind``, ``weight``, ``time``
+        (ISO 8601 in UTC, "" where unknown) and ``count`` (rows of the log). A ``similar`` edge has
+        no direction and is there once.
         ``subgraph.graph`` holds ``center`` and ``domains`` (JSON), ``hops`` and ``limit``. All
         attributes are text or numbers, so networkx writes it as GraphML and GEXF.
 
@@ -184,7 +183,7 @@ def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return pd.Series(values).groupby(group).rank("dense").to_numpy()
 
 
-def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx.DiGraph:
+def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx.MultiDiGraph:
     """Return the given nodes with all edges between them, labelled as by `neighborhood`.
 
     Parameters
@@ -207,11 +206,11 @@ def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx
 
 def _induced(
     graph: InterestGraph, nodes: np.ndarray, kinds: np.ndarray | None, center: int
-) -> nx.DiGraph:
+) -> nx.MultiDiGraph:
     adjacency = graph.adjacency
     described = describe(graph, nodes)
     keys = {number: key for number, (key, _, _) in described.items()}
-    result = nx.DiGraph(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
+    result = nx.MultiDiGraph(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
     for number, (key, label, category) in described.items():
         facts = {"label": label, "category": category, "distance": -1}
         result.add_node(key, type=key[0], **facts, degree=int(adjacency.degree[number]))
@@ -225,14 +224,14 @@ def _induced(
         stamp = int(adjacency.time[edge])
         time = "" if stamp == NO_TIME else (EPOCH + timedelta(milliseconds=stamp)).isoformat()
         weight = float(adjacency.weight[edge])
-        if result.has_edge(head, tail):  # the log was not de-duplicated
-            known = result.edges[head, tail]
+        kind = adjacency.kinds[adjacency.kind[edge]]
+        if result.has_edge(head, tail, kind):  # the log was not de-duplicated
+            known = result.edges[head, tail, kind]
             known["weight"] = max(known["weight"], weight)
             known["time"] = max(known["time"], time)
             known["count"] += 1
         else:
-            kind = adjacency.kinds[adjacency.kind[edge]]
-            result.add_edge(head, tail, kind=kind, weight=weight, time=time, count=1)
+            result.add_edge(head, tail, kind, kind=kind, weight=weight, time=time, count=1)
     distances = nx.single_source_shortest_path_length(
         result.to_undirected(as_view=True), keys[center]
     )

@@ -12,7 +12,7 @@ import networkx as nx
 
 from graphgen.looking import layout
 from graphgen.looking.nodes import Node
-from graphgen.schema import USER
+from graphgen.schema import NEXT, USER
 from graphgen.storage import atomic_file
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ FONT: Final = (
 SYMBOLS: Final = {"triangle": "triangle-up"}  # named otherwise in plotly
 DASHES: Final = "5px,3px"
 LABEL_COLUMNS: Final = 28
+LATER: Final = 0.7  # where on the line of a transition its dot is
 HOVER_COLUMNS: Final = 48
 
 
-def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = None) -> Path:
+def write_page(subgraph: nx.MultiDiGraph, path: str | Path, *, title: str | None = None) -> Path:
     """Write a neighbourhood as one interactive HTML page.
 
     The centre is in the middle, with a ring for each step away from it. Each domain has a colour;
@@ -100,7 +101,7 @@ def write_page(subgraph: nx.DiGraph, path: str | Path, *, title: str | None = No
     return path
 
 
-def _caption(subgraph: nx.DiGraph) -> str:
+def _caption(subgraph: nx.MultiDiGraph) -> str:
     text = (
         f"{_count(len(subgraph), 'node')}, {_count(subgraph.number_of_edges(), 'link')}; "
         "each ring is one step further from the centre. Point at a dot or at the middle of a line "
@@ -108,6 +109,8 @@ def _caption(subgraph: nx.DiGraph) -> str:
     )
     if any(node[0] == USER and node != layout.center_node(subgraph) for node in subgraph):
         text += " Ids of other users are masked."
+    if any(kind == NEXT for *_, kind in subgraph.edges(data="kind")):
+        text += " The dot on a line of next is nearer to the later item."
     return text
 
 
@@ -120,7 +123,7 @@ def _json(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "")
 
 
-def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
+def _figure(subgraph: nx.MultiDiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
     import plotly.graph_objects as go
 
     places = layout.ring_layout(subgraph)
@@ -171,10 +174,12 @@ def _figure(subgraph: nx.DiGraph) -> tuple[go.Figure, list[dict[str, Any]]]:
 
 
 def _add_edges(
-    figure: go.Figure, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]
+    figure: go.Figure, subgraph: nx.MultiDiGraph, places: dict[Node, tuple[float, float]]
 ) -> None:
     for group in layout.lines(subgraph):
-        ends = [(places[head], places[tail]) for head, tail in group.pairs]
+        ends = [(places[head], places[tail]) for head, tail, _ in group.edges]
+        # A dot that shows the direction, and is apart from other edges of the pair.
+        at, size, opacity = (LATER, 5, 0.9) if group.name == NEXT else (0.5, 8, 0)
         figure.add_scatter(
             x=[x for (x0, _), (x1, _) in ends for x in (x0, x1, None)],
             y=[y for (_, y0), (_, y1) in ends for y in (y0, y1, None)],
@@ -191,19 +196,19 @@ def _add_edges(
             hoverinfo="skip",
         )
         figure.add_scatter(
-            x=[(x0 + x1) / 2 for (x0, _), (x1, _) in ends],
-            y=[(y0 + y1) / 2 for (_, y0), (_, y1) in ends],
+            x=[x0 + at * (x1 - x0) for (x0, _), (x1, _) in ends],
+            y=[y0 + at * (y1 - y0) for (_, y0), (_, y1) in ends],
             mode="markers",
-            marker={"size": 8, "opacity": 0, "color": group.color},
+            marker={"size": size, "opacity": opacity, "color": group.color},
             legendgroup=group.name,
             showlegend=False,
-            text=[_edge_text(subgraph, head, tail) for head, tail in group.pairs],
+            text=[_edge_text(subgraph, *edge) for edge in group.edges],
             hovertemplate="%{text}<extra></extra>",
         )
 
 
 def _add_nodes(
-    figure: go.Figure, subgraph: nx.DiGraph, places: dict[Node, tuple[float, float]]
+    figure: go.Figure, subgraph: nx.MultiDiGraph, places: dict[Node, tuple[float, float]]
 ) -> dict[Node, int]:
     """Add a trace for each node type; return the trace of each node."""
     center = layout.center_node(subgraph)
@@ -239,7 +244,7 @@ def _add_nodes(
     return trace_of
 
 
-def _node_text(subgraph: nx.DiGraph, node: Node) -> str:
+def _node_text(subgraph: nx.MultiDiGraph, node: Node) -> str:
     data, center = subgraph.nodes[node], layout.center_node(subgraph)
     kind = " · ".join(part for part in (node[0], data["category"]) if part)
     lines = [
@@ -250,14 +255,15 @@ def _node_text(subgraph: nx.DiGraph, node: Node) -> str:
         lines.append(f"{_count(data['distance'], 'step')} from the centre")
     lines.append(f"{_count(data['degree'], 'link')} in the graph")
     for head, tail in ((center, node), (node, center)):
-        if subgraph.has_edge(head, tail):
-            lines.append(_facts(subgraph.edges[head, tail]))
+        edges = subgraph.get_edge_data(head, tail, default={})
+        lines += [_facts(data) for data in edges.values()]
     return "<br>".join(lines)
 
 
-def _edge_text(subgraph: nx.DiGraph, head: Node, tail: Node) -> str:
+def _edge_text(subgraph: nx.MultiDiGraph, head: Node, tail: Node, data: dict[str, Any]) -> str:
     ends = [_wrapped(layout.node_label(subgraph, node)) for node in (head, tail)]
-    return f"{ends[0]}<br>{ends[1]}<br>{_facts(subgraph.edges[head, tail])}"
+    arrow = "→ " if data["kind"] == NEXT else ""
+    return f"{ends[0]}<br>{arrow}{ends[1]}<br>{_facts(data)}"
 
 
 def _facts(data: dict[str, Any]) -> str:

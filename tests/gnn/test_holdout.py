@@ -90,3 +90,39 @@ def test_without_times_half_the_histories_lose_a_block_of_twice_the_share():
 def test_hold_out_is_seeded(graph):
     assert rows_of(hold_out(graph, seed=1)[1]) == rows_of(hold_out(graph, seed=1)[1])
     assert rows_of(hold_out(graph, seed=1)[1]) != rows_of(hold_out(graph, seed=2)[1])
+
+
+def test_transitions_tell_nothing_of_held_out_interactions():
+    """They are those of a graph that was built without the held-out rows."""
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame(
+        {
+            "user_id": np.repeat([f"u{n:02d}" for n in range(60)], 8),
+            "item_id": np.concatenate([rng.permutation(10)[:8] for _ in range(60)]).astype(str),
+            "domain": np.where(rng.random(480) < 0.5, "book", "film"),
+            "position": np.tile(range(8), 60),
+        }
+    )
+
+    def transitions(graph):
+        return {
+            (source, target, head, tail, weight)
+            for source, relation, target in graph.data.edge_types
+            if relation == "next"
+            for store in [graph.data[source, relation, target]]
+            for head, tail, weight in zip(
+                graph.vocabularies[source].decode(store.edge_index[0].numpy()),
+                graph.vocabularies[target].decode(store.edge_index[1].numpy()),
+                store.weight.tolist(),
+                strict=True,
+            )
+        }
+
+    settings = {"encoder": "none", "next_weight": 0.5}
+    whole = build_graph(log, **settings)
+    smaller, rows = hold_out(whole, share=0.3)
+    kept = log.merge(rows.frame, on=["user_id", "domain", "item_id"], how="left", indicator=True)
+    kept = kept[kept["_merge"] == "left_only"]
+    assert len(kept) == len(log) - len(rows) < len(log)
+    assert transitions(smaller) == transitions(build_graph(kept[[*log]], **settings))
+    assert transitions(smaller) != transitions(whole)

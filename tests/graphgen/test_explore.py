@@ -33,7 +33,7 @@ FLAGS = (
 
 
 def make_subgraph(title="Dune"):
-    around = nx.DiGraph(
+    around = nx.MultiDiGraph(
         center=json.dumps(CENTER), domains=json.dumps(["book", "film"]), hops=2, limit=60
     )
 
@@ -116,7 +116,9 @@ def test_a_title_cannot_break_out(tmp_path):
 
 
 def test_a_node_alone_and_one_without_a_path(tmp_path):
-    alone = nx.DiGraph(center=json.dumps(CENTER), domains=json.dumps(["book"]), hops=0, limit=1)
+    alone = nx.MultiDiGraph(
+        center=json.dumps(CENTER), domains=json.dumps(["book"]), hops=0, limit=1
+    )
     alone.add_node(CENTER, type="user", label=CENTER[1], category="", distance=0, degree=0)
     text = " ".join(outline(write_page(alone, tmp_path / "alone.html")).text)
     assert "1 node, 0 links" in text

@@ -42,6 +42,21 @@ def test_networks_are_read_back(graph, tmp_path, suffix, whole):
     assert again.edges["user:ann", "book:b:1"]["time"] == "2020-01-01T00:00:00+00:00"
 
 
+@pytest.mark.parametrize("suffix", ["graphml", "gexf"])
+def test_two_relations_of_one_pair_are_both_read_back(tmp_path, suffix):
+    log = pd.DataFrame(
+        {"user_id": list("aabb"), "item_id": ["d1", "d2"] * 2, "domain": "book",
+         "position": [1, 2] * 2}
+    )  # fmt: skip
+    items = pd.DataFrame({"item_id": ["d1", "d2"], "title": ["Dune saga", "Dune saga, more"]})
+    graph = build_graph(log, items, encoder="hashing", cache_dir=tmp_path, topics=0)
+    write_network(graph, tmp_path / f"g.{suffix}")
+    again = getattr(nx, f"read_{suffix}")(tmp_path / f"g.{suffix}")
+    kinds = [data["kind"] for data in again.get_edge_data("book:d1", "book:d2").values()]
+    assert sorted(kinds) == ["next", "similar"]
+    assert not again.has_edge("book:d2", "book:d1")
+
+
 def test_tables_of_nodes_and_edges_fit(graph, tmp_path):
     nodes, edges = node_table(graph), edge_table(graph)
     assert nodes.node.is_unique

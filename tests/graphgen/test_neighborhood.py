@@ -21,14 +21,15 @@ from graphgen.looking.connections import connect, masked_id
 from graphgen.looking.drawing import draw_neighborhood
 from graphgen.looking.layout import node_looks, ring_layout, shorten
 from graphgen.looking.neighborhoods import neighborhood, subgraph
+from graphgen.looking.page import write_page
 from graphgen.vocabulary import Vocabulary
 
 
-def make_graph(ids, takes=(), alike=(), titles=None):
+def make_graph(ids, takes=(), alike=(), titles=None, then=()):
     """Build a graph by hand.
 
     ids: {type: [id, ...]}; takes: (user, domain, item[, weight, time in ms]);
-    alike: (domain, item, domain, item, cosine), as directed as the builder makes them.
+    alike and then: (domain, item, domain, item, weight), as directed as the builder makes them.
     """
     vocabularies = {node_type: Vocabulary(values) for node_type, values in ids.items()}
     data = HeteroData()
@@ -38,8 +39,9 @@ def make_graph(ids, takes=(), alike=(), titles=None):
     for user, domain, item, *more in takes:
         weight, stamp = (*more, *(1.0, None)[len(more) :])
         edges.setdefault(("user", "interacts", domain), []).append((user, item, weight, stamp))
-    for a, one, b, other, cosine in alike:
-        edges.setdefault((a, "similar", b), []).append((one, other, cosine, None))
+    for relation, rows in (("similar", alike), ("next", then)):
+        for a, one, b, other, weight in rows:
+            edges.setdefault((a, relation, b), []).append((one, other, weight, None))
     for (a, relation, b), rows in edges.items():
         heads, tails, weights, stamps = zip(*rows, strict=True)
         ends = [vocabularies[a].encode(list(heads)), vocabularies[b].encode(list(tails))]
@@ -140,13 +142,13 @@ def test_what_nodes_and_edges_say(small):
     assert around.nodes["book", "b3"]["label"] == "b3"  # no title: the id
     assert around.nodes["user", "ann"]["distance"] == 0
     assert around.nodes["film", "f2"]["distance"] == 2
-    assert around.edges[("user", "ann"), ("book", "b1")] == {
+    assert around.edges[("user", "ann"), ("book", "b1"), "interacts"] == {
         "kind": "interacts",
         "weight": 2.0,
         "time": "2023-11-14T22:13:20+00:00",
         "count": 1,
     }
-    alike = around.edges[("book", "b1"), ("film", "f2")]
+    alike = around.edges[("book", "b1"), ("film", "f2"), "similar"]
     assert (alike["kind"], alike["weight"], alike["time"]) == ("similar", 0.75, "")
     assert not around.has_edge(("film", "f2"), ("book", "b1"))  # both directions are one edge
     assert json.loads(around.graph["center"]) == ["user", "ann"]
@@ -163,7 +165,7 @@ def test_with_room_it_is_the_ego_graph(seed, hops):
         around = neighborhood(graph, node, hops=hops, limit=10_000)
         expected = nx.ego_graph(reference, node, radius=hops)
         assert set(around) == set(expected)
-        assert {frozenset(edge) for edge in around.edges} == {
+        assert {frozenset(edge) for edge in around.edges()} == {
             frozenset(edge) for edge in expected.edges
         }
         for one, other, data in around.edges(data=True):
@@ -181,7 +183,7 @@ def test_without_room_it_is_a_connected_part(limit):
     assert len(around) == limit
     assert nx.is_weakly_connected(around)
     assert max(d["distance"] for _, d in around.nodes.items()) <= 2
-    assert {frozenset(edge) for edge in around.edges} == {
+    assert {frozenset(edge) for edge in around.edges()} == {
         frozenset(edge) for edge in reference.subgraph(around).edges
     }
 
@@ -308,14 +310,14 @@ def test_repeated_rows_are_one_edge():
         {"user": ["ann"], "book": ["b1"]},
         [("ann", "book", "b1", 1.0, 1000), ("ann", "book", "b1", 3.0, 5000)],
     )
-    edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1")]
+    edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1"), "interacts"]
     assert (edge["count"], edge["weight"], edge["time"][-8:-6]) == (2, 3.0, "05")
 
 
 def test_a_graph_without_times_or_edges():
     graph = make_graph({"user": ["ann"], "book": ["b1"]}, [("ann", "book", "b1")])
     assert (graph.adjacency.time == NO_TIME).all()
-    edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1")]
+    edge = neighborhood(graph, ("user", "ann")).edges[("user", "ann"), ("book", "b1"), "interacts"]
     assert edge["time"] == ""
     empty = make_graph({"user": ["ann"], "book": ["b1"]})
     assert list(neighborhood(empty, ("book", "b1"))) == [("book", "b1")]
@@ -404,6 +406,46 @@ def test_paths_differ_before_they_repeat():
         ("interacts", "similar"),
         ("interacts", "interacts", "interacts"),
     }
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """Items a, b and c: a and b are alike, b followed a, and a followed c and b."""
+    ids = {"user": ["ann"], "book": ["a", "b"], "film": ["c"]}
+    alike = [("book", "a", "book", "b", 0.5)]
+    then = [
+        ("book", "a", "book", "b", 3.0),
+        ("book", "b", "book", "a", 1.5),
+        ("film", "c", "book", "a", 2.0),
+    ]
+    return make_graph(ids, [("ann", "book", "a")], alike, then=then)
+
+
+def test_transitions_keep_their_direction_and_stand_beside_other_edges(walked, tmp_path):
+    around = neighborhood(walked, ("book", "a"), hops=1)
+    assert set(around.edges(keys=True, data="weight")) == {
+        (("user", "ann"), ("book", "a"), "interacts", 1.0),
+        (("book", "a"), ("book", "b"), "similar", 0.5),
+        (("book", "a"), ("book", "b"), "next", 3.0),
+        (("book", "b"), ("book", "a"), "next", 1.5),
+        (("film", "c"), ("book", "a"), "next", 2.0),
+    }
+    assert set(neighborhood(walked, ("film", "c"), relations="next")) == {
+        ("film", "c"), ("book", "a"), ("book", "b"),
+    }  # fmt: skip
+    page = write_page(around, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("\\u2192 ") + page.count("→ ") == 3
+    legend = {text.get_text() for text in draw_neighborhood(around).get_legend().get_texts()}
+    assert {"next", "similar, same domain"} <= legend
+
+
+def test_a_transition_leads_only_to_the_later_item(walked):
+    found = connect(walked, ("user", "ann"), ("book", "b"))
+    assert [path.kinds for path in found] == [("interacts", "next")]  # The strongest of each pair.
+    assert found[0].score == pytest.approx(3 / 4 * walked.adjacency.degree[1] ** -0.5)
+    assert str(found[0]) == "user ann — a [book] ~next~ b [book]"
+    assert connect(walked, ("user", "ann"), ("film", "c")) == []
+    assert connect(walked, ("film", "c"), ("book", "b"))[0].kinds == ("next", "next")
 
 
 def test_no_way_and_no_step(small):
@@ -548,4 +590,4 @@ def test_of_a_built_graph():
         encoder="none",
     )
     around = neighborhood(graph, ("user", "ann"))
-    assert around.edges[("user", "bob"), ("film", "Alien")]["time"].startswith("1970")
+    assert around.edges[("user", "bob"), ("film", "Alien"), "interacts"]["time"].startswith("1970")

@@ -10,8 +10,9 @@ import torch
 
 from gnn.data import TrainingData, UserBatch, known_order
 from gnn.models.interest.network import NetworkVectors
-from gnn.numerics.order import following, recent_history
+from gnn.numerics.order import recent_history
 from gnn.numerics.scoring import inner_products, to_unit
+from graphgen.builders.transitions import following
 
 __all__ = [
     "RecentExpert",

@@ -107,6 +107,8 @@ def test_experts_that_a_graph_does_not_allow_are_left_out():
         assert any(name in note and "no semantic edges" in note for note in notes)
     timeless = variants["without times"].graph(graph)
     assert not any("time" in timeless.data[edge_type] for edge_type in timeless.data.edge_types)
+    relations = [{t[1] for t in of.data.edge_types} for of in (graph, timeless)]
+    assert relations[0] - relations[1] == {"next"}
     left, notes = ablations(timeless)
     for name in ("without times", "without the trend", "expert sequence alone"):
         assert name in variants and name not in left

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from eval import EvaluationResult, evaluate, with_groups
 from eval.evaluation import sources
+from gnn import make_model
 from graphgen.build import build_graph
 from graphgen.errors import BadRowsError, ConfigError, InputError
 from graphgen.log import InteractionLog
@@ -385,15 +386,20 @@ def test_training_that_is_later_than_the_truth_is_told(caplog):
     )
     recs = pd.DataFrame({"user_id": ["a"], "domain": "book", "item_id": ["w"], "rank": [1]})
 
-    def notes(train, test):
+    def notes(train, test, system=recs):
         graph = build_graph(train, encoder="none")
+        if system is not recs:  # A model knows its training without the graph.
+            system, graph = system.fit(graph), None
         caplog.clear()
         settings = {"metrics": ["recall"], "bootstrap": 0}
-        return evaluate(recs, InteractionLog(test), graph=graph, **settings).meta["notes"]
+        return evaluate(system, test, graph=graph, **settings).meta["notes"]
 
     last = rows.user_id.eq("a") & rows.item_id.eq("z")
-    assert any("training interactions 57% are later" in n for n in notes(rows[~last], rows[last]))
-    assert "not by time" in caplog.text
+    for truth in (rows[last], InteractionLog(rows[last])):
+        for system in (recs, make_model("popularity")):
+            found = notes(rows[~last], truth, system)
+            assert any("training interactions 57% are later" in note for note in found)
+            assert "not by time. Prefer --protocol temporal" in caplog.text
     assert not any("later" in n for n in notes(rows.head(3), rows[last]))
     placed = rows.drop(columns="timestamp").assign(position=range(8))
     assert any("Positions order" in n for n in notes(placed[~last], placed[last]))

@@ -40,6 +40,17 @@ def test_the_part_of_one_domain_knows_nothing_of_the_others(rows):
         assert mine.equal(whole)
 
 
+def test_transitions_of_one_domain_are_not_counted_over_the_others():
+    frame = pd.DataFrame(
+        {"user_id": list("aaabbb"), "item_id": list("xyz") * 2, "position": [1, 2, 3] * 2,
+         "domain": ["book", "film", "book"] * 2}
+    )  # fmt: skip
+    graph = build_graph(frame, encoder="none")
+    next_ = ("book", "next", "book")
+    assert next_ not in graph.data.edge_types  # x and z are two visits apart: weight 1.
+    assert only_domain(graph, "book").data[next_].weight.tolist() == [2.0]
+
+
 def test_gain_over_the_best_that_stays_in_its_domain(rows, tmp_path):
     train, test = rows
     experiment = compare(

@@ -7,6 +7,7 @@ import torch
 
 from gnn import make_model
 from graphgen.build import build_graph
+from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
 
 
@@ -25,6 +26,11 @@ def circle():
 def model(circle):
     settings = {"epochs": 40, "embedding_dim": 16, "learning_rate": 0.01, "batch_size": 64}
     return make_model("sasrec", **settings).fit(circle, valid=None)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+    with pytest.raises(ConfigError, match=r"heads: .*divide `embedding_dim`, 64; got 3"):
+        make_model("sasrec", heads=3)
 
 
 def test_the_next_item_of_an_order_is_learned(model):

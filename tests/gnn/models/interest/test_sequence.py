@@ -13,8 +13,9 @@ from gnn.data import TrainingData
 from gnn.models.interest.mixture import dense
 from gnn.models.interest.network import NetworkVectors
 from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
-from gnn.numerics.order import following, recent_history, visits_ago
+from gnn.numerics.order import recent_history, visits_ago
 from gnn.users import user_batch
+from graphgen.builders.transitions import following
 from graphgen.log import InteractionLog
 
 
