@@ -219,7 +219,9 @@ def bench_sequence(
 @app.command("report")
 def bench_report(
     context: Context,
-    folders: Annotated[list[Path], Argument(help="Folders that `interest bench models` wrote.")],
+    folders: Annotated[
+        list[Path], Argument(help="Folders that `bench models` or `bench sequence` wrote.")
+    ],
     out: options.Out,
 ) -> None:
     """Write the tables of several benchmarks as one Markdown page.
