@@ -13,6 +13,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from gnn.numerics.sparse import pattern, without
+from graphgen.builders.transitions import by_domain, start_anew
 from graphgen.errors import ConfigError
 from graphgen.schema import (
     INTERACTS,
@@ -35,6 +36,7 @@ __all__ = [
     "UserBatch",
     "check_requirements",
     "joint_matrix",
+    "known_histories",
     "known_order",
     "known_times",
     "latest",
@@ -148,6 +150,26 @@ class TrainingData:
     def times(self) -> sp.csr_matrix | None:
         """`order` where it is in milliseconds, else None."""
         return self.order if self.has_time else None
+
+    @cached_property
+    def orders_apart(self) -> bool:
+        """Whether `order` is of each domain apart: positions that start anew in each."""
+        if self.order is None or self.has_time:
+            return False
+        return start_anew(self.order, self.item_domain)
+
+    def order_in(self, domain: str, users: UserBatch) -> sp.csr_matrix:
+        """Return the order of users' interactions for what comes next in a domain.
+
+        With `orders_apart` those in the domain count as later than those in others. O(nnz).
+        """
+        order = known_order(users)
+        if not self.orders_apart:
+            return order
+        span = self.span(domain)
+        own = (order.indices >= span.start) & (order.indices < span.stop)
+        later = order.data + own * order.data.max(initial=0)
+        return sp.csr_matrix((later, order.indices, order.indptr), shape=order.shape)
 
     @cached_property
     def item_columns(self) -> dict[str, pd.DataFrame]:
@@ -281,6 +303,15 @@ class UserBatch:
             self.index[part], self.history[part], self.keys[part], order, weights, rejected,
             self.has_time,
         )  # fmt: skip
+
+
+def known_histories(data: TrainingData) -> sp.csr_matrix:
+    """Return int64 CSR [histories, n_items], the order within each history to learn from.
+
+    A history is that of a user, or, with `TrainingData.orders_apart`, that of a user in a domain.
+    """
+    order = known_order(data)
+    return by_domain(order, data.item_domain) if data.orders_apart else order
 
 
 def known_order(of: TrainingData | UserBatch) -> sp.csr_matrix:

@@ -9,7 +9,7 @@ import pydantic
 import scipy.sparse as sp
 
 from gnn.base import Model
-from gnn.data import ORDER, TrainingData, UserBatch, known_order
+from gnn.data import ORDER, TrainingData, UserBatch, known_histories
 from gnn.numerics.order import sequences
 from graphgen.builders.transitions import following
 from graphgen.config import Config
@@ -63,7 +63,7 @@ class TransitionGraph(Model):
     features_: np.ndarray | None = None
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
-        counts = following(known_order(data), max_lag=self.config.max_gap)
+        counts = following(known_histories(data), max_lag=self.config.max_gap)
         total = np.asarray(counts.sum(axis=1), dtype=np.float32).ravel()
         share = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
         self.steps_ = sp.csr_matrix(sp.diags(share) @ counts, dtype=np.float32)
@@ -74,7 +74,7 @@ class TransitionGraph(Model):
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         config, span = self.config, self.data.span(domain)
-        latest = sequences(known_order(users), config.latest)
+        latest = sequences(self.data.order_in(domain, users), config.latest)
         length = (latest >= 0).sum(axis=1)
         scores = np.zeros((len(users), span.stop - span.start), dtype=np.float32)
         for back in range(config.latest):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gnn.data import ORDER, TrainingData, UserBatch, known_order
+from gnn.data import ORDER, TrainingData, UserBatch, known_histories
 from gnn.fitting import FitOptions
 from gnn.numerics.order import sequences
 from gnn.numerics.scoring import cold_last, inner_products
@@ -96,7 +96,7 @@ class SASRec(EpochModel):
         config, generator = self.config, np.random.default_rng(seed)
         self._network = network = _Network(data.n_items, config, generator)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, foreach=True)
-        history = sequences(known_order(data), config.max_length)
+        history = sequences(known_histories(data), config.max_length)
         history = history[(history >= 0).sum(axis=1) > 1]
         length = (history >= 0).sum(axis=1)
         share = data.popularity.astype(np.float64) / max(1.0, float(data.popularity.sum()))
@@ -161,7 +161,7 @@ class SASRec(EpochModel):
     @torch.no_grad()
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         span = self.data.span(domain)
-        history = sequences(known_order(users), self.config.max_length)
+        history = sequences(self.data.order_in(domain, users), self.config.max_length)
         length = (history >= 0).sum(axis=1)
         scores = np.zeros((len(users), span.stop - span.start), dtype=np.float32)
         some = np.flatnonzero(length)

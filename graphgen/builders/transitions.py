@@ -16,12 +16,54 @@ if TYPE_CHECKING:
 
     from graphgen.graph import InterestGraph
 
-__all__ = ["add_transitions", "following", "with_transitions"]
+__all__ = ["add_transitions", "by_domain", "following", "start_anew", "with_transitions"]
 
 # Largest distance of two items in a history, and pairs that are looked at over all users.
 MAX_LAG, MAX_PAIRS = 10, 40_000_000
 # Largest distance of two items in a history that counts for an edge.
 EDGE_LAG: Final = 3
+
+
+def start_anew(order: sp.csr_matrix, owner: np.ndarray) -> bool:
+    """Whether positions of a user start anew in each domain, so that they order no two domains.
+
+    That is so where most users of several domains have equal first positions in two of them.
+    O(nnz log nnz).
+
+    Parameters
+    ----------
+    order
+        int64 CSR [n_users, n_items], positions.
+    owner
+        int64 [n_items], the number of the item's domain.
+
+    Examples
+    --------
+    >>> owner = np.array([0, 0, 1, 1])
+    >>> start_anew(sp.csr_matrix(np.array([[1, 2, 1, 2]])), owner)
+    True
+    >>> start_anew(sp.csr_matrix(np.array([[1, 3, 2, 4]])), owner)
+    False
+    """
+    apart = by_domain(order, owner)
+    filled = np.flatnonzero(np.diff(apart.indptr))
+    if not len(filled):
+        return False
+    first = np.minimum.reduceat(apart.data, apart.indptr[filled])
+    user = filled // (apart.shape[0] // order.shape[0])
+    pairs, times = np.unique(np.stack([user, first]), axis=1, return_counts=True)
+    several = int((np.bincount(user) > 1).sum())
+    return 2 * len(np.unique(pairs[0, times > 1])) > several
+
+
+def by_domain(order: sp.csr_matrix, owner: np.ndarray) -> sp.csr_matrix:
+    """Return the order with a row for each user in each domain, by user, then domain; O(nnz)."""
+    n_users, n_domains = order.shape[0], int(owner.max(initial=0)) + 1
+    row = np.repeat(np.arange(n_users), np.diff(order.indptr)) * n_domains + owner[order.indices]
+    by_row = np.argsort(row, kind="stable")
+    ends = np.cumsum([0, *np.bincount(row, minlength=n_users * n_domains)])
+    parts = order.data[by_row], order.indices[by_row], ends
+    return sp.csr_matrix(parts, shape=(n_users * n_domains, order.shape[1]))
 
 
 def following(
@@ -92,7 +134,8 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     Adds ``(a, next, b)`` for a domain and itself and for every two, where items follow each other,
     with ``edge_index`` sorted by source, then falling ``weight``: each user who met b after a, at
     most three places apart, adds 1 if it was in the next visit, 1/2 in the one after, 1/4 in the
-    third (`following`). The history of a user is that of all domains. Items of one visit do not
+    third (`following`). The history of a user is that of all domains,
+    or of each where positions start anew in each. Items of one visit do not
     follow each other. Nothing is added where interactions have no order. O(E log E).
 
     Parameters
@@ -119,11 +162,13 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     order = sp.csr_matrix(
         (when[by_user], item[by_user], rows), shape=(data[USER].num_nodes, starts[-1])
     )
+    owner = np.repeat(np.arange(len(stores)), np.diff(starts))
+    if names[0] == "position" and start_anew(order, owner):
+        order = by_domain(order, owner)
     linked = following(order, max_lag=EDGE_LAG, within_visits=False).tocoo()
     weight = 2 * linked.data
     kept = np.flatnonzero((weight > next_weight) & (linked.row != linked.col))
     source, target = linked.row[kept].astype(np.int64), linked.col[kept].astype(np.int64)
-    owner = np.repeat(np.arange(len(stores)), np.diff(starts))
     group = 2 * source + (owner[source] != owner[target])
     # Ties are broken at random, not by the order of ids.
     chance = np.random.default_rng(0).random(len(kept))

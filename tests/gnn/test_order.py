@@ -8,8 +8,9 @@ import pytest
 
 from eval.splits.protocols import make_split
 from gnn import load_model, make_model
-from gnn.data import TrainingData
+from gnn.data import TrainingData, known_histories
 from gnn.holdout import hold_out
+from gnn.numerics.order import sequences
 from gnn.users import user_batch
 from graphgen import build_graph, load_graph, read_log
 from graphgen.errors import BadRowsError, InputError
@@ -125,3 +126,40 @@ def test_the_rows_of_a_history_are_in_order_after_training_on_positions():
     )
     order = user_batch(data, np.array(["new"], dtype=object), rows).order.toarray()[0]
     assert order[[2, 1, 0]].tolist() == [4, 5, 6]
+
+
+def several_domains(apart):
+    """Each user goes through two books, then two films, numbered in each domain or over both."""
+    films = [0, 1] if apart else [2, 3]
+    return pd.DataFrame(
+        {
+            "user_id": np.repeat(list("abc"), 4),
+            "domain": ["book", "book", "film", "film"] * 3,
+            "item_id": ["x", "y", "u", "v"] * 3,
+            "position": [0, 1, *films] * 3,
+        }
+    )
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_positions_that_start_anew_in_each_domain_order_no_two_domains(apart):
+    graph = build_graph(several_domains(apart), encoder="none", next_weight=0)
+    across = {(a, b) for a, kind, b in graph.data.edge_types if kind == "next" and a != b}
+    assert across == (set() if apart else {("book", "film")})
+    data = TrainingData.from_graph(graph)
+    assert data.orders_apart is apart
+    histories = known_histories(data)
+    assert histories.nnz == data.matrix.nnz
+    assert histories.shape[0] == (6 if apart else 3)
+    # What comes next in a domain is told by its own latest events first.
+    users = data.batch(np.arange(3))
+    latest = {name: sequences(data.order_in(name, users), 1)[0, 0] for name in data.domains}
+    spans = {name: data.span(name).stop - 1 for name in data.domains}
+    assert latest == (spans if apart else {"book": spans["film"], "film": spans["film"]})
+
+
+def test_users_who_begin_two_domains_at_one_position_are_few_in_a_log_of_baskets():
+    frame = several_domains(apart=False)
+    frame.loc[:3, "position"] = [0, 1, 0, 1]
+    data = TrainingData.from_graph(build_graph(frame, encoder="none"))
+    assert not data.orders_apart

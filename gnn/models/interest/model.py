@@ -254,7 +254,7 @@ class InterestGNN(Model):
         if name == "recent" and self.vectors_ is not None:
             return RecentExpert(data, self.vectors_, config.recent_half_life)
         if name == "sequence":
-            return SequenceExpert(transitions(data), config.sequence_half_life)
+            return SequenceExpert(data, transitions(data), config.sequence_half_life)
         return PopularityExpert(data)
 
     def _expert_scores(self, users: UserBatch, domain: str) -> tuple[ExpertScores, torch.Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from gnn.data import TrainingData, UserBatch, known_order
+from gnn.data import TrainingData, UserBatch, known_histories
 from gnn.models.interest.network import NetworkVectors
 from gnn.numerics.order import recent_history
 from gnn.numerics.scoring import inner_products, to_unit
@@ -28,7 +28,7 @@ GAP_HALF_LIFE, USER_EXPONENT, ITEM_EXPONENT = 2.0, 0.3, 0.3
 def transitions(data: TrainingData) -> dict[str, sp.csr_matrix]:
     """Return `following` by domain of the second item, CSR [n_items, items of the domain]."""
     links = following(
-        known_order(data),
+        known_histories(data),
         half_life=GAP_HALF_LIFE,
         user_exponent=USER_EXPONENT,
         item_exponent=ITEM_EXPONENT,
@@ -41,19 +41,24 @@ class SequenceExpert:
 
     Parameters
     ----------
+    data
+        Training data.
     links
         As `transitions` makes them.
     half_life
         Visits after which an interaction of the history counts half.
     """
 
-    def __init__(self, links: Mapping[str, sp.csr_matrix], half_life: float) -> None:
+    def __init__(
+        self, data: TrainingData, links: Mapping[str, sp.csr_matrix], half_life: float
+    ) -> None:
+        self._data = data
         self._links = links
         self._half_life = half_life
 
     def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
         """Return float32 CSR [n, items], without entry where nothing follows."""
-        history = recent_history(known_order(users), self._half_life)
+        history = recent_history(self._data.order_in(domain, users), self._half_life)
         return (history @ self._links[domain]).astype(np.float32, copy=False).tocsr()
 
 
@@ -77,6 +82,6 @@ class RecentExpert:
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], cosines; O(interactions · dim + n · items · dim)."""
-        history = recent_history(known_order(users), self._half_life)
+        history = recent_history(self._data.order_in(domain, users), self._half_life)
         latest = to_unit(torch.from_numpy(history @ self._items.numpy()))
         return inner_products(latest, self._items[self._data.span(domain)])

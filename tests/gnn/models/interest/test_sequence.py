@@ -94,7 +94,7 @@ def test_following_of_single_interactions_is_empty():
 
 def test_the_expert_finds_the_item_that_comes_next(data):
     users = data.batch(np.arange(data.n_users))
-    best = dense(SequenceExpert(transitions(data), 1.0).score(users, "book"))
+    best = dense(SequenceExpert(data, transitions(data), 1.0).score(users, "book"))
     best[torch.from_numpy(users.history.toarray()) > 0] = -1
     last = np.array([row.indices[row.data.argmax()] for row in users.times])
     assert (best.argmax(1).numpy() == (last + 1) % data.n_items).all()
