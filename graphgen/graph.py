@@ -61,7 +61,7 @@ class InterestGraph:
         since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
-        for a category and a cosine for a topic of texts.
+        for a category and a cosine for a topic of texts or a community.
     vocabularies
         External id ↔ index, for ``user`` and each domain; of ``interest`` the names.
     item_tables

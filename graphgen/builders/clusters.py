@@ -26,6 +26,9 @@ MAX_STARTS = 10
 # Passes over all rows at the end, so that centres are the means of their rows: clusters that are
 # continued from their rows then keep them.
 LAST_PASSES = 3
+# So much of the centre of its former cluster is added to a row, so that noise does not move it to
+# another one.
+STAY = 0.25
 # A new row fits no former cluster where its best cosine is below this quantile of former rows.
 UNFIT = 0.05
 # Scores held at once: 2^22 float32 are 16 MB.
@@ -75,8 +78,8 @@ def find_clusters(
     nearest, and those whose cosine is at least 0.8 of the best. A cluster that is nearest to fewer
     than two rows is none.
 
-    With `former`, each former cluster goes on from the mean of its rows, and only new rows that fit
-    none of them make new clusters.
+    With `former`, each former cluster goes on from the mean of its rows, towards which these rows
+    are drawn, and only new rows that fit none of them make new clusters.
 
     O((n + 500,000) · d · k) for n vectors of width d and k clusters.
 
@@ -98,7 +101,7 @@ def find_clusters(
     if n < MIN_ROWS:
         centers, number = np.empty((0, vectors.shape[1]), np.float32), np.empty(0, np.int64)
     elif former is not None and (former >= 0).any():
-        centers, number = _continued(vectors, former, k, seed)
+        vectors, centers, number = _continued(vectors, former, k, seed)
         if on_progress is not None:
             on_progress(n_learned(n))
     else:
@@ -160,22 +163,30 @@ def _centers(
 
 def _continued(
     vectors: np.ndarray, former: np.ndarray, k: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return centres, and the former cluster of each: their means, then those of unfit new rows."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows drawn to former clusters, centres, and the former cluster of each centre.
+
+    The centres are the means of the former clusters, then those of new rows that fit none.
+    """
+    from sklearn.preprocessing import normalize
+
     size = np.bincount(former[former >= 0])
     number = np.flatnonzero(size >= MIN_ROWS)
     known = np.isin(former, number)
     if not len(number):
         centers = _centers(vectors, k, seed)
-        return centers, np.full(len(centers), -1, np.int64)
+        return vectors, centers, np.full(len(centers), -1, np.int64)
     centers = _means(vectors, np.where(known, former, -1), len(size))[number]
     closeness = _nearest(vectors, centers, 1)[1][:, 0]
     unfit = np.flatnonzero((former < 0) & (closeness < np.quantile(closeness[known], UNFIT)))
+    pull = STAY * centers[np.searchsorted(number, former[known])]
     n_new = min(k - len(number), len(unfit) // MIN_ROWS)
     if n_new > 0:
         centers = np.concatenate([centers, _centers(vectors[unfit], n_new, seed)])
         number = np.concatenate([number, np.full(n_new, -1)])
-    return centers, number
+    vectors = vectors.copy()
+    vectors[known] = normalize(vectors[known] + pull)
+    return vectors, centers, number
 
 
 def _means(vectors: np.ndarray, cluster: np.ndarray, k: int) -> np.ndarray:

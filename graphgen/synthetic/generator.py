@@ -328,7 +328,8 @@ def _truth_tables(data: SyntheticData) -> dict[str, pd.DataFrame]:
     users["drift"] = ~pd.isna(truth.drift_at)
     moment = pd.Series(truth.drift_at).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     users["drift_time"] = moment.fillna("")
-    for suffix, taste in (("", truth.user_taste), ("_after", truth.later_taste)):
+    later = truth.user_taste if truth.later_taste is None else truth.later_taste
+    for suffix, taste in (("", truth.user_taste), ("_after", later)):
         order = np.argsort(-taste, axis=1, kind="stable")[:, :THEMES_PER_USER]
         share = np.take_along_axis(taste, order, axis=1)
         users[f"themes{suffix}"] = ["|".join(row) for row in themes[order]]
