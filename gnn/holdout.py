@@ -167,7 +167,8 @@ def _lost_items(
 
 def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
     data = copy.copy(graph.data)
-    community = is_community(graph.vocabularies[INTEREST].ids) if graph.n_topics else np.empty(0)
+    names = graph.vocabularies[INTEREST].ids.tolist() if graph.n_topics else []
+    community = is_community(names)
     start = 0
     for domain in graph.domains:
         source = graph.data[USER, INTERACTS, domain]

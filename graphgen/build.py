@@ -277,8 +277,8 @@ def _align(
     """
     domains = [domain for domain in vocabularies if domain != USER]
     if items is None:
-        columns = (TITLE, CATEGORY, "text_of")
-        return {d: pd.DataFrame("", vocabularies[d].ids, columns) for d in domains}
+        empty = (TITLE, CATEGORY, "text_of")
+        return {d: pd.DataFrame("", vocabularies[d].ids, empty) for d in domains}
     frame = items.frame.drop(columns=TEXT).assign(text_of=items.text_of())
     kept = [name for name in frame.columns if name not in (DOMAIN, ITEM_ID)]
     result = {}

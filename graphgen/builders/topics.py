@@ -166,7 +166,7 @@ class _Found:
     def in_likes(self, likes: sp.csr_matrix, popularity: np.ndarray, linked: np.ndarray) -> _Links:
         """Cluster all items by their likes, and link those in `linked`."""
         vectors = item_vectors(likes, seed=self.seed)
-        known = vectors.any(axis=1)
+        known = np.asarray(vectors.any(axis=1))
         former, names = self._former(known, communities=True)
         clusters = self._clusters(vectors[known], former)
         given = [names[number] if number >= 0 else "" for number in clusters.former]
