@@ -18,13 +18,13 @@ from torch_geometric.data import HeteroData
 
 from graphgen.builders.interactions import add_interactions
 from graphgen.builders.semantic import semantic_neighbors
-from graphgen.builders.topics import add_topics
+from graphgen.builders.topics import FormerTopics, add_topics
 from graphgen.builders.transitions import add_transitions
 from graphgen.config import Config
 from graphgen.errors import InputError
 from graphgen.features.languages import ENGLISH, language_shares
 from graphgen.features.text import encode_texts, make_encoder, word_vectors
-from graphgen.graph import InterestGraph, add_reverse_edges
+from graphgen.graph import InterestGraph, add_reverse_edges, as_graph
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog, read_log
 from graphgen.progress import progress_bar
@@ -82,8 +82,11 @@ class BuildConfig(Config):
     """Transitions of at most this weight are left out. A user adds 1 where the second item is in
     the next visit, less where it is later; so those of a single user are."""
     topics: int | None = pydantic.Field(None, ge=0)
-    """Most topics found in the texts of all domains together; None for a number that grows with
-    the number of texts, 0 for none."""
+    """Most topics found in the texts of all domains together, and most communities; None for a
+    number that grows with the number of texts and items, 0 for none."""
+    communities: bool = False
+    """Link all items to communities of items that the same users like; otherwise only where most
+    interactions are with items without category and text, and only these items."""
     category_items: int = pydantic.Field(5, ge=0)
     """Items that a category of the item table needs to be a topic; 0 for no such topics."""
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
@@ -98,6 +101,7 @@ def build_graph(
     users: UserTable | pd.DataFrame | None = None,
     *,
     config: BuildConfig | None = None,
+    topics_from: InterestGraph | str | Path | None = None,
     cache_dir: Path | None = None,
     progress: bool = False,
     **settings: Any,
@@ -115,6 +119,8 @@ def build_graph(
         Users, also those without interactions.
     config
         Settings; `settings` given by name win over it.
+    topics_from
+        An earlier graph of the same items, or its folder: its topics go on with their names.
     cache_dir
         Cache of text vectors; None for the user's cache folder.
     progress
@@ -176,22 +182,28 @@ def build_graph(
         **provenance(),
     }
     tables: dict[str, pa.Table] = {}
+    aligned = _align(items, vocabularies)
     if items is not None:
-        aligned = _align(items, vocabularies)
         tables = {domain: _kept_columns(frame) for domain, frame in aligned.items()}
         texts = {domain: frame["text_of"] for domain, frame in aligned.items()}
         made["text"] = _add_text(data, texts, config, cache_dir, progress)
-        topics = add_topics(
-            data,
-            aligned,
-            n_topics=config.topics,
-            category_items=config.category_items,
-            seed=config.seed,
-            progress=progress,
-        )
-        if len(topics.vocabulary):
-            vocabularies[INTEREST] = topics.vocabulary
-        made["topics"] = {"categories": topics.n_categories, "texts": topics.n_texts}
+    former = None
+    if topics_from is not None:
+        own = {domain: vocabularies[domain] for domain in aligned}
+        former = FormerTopics.of(as_graph(topics_from), own)
+    topics = add_topics(
+        data,
+        aligned,
+        n_topics=config.topics,
+        category_items=config.category_items,
+        communities=config.communities,
+        former=former,
+        seed=config.seed,
+        progress=progress,
+    )
+    if len(topics.vocabulary):
+        vocabularies[INTEREST] = topics.vocabulary
+    made["topics"] = topics.made
     return InterestGraph(data, vocabularies, item_tables=tables, cutoff=cutoff, provenance=made)
 
 
@@ -264,17 +276,22 @@ def _vocabularies(
     return result
 
 
-def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str, pd.DataFrame]:
+def _align(
+    items: ItemTable | None, vocabularies: Mapping[str, Vocabulary]
+) -> dict[str, pd.DataFrame]:
     """Return for each domain title, category, text_of and the extra columns, row i being item i.
 
-    "" stands where nothing is known.
+    "" stands where nothing is known. The index holds the ids.
     """
+    domains = [domain for domain in vocabularies if domain != USER]
+    if items is None:
+        empty = (TITLE, CATEGORY, "text_of")
+        return {d: pd.DataFrame("", vocabularies[d].ids, empty) for d in domains}
     frame = items.frame.drop(columns=TEXT).assign(text_of=items.text_of())
     kept = [name for name in frame.columns if name not in (DOMAIN, ITEM_ID)]
     result = {}
-    for domain, vocabulary in vocabularies.items():
-        if domain == USER:
-            continue
+    for domain in domains:
+        vocabulary = vocabularies[domain]
         own = frame[frame[DOMAIN] == domain]
         position = vocabulary.encode(own[ITEM_ID])
         # Without a title, a text is a better label than an id.
@@ -284,7 +301,7 @@ def _align(items: ItemTable, vocabularies: Mapping[str, Vocabulary]) -> dict[str
             values = np.full(len(vocabulary), "", dtype=object)
             values[position] = own[name].to_numpy(dtype=object)
             columns[name] = values
-        result[domain] = pd.DataFrame(columns)
+        result[domain] = pd.DataFrame(columns, index=vocabulary.ids)
     return result
 
 

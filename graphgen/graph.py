@@ -64,7 +64,7 @@ class InterestGraph:
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity,
         ``data[a, "next", b]`` the count of `graphgen.builders.transitions`;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
-        for a category and a cosine for a topic of texts.
+        for a category and a cosine for a topic of texts or a community.
     vocabularies
         External id ↔ index, for ``user`` and each domain; of ``interest`` the names.
     item_tables

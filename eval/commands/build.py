@@ -40,9 +40,18 @@ def build(
     topics: Annotated[
         int | None,
         Option(
-            help="Number of topics to find in the texts, 0 for none; the default grows with the "
-            "number of texts. Categories are topics too: see category_items below.",
+            help="Number of topics to find in the texts, or in the likes where there are no texts; "
+            "0 for none; the default grows with the number of texts or items. Categories are "
+            "topics too: see category_items below.",
             show_default=False,
+        ),
+    ] = None,
+    topics_from: Annotated[
+        Path | None,
+        Option(
+            metavar="GRAPH",
+            help="An earlier graph whose topics go on with their names; new items that fit none of "
+            "them make new topics.",
         ),
     ] = None,
     quarantine: Annotated[
@@ -69,6 +78,7 @@ def build(
     interest build train.csv --items items.csv --out graph/
     interest build books=books.csv films=films.csv.gz --out graph/
     interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
+    interest build new.csv --items items.csv --topics-from graph/ --out new-graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
@@ -77,7 +87,7 @@ def build(
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, config, kind="graph", files=[quarantine]
+        context, sources, items, users, topics_from, config, kind="graph", files=[quarantine]
     )
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     given = {name: value for name, value in given.items() if value is not None}
@@ -99,7 +109,9 @@ def build(
     for read in (log, table, user_table):
         for line in () if read is None else read.report.columns:
             say(line)
-    graph = build_graph(log, table, user_table, config=settings, progress=True)
+    graph = build_graph(
+        log, table, user_table, config=settings, topics_from=topics_from, progress=True
+    )
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe(graph))
     say(f"\nThe graph is in {out}.")

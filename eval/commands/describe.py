@@ -90,6 +90,18 @@ def show_description(description: GraphDescription) -> None:
             f"{counted(description.topics, 'topic')}, {description.spanning_topics:,} of them "
             f"spanning domains; the largest: {largest}"
         )
+    former = provenance.get("topics", {}).get("former")
+    if former and former["topics"]:
+        say(
+            f"{former['same_name'] / former['topics']:.1%} of the {former['topics']:,} topics of "
+            "the earlier graph go on with their names"
+            + (
+                f"; adjusted Rand {former['adjusted_rand']:.3f} over "
+                f"{counted(former['items'], 'item')} of both"
+                if former["adjusted_rand"] is not None
+                else ""
+            )
+        )
     if report:
         dropped = [f", {report[key]:,} {name}" for key, name in DROPPED.items() if report.get(key)]
         say(f"{counted(report['rows_read'], 'row')} read" + "".join(dropped))

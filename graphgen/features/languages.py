@@ -11,7 +11,14 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
-__all__ = ["ENGLISH", "UNSPACED", "language_shares", "text_languages", "without_function_words"]
+__all__ = [
+    "ENGLISH",
+    "UNSPACED",
+    "function_words",
+    "language_shares",
+    "text_languages",
+    "without_function_words",
+]
 
 ENGLISH = "English"
 # Scripts that put no space between words: Chinese and Japanese, and those of South-East Asia.
@@ -114,6 +121,19 @@ def text_languages(texts: pd.Series) -> np.ndarray:
     found = _languages(texts)
     found[~np.isin(found.astype(str), list(shares))] = ""
     return found
+
+
+def function_words() -> frozenset[str]:
+    """Return the function words of all languages with a list that are no English nouns.
+
+    Examples
+    --------
+    >>> words = function_words()
+    >>> {"the", "und", "los"} <= words, words.isdisjoint({"die", "war", "ale", "car"})
+    (True, True)
+    """
+    removed, _, telling = _function_words()
+    return frozenset().union(*removed.values()) - (telling[ENGLISH] - removed[ENGLISH])
 
 
 def without_function_words(texts: pd.Series, languages: np.ndarray) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +29,12 @@ from graphgen.synthetic.wording import SYNTHETIC_DOMAINS, compose_items, load_th
 from graphgen.synthetic.world import (
     AGE_GROUPS,
     DAY,
+    THEMES_PER_USER,
     Catalogue,
     SynthConfig,
     interact,
     make_catalogue,
+    make_drift,
     make_users,
 )
 
@@ -45,6 +47,13 @@ SPLITS: Final = ("train", "valid", "test")
 SETTINGS: Final = ("train", "warm", "cold_user", "cold_item")
 LATE: Final = 0.6  # cold items come out in the last 40 % of the log
 HITS: Final = 0.95  # quantile of popularity in a domain above which no item is held out
+DRIFT_CARD: Final = """
+Planted drift
+  {:.0%} of the users replace all their themes at one moment; the others are steady: no theme grows
+  with time.
+  truth_users.csv   user_id, drift, drift_time, themes and their shares, before and after
+  truth_items.csv   item_id, domain, theme
+"""
 START: Final = np.datetime64("2023-01-01T00:00:00", "s")
 
 
@@ -65,6 +74,11 @@ class SyntheticTruth:
         float64 ``[n_items]``, sums to 1 within a domain.
     item_released
         int64 ``[n_items]``: seconds since the log began; negative for the older stock.
+    drift_at
+        datetime64 ``[n_users]``: UTC time at which a user's themes change, NaT for steady users;
+        None without planted drift, and so are the others.
+    later_taste
+        As `user_taste`, from `drift_at` on.
     """
 
     themes: tuple[str, ...]
@@ -72,6 +86,8 @@ class SyntheticTruth:
     item_theme: np.ndarray
     item_popularity: np.ndarray
     item_released: np.ndarray
+    drift_at: np.ndarray | None = None
+    later_taste: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -162,11 +178,14 @@ def synthesize(
         config = SynthConfig.make(config.model_dump(), **settings)
     themes = tuple(load_themes())
     # A stream a subject, so that a change to one leaves the others as they were.
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(5)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(6)]
     prevalence = streams[0].dirichlet(np.full(len(themes), 5.0))
     catalogue = make_catalogue(config, prevalence, streams[0])
     drawn = make_users(config, prevalence, streams[1])
-    user, item, time = interact(config, catalogue, drawn, streams[2])
+    drift = None
+    if config.drift_share is not None:
+        drift = make_drift(config, prevalence, drawn, streams[5])
+    user, item, time = interact(config, catalogue, drawn, streams[2], drift=drift)
     domain = catalogue.domain[item]
     cold = _may_be_cold(catalogue, config)
     split, setting, keep = hold_out(user, domain, item, config, may_be_cold=cold, rng=streams[3])
@@ -185,8 +204,7 @@ def synthesize(
             SETTING: _take(SETTINGS, setting[keep]),
         }
     )
-    taste = np.zeros((config.n_users, len(themes)), dtype=np.float32)
-    np.put_along_axis(taste, drawn.themes, drawn.weights.astype(np.float32), axis=1)
+    taste = _taste(drawn.themes, drawn.weights, len(themes))
     truth = SyntheticTruth(
         themes=themes,
         user_taste=taste,
@@ -194,7 +212,18 @@ def synthesize(
         item_popularity=catalogue.popularity,
         item_released=catalogue.released,
     )
+    if drift is not None:
+        never = drift.at < 0
+        later = np.where(never[:, None], taste, _taste(drift.themes, drift.weights, len(themes)))
+        drift_at = np.where(never, np.datetime64("NaT"), START + drift.at)
+        truth = replace(truth, drift_at=drift_at, later_taste=later)
     return SyntheticData(log=log, items=items, users=users, truth=truth, config=config)
+
+
+def _taste(themes: np.ndarray, weights: np.ndarray, n_themes: int) -> np.ndarray:
+    taste = np.zeros((len(themes), n_themes), dtype=np.float32)
+    np.put_along_axis(taste, themes, weights.astype(np.float32), axis=1)
+    return taste
 
 
 def _may_be_cold(catalogue: Catalogue, config: SynthConfig) -> np.ndarray:
@@ -242,7 +271,8 @@ def write_synthetic(
     ----------
     out
         Folder to write: train.csv, valid.csv, test.csv, items.csv, users.csv, README.txt and
-        synth.json. It appears whole or not at all.
+        synth.json; with `drift_share`, also the planted structure as truth_users.csv and
+        truth_items.csv. It appears whole or not at all.
     n_users, seed, **settings
         See `synthesize`. Same settings and same version, same bytes.
     overwrite, made_from
@@ -278,10 +308,34 @@ def write_synthetic(
             _write_csv(table, folder / f"{name}.csv")
         card = CARD_FILE.read_text(encoding="utf-8")
         card = card.format(**config.model_dump(), **counts, overlap=overlap)
+        settings = config.to_dict()
+        if config.drift_share is None:
+            del settings["drift_share"]
+        else:
+            card += DRIFT_CARD.format(config.drift_share)
+            for name, table in _truth_tables(data).items():
+                table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
         (folder / "README.txt").write_text(card, encoding="utf-8")
-        made = {"interest_version": package_version(), "config": config.to_dict()}
+        made = {"interest_version": package_version(), "config": settings}
         write_json(folder / "synth.json", {**made, "rows": counts}, schema_version=SCHEMA_VERSION)
     return data
+
+
+def _truth_tables(data: SyntheticData) -> dict[str, pd.DataFrame]:
+    """Return the planted structure, as it is written."""
+    truth, themes = data.truth, np.asarray(data.truth.themes)
+    users = data.users[[USER_ID]].copy()
+    users["drift"] = ~pd.isna(truth.drift_at)
+    moment = pd.Series(truth.drift_at).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    users["drift_time"] = moment.fillna("")
+    later = truth.user_taste if truth.later_taste is None else truth.later_taste
+    for suffix, taste in (("", truth.user_taste), ("_after", later)):
+        order = np.argsort(-taste, axis=1, kind="stable")[:, :THEMES_PER_USER]
+        share = np.take_along_axis(taste, order, axis=1)
+        users[f"themes{suffix}"] = ["|".join(row) for row in themes[order]]
+        users[f"shares{suffix}"] = ["|".join(f"{s:.4f}" for s in row) for row in share]
+    items = data.items[[ITEM_ID, DOMAIN]].assign(theme=themes[truth.item_theme])
+    return {"truth_users": users, "truth_items": items}
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -16,9 +16,11 @@ __all__ = [
     "AGE_GROUPS",
     "DAY",
     "Catalogue",
+    "Drift",
     "SynthConfig",
     "interact",
     "make_catalogue",
+    "make_drift",
     "make_users",
 ]
 
@@ -29,6 +31,7 @@ AGE_ACTIVITY: Final = (1.15, 1.0, 0.95, 0.8)  # factor on the expected number of
 DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # share of the users, as SYNTHETIC_DOMAINS
 THEMES_PER_USER: Final = 3
 OLD_STOCK: Final = 0.6  # share of the items that are older than the log
+DRIFT_SPAN: Final = (0.3, 0.6)  # part of a history in which its planted drift lies
 ZIPF_OFFSET: Final = 2.0  # flattens the very top: no single item takes a tenth of its domain
 
 
@@ -59,6 +62,9 @@ class SynthConfig(Config):
         Share of the interests that a user has in one domain only.
     time_drift
         Share of the interests that has moved to a new theme by the end of a history.
+    drift_share
+        Share of the users who replace all themes at one moment; the other users are then steady,
+        without `time_drift`. None for `time_drift` alone.
     cold_user_share
         Part of the overlap users whose history in one domain is held out whole.
     cold_item_share
@@ -82,6 +88,7 @@ class SynthConfig(Config):
     noise_share: float = Field(0.05, ge=0, le=1)
     domain_drift: float = Field(0.15, ge=0, le=1)
     time_drift: float = Field(0.2, ge=0, le=1)
+    drift_share: float | None = Field(None, ge=0, le=1)
     cold_user_share: float = Field(0.5, ge=0, le=1)
     cold_item_share: float = Field(0.08, ge=0, lt=0.5)
     warm_share: float = Field(0.2, ge=0, lt=1)
@@ -132,6 +139,15 @@ class SynthUsers:
     counts: np.ndarray  # [n_users, n_domains]: interactions to draw; 0 where not active
 
 
+@dataclass(frozen=True)
+class Drift:
+    """Planted drift: users who replace their themes at one moment, one row for each user."""
+
+    at: np.ndarray  # seconds since the log began; -1 for steady users
+    themes: np.ndarray  # [n_users, 3]: themes from then on, none of those before
+    weights: np.ndarray  # [n_users, 3], sums to 1
+
+
 def make_catalogue(
     config: SynthConfig, prevalence: np.ndarray, rng: np.random.Generator
 ) -> Catalogue:
@@ -167,8 +183,7 @@ def make_users(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Gener
     group = rng.choice(len(AGE_GROUPS), n, p=AGE_SHARES)
     joined = (rng.random(n) ** 1.5 * 0.75 * config.days * DAY).astype(np.int64)
     themes = _gumbel_ranked(np.log(prevalence), n, rng)[:, :THEMES_PER_USER]
-    weights = rng.standard_gamma(config.concentration, (n, THEMES_PER_USER)) + 1e-9
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = _weights(config, n, rng)
 
     active = 1 + rng.choice(
         n_domains, n, p=np.divide(config.domain_counts, sum(config.domain_counts))
@@ -194,19 +209,44 @@ def make_users(config: SynthConfig, prevalence: np.ndarray, rng: np.random.Gener
     )
 
 
+def make_drift(
+    config: SynthConfig, prevalence: np.ndarray, users: SynthUsers, rng: np.random.Generator
+) -> Drift:
+    """Draw who drifts, when, and towards which themes."""
+    n = config.n_users
+    drifting = rng.permutation(n) < round((config.drift_share or 0) * n)
+    span = config.days * DAY - users.joined
+    at = users.joined + (rng.uniform(*DRIFT_SPAN, n) * span).astype(np.int64)
+    log_weights = np.tile(np.log(prevalence), (n, 1))  # none of the themes before
+    np.put_along_axis(log_weights, users.themes, -np.inf, axis=1)
+    themes = _gumbel_ranked(log_weights, n, rng)[:, :THEMES_PER_USER]
+    weights = _weights(config, n, rng)
+    return Drift(np.where(drifting, at, -1), themes, weights)
+
+
+def _weights(config: SynthConfig, n: int, rng: np.random.Generator) -> np.ndarray:
+    weights = rng.standard_gamma(config.concentration, (n, THEMES_PER_USER)) + 1e-9
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
 def _gumbel_ranked(log_weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return `n` rows of indices, drawn one after the other without replacement."""
-    keys = log_weights + rng.gumbel(size=(n, len(log_weights)))
+    keys = log_weights + rng.gumbel(size=(n, log_weights.shape[-1]))
     return np.argsort(-keys, axis=1)
 
 
 def interact(
-    config: SynthConfig, catalogue: Catalogue, users: SynthUsers, rng: np.random.Generator
+    config: SynthConfig,
+    catalogue: Catalogue,
+    users: SynthUsers,
+    rng: np.random.Generator,
+    *,
+    drift: Drift | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the interactions of all users: int64 arrays user, item and time, sorted by time.
 
     Time is in seconds since the log began. No user takes an item twice, nor before its release;
-    repeated draws are left out.
+    repeated draws are left out. With `drift`, no theme grows with time.
     """
     n_domains = users.counts.shape[1]
     flat = np.repeat(np.arange(users.counts.size), users.counts.ravel())
@@ -216,13 +256,19 @@ def interact(
     time = users.joined[user] + (progress * (end - users.joined[user])).astype(np.int64)
 
     # Theme of each interaction: the user's, that of the domain, or the one that grows with time.
-    above = rng.random(len(user))[:, None] > users.weights.cumsum(axis=1)[user]
-    theme = users.themes[user, above.sum(axis=1).clip(max=THEMES_PER_USER - 1)]
+    themes, weights = users.themes[user], users.weights[user]
+    if drift is not None:
+        after = (drift.at[user] >= 0) & (time >= drift.at[user])
+        themes[after], weights[after] = drift.themes[user[after]], drift.weights[user[after]]
+    above = rng.random(len(user))[:, None] > weights.cumsum(axis=1)
+    place = above.sum(axis=1, keepdims=True).clip(max=THEMES_PER_USER - 1)
+    theme = np.take_along_axis(themes, place, axis=1)[:, 0]
     voice = rng.random(len(user))
     in_domain = voice < config.domain_drift
     theme[in_domain] = users.domain_theme[user[in_domain], domain[in_domain]]
-    moved = ~in_domain & (voice < config.domain_drift + config.time_drift * progress)
-    theme[moved] = users.new_theme[user[moved]]
+    if drift is None:
+        moved = ~in_domain & (voice < config.domain_drift + config.time_drift * progress)
+        theme[moved] = users.new_theme[user[moved]]
 
     # Which pool the item comes from: a theme, the charts (all themes), or anything at all.
     n_themes = int(catalogue.theme.max()) + 1

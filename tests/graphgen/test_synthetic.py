@@ -278,3 +278,31 @@ def test_the_largest_catalogue_and_the_smallest_log():
     assert synthesize(
         n_users=40, n_items=400, warm_share=0, cold_item_share=0, cold_user_share=0
     ).test.empty
+
+
+def test_planted_drift_is_in_the_log_and_in_the_truth(tmp_path):
+    options = {"n_users": 400, "n_items": 800, "chart_share": 0, "noise_share": 0}
+    options |= {"domain_drift": 0, "drift_share": 0.25}
+    data = write_synthetic(tmp_path / "out", **options)
+    truth = data.truth
+    drifting = ~pd.isna(truth.drift_at)
+    assert drifting.sum() == 100
+    # Disjoint themes before and after, and every interaction is of a theme of its time.
+    assert not ((truth.user_taste > 0) & (truth.later_taste > 0))[drifting].any()
+    assert (truth.user_taste == truth.later_taste)[~drifting].all()
+    users, items = _codes(data, data.log)
+    later = data.log["timestamp"].dt.tz_localize(None).to_numpy() >= truth.drift_at[users]
+    taste = np.where(later[:, None], truth.later_taste[users], truth.user_taste[users])
+    assert (taste[np.arange(len(users)), truth.item_theme[items]] > 0).all()
+    assert 0.4 < later[drifting[users]].mean() < 0.7
+
+    written = pd.read_csv(tmp_path / "out/truth_users.csv", parse_dates=["drift_time"])
+    assert (written["drift"] == drifting).all()
+    moments = written["drift_time"].dt.tz_localize(None).to_numpy()
+    assert (moments == truth.drift_at)[drifting].all()
+    favourite = written["themes_after"].str.split("|").str[0]
+    assert (favourite == np.asarray(truth.themes)[truth.later_taste.argmax(axis=1)]).all()
+    of_items = pd.read_csv(tmp_path / "out/truth_items.csv")
+    assert (of_items["theme"] == np.asarray(truth.themes)[truth.item_theme]).all()
+    config = json.loads((tmp_path / "out/synth.json").read_text())["config"]
+    assert SynthConfig.make(config) == data.config

@@ -12,8 +12,9 @@ from eval.experiments.single_domain import only_domain
 from gnn.data import TrainingData
 from gnn.holdout import hold_out
 from graphgen import build_graph, connect, describe, draw_neighborhood, load_graph, neighborhood
-from graphgen.builders import text_topics as text_topics_module
-from graphgen.builders.text_topics import choose_n_topics, text_topics, topic_names
+from graphgen.builders import clusters as clusters_module
+from graphgen.builders.clusters import choose_n_clusters, find_clusters, n_learned
+from graphgen.builders.naming import topic_names
 from graphgen.builders.topics import category_topics
 from graphgen.errors import ConfigError, UnknownIdError
 
@@ -119,7 +120,7 @@ def test_weights_are_cosines_strongest_first(bert_graph):
         for links in about(bert_graph, domain).values():
             weights = [weight for _, weight in links]
             assert weights == sorted(weights, reverse=True)
-            assert 1 <= len(weights) <= 3
+            assert 1 <= len(weights) <= 5
             assert all(0 < weight <= 1 for weight in weights)
     # A topic's items lie nearer to one another than to the rest, so weight falls with distance.
     x, links = bert_graph.data["book"].x.numpy(), about(bert_graph, "book")
@@ -137,45 +138,57 @@ def test_same_seed_same_topics(two_domains, bert_graph, tmp_path):
     assert torch.equal(again.data[edge].edge_index, bert_graph.data[edge].edge_index)
 
 
-def test_the_seed_is_used(tmp_path):
-    vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    texts = pd.Series([f"w{i % 7}x" for i in range(300)])
-    one, same, other = (text_topics(vectors, texts, seed=seed) for seed in (0, 0, 1))
-    assert np.array_equal(one.topic, same.topic)
-    assert not np.array_equal(one.topic, other.topic)
+def unit_rows(shape, seed=0):
+    vectors = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_seed_is_used():
+    one, same, other = (find_clusters(unit_rows((300, 8)), seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.cluster, same.cluster)
+    assert not np.array_equal(one.nearest, other.nearest)
 
 
 def test_links_equal_a_slow_oracle(monkeypatch):
-    rng = np.random.default_rng(1)
-    vectors, centers = rng.normal(size=(37, 5)), rng.normal(size=(9, 5))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
-    monkeypatch.setattr(text_topics_module, "BLOCK_SCORES", 40)  # several blocks
-    topic, cosine = text_topics_module._nearest(vectors, centers, 3)
+    vectors, centers = unit_rows((37, 5)), unit_rows((9, 5), seed=1)
+    monkeypatch.setattr(clusters_module, "BLOCK_SCORES", 40)  # several blocks
+    cluster, cosine = clusters_module._nearest(vectors, centers, 3)
     for i, vector in enumerate(vectors):
         want = sorted(((float(vector @ c), j) for j, c in enumerate(centers)), reverse=True)[:3]
-        assert topic[i].tolist() == [j for _, j in want]
+        assert cluster[i].tolist() == [j for _, j in want]
         np.testing.assert_allclose(cosine[i], [value for value, _ in want], rtol=1e-5)
+    assert (clusters_module._nearest(vectors, centers, 1)[0] == cluster[:, :1]).all()
+
+
+def test_an_item_is_about_as_many_topics_as_fit_it():
+    axes = np.eye(6, dtype=np.float32)
+    between, far = axes[0] + axes[1], np.array([1, 1, 1, 1, 1, 1], np.float32)
+    rows = np.concatenate([np.repeat(axes[:5], 40, axis=0), [between / 2**0.5, far / 6**0.5]])
+    found = find_clusters(rows, n_clusters=5)
+    links = np.bincount(found.row, minlength=len(rows))
+    assert (links[:200] == 1).all()
+    assert links[200:].tolist() == [2, 5]
+    assert found.former.tolist() == [-1] * 5
 
 
 def test_progress_ends_where_it_said():
     vectors = np.eye(6, dtype=np.float32)[np.arange(60) % 6]
-    steps = []
-    text_topics(vectors, pd.Series(["a word"] * 60), on_progress=steps.append)
-    assert sum(steps) == text_topics_module.n_learned(60)
+    for former in (None, np.arange(60) % 6):
+        steps = []
+        find_clusters(vectors, former=former, on_progress=steps.append)
+        assert sum(steps) == n_learned(60)
 
 
-def test_equal_texts_are_one_topic():
-    vectors = np.repeat(np.eye(4, dtype=np.float32)[:1], 50, axis=0)
-    found = text_topics(vectors, pd.Series(["the same guitar"] * 50))
-    assert found.names == ["guitar"]
-    assert found.text.tolist() == list(range(50))
-    np.testing.assert_allclose(found.cosine, 1, atol=1e-6)
+def test_equal_texts_are_one_topic(tmp_path):
+    items = pd.DataFrame({"item_id": [f"i{n}" for n in range(50)], "domain": "x"})
+    graph = build(items.assign(title="the same guitar"), tmp_path)
+    assert graph.vocabularies["interest"].ids.tolist() == ["guitar"]
+    for links in about(graph, "x").values():
+        assert links == [("guitar", pytest.approx(1, abs=1e-6))]
 
 
 def test_number_of_topics():
-    assert [choose_n_topics(n) for n in (1, 8, 9_800, 10**7)] == [2, 2, 70, 512]
+    assert [choose_n_clusters(n) for n in (1, 8, 9_800, 10**7)] == [2, 2, 70, 512]
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -184,18 +197,24 @@ def test_number_of_topics():
 def test_names_equal_a_slow_oracle():
     texts = ["red tea pot", "green tea", "tea leaves green", "jazz guitar", "old jazz", "jazz tea"]
     topic = [0, 0, 0, 1, 1, 1]
-    words = [{word for word in text.split() if word not in {"the"}} for text in texts]
-    by_topic = [Counter(w for ws, t in zip(words, topic, strict=True) if t == c for w in ws)
-                for c in (0, 1)]  # fmt: skip
+    by_topic = [Counter(w for text, t in zip(texts, topic, strict=True) if t == c
+                        for w in text.split()) for c in (0, 1)]  # fmt: skip
     total = by_topic[0] + by_topic[1]
     mean = total.total() / 2
     for c, name in enumerate(topic_names(pd.Series(texts), np.array(topic), np.ones(6), 2)):
         want = sorted(
-            by_topic[c],
+            (w for w, n in by_topic[c].items() if n >= 2 * by_topic[1 - c][w]),
             key=lambda w, c=c: (
                 by_topic[c][w] < 2, -by_topic[c][w] * math.log(1 + mean / total[w]), w),
         )  # fmt: skip
         assert name.split(", ") == want[:3]
+
+
+def test_names_have_no_function_words_and_no_words_of_all_texts():
+    texts = ["Der Tee und das Wasser", "Tee und Milch", "I don't like jazz", "It's jazz, isn't it"]
+    texts = [f"title {text}" for text in texts]
+    names = topic_names(pd.Series(texts), np.array([0, 0, 1, 1]), np.ones(4), 2)
+    assert names == ["tee, milch, wasser", "jazz, like"]
 
 
 def test_chinese_texts_have_names_of_chinese_words(tmp_path):
@@ -237,12 +256,21 @@ def test_a_topic_without_words_is_called_after_its_nearest_text():
     assert names == ["2001", "3 1/2"]
 
 
-def test_names_are_distinct(tmp_path):
+def test_names_are_distinct_by_further_words(tmp_path):
+    texts = ["tea green mint pot", "mint tea green cup"] * 2 + ["jazz guitar"] * 2
+    topic = np.array([0, 1, 0, 1, 2, 2])
+    names = topic_names(pd.Series(texts), topic, np.ones(6), 3, taken=["Guitar, Jazz"])
+    assert names[0].startswith("pot") and names[1].startswith("cup")
+    assert names[2] == "jazz guitar"  # as its text stands, since no further word tells it apart
+    given = topic_names(pd.Series(texts), topic, np.ones(6), 3, given=["", "kept", ""])
+    assert given[1] == "kept"
+
+
+def test_topics_that_nothing_tells_apart_are_one(tmp_path):
     items = pd.DataFrame({"item_id": list("abcdef"), "domain": "x", "title": "tea"})
     graph = build(items.assign(category="Tea"), tmp_path, category_items=1, topics=2)
-    assert graph.vocabularies["interest"].ids.tolist() == ["Tea", "tea"]
-    same = build(items.assign(category="tea"), tmp_path, category_items=1, topics=2)
-    assert same.vocabularies["interest"].ids.tolist() == ["tea", "tea (2)"]
+    assert about(graph, "x") == {item: [("Tea", 1.0)] for item in "abcdef"}
+    assert graph.provenance["topics"] == {"categories": 1, "communities": 0, "texts": 0}
 
 
 # --- categories -----------------------------------------------------------------------------------
@@ -261,11 +289,11 @@ def test_categories_of_all_domains_are_one_topic_whatever_their_case(tmp_path):
     assert graph.vocabularies["interest"].ids.tolist() == ["Horror"]
     assert about(graph, "book") == {"a": [("Horror", 1.0)], "b": [("Horror", 1.0)]}
     assert about(graph, "film") == {"c": [("Horror", 1.0)]}
-    assert graph.provenance["topics"] == {"categories": 1, "texts": 0}
+    assert graph.provenance["topics"]["categories"] == 1
 
 
 def test_category_spelling_and_threshold():
-    names, item, topic = category_topics(pd.Series(["SF", "sf", "sf", "b|a", "a"]), min_items=2)
+    names, item, topic, _ = category_topics(pd.Series(["SF", "sf", "sf", "b|a", "a"]), min_items=2)
     assert names == ["a", "sf"]
     assert sorted(zip(item.tolist(), topic.tolist(), strict=True)) == [
         (0, 1), (1, 1), (2, 1), (3, 0), (4, 0)]  # fmt: skip
@@ -277,11 +305,105 @@ def test_categories_and_texts_together(two_domains, tmp_path):
         two_domains.assign(category=two_domains["theme"]), tmp_path, topics=3, category_items=8
     )
     made = graph.provenance["topics"]
-    assert made == {"categories": 3, "texts": made["texts"]}
+    assert made == {"categories": 3, "communities": 0, "texts": made["texts"]}
     assert 1 <= made["texts"] <= 3
     assert graph.n_topics == made["categories"] + made["texts"]
     for links in about(graph, "film").values():
         assert {weight for topic, weight in links if topic in THEMES} == {1.0}
+
+
+# --- communities ----------------------------------------------------------------------------------
+
+
+def groups_log(seed=0, groups=4, users=30, per_group=20):
+    """Users who like two thirds of the items of one group, half of them in each of two domains."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"g{g}u{u}", "ab"[i % 2], f"g{g}i{i}")
+        for g in range(groups)
+        for u in range(users)
+        for i in np.flatnonzero(rng.random(per_group) < 0.66)
+    ]
+    return pd.DataFrame(rows, columns=["user_id", "domain", "item_id"])
+
+
+def test_a_log_without_texts_has_communities_named_by_their_items():
+    log = groups_log()
+    graph = build_graph(log, topics=4)
+    assert graph.provenance["topics"] == {"categories": 0, "communities": 4, "texts": 0}
+    strongest = {i: links[0][0] for d in graph.domains for i, links in about(graph, d).items()}
+    assert len(strongest) == 80
+    by_group = {g: {t for item, t in strongest.items() if item.startswith(g)} for g in
+                ("g0", "g1", "g2", "g3")}  # fmt: skip
+    assert all(len(topics) == 1 for topics in by_group.values())
+    for group, (name,) in by_group.items():
+        first, second = name.removeprefix("like: ").split(", ")
+        assert first.startswith(group) and second.startswith(group)
+    titles = log[["item_id", "domain"]].drop_duplicates().assign(category="")
+    titles["title"] = "The " + titles["item_id"]
+    titled = build_graph(log, titles, encoder="none", topics=4).vocabularies["interest"].ids
+    assert {name.replace("The ", "") for name in titled} == {n for (n,) in by_group.values()}
+
+
+def test_communities_are_for_items_of_no_other_topic_or_by_option(tmp_path):
+    log = groups_log()
+    items = log[["item_id", "domain"]].drop_duplicates().assign(title="", category="")
+    first = items["item_id"].str.startswith("g0")
+    items.loc[first, "category"] = "Known"
+    graph = build_graph(log, items, topics=4)
+    for domain in graph.domains:
+        for item, links in about(graph, domain).items():
+            assert (links[0][0] == "Known") == item.startswith("g0")
+            assert len(links) == 1
+    items["category"] = "Known"
+    assert build_graph(log, items, topics=4).n_topics == 1
+    assert build_graph(log, items, topics=4, communities=True).n_topics == 5
+    assert build_graph(log, topics=0).n_topics == 0
+
+
+def test_validation_rows_do_not_keep_their_communities():
+    graph = build_graph(groups_log(), topics=4)
+    smaller, _ = hold_out(graph)
+    assert graph.data["a", "about", "interest"].edge_index.shape[1]
+    assert not smaller.data["a", "about", "interest"].edge_index.shape[1]
+
+
+# --- topics that go on ----------------------------------------------------------------------------
+
+
+def test_topics_go_on_with_names_and_members(two_domains, tmp_path):
+    few = two_domains[~two_domains["item_id"].str.endswith("3")]
+    before = build(few, tmp_path, topics=3, encoder="minilm")
+    before.save(tmp_path / "graph")
+    after = build(two_domains, tmp_path, topics=3, encoder="minilm",
+                  topics_from=tmp_path / "graph")  # fmt: skip
+    assert after.vocabularies["interest"] == before.vocabularies["interest"]
+    made = after.provenance["topics"]["former"]
+    assert made == {"topics": 3, "same_name": 3, "items": 18, "adjusted_rand": 1.0}
+    old, new = about(before, "book"), about(after, "book")
+    assert all(new[item][0][0] == links[0][0] for item, links in old.items())
+    assert len(new) == 12
+
+
+def test_new_items_that_fit_no_former_topic_make_new_ones():
+    axes = np.eye(8, dtype=np.float32)
+    rows = np.repeat(axes[:4], 20, axis=0) + 0.1 * unit_rows((80, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    known = find_clusters(rows, n_clusters=4)
+    more = np.concatenate([rows, np.repeat(axes[6:7], 10, axis=0)])
+    former = np.concatenate([known.nearest, np.full(10, -1)])
+    found = find_clusters(more, n_clusters=5, former=former)
+    assert found.former.tolist() == [0, 1, 2, 3, -1]
+    assert (found.nearest[:80] == known.nearest).all()
+    assert (found.nearest[80:] == 4).all()
+
+
+def test_communities_go_on():
+    log = groups_log()
+    before = build_graph(log.sample(frac=0.9, random_state=0), topics=4)
+    after = build_graph(log, topics=4, topics_from=before)
+    assert after.vocabularies["interest"] == before.vocabularies["interest"]
+    assert after.provenance["topics"]["former"]["adjusted_rand"] == 1.0
 
 
 # --- little or nothing to go by -------------------------------------------------------------------
