@@ -103,34 +103,31 @@ def profile(
     timed = found.users.times is not None
     if windows is not None and not timed:
         say(f"--windows is not used: {NO_TIMES}")
+    timed = timed and bool(table["interactions"].any())
     moved = drift(profiler, found, seed=seed) if timed and (single or windows) else None
     moves = evolution(profiler, found, windows=windows) if timed and windows else None
-    if kind == "" or kind == ".html":
+    if out is None or kind == ".html":
         ordered = found.users.order is not None and table["interactions"].any()
         next_one = coming(profiler, found).iloc[0] if ordered else None
         text = sentence(table, None if moved is None else moved.iloc[0], next_one)
-        since = change_points(profiler, found)["since"] if windows and moved["drifts"][0] else ()
+        drifts = moves is not None and moved is not None and bool(moved["drifts"].any())
+        since = change_points(profiler, found)["since"].tolist() if drifts else []
         parts = profile_sections(table, moves, since)
-        if out is None:
-            say(text)
-            for part in parts:
-                show_rows(
-                    part.header,
-                    [[cell[0] for cell in row] for row in part.rows],
-                    right=part.header[1:-3],
-                    title=part.title,
-                )
-            return
-        page = profile_page(f"User {found.ids[0]}", text, parts, moves)
-        with atomic_file(out) as path:
-            path.write_text(page, encoding="utf-8")
-        say(f"{text}\nThe page is {out}.")
+        if out is not None:
+            page = profile_page(f"User {found.ids[0]}", text, parts, moves)
+            with atomic_file(out) as path:
+                path.write_text(page, encoding="utf-8")
+            text += f"\nThe page is {out}."
+        say(text)
+        for part in parts if out is None else []:
+            cells = [[cell[0] for cell in row] for row in part.rows]
+            show_rows(part.header, cells, right=part.header[1:-3], title=part.title)
         return
-    if moves is not None:
+    if moves is not None and moved is not None:
         table = moves.merge(moved[["user_id", "p_value", "drifts", "since"]], on="user_id")
     if kind == ".json":
-        rows = json.loads(table.to_json(orient="records", date_format="iso"))
-        write_json(out, {"profiles": rows}, schema_version=1)
+        records = json.loads(table.to_json(orient="records", date_format="iso"))
+        write_json(out, {"profiles": records}, schema_version=1)
     else:
         write_table(table, out)
     say(f"{len(table):,} rows on {table['user_id'].nunique():,} users are in {out}.")
