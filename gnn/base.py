@@ -19,7 +19,7 @@ from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
-from gnn.recommending import Options, fallbacks, ranked_lists, warn_of_unknown
+from gnn.recommending import Chooser, Options, fallbacks, ranked_lists, warn_of_unknown
 from gnn.selection import Quality, ranking_quality
 from gnn.similar import similar_items
 from gnn.users import user_batch
@@ -280,6 +280,7 @@ class Model(ABC):
         mix: bool = False,
         titles: bool = False,
         reasons: bool = False,
+        rerank: Chooser | None = None,
         seed: int = 0,
         progress: bool = False,
     ) -> pd.DataFrame:
@@ -313,6 +314,9 @@ class Model(ABC):
         titles, reasons
             Add a column ``title``, or ``reason``: the model's name, or the kind of fallback, such
             as "popularity: unknown user".
+        rerank
+            Chooses the list out of more candidates, such as `gnn.interests.reranking.Reranker`;
+            the scores of a list then do not fall with the rank.
         seed
             Breaks ties.
         progress
@@ -335,7 +339,7 @@ class Model(ABC):
         allowed = candidates(self.data, list(wanted), only=only, without=without, where=where)
         users = user_batch(self.data, ids, history_log(history, self.data, ids))
         warn_of_unknown(self, users, ids, self._knows(users))
-        options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress)
+        options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress, rerank)
         return ranked_lists(self, users, ids, wanted, options)
 
     def similar(

@@ -14,8 +14,8 @@ from scipy.special import ndtri
 
 __all__ = ["calibrated", "dpp", "explored", "mmr", "quota", "sampled_shares"]
 
-# Below this, squared distances to the span of other items, and shares of topics, are rounding.
-LEAST = 1e-9
+# Below these, squared distances to the span of other items, and shares of topics, are rounding.
+LEAST_DISTANCE, LEAST_SHARE = 1e-6, 1e-9
 # Steck smooths the list's distribution with one per cent of the profile.
 SMOOTHING = 0.01
 # A quota is kept to one per cent of a place.
@@ -51,10 +51,12 @@ def mmr(relevance: np.ndarray, vectors: np.ndarray, k: int, strength: float) -> 
     >>> mmr(np.array([[1.0, 0.9, 0.5]], np.float32), vectors, 3, 0.5).tolist()
     [[0, 2, 1]]
     """
+    rows = np.arange(len(relevance))
     nearest = np.zeros_like(relevance)
 
     def gain(_: int, chosen: np.ndarray) -> np.ndarray:
-        np.maximum(nearest, _cosines(vectors, chosen), out=nearest)
+        picked = vectors[rows, chosen]
+        np.maximum(nearest, np.matmul(vectors, picked[:, :, None])[:, :, 0], out=nearest)
         return -strength * nearest
 
     return _greedy(relevance, k, strength, gain)
@@ -79,17 +81,20 @@ def dpp(relevance: np.ndarray, vectors: np.ndarray, k: int, strength: float) -> 
     >>> dpp(np.array([[1.0, 0.9, 0.5]], np.float32), vectors, 3, 0.5).tolist()
     [[0, 2, 1]]
     """
-    rows = np.arange(len(relevance))
+    n, m, dim = vectors.shape
+    rows = np.arange(n)
     left = np.ones_like(relevance)  # Squared distance to the span of the items chosen.
-    factor = np.empty((k, *relevance.shape), dtype=np.float32)  # Rows of the Cholesky factor.
+    # Behind the vectors come the rows of the Cholesky factor, so that one product makes the next.
+    factor = np.zeros((n, m, dim + k), dtype=np.float32)
+    factor[..., :dim] = vectors
 
     def gain(place: int, chosen: np.ndarray) -> np.ndarray:
-        row = _cosines(vectors, chosen)
-        for above in factor[: place - 1]:
-            row -= above[rows, chosen, None] * above
+        picked = factor[rows, chosen]
+        picked[:, dim:] *= -1
+        row = np.matmul(factor, picked[:, :, None])[:, :, 0]
         row /= np.sqrt(left[rows, chosen, None])
-        factor[place - 1] = row
-        np.maximum(left - row * row, LEAST, out=left)
+        factor[:, :, dim + place - 1] = row
+        np.maximum(left - row * row, LEAST_DISTANCE, out=left)
         return np.float32(strength) * np.log(left)
 
     return _greedy(relevance, k, strength, gain)
@@ -133,28 +138,30 @@ def calibrated(
     [[0, 2, 1]]
     """
     rows = np.arange(len(relevance))
-    cells = rows[:, None, None], topics
-    wish = profile[cells]
+    cells = rows[:, None, None] * profile.shape[1] + topics
+    wish = profile.take(cells)
+    smooth = SMOOTHING / (1 - SMOOTHING)
     counts = weights.any(axis=2)  # Whether the item changes the mix.
     mass = np.zeros_like(profile)
     size = np.zeros((len(rows), 1), dtype=np.float32)
 
-    def log_share(amount: np.ndarray, size: np.ndarray, wish: np.ndarray) -> np.ndarray:
-        share = (1 - SMOOTHING) / np.maximum(size, 1)
-        return np.log(np.maximum(amount * share + SMOOTHING * wish, LEAST))
+    def fit(size: np.ndarray) -> np.ndarray:
+        """Return sum of profile · log(mix), but for a constant, of lists of `size`."""
+        mixed = mass / np.maximum(size, 1) + smooth * profile
+        return (profile * np.log(np.maximum(mixed, LEAST_SHARE))).sum(axis=1, keepdims=True)
 
     def gain(_: int, chosen: np.ndarray | None) -> np.ndarray:
         nonlocal size
         if chosen is not None:
             np.add.at(mass, (rows[:, None], topics[rows, chosen]), weights[rows, chosen])
             size = size + counts[rows, chosen, None]
-        here, after = mass[cells], (size + 1)[..., None]
-        own = log_share(here + weights, after, wish) - log_share(here, after, wish)
-        rest = [
-            np.einsum("nt,nt->n", profile, log_share(mass, n, profile)) for n in (size, size + 1)
-        ]
-        fit = np.where(counts, rest[1][:, None], rest[0][:, None])
-        return np.float32(strength) * (fit + np.einsum("nms,nms->nm", wish, own))
+        # By an item only the terms of its own topics change, and the size of the list.
+        now = mass.take(cells) + smooth * (size + 1)[..., None] * wish
+        more = np.log(1 + weights / np.maximum(now, LEAST_SHARE))
+        added = np.einsum("nms,nms->nm", wish, more)
+        if not counts.all():
+            added += np.where(counts, fit(size + 1) - fit(size), 0)
+        return np.float32(strength) * added
 
     return _greedy(relevance, k, strength, gain, first=True)
 
@@ -188,13 +195,14 @@ def quota(
     """
     rows = np.arange(len(relevance))
     room = np.tile(most, (len(rows), 1))
-    needed = np.where(weights > 0, weights - SLACK, -np.inf)
+    cells = rows[:, None, None] * len(most) + groups
+    needed = np.where(weights > 0, weights - SLACK, -np.inf).astype(np.float32)
 
     def gain(_: int, chosen: np.ndarray | None) -> np.ndarray:
         if chosen is not None:
             np.subtract.at(room, (rows[:, None], groups[rows, chosen]), weights[rows, chosen])
         # Relevance lies in [0, 1]: -2 puts such a candidate behind all others.
-        return -2.0 * (room[rows[:, None, None], groups] < needed).any(axis=2)
+        return np.float32(-2) * (room.take(cells) < needed).any(axis=2)
 
     return _greedy(relevance, k, 0, gain, first=True)
 
@@ -254,7 +262,7 @@ def sampled_shares(counts: np.ndarray, noise: tuple[np.ndarray, np.ndarray]) -> 
     """
     spread = 1 / (9 * (counts + 1))
     cube = np.maximum(1 - spread + ndtri(noise[0]) * np.sqrt(spread), 0) ** 3
-    drawn: np.ndarray = (counts + 1) * cube * noise[1] ** (1 / np.maximum(counts, LEAST))
+    drawn: np.ndarray = (counts + 1) * cube * noise[1] ** (1 / np.maximum(counts, LEAST_SHARE))
     return drawn
 
 
@@ -283,10 +291,3 @@ def _greedy(
         places[:, place] = np.where(total[rows, chosen] > -np.inf, chosen, -1)
         value[rows, chosen] = -np.inf
     return places
-
-
-def _cosines(vectors: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return float32 [n, m], the products of each row's vectors with its chosen one."""
-    picked = vectors[np.arange(len(chosen)), chosen]
-    result: np.ndarray = np.matmul(vectors, picked[:, :, None])[:, :, 0]
-    return result

@@ -1,8 +1,8 @@
 """Each way of choosing, beside a loop over one user at a time, and beside pyversity."""
 
 import numpy as np
-import pyversity
 import pytest
+import pyversity
 from scipy.stats import gamma
 
 from gnn.numerics.reranking import calibrated, dpp, explored, mmr, quota, sampled_shares
@@ -106,7 +106,11 @@ def test_no_group_takes_more_than_its_quota_while_others_have_candidates(relevan
             fits = [
                 j
                 for j in left
-                if all(taken[g] + w <= 1.51 for g, w in zip(groups[user, j], weights[user, j]) if w)
+                if all(
+                    taken[g] + w <= 1.51
+                    for g, w in zip(groups[user, j], weights[user, j], strict=True)
+                    if w
+                )
             ]
             assert place == (fits or left)[0]
             np.add.at(taken, groups[user, place], weights[user, place])
