@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from eval.comparison.significance import paired_test
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.result import EvaluationResult, aligned
 from eval.reports.tables import markdown_table, number
+from eval.reports.writing import write_frontier
 from gnn.base import Model
 from gnn.data import TrainingData
 from gnn.interests.interests import Interests
@@ -33,12 +35,19 @@ from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["Frontier", "measure_frontier", "measure_speed"]
+__all__ = ["Frontier", "RerankingSpeed", "measure_frontier", "measure_speed"]
 
 PLAIN: Final = "by score"
 STRENGTHS: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+TITLES: Final = {
+    "ild": "Intra-list distance",
+    "coverage": "Catalogue coverage",
+    "interests": "Interests in a list",
+    "miscalibration": "Miscalibration (nats)",
+}
 # The made-up problem: about as many items and topics as the largest domain of an Amazon log.
 ITEMS, TOPICS, TOPICS_OF_ITEM, HISTORY = 18_000, 160, 3, 10
+RIVAL_COLUMNS: Final = {"pyversity": "{:,.0f}", "agree": "{:.1%}"}
 # Users of a piece of work of one thread.
 PIECE: Final = 256
 
@@ -54,12 +63,13 @@ class Frontier:
         by score (``kept``, with a 95 % interval ``kept_low`` to ``kept_high``), ild, coverage and,
         where there are interests, ``interests`` (effective number in a list) and
         ``miscalibration`` (nats from the user's history). The first row is the lists by score.
-    k
-        Length of the lists.
+    k, n_users
+        Length of the lists, and number of users.
     """
 
     table: pd.DataFrame
     k: int
+    n_users: int
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
@@ -71,6 +81,14 @@ class Frontier:
             rows.append([str(row["method"]), f"{row['strength']:g}", *cells])
         return markdown_table(shown, rows)
 
+    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
+        """Write the table and a page with plots; see `eval.reports.writing.write_frontier`."""
+        titles = {name: title for name, title in TITLES.items() if name in self.table}
+        facts = {"distinct users": f"{self.n_users:,}", "k": str(self.k)}
+        return write_frontier(
+            self.table, path, titles=titles, facts=facts, overwrite=overwrite, made_from=made_from
+        )
+
 
 def measure_frontier(
     model: Model,
@@ -78,7 +96,7 @@ def measure_frontier(
     graph: InterestGraph,
     *,
     k: int = 20,
-    methods: Sequence[str] = tuple(RERANKERS),
+    methods: Sequence[str] | None = None,
     strengths: Sequence[float] = STRENGTHS,
     users: int | None = None,
     seed: int = 0,
@@ -97,7 +115,7 @@ def measure_frontier(
     k
         Length of the lists.
     methods, strengths
-        Each method is measured with each strength.
+        Each method is measured with each strength; None for all methods.
     users
         Number of users, drawn at random; None for all.
     seed
@@ -128,7 +146,7 @@ def measure_frontier(
 
     plain, found = judged(lists[lists["rank"] <= k])
     rows = [{"method": PLAIN, "strength": 0.0, **_kept(plain, plain, k, seed), **found}]
-    cells = [(method, strength) for method in methods for strength in strengths]
+    cells = [(method, strength) for method in methods or RERANKERS for strength in strengths]
     with progress_bar("Re-ranking", len(cells), enabled=progress) as advance:
         for method, strength in cells:
             part = rerank(
@@ -140,7 +158,38 @@ def measure_frontier(
             advance(1)
     order = ["method", "strength", "ndcg", "kept", "kept_low", "kept_high"]
     table = pd.DataFrame(rows)
-    return Frontier(table[[*order, *(name for name in table if name not in order)]], k)
+    table = table[[*order, *(name for name in table if name not in order)]]
+    return Frontier(table, k, requests[USER_ID].nunique())
+
+
+@dataclass(frozen=True)
+class RerankingSpeed:
+    """Lists a second.
+
+    Attributes
+    ----------
+    table
+        A row each: method, lists_per_second, and for MMR and DPP pyversity (its lists a second) and
+        agree (the share of its lists that are the same as ours).
+    """
+
+    table: pd.DataFrame
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown."""
+        header = ["method", "lists/s", "pyversity, lists/s", "same lists"]
+        rows = [
+            [
+                str(row["method"]),
+                f"{row['lists_per_second']:,.0f}",
+                *(
+                    "–" if pd.isna(row.get(n)) else f.format(row[n])
+                    for n, f in RIVAL_COLUMNS.items()
+                ),
+            ]
+            for row in self.table.to_dict("records")
+        ]
+        return markdown_table(header, rows)
 
 
 def _kept(result: EvaluationResult, plain: EvaluationResult, k: int, seed: int) -> dict[str, float]:
@@ -199,7 +248,7 @@ def measure_speed(
     rival_lists: int = 500,
     repeats: int = 3,
     seed: int = 0,
-) -> pd.DataFrame:
+) -> RerankingSpeed:
     """Time each re-ranker on made-up candidates, and pyversity on the same, one list at a time.
 
     Parameters
@@ -214,12 +263,6 @@ def measure_speed(
         Runs of each re-ranker; the fastest counts.
     seed
         Of the problem.
-
-    Returns
-    -------
-    pandas.DataFrame
-        method, lists_per_second, and for MMR and DPP pyversity (its lists a second) and agree (the
-        share of its lists that are the same as ours).
     """
     data, vectors, interests = _problem(n_lists, dim, seed)
     generator = np.random.default_rng(seed)
@@ -247,7 +290,7 @@ def measure_speed(
             few = slice(0, rival_lists)
             row |= _rival(chooser, vectors, columns[few], scores[few], places[few])
         rows.append(row)
-    return pd.DataFrame(rows)
+    return RerankingSpeed(pd.DataFrame(rows))
 
 
 def _rival(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
@@ -19,13 +21,14 @@ from eval.reports.tables import (
     by_slice,
     by_system,
     cell,
+    interval,
     legend,
     number,
     plain,
     slice_title,
 )
 
-__all__ = ["comparison_page", "links_page", "result_page"]
+__all__ = ["comparison_page", "frontier_page", "links_page", "result_page"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,29 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
         parts=[Section("", "", ["metric", "value"], rows)],
         plots=plots,
         notes=[_notes("", meta)],
+    )
+
+
+def frontier_page(table: pd.DataFrame, plots: Sequence[Plot], facts: Mapping[str, str]) -> str:
+    """Return the report of re-ranked lists, whose table `eval.benchmarks.reranking` describes."""
+    shown = [name for name in table.columns[3:] if name not in ("kept_low", "kept_high")]
+    rows = []
+    for row in table.to_dict("records"):
+        bounds = interval(row["kept_low"], row["kept_high"])
+        cells = [(number(row[name]), bounds if name == "kept" else "") for name in shown]
+        rows.append(
+            [*plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"])), *cells]
+        )
+    header = ["method", "strength", "ndcg", *shown]
+    return _page(
+        title="Re-ranked lists",
+        heading="Accuracy against diversity",
+        lead="Macro over domains; kept is the share of the NDCG of the lists by score, with its "
+        "95 % interval over users.",
+        facts=facts,
+        parts=[Section("", "", header, rows)],
+        plots=plots,
+        notes=[],
     )
 
 

@@ -201,9 +201,10 @@ class Reranker:
         rows = np.arange(len(columns))[:, None, None]
         fit = np.einsum("nms,nms->nm", drawn[rows, topics], weights)
         fit /= np.maximum(fit.max(axis=1, keepdims=True), 1e-12)
-        value = (1 - self.strength) * relevance + self.strength * fit
-        order = np.argsort(-value, axis=1, kind="stable")[:, :k]
-        return np.where(np.take_along_axis(relevance, order, axis=1) > -np.inf, order, -1)
+        there = np.isfinite(relevance)
+        mixed = (1 - self.strength) * np.where(there, relevance, 0) + self.strength * fit
+        order = np.argsort(np.where(there, -mixed, np.inf), axis=1, kind="stable")[:, :k]
+        return np.where(np.take_along_axis(there, order, axis=1), order, -1)
 
     def _within_quota(
         self,
@@ -214,14 +215,18 @@ class Reranker:
         k: int,
     ) -> np.ndarray:
         """Bound interests, and domains where the candidates are of several."""
-        share, domain = (1 - self.strength) * k, self.data.item_domain[columns]
-        most = np.full(self._prior.size, max(1, share), dtype=np.float32)
-        here = len(np.unique(domain[relevance > -np.inf]))
-        if here > 1:
-            topics = np.concatenate([topics, most.size + domain[..., None]], axis=2)
+        share, n_topics = (1 - self.strength) * k, self._prior.size
+        most = np.full((len(columns), n_topics), max(1, share), dtype=np.float32)
+        domain = self.data.item_domain[columns]
+        row = np.nonzero(columns >= 0)[0]
+        present = np.zeros((len(columns), len(self.data.domains)), dtype=bool)
+        present[row, domain[columns >= 0]] = True
+        here = present.sum(axis=1, keepdims=True)
+        if (here > 1).any():
+            topics = np.concatenate([topics, n_topics + domain[..., None]], axis=2)
             weights = np.concatenate([weights, np.ones_like(weights[..., :1])], axis=2)
-            of_domain = np.full(len(self.data.domains), max(np.ceil(k / here), share))
-            most = np.append(most, of_domain).astype(np.float32)
+            even = np.maximum(np.ceil(k / np.maximum(here, 1)), share)
+            most = np.hstack([most, np.where(present, even, k)]).astype(np.float32)
         return quota(relevance, topics, weights, most, k)
 
     def _uniform(self, keys: np.ndarray, first: int, width: int) -> np.ndarray:

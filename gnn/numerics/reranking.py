@@ -182,20 +182,20 @@ def quota(
         int64 and float32 [n, m, groups of an item]: numbers of groups, and how much of a place the
         item takes of each; 0 for padding.
     most
-        float32 [groups], places that each group may take.
+        float32 [n, groups], places that each group may take in the list of each user.
     k
         Length of the lists.
 
     Examples
     --------
     >>> groups, weights = np.array([[[0], [0], [1]]]), np.ones((1, 3, 1), np.float32)
-    >>> most = np.ones(2, np.float32)
+    >>> most = np.ones((1, 2), np.float32)
     >>> quota(np.array([[3.0, 2.0, 1.0]], np.float32), groups, weights, most, 3).tolist()
     [[0, 2, 1]]
     """
     rows = np.arange(len(relevance))
-    room = np.tile(most, (len(rows), 1))
-    cells = rows[:, None, None] * len(most) + groups
+    room = most.copy()
+    cells = rows[:, None, None] * most.shape[1] + groups
     needed = np.where(weights > 0, weights - SLACK, -np.inf).astype(np.float32)
 
     def gain(_: int, chosen: np.ndarray | None) -> np.ndarray:

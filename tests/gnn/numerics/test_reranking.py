@@ -99,7 +99,7 @@ def test_calibrated_minimises_the_divergence_from_the_profile(rng, relevance, me
 
 def test_no_group_takes_more_than_its_quota_while_others_have_candidates(relevance, members):
     groups, weights = members
-    most = np.full(TOPICS, 1.5, dtype=np.float32)
+    most = np.full((N, TOPICS), 1.5, dtype=np.float32)
     for user, chosen in enumerate(quota(relevance, groups, weights, most, K)):
         taken, left = np.zeros(TOPICS), list(range(M))
         for place in chosen:
@@ -138,7 +138,7 @@ def test_short_lists_of_candidates_end_with_no_place(relevance, vectors, members
     topics, weights = members
     relevance[1, 3:] = -np.inf
     profile = np.full((N, TOPICS), 1 / TOPICS, dtype=np.float32)
-    most = np.full(TOPICS, 1, dtype=np.float32)
+    most = np.full((N, TOPICS), 1, dtype=np.float32)
     for strength in (0.5, 1.0):
         for places in (
             mmr(relevance, vectors, K, strength),
