@@ -35,8 +35,7 @@ __all__ = ["Model"]
 
 logger = logging.getLogger(__name__)
 
-# Scores a block: 2^22 float32 are 16 MB. Blocks of 2^20 stay in the cache, and were slower all the
-# same on two idle cores: each sparse product costs something at all.
+# Scores a block: 2^22 float32 are 16 MB; blocks of 2^20 stay in the cache, and were slower.
 BLOCK_SCORES = 1 << 22
 
 
@@ -299,8 +298,7 @@ class Model(ABC):
         exclude_seen
             Leave out items that the user has liked, seen or disliked.
         history
-            Interactions since training, or of users who arrived after it: an InteractionLog, a
-            DataFrame or the path of a log.
+            Interactions since training, or of users who arrived after it: a log of any kind.
         only, without
             Items that alone may, or must not, be recommended: ids, a DataFrame with item_id and,
             optionally, domain, or a `Path` of such a table or of a text file with an id a line.
@@ -308,15 +306,13 @@ class Model(ABC):
             Condition on the item columns, such as ``"available=yes and price<20"``; see
             `graphgen.conditions.Condition`. Filters act before ranking, so lists stay full.
         mix
-            One list over all the domains. A score is then relative within its domain: 1 for the
-            user's best candidate there, 0 for the user's mean score over its candidates. Raw scores
-            of two domains share no scale.
+            One list over all the domains, with scores relative within a domain: 1 for the user's
+            best candidate there, 0 for the user's mean score over its candidates.
         titles, reasons
-            Add a column ``title``, or ``reason``: the model's name, or the kind of fallback, such
-            as "popularity: unknown user".
+            Add a column ``title``, or ``reason``: the model's name, or the kind of fallback.
         rerank
-            Chooses the list out of more candidates, such as `gnn.interests.reranking.Reranker`;
-            the scores of a list then do not fall with the rank.
+            Chooses lists out of more candidates, such as `gnn.interests.reranking.Reranker`;
+            scores then do not fall with the rank.
         seed
             Breaks ties.
         progress
@@ -331,8 +327,7 @@ class Model(ABC):
         Raises
         ------
         InputError, NotFittedError, UnknownIdError, ConfigError
-            For an argument out of range or of the wrong kind; before `fit`; for a domain the model
-            does not know; for a condition that cannot be read.
+            For a wrong argument; before `fit`; for an unknown domain; for an unreadable condition.
         """
         k, seed = whole_number("k", k, least=1), whole_number("seed", seed, least=0)
         ids, wanted = asked_lists(user_ids, domain, self.data.items)

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_VECTORS", "RERANKERS", "Reranker", "relative_scores", "rerank"]
 
-# Default strength of each.
+# Default strength of each: NDCG@20 of warm validation rows stays at 98 % or more of the order by
+# score (amazon4 and ml_latest_small).
 RERANKERS: Final[Mapping[str, float]] = {
-    "mmr": 0.2,
+    "mmr": 0.3,
     "dpp": 0.2,
-    "calibrated": 0.2,
-    "quota": 0.6,
-    "epsilon": 0.1,
-    "thompson": 0.2,
+    "calibrated": 0.3,
+    "quota": 0.7,
+    "epsilon": 0.05,
+    "thompson": 0.1,
 }
 BY_VECTORS: Final = frozenset({"mmr", "dpp"})
 # Candidates of a list, at least; and in lengths of the list.
