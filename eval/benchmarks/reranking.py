@@ -273,8 +273,6 @@ def measure_speed(
     rows = []
     for method in RERANKERS:
         chooser = Reranker(data, method, vectors=vectors, interests=interests, seed=seed)
-        if method not in BY_VECTORS:
-            chooser.vectors = None
 
         def work(low: int, chooser: Reranker = chooser) -> np.ndarray:
             part = slice(low, low + PIECE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from gnn.asked import history_log
 from gnn.base import Model
@@ -38,6 +39,7 @@ RERANKERS: Final[Mapping[str, float]] = {
     "thompson": 0.1,
 }
 BY_VECTORS: Final = frozenset({"mmr", "dpp"})
+BY_INTERESTS: Final = frozenset({"calibrated", "quota", "thompson"})
 # Candidates of a list, at least; and in lengths of the list.
 CANDIDATES, LENGTHS = 200, 4
 # Bytes of the vectors or topics of a block's candidates, which should stay in the cache.
@@ -77,7 +79,7 @@ class Reranker:
     Raises
     ------
     ConfigError
-        If the method is unknown, or the strength out of range.
+        If the method is unknown, the strength out of range, or vectors or interests missing.
     """
 
     def __init__(
@@ -97,6 +99,11 @@ class Reranker:
             strength = RERANKERS[method]
         if not 0 <= strength <= 1:
             raise ConfigError(f"`strength` must lie in [0, 1]; got {strength}.")
+        if (method in BY_VECTORS and vectors is None) or (
+            method in BY_INTERESTS and interests is None
+        ):
+            need = "vectors" if method in BY_VECTORS else "interests"
+            raise ConfigError(f"{method!r} needs {need}; `Reranker.of(model, ...)` finds them.")
         self.data, self.method, self.strength, self.seed = data, method, float(strength), seed
         self.vectors, self.interests = vectors, interests
         if interests is not None:
@@ -123,13 +130,9 @@ class Reranker:
         ConfigError
             As above; if neither has the interests that a method needs.
         """
-        data = model.data
-        made = cls(data, method, strength, seed=seed)
-        if method in BY_VECTORS:
-            made.vectors = _vectors(model, graph)
-        elif method != "epsilon":
-            made = cls(data, method, strength, interests=Interests.of(data, graph), seed=seed)
-        return made
+        vectors = _vectors(model, graph) if method in BY_VECTORS else None
+        interests = Interests.of(model.data, graph) if method in BY_INTERESTS else None
+        return cls(model.data, method, strength, vectors=vectors, interests=interests, seed=seed)
 
     def depth(self, k: int) -> int:
         """Return how many candidates a list of `k` is chosen from."""
@@ -157,15 +160,20 @@ class Reranker:
         numpy.ndarray
             int64 [n, k], places of the chosen candidates; -1 where there are fewer.
         """
+        lacking = ((0, 0), (0, max(0, k - columns.shape[1])))
+        columns = np.pad(columns, lacking, constant_values=-1)
+        scores = np.pad(scores, lacking, constant_values=-np.inf)
         n, m = columns.shape
         width = 4 * m * (DIM if self.vectors is None else self.vectors.shape[1])
         step = max(1, BLOCK_BYTES // width)
-        amounts = None if self.interests is None else self.interests.amounts(users.history)
+        amounts = sp.csr_matrix((n, 0), dtype=np.float32)
+        if self.interests is not None:
+            amounts = self.interests.amounts(users.history)
         relevance = relative_scores(scores)
         places = np.empty((n, k), dtype=np.int64)
         for low in range(0, n, step):
             part = slice(low, low + step)
-            liked = None if amounts is None else amounts[part].toarray()
+            liked = amounts[part].toarray()
             places[part] = self._chosen(columns[part], relevance[part], liked, users.keys[part], k)
         return places
 
@@ -173,38 +181,45 @@ class Reranker:
         self,
         columns: np.ndarray,
         relevance: np.ndarray,
-        liked: np.ndarray | None,
+        liked: np.ndarray,
         keys: np.ndarray,
         k: int,
     ) -> np.ndarray:
+        """Choose for a block; `liked` float32 [n, interests], what the users liked of each."""
         if self.method == "epsilon":
             noise = tie_noise(keys[:, None], columns, seed=self.seed)
             at = self._uniform(keys, PLACES, k) < self.strength
             return explored(relevance, noise, at)
-        if self.vectors is not None:
+        if self.vectors is not None and self.method in BY_VECTORS:
             choose = mmr if self.method == "mmr" else dpp
-            return choose(
-                relevance, self.vectors.take(columns, axis=0, mode="clip"), k, self.strength
-            )
-        if liked is None:
-            raise ConfigError(f"{self.method!r} needs interests.")
+            vectors = self.vectors.take(columns, axis=0, mode="clip")
+            return choose(relevance, vectors, k, self.strength)
         topics = self._topics[columns]
         weights = np.where((columns >= 0)[..., None], self._weights[columns], 0)
-        if self.method == "calibrated":
-            profile = liked * _reached(topics, weights, liked.shape[1])
-            profile /= np.maximum(profile.sum(axis=1, keepdims=True), 1e-12)
-            return calibrated(relevance, topics, weights, profile, k, self.strength)
         if self.method == "quota":
             return self._within_quota(columns, relevance, topics, weights, k)
-        n_topics = liked.shape[1]
-        noise = (self._uniform(keys, FIRST, n_topics), self._uniform(keys, SECOND, n_topics))
-        drawn = sampled_shares(liked + self._prior, noise)
-        rows = np.arange(len(columns))[:, None, None]
-        fit = np.einsum("nms,nms->nm", drawn[rows, topics], weights)
+        if self.method == "thompson":
+            return self._drawn(relevance, topics, weights, liked, keys)[:, :k]
+        profile = liked * _reached(topics, weights, liked.shape[1])
+        profile /= np.maximum(profile.sum(axis=1, keepdims=True), 1e-12)
+        return calibrated(relevance, topics, weights, profile, k, self.strength)
+
+    def _drawn(
+        self,
+        relevance: np.ndarray,
+        topics: np.ndarray,
+        weights: np.ndarray,
+        liked: np.ndarray,
+        keys: np.ndarray,
+    ) -> np.ndarray:
+        """Order all candidates by relevance and the weights of their interests that are drawn."""
+        noise = (self._uniform(keys, first, liked.shape[1]) for first in (FIRST, SECOND))
+        drawn = sampled_shares(liked + self._prior, *noise)
+        fit = np.einsum("nms,nms->nm", drawn[np.arange(len(liked))[:, None, None], topics], weights)
         fit /= np.maximum(fit.max(axis=1, keepdims=True), 1e-12)
         there = np.isfinite(relevance)
         mixed = (1 - self.strength) * np.where(there, relevance, 0) + self.strength * fit
-        order = np.argsort(np.where(there, -mixed, np.inf), axis=1, kind="stable")[:, :k]
+        order = np.argsort(np.where(there, -mixed, np.inf), axis=1, kind="stable")
         return np.where(np.take_along_axis(there, order, axis=1), order, -1)
 
     def _within_quota(

@@ -8,6 +8,7 @@ Loops run over the k places only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -141,7 +142,7 @@ def calibrated(
     cells = rows[:, None, None] * profile.shape[1] + topics
     wish = profile.take(cells)
     smooth = SMOOTHING / (1 - SMOOTHING)
-    counts = weights.any(axis=2)  # Whether the item changes the mix.
+    counts: np.ndarray = weights.any(axis=2)  # Whether the item changes the mix.
     mass = np.zeros_like(profile)
     size = np.zeros((len(rows), 1), dtype=np.float32)
 
@@ -236,7 +237,7 @@ def explored(relevance: np.ndarray, noise: np.ndarray, at: np.ndarray) -> np.nda
     return np.where(known, places, -1)
 
 
-def sampled_shares(counts: np.ndarray, noise: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def sampled_shares(counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Draw weights from Gamma(counts), of which the shares in a row are Dirichlet(counts).
 
     Gamma(a) is drawn as Gamma(a + 1) · u^(1/a), and Gamma(a + 1) by the cube of a normal.
@@ -245,8 +246,8 @@ def sampled_shares(counts: np.ndarray, noise: tuple[np.ndarray, np.ndarray]) -> 
     ----------
     counts
         float [n, topics], above 0 where a topic may be drawn.
-    noise
-        Two arrays [n, topics], uniform in (0, 1).
+    first, second
+        Random numbers [n, topics], uniform in (0, 1).
 
     References
     ----------
@@ -257,12 +258,12 @@ def sampled_shares(counts: np.ndarray, noise: tuple[np.ndarray, np.ndarray]) -> 
     Examples
     --------
     >>> half = np.full((1, 2), 0.5)
-    >>> sampled_shares(np.array([[3.0, 1.0]]), (half, half)).round(2).tolist()
+    >>> sampled_shares(np.array([[3.0, 1.0]]), half, half).round(2).tolist()
     [[2.92, 0.84]]
     """
     spread = 1 / (9 * (counts + 1))
-    cube = np.maximum(1 - spread + ndtri(noise[0]) * np.sqrt(spread), 0) ** 3
-    drawn: np.ndarray = (counts + 1) * cube * noise[1] ** (1 / np.maximum(counts, LEAST_SHARE))
+    cube = np.maximum(1 - spread + ndtri(first) * np.sqrt(spread), 0) ** 3
+    drawn: np.ndarray = (counts + 1) * cube * second ** (1 / np.maximum(counts, LEAST_SHARE))
     return drawn
 
 
@@ -270,14 +271,14 @@ def _greedy(
     relevance: np.ndarray,
     k: int,
     strength: float,
-    gain: Callable[[int, np.ndarray], np.ndarray],
+    gain: Callable[[int, Any], np.ndarray],
     *,
     first: bool = False,
 ) -> np.ndarray:
     """Give each place to the candidate with the largest ``(1 - strength) · relevance + gain``.
 
-    `gain` gets the place and the column chosen last; before any is chosen it is called, with None,
-    only if `first`.
+    `gain` gets the place and the columns [n] chosen last; before any is chosen it is called, with
+    None, only if `first`.
     """
     rows = np.arange(len(relevance))
     open_ = np.isfinite(relevance)

@@ -58,6 +58,14 @@ def test_lists_are_the_same_from_the_model_and_from_a_table(model, method, mix, 
     )
 
 
+@pytest.mark.parametrize("method", RERANKERS)
+def test_a_list_that_is_too_short_stays_whole(model, method):
+    recs = model.recommend("u0", domain="film", k=3)
+    again = rerank(recs, model, k=5, method=method, strength=0.5)
+    assert set(again.item_id) == set(recs.item_id)
+    assert again["rank"].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("method", ["mmr", "dpp", "calibrated", "quota", "thompson"])
 def test_strength_0_is_the_order_by_score(model, method):
     plain = model.recommend(["u0", "new"], k=K)
@@ -129,6 +137,8 @@ def test_what_cannot_be_reranked_is_a_clear_error(model, graph):
         Reranker.of(model, "mrr")
     with pytest.raises(ConfigError, match=r"`strength` must lie in \[0, 1\]; got 2"):
         Reranker.of(model, "mmr", 2)
+    with pytest.raises(ConfigError, match=r"'mmr' needs vectors; `Reranker.of\(model"):
+        Reranker(model.data, "mmr")
     with pytest.raises(InputError, match="no column rank, score"):
         rerank(pd.DataFrame({"user_id": ["a"], "domain": "book", "item_id": "1"}), model)
     bare = make_model("popularity").fit(

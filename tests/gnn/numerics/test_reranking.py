@@ -129,7 +129,7 @@ def test_explored_places_hold_random_candidates_from_below(rng, relevance):
 
 def test_sampled_shares_follow_the_gamma_distribution(rng):
     for count in (0.3, 2.0, 40.0):
-        drawn = sampled_shares(np.full((1, 20_000), count), tuple(rng.random((2, 1, 20_000))))
+        drawn = sampled_shares(np.full((1, 20_000), count), *rng.random((2, 1, 20_000)))
         expected = gamma(count).ppf([0.1, 0.5, 0.9])
         assert np.allclose(np.quantile(drawn, [0.1, 0.5, 0.9]), expected, rtol=0.05, atol=0.003)
 
