@@ -140,8 +140,8 @@ def ranked_lists(
         if options.mix:
             values = _relative(values, scores)
         elif chooser is not None:
-            columns = np.where(indices >= 0, indices + data.span(target).start, -1)
-            places = chooser(part, columns, values, k)
+            joint = np.where(indices >= 0, indices + data.span(target).start, -1)
+            places = chooser(part, joint, values, k)
             values = np.take_along_axis(values, places, axis=1)
             indices = np.where(places >= 0, np.take_along_axis(indices, places, axis=1), -1)
         row, column = np.nonzero(indices >= 0)

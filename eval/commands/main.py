@@ -22,6 +22,7 @@ from eval.commands.evaluate import evaluate
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
+from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
@@ -32,7 +33,7 @@ from eval.commands.train import train
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, similar,
-    evaluate, compare, abtest, power,
+    profile, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import MACRO, EvaluationResult, headline
-from eval.reports.plots import Plot
+from eval.reports.plots import Plot, window_plot
 from eval.reports.sections import Section, comparison_sections, result_sections
 from eval.reports.tables import (
     MAX_DOMAINS,
@@ -28,7 +28,7 @@ from eval.reports.tables import (
     slice_title,
 )
 
-__all__ = ["comparison_page", "frontier_page", "links_page", "result_page"]
+__all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,22 @@ def frontier_page(table: pd.DataFrame, plots: Sequence[Plot], facts: Mapping[str
         parts=[Section("", "", header, rows)],
         plots=plots,
         notes=[],
+    )
+
+
+def profile_page(
+    heading: str, sentence: str, sections: Sequence[Section], moves: pd.DataFrame | None
+) -> str:
+    """Return the page on the interests of a user; `moves` as `gnn.interests.evolution`."""
+    return _page(
+        title=f"Interests of {heading}",
+        heading=heading,
+        lead=sentence,
+        facts={},
+        parts=sections,
+        plots=[] if moves is None else [window_plot(moves)],
+        notes=[],
+        made=None,
     )
 
 

@@ -22,7 +22,14 @@ from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult
 from eval.metrics.registry import get_metric
 from eval.reports.tables import column_title, slice_title
 
-__all__ = ["Plot", "comparison_plots", "frontier_plots", "link_plots", "result_plots"]
+__all__ = [
+    "Plot",
+    "comparison_plots",
+    "frontier_plots",
+    "link_plots",
+    "result_plots",
+    "window_plot",
+]
 
 # Drawn in this colour, then replaced by the text colour of the page, light or dark.
 INK: Final = "#010203"
@@ -110,6 +117,27 @@ def frontier_plots(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Plot]
         read = text if column != "miscalibration" else text.rsplit(" Up", 1)[0] + lower
         plots.append(Plot(f"{title} against NDCG", read, _draw(3.6, paint, f"frontier {column}")))
     return plots
+
+
+def window_plot(moves: pd.DataFrame) -> Plot:
+    """Draw the shares of a user's interests over windows, as of `gnn.interests.evolution`."""
+    wide = moves.pivot(index="end", columns="interest", values="share")
+    shown = wide.mean().nlargest(len(COLOURS)).index
+
+    def paint(axes: Axes) -> None:
+        for series, name in enumerate(shown):
+            marker = MARKERS[series % len(MARKERS)]
+            axes.plot(
+                wide.index, 100 * wide[name], color=COLOURS[series], marker=marker, markersize=4,
+                label=_short(name),
+            )  # fmt: skip
+        axes.set_ylabel("share (%)")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        _legend_above(axes, len(shown))
+
+    text = "Expected share of the interactions of each window, at its end."
+    return Plot("Interests over time", text, _draw(3.0 + 0.1 * len(shown), paint, "windows"))
 
 
 def _summary_plots(

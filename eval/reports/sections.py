@@ -27,7 +27,13 @@ from eval.reports.tables import (
     slice_title,
 )
 
-__all__ = ["Section", "comparison_sections", "result_sections", "section_markdown"]
+__all__ = [
+    "Section",
+    "comparison_sections",
+    "profile_sections",
+    "result_sections",
+    "section_markdown",
+]
 
 LINK_METRICS: Final = {
     "accuracy": "Accuracy",
@@ -40,6 +46,8 @@ LINK_METRICS: Final = {
     "brier": "Brier",
 }
 MAX_PROVIDERS: Final = 15
+# Typical items of an interest in a table.
+ITEMS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -191,3 +199,53 @@ def _migration(table: pd.DataFrame) -> list[Section]:
     header = ["system", "users", "metric", "value", "best single", "its value"]
     header += ["gain", "relative", "p (Holm)"]
     return [Section("Migration gain", text, header, rows)]
+
+
+def profile_sections(
+    profile: pd.DataFrame, moves: pd.DataFrame | None, since: Sequence[pd.Timestamp]
+) -> list[Section]:
+    """Return the tables on a user: interests, windows of time, and change points.
+
+    `profile`, `moves` and `since` are as of `gnn.interests.profile`, `evolution` and
+    `change_points`.
+    """
+    rows = []
+    for row in rows_of(profile):
+        seen = "" if pd.isna(row["first_seen"]) else _days(row["first_seen"], row["last_seen"])
+        bounds = f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %"
+        trend = "" if pd.isna(row["trend"]) else f"{100 * row['trend']:+.0f}"
+        items = " · ".join(row["item_ids"].split("|")[:ITEMS_SHOWN])
+        name = row["interest"] + ("" if row["established"] else " (?)")
+        rows.append(
+            [
+                *plain(name),
+                (f"{100 * row['share']:.0f} %", bounds),
+                *plain(f"{row['weight']:+.1f}", str(row["interactions"]), trend, seen),
+                *plain(row["domains"].replace("|", ", "), items),
+            ]
+        )
+    text = "(?) marks interests that are not established."
+    header = ["interest", "share", "weight", "interactions", "trend", "seen", "domains", "items"]
+    sections = [Section("Interests", text, header, rows)]
+    if moves is None:
+        return sections
+    rows = []
+    for (start, end), part in moves.groupby(["start", "end"], sort=True):
+        distance = number(part["distance"].iloc[0]) if part["distance"].notna().any() else ""
+        top = ", ".join(
+            f"{name} {100 * share:.0f} %"
+            for name, share in zip(part["interest"][:3], part["share"][:3], strict=True)
+        )
+        first = start + pd.Timedelta(milliseconds=1)
+        rows.append(plain(_days(first, end), str(part["interactions"].iloc[0]), top, distance))
+    changes = ", ".join(f"{day:%Y-%m-%d}" for day in since)
+    text = "Distance is the Jensen-Shannon distance to the window before, from 0 to 1."
+    if changes:
+        text += f" Change points: {changes}."
+    header = ["window", "interactions", "largest shares", "distance"]
+    return [*sections, Section("Over time", text, header, rows)]
+
+
+def _days(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    days = dict.fromkeys(f"{day:%Y-%m-%d}" for day in (first, last))
+    return " to ".join(days)

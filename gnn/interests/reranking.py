@@ -34,8 +34,8 @@ RERANKERS: Final[Mapping[str, float]] = {
     "mmr": 0.3,
     "dpp": 0.2,
     "calibrated": 0.3,
-    "quota": 0.7,
-    "epsilon": 0.05,
+    "quota": 0.75,
+    "epsilon": 0.03,
     "thompson": 0.1,
 }
 BY_VECTORS: Final = frozenset({"mmr", "dpp"})

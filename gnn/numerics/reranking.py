@@ -142,7 +142,7 @@ def calibrated(
     cells = rows[:, None, None] * profile.shape[1] + topics
     wish = profile.take(cells)
     smooth = SMOOTHING / (1 - SMOOTHING)
-    counts: np.ndarray = weights.any(axis=2)  # Whether the item changes the mix.
+    counts = weights.sum(axis=2) > 0  # Whether the item changes the mix.
     mass = np.zeros_like(profile)
     size = np.zeros((len(rows), 1), dtype=np.float32)
 

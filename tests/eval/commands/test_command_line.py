@@ -146,6 +146,22 @@ def test_recommend_to_single_users_in_every_domain(home, model):
     assert "1 of 2 users of the request does not occur" in out
 
 
+def test_profile_of_one_user_and_of_many(home, model):
+    out = interest("profile", model, "--user", "u0003", "--windows", "180d", cwd=home)
+    assert "in game" in out and "Over time" in out
+    interest("profile", model, "--user", "u0003", "--windows", "180d", "--out", "u3.html", cwd=home)
+    page = (home / "u3.html").read_text("utf-8")
+    assert "<h1>User u0003</h1>" in page and "Interests over time" in page
+    (home / "asked.txt").write_text("u0003\nnobody\n", "utf-8")
+    interest("profile", model, "--users", "asked.txt", "-k", 4, "--out", "p.csv", cwd=home)
+    table = pd.read_csv(home / "p.csv")
+    assert table.groupby("user_id", sort=False).size().to_dict() == {"u0003": 4, "nobody": 4}
+    interest("profile", model, "--users", "asked.txt", "--out", "p.json", cwd=home)
+    rows = json.loads((home / "p.json").read_text("utf-8"))["profiles"]
+    assert rows[0]["user_id"] == "u0003" and rows[-1]["interactions"] == 0
+    assert "--out" in interest("profile", model, cwd=home, status=2)
+
+
 def test_favour_new_changes_the_weight_of_new_items(home, model):
     train = pd.read_csv(home / "data" / "train.csv", dtype=str)
     warm = set(zip(train.domain, train.item_id, strict=True))

@@ -1,0 +1,133 @@
+"""`interest profile`: the interests of users, and how they move."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Context, Option
+
+from eval.commands import options
+from eval.commands.console import say, show_rows
+
+PAGES = (".html", ".json")
+
+
+@options.with_tables
+def profile(
+    context: Context,
+    tables: options.TableOptions,
+    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
+    users: Annotated[
+        str | None,
+        Option(help="A text file of ids, or a table with user_id; without users: all of training."),
+    ] = None,
+    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            help="CSV, TSV, Parquet or JSON file, or .html for a page on a single user; default: "
+            "the terminal."
+        ),
+    ] = None,
+    k: Annotated[int, Option("-k", help="Most interests of a user.")] = 10,
+    history: Annotated[
+        list[str] | None,
+        Option(help="Interactions since training, or of users who arrived after it."),
+    ] = None,
+    windows: Annotated[
+        str | None,
+        Option(
+            help="Length of time windows, such as 90d or 8w: shows how interests moved, drift by a "
+            "permutation test, and change points; a table then has rows for each window. Needs "
+            "times."
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None, Option(help="Graph with the topics to use; default: those of the model.")
+    ] = None,
+    half_life: Annotated[
+        float, Option(help="Days after which an interaction counts half; 0: all alike.")
+    ] = 365.0,
+    seed: options.Seed = 0,
+) -> None:
+    """Show the interests of users: named, weighted, dated, with the items that show them.
+
+    Share is the expected share of the user's interactions, with a 90 % credible interval; weight
+    is the logarithm of its odds over those of all users: 0 for a user who is like everybody. An
+    interest is established from two interactions and 90 % probability of a share above that of all
+    users.
+
+    \b
+    interest profile model/ --user ann
+    interest profile model/ --users users.txt --out profiles.csv
+    interest profile model/ --users new.txt --history their_log.csv --out profiles.parquet
+    interest profile model/ --user ann --windows 90d --out ann.html
+    """
+    from eval.reports.html import profile_page
+    from eval.reports.sections import profile_sections
+    from gnn.data import NO_TIMES
+    from gnn.interests import Profiler, change_points, drift, evolution, sentence
+    from gnn.registry import load_model
+    from gnn.requests import as_frame, own_requests, read_requests
+    from graphgen.errors import ConfigError
+    from graphgen.graph import load_graph
+    from graphgen.log import read_log
+    from graphgen.meaning import taken_in
+    from graphgen.storage import atomic_file, table_format, write_json, write_table
+
+    kind = "" if out is None else out.suffix.lower()
+    if out is not None and kind not in PAGES:
+        table_format(out)
+    options.check_outputs(context, model, users, history, graph)
+    if users is not None and user:
+        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
+    single = kind in ("", ".html")
+    if single and len(user or []) != 1:
+        raise ConfigError("The terminal and a page are for one --user ID; name a table by --out.")
+    fitted = load_model(model)
+    meaning = taken_in(fitted.provenance_.get("graph", {}))
+    asked = None
+    if users is not None or user:
+        requests = read_requests(users, user or [], **tables.read)
+        asked = as_frame(own_requests(requests, meaning.get("separate", ())))
+    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    tables.check()
+    profiler = Profiler(
+        fitted, graph=load_graph(graph) if graph else None, half_life=half_life or None
+    )
+    found = profiler.users(asked, rows)
+    table = profiler.table(found, k=k, titles=single)
+    timed = found.users.times is not None
+    if windows is not None and not timed:
+        say(f"--windows is not used: {NO_TIMES}")
+    moved = drift(profiler, found, seed=seed) if timed and (single or windows) else None
+    moves = evolution(profiler, found, windows=windows) if timed and windows else None
+    if kind == "" or kind == ".html":
+        text = sentence(table, None if moved is None else moved.iloc[0])
+        since = change_points(profiler, found)["since"] if windows and moved["drifts"][0] else ()
+        parts = profile_sections(table, moves, since)
+        if out is None:
+            say(text)
+            for part in parts:
+                show_rows(
+                    part.header,
+                    [[cell[0] for cell in row] for row in part.rows],
+                    right=part.header[1:-3],
+                    title=part.title,
+                )
+            return
+        page = profile_page(f"User {found.ids[0]}", text, parts, moves)
+        with atomic_file(out) as path:
+            path.write_text(page, encoding="utf-8")
+        say(f"{text}\nThe page is {out}.")
+        return
+    if moves is not None:
+        table = moves.merge(moved[["user_id", "p_value", "drifts", "since"]], on="user_id")
+    if kind == ".json":
+        rows = json.loads(table.to_json(orient="records", date_format="iso"))
+        write_json(out, {"profiles": rows}, schema_version=1)
+    else:
+        write_table(table, out)
+    say(f"{len(table):,} rows on {table['user_id'].nunique():,} users are in {out}.")

@@ -1,0 +1,21 @@
+from .drifting import change_points as change_points
+from .drifting import drift as drift
+from .drifting import evolution as evolution
+from .interests import Interests as Interests
+from .profiling import Profiler as Profiler
+from .profiling import profile as profile
+from .reranking import Reranker as Reranker
+from .reranking import rerank as rerank
+from .sentences import sentence as sentence
+
+__all__ = [
+    "Interests",
+    "Profiler",
+    "Reranker",
+    "change_points",
+    "drift",
+    "evolution",
+    "profile",
+    "rerank",
+    "sentence",
+]
