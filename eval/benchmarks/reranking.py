@@ -77,7 +77,7 @@ class Frontier:
         rows = []
         for row in self.table.to_dict("records"):
             cells = [number(row[name]) for name in shown[2:]]
-            cells[1] += f" [{number(row['kept_low'])}, {number(row['kept_high'])}]"
+            cells[1] = "{kept:.3f} [{kept_low:.3f}, {kept_high:.3f}]".format(**row)
             rows.append([str(row["method"]), f"{row['strength']:g}", *cells])
         return markdown_table(shown, rows)
 
@@ -97,7 +97,7 @@ def measure_frontier(
     *,
     k: int = 20,
     methods: Sequence[str] | None = None,
-    strengths: Sequence[float] = STRENGTHS,
+    strengths: Sequence[float] | None = STRENGTHS,
     users: int | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -115,7 +115,8 @@ def measure_frontier(
     k
         Length of the lists.
     methods, strengths
-        Each method is measured with each strength; None for all methods.
+        Each method is measured with each strength; None for all methods, and for the default
+        strength of each.
     users
         Number of users, drawn at random; None for all.
     seed
@@ -146,7 +147,11 @@ def measure_frontier(
 
     plain, found = judged(lists[lists["rank"] <= k])
     rows = [{"method": PLAIN, "strength": 0.0, **_kept(plain, plain, k, seed), **found}]
-    cells = [(method, strength) for method in methods or RERANKERS for strength in strengths]
+    cells = [
+        (method, strength)
+        for method in methods or RERANKERS
+        for strength in strengths or [RERANKERS[method]]
+    ]
     with progress_bar("Re-ranking", len(cells), enabled=progress) as advance:
         for method, strength in cells:
             part = rerank(

@@ -164,7 +164,9 @@ def bench_rerank(
     methods: Annotated[
         str | None, Option(help="Comma-separated; default: all.", show_default=False)
     ] = None,
-    strengths: Annotated[str, Option(help="Comma-separated.")] = "0.1,0.2,0.3,0.5,0.7,0.9",
+    strengths: Annotated[
+        str, Option(help="Comma-separated, or default: that of each method.")
+    ] = "0.1,0.2,0.3,0.5,0.7,0.9",
     users: Annotated[int | None, Option(help="Users, drawn at random; default: all.")] = None,
     k: Annotated[int, Option("-k", help="Length of a list.")] = 20,
     lists: Annotated[int, Option(help="Lists whose re-ranking is timed.")] = 5_000,
@@ -203,6 +205,12 @@ def bench_rerank(
         return
     if graph is None or not test:
         raise ConfigError("--frontier MODEL needs --graph GRAPH and --test ROWS.")
+    try:
+        numbers = [float(n) for n in options.names_in(strengths) if strengths != "default"]
+    except ValueError:
+        raise ConfigError(
+            f"--strengths is written 0.1,0.5 or default; got {strengths!r}."
+        ) from None
 
     from gnn.registry import load_model
     from graphgen.graph import load_graph
@@ -216,7 +224,7 @@ def bench_rerank(
         load_graph(graph),
         k=k,
         methods=options.names_in(methods) or None,
-        strengths=[float(number) for number in options.names_in(strengths)],
+        strengths=None if strengths == "default" else numbers,
         users=users,
         seed=seed,
         progress=True,

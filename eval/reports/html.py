@@ -21,7 +21,6 @@ from eval.reports.tables import (
     by_slice,
     by_system,
     cell,
-    interval,
     legend,
     number,
     plain,
@@ -123,15 +122,15 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
 
 def frontier_page(table: pd.DataFrame, plots: Sequence[Plot], facts: Mapping[str, str]) -> str:
     """Return the report of re-ranked lists, whose table `eval.benchmarks.reranking` describes."""
-    shown = [name for name in table.columns[3:] if name not in ("kept_low", "kept_high")]
+    shown = [name for name in table.columns[3:] if not name.startswith("kept")]
     rows = []
     for row in table.to_dict("records"):
-        bounds = interval(row["kept_low"], row["kept_high"])
-        cells = [(number(row[name]), bounds if name == "kept" else "") for name in shown]
+        cells = plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"]))
+        bounds = "[{kept_low:.3f}, {kept_high:.3f}]".format(**row)
         rows.append(
-            [*plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"])), *cells]
+            [*cells, (f"{row['kept']:.3f}", bounds), *plain(*(number(row[n]) for n in shown))]
         )
-    header = ["method", "strength", "ndcg", *shown]
+    header = ["method", "strength", "ndcg", "kept", *shown]
     return _page(
         title="Re-ranked lists",
         heading="Accuracy against diversity",

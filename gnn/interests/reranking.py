@@ -35,7 +35,7 @@ RERANKERS: Final[Mapping[str, float]] = {
     "dpp": 0.2,
     "calibrated": 0.3,
     "quota": 0.75,
-    "epsilon": 0.03,
+    "epsilon": 0.02,
     "thompson": 0.1,
 }
 BY_VECTORS: Final = frozenset({"mmr", "dpp"})

@@ -93,10 +93,14 @@ def test_the_commands(graph, model, tmp_path, monkeypatch, capsys):
     model.save("model")
     held_out(True).to_csv("test.csv", index=False)
     frontier = "bench rerank --frontier model --graph graph --test test.csv -k 5"
-    assert run(f"{frontier} --methods calibrated --strengths 0.5 --out report", monkeypatch) == 0
-    assert "| calibrated | 0.5 |" in capsys.readouterr().out
+    assert (
+        run(f"{frontier} --methods calibrated --strengths default --out report", monkeypatch) == 0
+    )
+    assert "| calibrated | 0.3 |" in capsys.readouterr().out
     assert "Intra-list distance against NDCG" in (tmp_path / "report/report.html").read_text()
     assert pd.read_csv("report/frontier.csv").method.tolist() == ["by score", "calibrated"]
+    assert run(f"{frontier} --strengths some", monkeypatch) == 2
+    assert "0.1,0.5 or default" in capsys.readouterr().err
     assert run("bench rerank --frontier model", monkeypatch) == 2
     assert "--graph" in capsys.readouterr().err
 
