@@ -45,6 +45,8 @@ TITLES: Final = {
     "interests": "Interests in a list",
     "miscalibration": "Miscalibration (nats)",
 }
+# Share of NDCG that diverse lists should keep.
+KEPT: Final = 0.98
 # The made-up problem: about as many items and topics as the largest domain of an Amazon log.
 ITEMS, TOPICS, TOPICS_OF_ITEM, HISTORY = 18_000, 160, 3, 10
 RIVAL_COLUMNS: Final = {"pyversity": "{:,.0f}", "agree": "{:.1%}"}
@@ -71,6 +73,26 @@ class Frontier:
     k: int
     n_users: int
 
+    @property
+    def best(self) -> pd.DataFrame:
+        """The rows of `table`, one for each method, with the largest intra-list distance (coverage
+        where there is none) among those that keep `KEPT` of the NDCG; first the lists by score.
+        """
+        kept = self.table[self.table["kept"] >= KEPT]
+        by = kept["ild"] if "ild" in kept else kept["coverage"]
+        places = by.groupby(kept["method"], sort=False).idxmax()
+        return self.table.loc[[0, *(place for place in places if place)]]
+
+    def sentence(self) -> str:
+        """Return the largest gains in diversity that keep `KEPT` of the NDCG, in words."""
+        kept = self.table[self.table["kept"] >= KEPT]
+        gains = []
+        for name in [name for name in ("ild", "coverage") if name in self.table]:
+            most = kept.loc[kept[name].idxmax()]
+            share = most[name] / self.table[name].iloc[0] - 1
+            gains.append(f"{TITLES[name].lower()} {share:+.1%} ({most.method} {most.strength:g})")
+        return f"The most that keeps {KEPT:.0%} of NDCG@{self.k}: {' and '.join(gains)}."
+
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
         shown = [name for name in self.table if name not in ("kept_low", "kept_high")]
@@ -86,8 +108,9 @@ class Frontier:
         titles = {name: title for name, title in TITLES.items() if name in self.table}
         facts = {"distinct users": f"{self.n_users:,}", "k": str(self.k)}
         return write_frontier(
-            self.table, path, titles=titles, facts=facts, overwrite=overwrite, made_from=made_from
-        )
+            self.table, self.best, path, lead=self.sentence(), titles=titles, facts=facts,
+            overwrite=overwrite, made_from=made_from,
+        )  # fmt: skip
 
 
 def measure_frontier(

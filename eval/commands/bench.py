@@ -230,6 +230,7 @@ def bench_rerank(
         progress=True,
     )
     say(measured.to_markdown())
+    say(f"\n{measured.sentence()}")
     if out is not None:
         measured.save(out, made_from=made_from)
         say(f"\nThe plots are in {out / 'report.html'}, the figures in {out / 'frontier.csv'}.")

@@ -120,24 +120,36 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
     )
 
 
-def frontier_page(table: pd.DataFrame, plots: Sequence[Plot], facts: Mapping[str, str]) -> str:
-    """Return the report of re-ranked lists, whose table `eval.benchmarks.reranking` describes."""
+def frontier_page(
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    plots: Sequence[Plot],
+    facts: Mapping[str, str],
+    lead: str,
+) -> str:
+    """Return the report of re-ranked lists, whose tables `eval.benchmarks.reranking` describes."""
     shown = [name for name in table.columns[3:] if not name.startswith("kept")]
-    rows = []
-    for row in table.to_dict("records"):
-        cells = plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"]))
-        bounds = "[{kept_low:.3f}, {kept_high:.3f}]".format(**row)
-        rows.append(
-            [*cells, (f"{row['kept']:.3f}", bounds), *plain(*(number(row[n]) for n in shown))]
-        )
     header = ["method", "strength", "ndcg", "kept", *shown]
+
+    def section(title: str, part: pd.DataFrame) -> Section:
+        rows = []
+        for row in part.to_dict("records"):
+            bounds = "[{kept_low:.3f}, {kept_high:.3f}]".format(**row)
+            kept = (f"{row['kept']:.3f}", bounds)
+            cells = plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"]))
+            rows.append([*cells, kept, *plain(*(number(row[name]) for name in shown))])
+        return Section(title, "", header, rows)
+
     return _page(
         title="Re-ranked lists",
         heading="Accuracy against diversity",
-        lead="Macro over domains; kept is the share of the NDCG of the lists by score, with its "
-        "95 % interval over users.",
+        lead=f"{lead} Macro over domains; kept is the share of the NDCG of the lists by score, "
+        "with its 95 % interval over users.",
         facts=facts,
-        parts=[Section("", "", header, rows)],
+        parts=[
+            section("The most diverse lists of each method that keep 98 % of NDCG", best),
+            Folded("Every method and strength", [section("", table)]),
+        ],
         plots=plots,
         notes=[],
     )

@@ -80,8 +80,10 @@ def write_links(
 
 def write_frontier(
     table: pd.DataFrame,
+    best: pd.DataFrame,
     path: str | Path,
     *,
+    lead: str,
     titles: Mapping[str, str],
     facts: Mapping[str, str],
     overwrite: bool = False,
@@ -89,10 +91,10 @@ def write_frontier(
 ) -> Path:
     """Write ``frontier.csv`` and ``report.html``, with a plot of each column of `titles`.
 
-    The table is that of `eval.benchmarks.reranking.Frontier`; other parameters as in
-    `write_report`.
+    `table` and `best` are those of `eval.benchmarks.reranking.Frontier`, `lead` its sentence; other
+    parameters as in `write_report`.
     """
-    page = frontier_page(table, frontier_plots(table, titles), facts)
+    page = frontier_page(table, best, frontier_plots(table, titles), facts, lead)
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
         (folder / "report.html").write_text(page, encoding="utf-8")
         table.to_csv(folder / "frontier.csv", index=False)

@@ -52,7 +52,8 @@ def model(graph):
 
 def test_the_frontier_has_the_lists_by_score_and_every_setting(graph, model):
     truth = InteractionLog(held_out(True))
-    found = measure_frontier(model, truth, graph, k=5, strengths=(0.0, 0.9)).table
+    frontier = measure_frontier(model, truth, graph, k=5, strengths=(0.0, 0.9))
+    found = frontier.table
     assert found.method.tolist() == ["by score", *np.repeat(list(RERANKERS), 2)]
     plain, settings = found.iloc[0], found.iloc[1:].set_index(["method", "strength"])
     assert plain.kept == plain.kept_low == plain.kept_high == 1
@@ -64,6 +65,12 @@ def test_the_frontier_has_the_lists_by_score_and_every_setting(graph, model):
     assert strong.interests[["mmr", "quota"]].min() > plain.interests
     assert strong.miscalibration["calibrated"] < 0.7 * plain.miscalibration
     assert (strong.kept_low < strong.kept).all() and (strong.kept < strong.kept_high).all()
+    best = frontier.best
+    assert best.method.tolist() == ["by score", *RERANKERS]
+    assert (best.kept >= 0.98).all()
+    most = found.ild[found.kept >= 0.98].max() / plain.ild - 1
+    assert best.ild.max() / plain.ild - 1 == most
+    assert f"intra-list distance {most:+.1%}" in frontier.sentence()
     assert strong.kept["epsilon"] == pytest.approx(strong.ndcg["epsilon"] / plain.ndcg)
 
 
