@@ -89,9 +89,10 @@ class Frontier:
         gains = []
         for name in [name for name in ("ild", "coverage") if name in self.table]:
             most = kept.loc[kept[name].idxmax()]
-            share = most[name] / self.table[name].iloc[0] - 1
-            gains.append(f"{TITLES[name].lower()} {share:+.1%} ({most.method} {most.strength:g})")
-        return f"The most that keeps {KEPT:.0%} of NDCG@{self.k}: {' and '.join(gains)}."
+            more = 100 * (most[name] / self.table[name].iloc[0] - 1)
+            setting = f"{most.method} {most.strength:g}"
+            gains.append(f"{TITLES[name].lower()} {more:+.1f} % ({setting})")
+        return f"The most that keeps {100 * KEPT:g} % of NDCG@{self.k}: {' and '.join(gains)}."
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""

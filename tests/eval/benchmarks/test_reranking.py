@@ -70,7 +70,7 @@ def test_the_frontier_has_the_lists_by_score_and_every_setting(graph, model):
     assert (best.kept >= 0.98).all()
     most = found.ild[found.kept >= 0.98].max() / plain.ild - 1
     assert best.ild.max() / plain.ild - 1 == most
-    assert f"intra-list distance {most:+.1%}" in frontier.sentence()
+    assert f"intra-list distance {100 * most:+.1f} %" in frontier.sentence()
     assert strong.kept["epsilon"] == pytest.approx(strong.ndcg["epsilon"] / plain.ndcg)
 
 
