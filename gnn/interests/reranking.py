@@ -31,9 +31,9 @@ __all__ = ["BY_VECTORS", "RERANKERS", "Reranker", "relative_scores", "rerank"]
 # Default strength of each: NDCG@20 of warm validation rows stays at 98 % or more of the order by
 # score (amazon4 and ml_latest_small).
 RERANKERS: Final[Mapping[str, float]] = {
-    "mmr": 0.3,
-    "dpp": 0.2,
-    "calibrated": 0.3,
+    "mmr": 0.2,
+    "dpp": 0.1,
+    "calibrated": 0.2,
     "quota": 0.75,
     "epsilon": 0.02,
     "thompson": 0.1,

@@ -103,7 +103,7 @@ def test_the_commands(graph, model, tmp_path, monkeypatch, capsys):
     assert (
         run(f"{frontier} --methods calibrated --strengths default --out report", monkeypatch) == 0
     )
-    assert "| calibrated | 0.3 |" in capsys.readouterr().out
+    assert "| calibrated | 0.2 |" in capsys.readouterr().out
     assert "Intra-list distance against NDCG" in (tmp_path / "report/report.html").read_text()
     assert pd.read_csv("report/frontier.csv").method.tolist() == ["by score", "calibrated"]
     assert run(f"{frontier} --strengths some", monkeypatch) == 2
