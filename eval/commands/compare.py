@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Context, Option
 
@@ -51,6 +51,13 @@ def compare(
     users: options.UserTable = None,
     metrics: options.Metrics = None,
     curves: options.Curves = False,
+    task: Annotated[
+        Literal["items", "next-domain", "next-interest"],
+        Option(
+            help="items: ranked lists; next-domain, next-interest: that of each user's first test "
+            "interaction, by --models and simple experts; the rows of --valid lie before."
+        ),
+    ] = "items",
     encoder: Annotated[str, Option(help="Text encoder of the graph.")] = "minilm",
     event: options.Event = None,
     positive: options.Positive = None,
@@ -80,6 +87,8 @@ def compare(
     interest compare --train train.csv --test test.csv --models interest-gnn \\
         --single-domain item-knn,ease --out report/
     interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
+    interest compare --task next-domain --train train.csv --valid valid.csv --test test.csv \\
+        --models interest-gnn --out report/
     """
     from eval.evaluation.lists import read_lists
     from eval.experiments.experiment import compare as run_comparison
@@ -118,6 +127,20 @@ def compare(
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     tables.check()
     graph = build_graph(rows, table, encoder=encoder, progress=True)
+    if task != "items":
+        from eval.experiments.next_target import compare_next
+
+        found = compare_next(
+            graph, chosen_on, truth, task=task, models=names, settings=settings, seed=seed,
+            progress=True,
+        )  # fmt: skip
+        found.save(out, overwrite=overwrite, made_from=made_from)
+        for name, part in found.table.groupby("slice", sort=False):
+            header, lines = found.rows(str(name))
+            title = f"{task}, {name}: {counted(int(part['users'].iloc[0]), 'user')}"
+            show_rows(header, lines, right=header[1:], title=title)
+        say(f"With 95 % bootstrap intervals over users. The table is in {out / 'next.csv'}.")
+        return
     experiment = run_comparison(
         graph,
         truth,

@@ -69,6 +69,7 @@ def profile(
     from eval.reports.sections import profile_sections
     from gnn.data import NO_TIMES
     from gnn.interests import Profiler, change_points, drift, evolution, sentence
+    from gnn.interests.prediction import coming
     from gnn.registry import load_model
     from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
@@ -105,7 +106,9 @@ def profile(
     moved = drift(profiler, found, seed=seed) if timed and (single or windows) else None
     moves = evolution(profiler, found, windows=windows) if timed and windows else None
     if kind == "" or kind == ".html":
-        text = sentence(table, None if moved is None else moved.iloc[0])
+        ordered = found.users.order is not None and table["interactions"].any()
+        next_one = coming(profiler, found).iloc[0] if ordered else None
+        text = sentence(table, None if moved is None else moved.iloc[0], next_one)
         since = change_points(profiler, found)["since"] if windows and moved["drifts"][0] else ()
         parts = profile_sections(table, moves, since)
         if out is None:

@@ -11,6 +11,8 @@ __all__ = ["listing", "sentence"]
 
 # Interests that a sentence names, and the share of the first that the next must have to be named.
 NAMED, NEARLY = 3, 0.4
+# Share from which on interests are most of a user's.
+MOST = 0.5
 
 
 def sentence(
@@ -50,7 +52,7 @@ def sentence(
             for name, share in zip(kept["interest"], kept["share"], strict=True)
         ]
         domains = dict.fromkeys("|".join(kept["domains"]).split("|"))
-        start = "Mostly " if len(kept) < len(sure) or sure["share"].sum() < 1 else ""
+        start = "Mostly " if kept["share"].sum() >= MOST else "Above all "
         text = f"{start}{_and(named)}, in {listing([*domains][:NAMED])}"
     else:
         text = (
@@ -66,9 +68,10 @@ def sentence(
             text += "; no significant change over time"
     text += "."
     if coming is not None:
+        chances = [100 * coming[f"{name}_probability"] for name in ("interest", "domain")]
         text += (
-            f" Most likely next: {coming['interest']} ({100 * coming['interest_probability']:.0f} "
-            f"%), in {coming['domain']} ({100 * coming['domain_probability']:.0f} %)."
+            f" Most likely next: {listing([coming['interest']])} ({chances[0]:.0f} %), in "
+            f"{coming['domain']} ({chances[1]:.0f} %)."
         )
     return text
 
