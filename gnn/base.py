@@ -19,7 +19,7 @@ from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
-from gnn.recommending import Options, fallbacks, ranked_lists, warn_of_unknown
+from gnn.recommending import Chooser, Options, fallbacks, ranked_lists, warn_of_unknown
 from gnn.selection import Quality, ranking_quality
 from gnn.similar import similar_items
 from gnn.users import user_batch
@@ -35,8 +35,7 @@ __all__ = ["Model"]
 
 logger = logging.getLogger(__name__)
 
-# Scores a block: 2^22 float32 are 16 MB. Blocks of 2^20 stay in the cache, and were slower all the
-# same on two idle cores: each sparse product costs something at all.
+# Scores a block: 2^22 float32 are 16 MB; blocks of 2^20 stay in the cache, and were slower.
 BLOCK_SCORES = 1 << 22
 
 
@@ -282,6 +281,7 @@ class Model(ABC):
         mix: bool = False,
         titles: bool = False,
         reasons: bool = False,
+        rerank: Chooser | None = None,
         seed: int = 0,
         progress: bool = False,
     ) -> pd.DataFrame:
@@ -300,8 +300,7 @@ class Model(ABC):
         exclude_seen
             Leave out items that the user has liked, seen or disliked.
         history
-            Interactions since training, or of users who arrived after it: an InteractionLog, a
-            DataFrame or the path of a log.
+            Interactions since training, or of users who arrived after it: a log of any kind.
         only, without
             Items that alone may, or must not, be recommended: ids, a DataFrame with item_id and,
             optionally, domain, or a `Path` of such a table or of a text file with an id a line.
@@ -309,12 +308,13 @@ class Model(ABC):
             Condition on the item columns, such as ``"available=yes and price<20"``; see
             `graphgen.conditions.Condition`. Filters act before ranking, so lists stay full.
         mix
-            One list over all the domains. A score is then relative within its domain: 1 for the
-            user's best candidate there, 0 for the user's mean score over its candidates. Raw scores
-            of two domains share no scale.
+            One list over all the domains, with scores relative within a domain: 1 for the user's
+            best candidate there, 0 for the user's mean score over its candidates.
         titles, reasons
-            Add a column ``title``, or ``reason``: the model's name, or the kind of fallback, such
-            as "popularity: unknown user".
+            Add a column ``title``, or ``reason``: the model's name, or the kind of fallback.
+        rerank
+            Chooses lists out of more candidates, such as `gnn.interests.reranking.Reranker`;
+            scores then do not fall with the rank.
         seed
             Breaks ties.
         progress
@@ -329,15 +329,14 @@ class Model(ABC):
         Raises
         ------
         InputError, NotFittedError, UnknownIdError, ConfigError
-            For an argument out of range or of the wrong kind; before `fit`; for a domain the model
-            does not know; for a condition that cannot be read.
+            For a wrong argument; before `fit`; for an unknown domain; for an unreadable condition.
         """
         k, seed = whole_number("k", k, least=1), whole_number("seed", seed, least=0)
         ids, wanted = asked_lists(user_ids, domain, self.data.items)
         allowed = candidates(self.data, list(wanted), only=only, without=without, where=where)
         users = user_batch(self.data, ids, history_log(history, self.data, ids))
         warn_of_unknown(self, users, ids, self._knows(users))
-        options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress)
+        options = Options(k, exclude_seen, allowed, mix, titles, reasons, seed, progress, rerank)
         return ranked_lists(self, users, ids, wanted, options)
 
     def similar(

@@ -21,7 +21,16 @@ from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
 from graphgen.topk import tie_noise, top_k
 
-__all__ = ["FALLBACKS", "Options", "Ranker", "fallbacks", "ranked_lists", "warn_of_unknown"]
+__all__ = [
+    "FALLBACKS",
+    "Chooser",
+    "Options",
+    "Ranker",
+    "fallbacks",
+    "ranked_lists",
+    "reordered",
+    "warn_of_unknown",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +43,12 @@ FALLBACKS = (
     "popularity: the model has no score",
 )
 REASON = "reason"
+# Number of an item in the joint index, while lists over several domains are made.
+COLUMN = "column"
 # Scores by which a row is first asked whether it is constant.
 FEW_SCORES = 64
+# Users whose candidates of all domains are in memory at once, for lists over several.
+MIXED_USERS = 4_096
 
 
 class Ranker(Protocol):
@@ -57,6 +70,20 @@ class Ranker(Protocol):
         ...
 
 
+class Chooser(Protocol):
+    """What chooses a list out of candidates, such as `gnn.interests.reranking.Reranker`."""
+
+    def depth(self, k: int) -> int:
+        """Return how many candidates a list of `k` is chosen from."""
+        ...
+
+    def __call__(
+        self, users: UserBatch, columns: np.ndarray, scores: np.ndarray, k: int
+    ) -> np.ndarray:
+        """Return the places [n, k] of chosen candidates [n, m] of the joint index, best first."""
+        ...
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of `gnn.base.Model.recommend` that shape the lists."""
@@ -69,6 +96,12 @@ class Options:
     reasons: bool
     seed: int
     progress: bool
+    rerank: Chooser | None = None
+
+    @property
+    def depth(self) -> int:
+        """Candidates of each list."""
+        return self.k if self.rerank is None else self.rerank.depth(self.k)
 
 
 def ranked_lists(
@@ -83,6 +116,17 @@ def ranked_lists(
     `wanted` holds by domain the places of the users who get a list there.
     """
     data, k, domains = model.data, options.k, list(wanted)
+    chooser = options.rerank
+    if options.mix and chooser is not None and len(users) > MIXED_USERS:
+        parts = []
+        for low in range(0, len(users), MIXED_USERS):
+            part = slice(low, low + MIXED_USERS)
+            here = {
+                name: rows[(rows >= low) & (rows < low + MIXED_USERS)] - low
+                for name, rows in wanted.items()
+            }
+            parts.append(ranked_lists(model, users.rows_of(part), ids[part], here, options))
+        return pd.concat(parts, ignore_index=True)
 
     def rank(target: str, block: tuple[int, UserBatch]) -> tuple[int, list[np.ndarray]]:
         """Return the size of a block and its rows: user, item, score, rank, reason."""
@@ -92,9 +136,14 @@ def ranked_lists(
             scores[part.seen_cells(data.span(target))] = -np.inf
         if options.allowed is not None:
             scores[:, ~options.allowed[target]] = -np.inf
-        indices, values = top_k(scores, k, keys=part.keys, seed=options.seed)
+        indices, values = top_k(scores, options.depth, keys=part.keys, seed=options.seed)
         if options.mix:
             values = _relative(values, scores)
+        elif chooser is not None:
+            joint = np.where(indices >= 0, indices + data.span(target).start, -1)
+            places = chooser(part, joint, values, k)
+            values = np.take_along_axis(values, places, axis=1)
+            indices = np.where(places >= 0, np.take_along_axis(indices, places, axis=1), -1)
         row, column = np.nonzero(indices >= 0)
         columns = [row + low, indices[row, column], values[row, column], column + 1, why[row]]
         return len(part), columns
@@ -112,6 +161,8 @@ def ranked_lists(
             user, item, score, place, why = map(np.concatenate, columns)
             table = {USER_ID: these[user], DOMAIN: number, ITEM_ID: data.items[target].decode(item)}
             table |= {SCORE: score, RANK: place}
+            if options.mix and chooser is not None:
+                table[COLUMN] = item + data.span(target).start
             if options.titles:
                 table[TITLE] = item_frame(data, target)[TITLE].to_numpy(object)[item]
             if options.reasons:
@@ -120,7 +171,11 @@ def ranked_lists(
             parts.append(pd.DataFrame(table))
     lists = pd.concat(parts, ignore_index=True)
     if options.mix:
-        lists = _mixed(lists, users.keys, k, options.seed)
+        lists = _mixed(lists, users.keys, options.depth, options.seed)
+        if chooser is not None:
+            row, column = lists[USER_ID].to_numpy(), lists.pop(COLUMN).to_numpy()
+            kept, place = reordered(users, row, column, lists[SCORE].to_numpy(), k, chooser)
+            lists = lists.iloc[kept].assign(**{RANK: place}).reset_index(drop=True)
     else:
         order = np.lexsort((lists[RANK], lists[DOMAIN], lists[USER_ID]))
         lists = lists.iloc[order].reset_index(drop=True)
@@ -153,6 +208,42 @@ def _mixed(lists: pd.DataFrame, keys: np.ndarray, k: int, seed: int) -> pd.DataF
     place = place_in_group(user[order]) + 1
     merged = lists.iloc[order].assign(**{RANK: place})
     return merged[place <= k].reset_index(drop=True)
+
+
+def reordered(
+    users: UserBatch,
+    row: np.ndarray,
+    column: np.ndarray,
+    scores: np.ndarray,
+    k: int,
+    chooser: Chooser,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose lists out of candidates that stand one after the other, the best of a user first.
+
+    Parameters
+    ----------
+    users
+        The users whose candidates these are.
+    row, column, scores
+        Of each candidate, the place of its user in `users`, not falling; its item in the joint
+        index; its score.
+    k, chooser
+        Length of the lists, and what chooses them.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Which candidates were chosen, list by list, and their rank, from 1.
+    """
+    place = place_in_group(row)
+    shape = (len(users), int(place.max(initial=0)) + 1)
+    number, columns = np.full(shape, -1), np.full(shape, -1)
+    values = np.full(shape, -np.inf, dtype=np.float32)
+    number[row, place], columns[row, place] = np.arange(len(row)), column
+    values[row, place] = scores
+    places = chooser(users, columns, values, k)
+    of, rank = np.nonzero(places >= 0)
+    return number[of, places[of, rank]], rank + 1
 
 
 def _warn_of_short(rows: int, n_lists: int, lists: pd.DataFrame, k: int) -> None:

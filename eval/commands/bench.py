@@ -216,6 +216,99 @@ def bench_sequence(
     _keep(measured, out)
 
 
+@app.command("rerank")
+def bench_rerank(
+    context: Context,
+    frontier: Annotated[
+        Path | None,
+        Option(
+            metavar="MODEL",
+            help="Measure the lists of this model folder, instead of speed: NDCG against "
+            "diversity, for every re-ranker and strength.",
+            show_default=False,
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None, Option(help="Graph that the model was trained on.", show_default=False)
+    ] = None,
+    test: Annotated[
+        list[str] | None, Option(help="Held-out rows; repeatable.", show_default=False)
+    ] = None,
+    methods: Annotated[
+        str | None, Option(help="Comma-separated; default: all.", show_default=False)
+    ] = None,
+    strengths: Annotated[
+        str, Option(help="Comma-separated, or default: that of each method.")
+    ] = "0.1,0.2,0.3,0.5,0.7,0.9",
+    users: Annotated[int | None, Option(help="Users, drawn at random; default: all.")] = None,
+    k: Annotated[int, Option("-k", help="Length of a list.")] = 20,
+    lists: Annotated[int, Option(help="Lists whose re-ranking is timed.")] = 5_000,
+    dim: Annotated[int, Option(help="Size of the vectors in the timing.")] = 384,
+    rival_lists: Annotated[
+        int, Option(help="Lists for pyversity, in a loop over users; 0: not measured.")
+    ] = 500,
+    out: Annotated[
+        Path | None,
+        Option(help="Timing: a CSV file. Frontier: a folder for the report.", show_default=False),
+    ] = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Time re-ranking, or measure how much accuracy more diverse lists cost.
+
+    Speed: lists of 20 out of 200 candidates, beside pyversity on the same candidates. Frontier:
+    each re-ranker with each strength, on the same held-out rows as the lists by score.
+
+    \b
+    interest bench rerank
+    interest bench rerank --frontier model/ --graph graph/ --test valid.csv#setting=warm \\
+        --out frontier/
+    """
+    from eval.benchmarks.reranking import measure_frontier, measure_speed
+    from graphgen.errors import ConfigError
+    from graphgen.storage import atomic_file
+
+    kind = None if frontier is None else "report"
+    made_from = options.check_outputs(context, frontier, graph, test, kind=kind)
+    if frontier is None:
+        speed = measure_speed(n_lists=lists, k=k, dim=dim, rival_lists=rival_lists, seed=seed)
+        say(speed.to_markdown())
+        if out is not None:
+            with atomic_file(out) as temporary:
+                speed.table.to_csv(temporary, index=False)
+        return
+    if graph is None or not test:
+        raise ConfigError("--frontier MODEL needs --graph GRAPH and --test ROWS.")
+    try:
+        numbers = [float(n) for n in options.names_in(strengths) if strengths != "default"]
+    except ValueError:
+        raise ConfigError(
+            f"--strengths is written 0.1,0.5 or default; got {strengths!r}."
+        ) from None
+
+    from gnn.registry import load_model
+    from graphgen.graph import load_graph
+    from graphgen.log import read_log
+    from graphgen.meaning import taken_in
+
+    fitted = load_model(frontier)
+    measured = measure_frontier(
+        fitted,
+        read_log(*test, as_in=taken_in(fitted.provenance_.get("graph", {}))),
+        load_graph(graph),
+        k=k,
+        methods=options.names_in(methods) or None,
+        strengths=None if strengths == "default" else numbers,
+        users=users,
+        seed=seed,
+        progress=True,
+    )
+    say(measured.to_markdown())
+    say(f"\n{measured.sentence()}")
+    if out is not None:
+        measured.save(out, made_from=made_from)
+        say(f"\nThe plots are in {out / 'report.html'}, the figures in {out / 'frontier.csv'}.")
+
+
 @app.command("report")
 def bench_report(
     context: Context,

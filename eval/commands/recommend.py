@@ -69,6 +69,34 @@ def recommend(
     include_seen: Annotated[
         bool, Option("--include-seen", help="Include items already interacted with.")
     ] = False,
+    rerank: Annotated[
+        str | None,
+        Option(
+            metavar="METHOD",
+            help="Choose the list out of 200 candidates: mmr or dpp (unlike items), calibrated "
+            "(interests in the shares that they have in the user's history), quota (bounds on "
+            "each interest, and with --mix on each domain), epsilon (places for random "
+            "candidates), thompson (interests drawn at random, the user's own more often). "
+            "Default: the order by score.",
+            show_default=False,
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        Option(
+            help="Strength of --rerank, 0 to 1: 0 keeps the order by score. Default: a strength "
+            "that keeps at least 98 % of NDCG@20 on validation rows.",
+            show_default=False,
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None,
+        Option(
+            help="Graph that gives --rerank text vectors and interests; default: vectors and "
+            "interests of the model.",
+            show_default=False,
+        ),
+    ] = None,
     seed: options.Seed = 0,
 ) -> None:
     """Recommend items to users, known or new.
@@ -78,6 +106,7 @@ def recommend(
     interest recommend model/ --user ann --domain books --domain films --mix
     interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
+    interest recommend model/ --users users.txt --rerank calibrated --strength 0.3 --out recs.csv
     """
     from gnn.candidates import read_ids
     from gnn.registry import load_model
@@ -89,9 +118,11 @@ def recommend(
 
     if out is not None:
         table_format(out)
-    options.check_outputs(context, model, users, history, only, without)
+    options.check_outputs(context, model, users, history, only, without, graph)
     if (users is None) == (not user):
         raise ConfigError("Give either --users FILE or --user ID (repeatable).")
+    if rerank is None and (strength is not None or graph is not None):
+        raise ConfigError("--strength and --graph are for --rerank METHOD, which is missing.")
     fitted = load_model(model)
     if favour_new is not None:
         from gnn.models.interest.model import InterestGNN
@@ -99,6 +130,13 @@ def recommend(
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
+    chooser = None
+    if rerank is not None:
+        from gnn.interests.reranking import Reranker
+        from graphgen.graph import load_graph
+
+        of = None if graph is None else load_graph(graph)
+        chooser = Reranker.of(fitted, rerank, strength, graph=of, seed=seed)
     meaning = taken_in(fitted.provenance_.get("graph", {}))
     requests = read_requests(users, user or [], **tables.read)
     requests = own_requests(requests, meaning.get("separate", ()), domain)
@@ -117,6 +155,7 @@ def recommend(
         titles=titles or out is None,
         reasons=reasons,
         history=rows,
+        rerank=chooser,
         seed=seed,
         progress=True,
     )

@@ -27,7 +27,7 @@ from eval.reports.tables import (
     slice_title,
 )
 
-__all__ = ["comparison_page", "links_page", "profile_page", "result_page"]
+__all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,41 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
         parts=[Section("", "", ["metric", "value"], rows)],
         plots=plots,
         notes=[_notes("", meta)],
+    )
+
+
+def frontier_page(
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    plots: Sequence[Plot],
+    facts: Mapping[str, str],
+    lead: str,
+) -> str:
+    """Return the report of re-ranked lists, whose tables `eval.benchmarks.reranking` describes."""
+    shown = [name for name in table.columns[3:] if not name.startswith("kept")]
+    header = ["method", "strength", "ndcg", "kept", *shown]
+
+    def section(title: str, part: pd.DataFrame) -> Section:
+        rows = []
+        for row in part.to_dict("records"):
+            bounds = "[{kept_low:.3f}, {kept_high:.3f}]".format(**row)
+            kept = (f"{row['kept']:.3f}", bounds)
+            cells = plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"]))
+            rows.append([*cells, kept, *plain(*(number(row[name]) for name in shown))])
+        return Section(title, "", header, rows)
+
+    return _page(
+        title="Re-ranked lists",
+        heading="Accuracy against diversity",
+        lead=f"{lead} Macro over domains; kept is the share of the NDCG of the lists by score, "
+        "with its 95 % interval over users.",
+        facts=facts,
+        parts=[
+            section("The most diverse lists of each method that keep 98 % of NDCG", best),
+            Folded("Every method and strength", [section("", table)]),
+        ],
+        plots=plots,
+        notes=[],
     )
 
 

@@ -22,7 +22,14 @@ from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult
 from eval.metrics.registry import get_metric
 from eval.reports.tables import column_title, slice_title
 
-__all__ = ["Plot", "comparison_plots", "link_plots", "result_plots", "window_plot"]
+__all__ = [
+    "Plot",
+    "comparison_plots",
+    "frontier_plots",
+    "link_plots",
+    "result_plots",
+    "window_plot",
+]
 
 # Drawn in this colour, then replaced by the text colour of the page, light or dark.
 INK: Final = "#010203"
@@ -81,6 +88,34 @@ def link_plots(links: LinkEvaluation) -> list[Plot]:
     plots = [_roc_plot({"links": links.curves["roc"]}, "ROC curve")]
     if "reliability" in links.curves:
         plots.append(_reliability_plot({"links": links.curves["reliability"]}, "Reliability"))
+    return plots
+
+
+def frontier_plots(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Plot]:
+    """Draw each column of `titles` against the NDCG kept, a line per method; the first row is the
+    lists by score.
+    """
+    text = "A point per strength, joined by method; the cross is the order by score, the dotted "
+    text += "line 98 % of its NDCG. Up and to the right is better."
+    lower = " Down and to the right is better here."
+    plots = []
+    for column, title in titles.items():
+
+        def paint(axes: Axes, column: str = column, title: str = title) -> None:
+            axes.axvline(0.98, color=INK, alpha=0.35, linewidth=1, linestyle=":")
+            for series, (name, part) in enumerate(table[1:].groupby("method", sort=False)):
+                style: Any = {"markersize": 4, "linewidth": 1.2, "label": str(name)}
+                style["color"] = COLOURS[series % len(COLOURS)]
+                ends = pd.concat([table[:1], part.sort_values("strength")])
+                marker = MARKERS[series % len(MARKERS)]
+                axes.plot(ends["kept"], ends[column], marker=marker, **style)
+            axes.plot(1, table[column].iloc[0], "+", color=INK, markersize=11, zorder=4)
+            axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
+            axes.set(xlabel="share of NDCG kept", ylabel=title)
+            _legend_above(axes, table["method"].nunique() - 1)
+
+        read = text if column != "miscalibration" else text.rsplit(" Up", 1)[0] + lower
+        plots.append(Plot(f"{title} against NDCG", read, _draw(3.6, paint, f"frontier {column}")))
     return plots
 
 

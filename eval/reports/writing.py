@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import EvaluationResult
-from eval.reports.html import comparison_page, links_page, result_page
+from eval.reports.html import comparison_page, frontier_page, links_page, result_page
 from eval.reports.markdown import comparison_markdown, result_markdown
-from eval.reports.plots import comparison_plots, link_plots, result_plots
+from eval.reports.plots import comparison_plots, frontier_plots, link_plots, result_plots
 from graphgen.storage import atomic_directory, write_json
 
-__all__ = ["write_comparison", "write_links", "write_report"]
+__all__ = ["write_comparison", "write_frontier", "write_links", "write_report"]
 
 LINKS_VERSION = 1
 
@@ -72,6 +75,29 @@ def write_links(
         (folder / "report.html").write_text(page, encoding="utf-8")
         links.summary.to_csv(folder / "links.csv", index=False)
         write_json(folder / "links.json", links.to_dict(), schema_version=LINKS_VERSION)
+    return Path(path)
+
+
+def write_frontier(
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    path: str | Path,
+    *,
+    lead: str,
+    titles: Mapping[str, str],
+    facts: Mapping[str, str],
+    overwrite: bool = False,
+    made_from: str = "",
+) -> Path:
+    """Write ``frontier.csv`` and ``report.html``, with a plot of each column of `titles`.
+
+    `table` and `best` are those of `eval.benchmarks.reranking.Frontier`, `lead` its sentence; other
+    parameters as in `write_report`.
+    """
+    page = frontier_page(table, best, frontier_plots(table, titles), facts, lead)
+    with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        table.to_csv(folder / "frontier.csv", index=False)
     return Path(path)
 
 

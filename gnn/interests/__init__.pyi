@@ -4,6 +4,18 @@ from .drifting import evolution as evolution
 from .interests import Interests as Interests
 from .profiling import Profiler as Profiler
 from .profiling import profile as profile
+from .reranking import Reranker as Reranker
+from .reranking import rerank as rerank
 from .sentences import sentence as sentence
 
-__all__ = ["Interests", "Profiler", "change_points", "drift", "evolution", "profile", "sentence"]
+__all__ = [
+    "Interests",
+    "Profiler",
+    "Reranker",
+    "change_points",
+    "drift",
+    "evolution",
+    "profile",
+    "rerank",
+    "sentence",
+]
