@@ -14,12 +14,7 @@ import scipy.sparse as sp
 
 from gnn.numerics.sparse import pattern, without
 from graphgen.errors import ConfigError
-from graphgen.schema import (
-    INTERACTS,
-    REJECTS,
-    SIMILAR,
-    USER,
-)
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, REJECTS, SIMILAR, USER
 from graphgen.tables import item_columns
 from graphgen.vocabulary import Vocabulary
 
@@ -33,6 +28,7 @@ __all__ = [
     "TEXT",
     "TrainingData",
     "UserBatch",
+    "about_matrix",
     "check_requirements",
     "joint_matrix",
     "known_order",
@@ -85,6 +81,11 @@ class TrainingData:
     rejected
         float32 CSR [n_users, n_items], 1 where an item was seen and not liked, below 0 where it was
         disliked; None without any.
+    topics
+        Names of the topics; empty without any.
+    about
+        float32 CSR [n_items, topics], 1 for a category of an item and a cosine for a topic of its
+        text; None without topics.
     """
 
     users: Vocabulary
@@ -97,6 +98,8 @@ class TrainingData:
     item_tables: Mapping[str, pa.Table] = field(default_factory=dict)
     weights: sp.csr_matrix | None = None
     rejected: sp.csr_matrix | None = None
+    topics: tuple[str, ...] = ()
+    about: sp.csr_matrix | None = None
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -139,10 +142,11 @@ class TrainingData:
                     features[start : start + len(x)] = x
 
         users = graph.vocabularies[USER]
-        tables = graph.item_tables
+        topics = tuple(graph.vocabularies[INTEREST].ids) if graph.n_topics else ()
         return cls(
-            users, items, matrix, features, similar, order, has_time, tables, weights, rejected
-        )
+            users, items, matrix, features, similar, order, has_time, graph.item_tables, weights,
+            rejected, topics, about_matrix(graph),
+        )  # fmt: skip
 
     @property
     def times(self) -> sp.csr_matrix | None:
@@ -333,6 +337,16 @@ def _edges(
     rows = [ends[0] + starts[edges[0]] for ends, edges in zip(index, types, strict=True)]
     columns = [ends[1] + starts[edges[2]] for ends, edges in zip(index, types, strict=True)]
     return types, rows, columns
+
+
+def about_matrix(graph: InterestGraph) -> sp.csr_matrix | None:
+    """Return float32 CSR [n_items, topics], the weights of a graph's ``about`` edges, or None."""
+    starts = _starts({domain: graph.vocabularies[domain] for domain in graph.domains})
+    types, rows, columns = _edges(graph, ABOUT, {INTEREST: 0, **starts})
+    if not types:
+        return None
+    strength = [graph.data[edges].weight.numpy() for edges in types]
+    return joint_matrix(rows, columns, strength, (graph.n_items, graph.n_topics))
 
 
 def joint_matrix(

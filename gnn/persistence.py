@@ -24,6 +24,7 @@ __all__ = ["read_model", "save_model"]
 SCHEMA_VERSION = 3
 MANIFEST = "model.json"
 ORDER, WEIGHTS, REJECTED = "order.npy", "weights.npy", "rejected.npz"
+TOPICS, ABOUT = "topics.arrow", "about.npz"
 
 
 def save_model(
@@ -60,6 +61,9 @@ def save_model(
             np.save(folder / WEIGHTS, data.weights.data)
         if data.rejected is not None:
             sp.save_npz(folder / REJECTED, data.rejected)
+        if data.about is not None:
+            Vocabulary(data.topics).save(folder / TOPICS)
+            sp.save_npz(folder / ABOUT, data.about)
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(tensors, folder / "state.safetensors")
         manifest = {
@@ -108,12 +112,16 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
         if manifest["order"]:
             when = np.load(folder / ORDER, allow_pickle=False)
             order = sp.csr_matrix((when, indices, indptr), shape=matrix.shape)
-        weights = rejected = None
+        weights = rejected = about = None
+        topics: tuple[str, ...] = ()
         if (folder / WEIGHTS).exists():
             weight = np.load(folder / WEIGHTS, allow_pickle=False)
             weights = sp.csr_matrix((weight, indices, indptr), shape=matrix.shape)
         if (folder / REJECTED).exists():
             rejected = sp.csr_matrix(sp.load_npz(folder / REJECTED))
+        if (folder / ABOUT).exists():
+            topics = tuple(Vocabulary.load(folder / TOPICS).ids)
+            about = sp.csr_matrix(sp.load_npz(folder / ABOUT))
         state = load_file(folder / "state.safetensors")
     except (OSError, ValueError, pa.ArrowInvalid, safetensors.SafetensorError) as error:
         raise StorageError(f"{folder} is damaged: {error}. Train the model again.") from error
@@ -126,6 +134,8 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
         item_tables=tables,
         weights=weights,
         rejected=rejected,
+        topics=topics,
+        about=about,
     )
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]

@@ -1,0 +1,1 @@
+"""Interests a person can read: profiles, their changes, and what comes next."""
