@@ -229,8 +229,9 @@ def write_split(
     """Write train.csv, valid.csv, test.csv and the card; several folds in folders of their own.
 
     With one split the folder holds the three files, ``twins.csv`` (where there are any), the
-    split's ``tables``, ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with these. For `overwrite`
-    and `made_from` see `graphgen.storage.atomic_directory`, which raises `StorageError`.
+    split's ``tables``, ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with
+    these. For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`, which raises
+    `StorageError`.
     """
     several = [splits] if isinstance(splits, Split) else list(splits)
     with atomic_directory(path, kind="split", overwrite=overwrite, made_from=made_from) as folder:

@@ -152,7 +152,9 @@ class _Rows(NamedTuple):
         if not row:
             raise InputError("No domain of the log has topics in the graph.")
         where = np.concatenate(row), np.concatenate(topic)
-        topics = sp.csr_matrix((np.ones(len(where[0]), np.int64), where), shape=(len(frame), len(names)))
+        topics = sp.csr_matrix(
+            (np.ones(len(where[0]), np.int64), where), shape=(len(frame), len(names))
+        )
         user, users = pd.factorize(frame[USER_ID], sort=True)
         liked = sp.csr_matrix(topics.multiply(log.liked[:, None]))
         liked.eliminate_zeros()
@@ -207,9 +209,7 @@ class _Rows(NamedTuple):
         role[able[:n_test]], role[able[n_test : n_test + n_valid]] = TEST, VALID
         return np.where(held, role[self.user], TRAIN)
 
-    def held_out(
-        self, part: Array, least: int, *, backwards: bool
-    ) -> tuple[Array, pd.DataFrame]:
+    def held_out(self, part: Array, least: int, *, backwards: bool) -> tuple[Array, pd.DataFrame]:
         """Keep the held-out rows of new interests; return the parts, and the interests held out.
 
         With `backwards`, an interest of the valid rows is not new in the test rows.
@@ -238,7 +238,12 @@ class _Rows(NamedTuple):
         for number in range(len(domains)):
             here = self.by_user(rows & (code == number))
             counts[:, number] = np.asarray(here[cells.row, cells.col]).ravel()
-        return pd.DataFrame({
-            "part": which, USER_ID: self.users[cells.row], INTEREST: self.names[cells.col],
-            DOMAIN: np.asarray(domains, object)[counts.argmax(axis=1)], "interactions": cells.data,
-        })
+        return pd.DataFrame(
+            {
+                "part": which,
+                USER_ID: self.users[cells.row],
+                INTEREST: self.names[cells.col],
+                DOMAIN: np.asarray(domains, object)[counts.argmax(axis=1)],
+                "interactions": cells.data,
+            }
+        )
