@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,14 +15,15 @@ from gnn.base import Model
 from gnn.data import UserBatch
 from gnn.interests.expanders import LEAST, Expander
 from gnn.interests.interests import Interests
-from gnn.recommending import warn_of_unknown
 from gnn.users import user_batch
-from graphgen.errors import ConfigError
+from graphgen.errors import ConfigError, counted
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, INTEREST, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
 
 __all__ = ["expand"]
+
+logger = logging.getLogger(__name__)
 
 # Of the items to start with, the share that may be bestsellers of the interest, its most liked
 # tenth.
@@ -112,7 +114,12 @@ def expand(
     data = model.data
     ids, targets = asked_users(user_ids, distinct=True), asked_domains(domain, data.items)
     users = user_batch(data, ids, history_log(history, data, ids))
-    warn_of_unknown(model, users, ids, np.diff(users.history.indptr) > 0)
+    unknown = int((np.diff(users.history.indptr) == 0).sum())
+    if unknown:
+        logger.warning(
+            "%s without a like, in training or the history: the most common interests.",
+            counted(unknown, "user"),
+        )
     evidence, options, parts = _Evidence(expander), _Options(k, boldness, items, seed), []
     with progress_bar("Expanding", len(users), enabled=progress) as advance:
         for low in range(0, len(users), expander.block_size):
