@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Context, Option
 
 from eval.commands import options
-from eval.commands.console import next_step, say, show_table
+from eval.commands.console import next_step, say
 
 
 @options.with_tables
@@ -29,8 +29,8 @@ def expand(
     boldness: Annotated[
         float,
         Option(
-            help="0 ranks by the probability of the interest, 1 by its distance from the user's "
-            "interests, among the more probable half."
+            help="0: the most probable interests; up to 1: of ever more probable ones (up to 5 "
+            "times -k) those farthest from the user's interests."
         ),
     ] = 0.0,
     by: Annotated[
@@ -54,6 +54,7 @@ def expand(
     interest expand model/ --user ann --domain music --boldness 0.5
     interest expand model/ --users users.txt -k 5 --out expansions.csv
     """
+    from gnn.candidates import item_frame
     from gnn.interests.expansion import expand as find
     from gnn.interests.interests import Interests
     from gnn.registry import load_model
@@ -90,7 +91,15 @@ def expand(
     )
     if out is None:
         for of, rows in found.groupby("user_id", sort=False):
-            show_table(rows.drop(columns="user_id").round(3), title=f"New interests for {of}")
+            say(f"New interests for {of}")
+            for row in rows.itertuples():
+                frame = item_frame(fitted.data, row.domain).set_index("item_id")
+                starts = frame.loc[row.item_ids.split("|")] if row.item_ids else frame[:0]
+                titles = starts["title"].where(starts["title"] != "", starts.index)
+                say(
+                    f"{row.rank}. {row.interest}, in {row.domain} (score {row.score:.2f}, distance "
+                    f"{row.distance:.2f}): {row.because}. Start with {'; '.join(titles)}."
+                )
         return
     write_table(found, out)
     say(f"{len(found):,} new interests for {found.user_id.nunique():,} users are in {out}.")

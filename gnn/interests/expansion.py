@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 # tenth.
 BESTSELLERS, HEAD = 0.5, 0.1
 SEPARATOR = "|"
+# At boldness 1 so many times as many interests as are asked for are thought probable enough.
+POOL = 5
 # Users that evidence counts in vain, so that two of three users say little.
 FEW = 5.0
 
@@ -72,8 +74,8 @@ def expand(
     domain
         Domain or domains to start in; None for all. Only interests with items there are ranked.
     boldness
-        In [0, 1]: 0 ranks by score, 1 by distance among the better half by score; between them,
-        the two places are weighted.
+        In [0, 1]: the `k` interests that are farthest from those of the user, of the k · (1 + 4 ·
+        boldness) best by score; so 0 is the best by score alone.
     items
         Items to start with, at most, for each interest: unseen ones that the model scores best, at
         least half of them not among the most liked tenth of the interest.
@@ -149,8 +151,8 @@ def _block(
     able = ~(had.toarray() > 0) & there.any(axis=0)
     scores = expander.scores(users, masses)
     distance = evidence.distance(had)
-    order = _bold(scores, distance, able, options.boldness)
-    chosen, _ = top_k(order, options.k, keys=users.keys, seed=options.seed)
+    scores[~able] = -np.inf
+    chosen = _bold(scores, distance, users.keys, options)
     user, place = np.nonzero(chosen >= 0)
     interest = chosen[user, place]
     # Where the model gives nothing to an interest's items, any domain that has some will do.
@@ -170,18 +172,17 @@ def _block(
     )
 
 
-def _bold(scores: np.ndarray, distance: np.ndarray, able: np.ndarray, bold: float) -> np.ndarray:
-    """Return float32 [n, interests], what to rank by; -inf for interests that the user has."""
-    if not bold:
-        return np.where(able, scores, -np.inf).astype(np.float32)
-    n_able = np.maximum(able.sum(axis=1, keepdims=True), 1)
-    likely, far = (
-        np.argsort(np.argsort(np.where(able, value, -np.inf), axis=1), axis=1)
-        - (able.shape[1] - n_able)
-        for value in (scores, distance)
-    )
-    order = ((1 - bold) * likely + bold * far) / n_able
-    return np.where(able & (likely >= n_able // 2), order, -np.inf).astype(np.float32)
+def _bold(
+    scores: np.ndarray, distance: np.ndarray, keys: np.ndarray, options: _Options
+) -> np.ndarray:
+    """Return int64 [n, k], by falling score the farthest of the best; -1 where there are none."""
+    wide = round(options.k * (1 + (POOL - 1) * options.boldness))
+    best, _ = top_k(scores, wide, keys=keys, seed=options.seed)
+    far = np.where(best >= 0, np.take_along_axis(distance, np.maximum(best, 0), axis=1), -np.inf)
+    kept, _ = top_k(far, options.k)
+    # Places in `best` are by falling score; empty ones go last.
+    kept = np.sort(np.where(kept < 0, wide, kept), axis=1)
+    return np.take_along_axis(np.pad(best, ((0, 0), (0, 1)), constant_values=-1), kept, axis=1)
 
 
 def _items(

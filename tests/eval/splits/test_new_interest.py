@@ -98,8 +98,9 @@ def test_by_user_the_interest_is_the_one_touched_last():
             for interest in of[row.item_id]:
                 first.setdefault(interest, row.timestamp)
         assert held[held.weight > 0].timestamp.min() == max(first.values())
-        assert (split.train.frame[split.train.frame.user_id == user].timestamp
-                < max(first.values())).all()
+        assert (
+            split.train.frame[split.train.frame.user_id == user].timestamp < max(first.values())
+        ).all()
 
 
 def test_the_tables_are_written_and_counted(tmp_path):

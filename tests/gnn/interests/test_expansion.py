@@ -23,8 +23,12 @@ PAIRS = [("crime", "heist"), ("space", "robots"), ("tea", "slow")]
 def planted():
     """Return a model, and the interest that some users have not had yet."""
     generator = np.random.default_rng(0)
-    items = [(f"{kind}{n}", domain, kind) for pair in PAIRS
-             for domain, kind in zip(("books", "films"), pair, strict=True) for n in range(12)]
+    items = [
+        (f"{kind}{n}", domain, kind)
+        for pair in PAIRS
+        for domain, kind in zip(("books", "films"), pair, strict=True)
+        for n in range(12)
+    ]
     rows, hidden = [], {}
     for number in range(90):
         book, film = PAIRS[number % 3]
@@ -61,7 +65,7 @@ def test_an_expander_is_evaluated_as_a_scorer_of_interests(planted):
 
 
 def test_evidence_and_distance_are_counted(planted):
-    model, hidden = planted
+    model, _ = planted
     found = expand(model, "u00", k=5)
     assert found["rank"].tolist() == [1, 2, 3, 4, 5]
     assert "crime" not in set(found.interest)
