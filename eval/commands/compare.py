@@ -152,9 +152,9 @@ def compare(
     }
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     tables.check()
-    graph = build_graph(rows, table, encoder=encoder, progress=True)
+    built = build_graph(rows, table, encoder=encoder, progress=True)
     experiment = run_comparison(
-        graph,
+        built,
         truth,
         names,
         valid=chosen_on,

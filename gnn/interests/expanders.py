@@ -166,7 +166,9 @@ class Expander:
         `masses` are those of `masses`.
         """
         had = self.had(users.history)
-        parts = [sum(masses.values())] if self.asks_model else []
+        parts: list[np.ndarray] = []
+        if self.asks_model:
+            parts.append(np.sum(list(masses.values()), axis=0))
         if self._knn:
             votes = [(near @ self.has).toarray() for near in self._own.neighbors(users)]
             parts.append(np.concatenate(votes))
