@@ -181,12 +181,17 @@ class Model(ABC):
         self, graph: InterestGraph, valid: InteractionLog | None, *, seed: int, options: FitOptions
     ) -> Self:
         """Learn from a graph, with held-out rows or without; see `fit`."""
-        data = TrainingData.from_graph(graph)
+        self.provenance_ = {"seed": seed, "graph": graph.provenance}
+        return self.fit_data(TrainingData.from_graph(graph), valid, seed=seed, options=options)
+
+    def fit_data(
+        self, data: TrainingData, valid: InteractionLog | None, *, seed: int, options: FitOptions
+    ) -> Self:
+        """Learn from training data, which need not be of a graph; see `fit`."""
         check_requirements(self.name, self.requires, data)
         if data.weights is not None and not self.uses_weights:
             logger.warning("%s does not use the weights of likes: all count alike.", self.name)
         self._data = data
-        self.provenance_ = {"seed": seed, "graph": graph.provenance}
         self.history_, self.validation_ = [], None
         rows = None if valid is None else ValidationRows.of(valid, data)
         if rows is not None and not len(rows.of_kinds()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Context, Option
@@ -10,7 +11,9 @@ from eval.commands import options
 from eval.commands.console import say, show_rows
 
 if TYPE_CHECKING:
-    from eval.experiments.costs import SystemRun
+    from eval.experiments.costs import Experiment, SystemRun
+    from graphgen.graph import InterestGraph
+    from graphgen.log import InteractionLog
 
 DEFAULT_MODELS = "popularity,item-knn,lightgcn,interest-gnn"
 
@@ -29,6 +32,9 @@ def compare(
     ] = DEFAULT_MODELS,
     recs: Annotated[
         list[str] | None, Option(help="Another system's recommendations, NAME=PATH; repeatable.")
+    ] = None,
+    graph: Annotated[
+        str | None, Option(help="expansion: the graph whose topics the split was made with.")
     ] = None,
     k: options.Lengths = None,
     by: Annotated[
@@ -52,10 +58,12 @@ def compare(
     metrics: options.Metrics = None,
     curves: options.Curves = False,
     task: Annotated[
-        Literal["items", "next-domain", "next-interest"],
+        Literal["items", "next-domain", "next-interest", "expansion"],
         Option(
             help="items: ranked lists; next-domain, next-interest: that of each user's first test "
-            "interaction, by --models and simple experts; the rows of --valid lie before."
+            "interaction, by --models and simple experts; the rows of --valid lie before; "
+            "expansion: the interests that `interest split --protocol new-interest` held out "
+            "(--test test_interests.csv), by each expander on top of each model."
         ),
     ] = "items",
     encoder: Annotated[str, Option(help="Text encoder of the graph.")] = "minilm",
@@ -89,19 +97,19 @@ def compare(
     interest compare --train train.csv --test test.csv --seeds 0,1,2 --out report/
     interest compare --task next-domain --train train.csv --valid valid.csv --test test.csv \\
         --models interest-gnn --out report/
+    interest compare --task expansion --train split/train.csv --valid split/valid.csv \\
+        --test split/test_interests.csv --items items.csv --graph graph/ --models interest-gnn \\
+        --out report/
     """
     from eval.evaluation.lists import read_lists
     from eval.experiments.experiment import compare as run_comparison
-    from eval.reports.sections import comparison_sections, section_markdown
-    from eval.reports.tables import legend, overview
     from graphgen.build import build_graph
-    from graphgen.errors import ConfigError, counted
+    from graphgen.errors import ConfigError
     from graphgen.log import read_log
-    from graphgen.progress import progress_bar
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(
-        context, train, valid, test, items, users, recs, config, kind="report"
+        context, train, valid, test, items, users, recs, config, graph, kind="report"
     )
     names, alone = options.names_in(models), options.names_in(single_domain)
     others = dict(entry.partition("=")[::2] for entry in recs or [])
@@ -118,6 +126,25 @@ def compare(
         return read_log(*sources, **tables.read, as_in=rows.report.taken, progress=True)
 
     table = read_items(*items, **tables.read) if items else None
+    if task == "expansion":
+        from eval.evaluation.interests import read_interests
+
+        chosen_on = read(valid) if valid else None
+        tables.check()
+        built = build_graph(rows, table, encoder=encoder, progress=True)
+        experiment = _expansion(
+            built,
+            read_interests(test[0]),
+            names,
+            chosen_on,
+            settings,
+            graph,
+            k=k or [1, 5],
+            baseline=baseline,
+            seed=seed,
+        )
+        _report(experiment, out, overwrite=overwrite, made_from=made_from)
+        return
     truth, chosen_on = read(test), read(valid) if valid else None
     separate = rows.report.taken.separate
     lists = {
@@ -126,12 +153,13 @@ def compare(
     }
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     tables.check()
-    graph = build_graph(rows, table, encoder=encoder, progress=True)
+    built = build_graph(rows, table, encoder=encoder, progress=True)
     if task != "items":
         from eval.experiments.next_target import compare_next
+        from graphgen.errors import counted
 
         found = compare_next(
-            graph, chosen_on, truth, task=task, models=names, settings=settings, seed=seed,
+            built, chosen_on, truth, task=task, models=names, settings=settings, seed=seed,
             progress=True,
         )  # fmt: skip
         found.save(out, overwrite=overwrite, made_from=made_from)
@@ -142,7 +170,7 @@ def compare(
         say(f"With 95 % bootstrap intervals over users. The table is in {out / 'next.csv'}.")
         return
     experiment = run_comparison(
-        graph,
+        built,
         truth,
         names,
         valid=chosen_on,
@@ -160,6 +188,15 @@ def compare(
         progress=True,
         on_run=_say_run,
     )
+    _report(experiment, out, overwrite=overwrite, made_from=made_from)
+
+
+def _report(experiment: Experiment, out: Path, *, overwrite: bool, made_from: str) -> None:
+    from eval.reports.sections import comparison_sections, section_markdown
+    from eval.reports.tables import legend, overview
+    from graphgen.errors import counted
+    from graphgen.progress import progress_bar
+
     with progress_bar("Writing the report", enabled=True):
         experiment.save(out, overwrite=overwrite, made_from=made_from)
     comparison = experiment.comparison
@@ -171,6 +208,31 @@ def compare(
     for section in comparison_sections(comparison, reach=False):
         say(f"\n{section_markdown(section)}")
     say(f"\nEvery metric, domain and interval is in {out}; open {out / 'report.html'}.")
+
+
+def _expansion(
+    graph: InterestGraph,
+    truth: InteractionLog,
+    names: list[str],
+    valid: InteractionLog | None,
+    settings: dict[str, Any],
+    topics: str | None,
+    **choices: Any,
+) -> Experiment:
+    """Fit each model, and compare the expanders on top of it."""
+    from eval.experiments.expansion import compare_expanders
+    from gnn.interests.interests import Interests
+    from gnn.registry import make_model
+    from graphgen.errors import ConfigError
+    from graphgen.graph import load_graph
+
+    if len(names) != 1:
+        raise ConfigError("--task expansion takes one of --models, such as interest-gnn.")
+    [name] = names
+    model = make_model(name, **settings.get(name, {}))
+    model.fit(graph, valid=valid or "auto", seed=choices["seed"], progress=True)
+    interests = Interests.of(model.data, load_graph(topics)) if topics else None
+    return compare_expanders(model, truth, interests=interests, on_run=_say_run, **choices)
 
 
 def _say_run(name: str, run: SystemRun, system: Any) -> None:

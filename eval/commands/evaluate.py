@@ -20,7 +20,7 @@ def evaluate(
         Argument(
             metavar="RECS",
             help="Recommendations of any system (CSV, Parquet), or a model folder, which also "
-            "gives the exact AUC.",
+            "gives the exact AUC. Expansions, where the truth holds interests.",
         ),
     ],
     truth: Annotated[list[str], Option(help="Held-out interactions; PATH#column=value works.")],
@@ -80,6 +80,7 @@ def evaluate(
     interest evaluate model/ --truth test.csv -k 10 -k 20 --out report/
     interest evaluate model/ --truth test.csv --graph graph/ --by activity --out report/
     interest evaluate model/ --truth test.csv --valid valid.csv --curves --out report/
+    interest evaluate expansions.csv --truth split/test_interests.csv -k 5 --out report/
     """
     from dataclasses import replace
 
@@ -88,6 +89,7 @@ def evaluate(
     from eval.comparison.links import evaluate_scorer_links
     from eval.evaluation.evaluator import evaluate as judge
     from eval.evaluation.inputs import with_groups
+    from eval.evaluation.interests import holds_interests, read_interest_lists, read_interests
     from eval.evaluation.lists import read_lists
     from eval.evaluation.negatives import read_negatives, sample_negatives, write_negatives
     from eval.reports.markdown import result_markdown
@@ -112,13 +114,25 @@ def evaluate(
         from gnn.registry import load_model
 
         system = load_model(recommendations)
+    of_interests = holds_interests(truth[0])
+    if of_interests and (graph or valid or negatives or sampled or providers or len(truth) > 1):
+        raise ConfigError(
+            "Held-out interests are evaluated without --graph, --valid, --negatives, --sampled and "
+            "--providers, from one file."
+        )
     trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
     reading = {**tables.read, **options.meaning_options(event, positive, negative, separate_users)}
     reading["as_in"] = taken_in(trained_on)
-    rows = read_log(*truth, **reading)
+    rows = read_interests(truth[0]) if of_interests else read_log(*truth, **reading)
     options.say_meaning(rows)
     separate = rows.report.taken.separate
-    if not is_model:
+    if of_interests and is_model:
+        from gnn.interests.expanders import Expander
+
+        system = Expander(system)
+    elif of_interests:
+        system = read_interest_lists(recommendations)
+    elif not is_model:
         system = read_lists(recommendations, separate_users=separate, **tables.read)
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None
     chosen_on = read_log(*valid, **reading) if valid else None

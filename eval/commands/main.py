@@ -19,6 +19,7 @@ from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
 from eval.commands.evaluate import evaluate
+from eval.commands.expand import expand
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
@@ -33,7 +34,7 @@ from eval.commands.train import train
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, similar,
-    profile, evaluate, compare, abtest, power,
+    profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

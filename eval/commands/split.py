@@ -18,7 +18,10 @@ def split(
         list[str], Argument(metavar="LOG...", help="Interactions, as for `interest build`.")
     ],
     protocol: Annotated[
-        str, Option(help="random, leave-last-out, temporal, cold-user, cold-item or k-fold.")
+        str,
+        Option(
+            help="random, leave-last-out, temporal, cold-user, cold-item, k-fold or new-interest."
+        ),
     ],
     out: options.Out,
     event: options.Event = None,
@@ -40,6 +43,10 @@ def split(
             "others is held out for validation."
         ),
     ] = None,
+    graph: Annotated[
+        str | None,
+        Option(help="new-interest: a graph with the topics of the items, which are the interests."),
+    ] = None,
     option: Annotated[
         list[str] | None,
         Option("--set", help="Option of the protocol, NAME=VALUE; see below; repeatable."),
@@ -53,13 +60,14 @@ def split(
     interest split log.csv --protocol temporal --out split/
     interest split log.csv --protocol cold-user --share 50 --drop-twins --out split/
     interest split log.csv --protocol cold-user --share 20 --set target=films --out split/
+    interest split log.csv --protocol new-interest --graph graph/ --out split/
     """
     from eval.splits.data_card import write_split
     from eval.splits.protocols import make_split
     from graphgen.errors import ConfigError
     from graphgen.log import read_log
 
-    made_from = options.check_outputs(context, sources, kind="split")
+    made_from = options.check_outputs(context, sources, graph, kind="split")
     if drop_twins and merge_twins:
         raise ConfigError("Give either --drop-twins or --merge-twins.")
     twins: Literal["keep", "drop", "merge"] = (
@@ -70,6 +78,8 @@ def split(
         if protocol != "cold-user" or "test" in settings:
             raise ConfigError("--share is for --protocol cold-user, instead of --set test=….")
         settings["test"] = share / 100
+    if graph is not None:
+        settings["graph"] = graph
     meaning = options.meaning_options(event, positive, negative, separate_users)
     log = read_log(*sources, **tables.read, **meaning, ordered=ordered, progress=True)
     tables.check()

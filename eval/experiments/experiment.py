@@ -57,8 +57,8 @@ def run_system(
         before the training.
     """
     asked = set(read_table(truth, (DOMAIN,), "The truth")[DOMAIN].astype(str))
-    strange = sorted(asked.difference(options["graph"].domains))
-    if made_with is not None and strange:
+    strange = [] if made_with is None else sorted(asked.difference(options["graph"].domains))
+    if strange:
         raise UnknownIdError(
             f"The graph does not have {', '.join(map(repr, strange))}, of which there are test "
             "rows. Name such items in a file of items, or leave these rows out."

@@ -40,6 +40,8 @@ class Split:
     twins
         Pairs of items of two domains that are probably one product (see `find_twins`), in the log
         before any were dropped or merged.
+    tables
+        Other tables to write, by name: the interests held out by `new_interest_split`.
     """
 
     protocol: str
@@ -50,6 +52,7 @@ class Split:
     cutoff: datetime | None = None
     dropped: dict[str, int] = field(default_factory=dict)
     twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, InteractionLog]:

@@ -133,6 +133,7 @@ def split_card(split: Split) -> dict[str, Any]:
             for name, part in split.parts.items()
             if SETTING in part.frame
         },
+        "tables": {name: len(table) for name, table in split.tables.items()},
         "dropped": {reason: n for reason, n in split.dropped.items() if n},
         "checks": [check._asdict() for check in leak_checks(split)],
         "twins": split.twins.to_dict("records"),
@@ -179,6 +180,7 @@ def card_text(card: dict[str, Any]) -> str:
         f"  {name:<6} " + (", ".join(f"{s} {n:,}" for s, n in counts.items()) or "none")
         for name, counts in card["held_out"].items()
     ]
+    lines += [f"  {name}.csv: {counted(n, 'row')}" for name, n in card["tables"].items()]
     domains = list(card["overlap"])
     if len(domains) > 1:
         lines += ["", "Users shared by two domains"]
@@ -227,9 +229,10 @@ def write_split(
 ) -> Path:
     """Write train.csv, valid.csv, test.csv and the card; several folds in folders of their own.
 
-    With one split the folder holds the three files, ``twins.csv`` (where there are any),
-    ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with these. For `overwrite`
-    and `made_from` see `graphgen.storage.atomic_directory`, which raises `StorageError`.
+    With one split the folder holds the three files, ``twins.csv`` (where there are any), the
+    split's ``tables``, ``card.json`` and ``card.txt``; with several, ``fold-1`` and so on with
+    these. For `overwrite` and `made_from` see `graphgen.storage.atomic_directory`, which raises
+    `StorageError`.
     """
     several = [splits] if isinstance(splits, Split) else list(splits)
     with atomic_directory(path, kind="split", overwrite=overwrite, made_from=made_from) as folder:
@@ -249,6 +252,8 @@ def write_split(
 def _write_one(split: Split, folder: Path) -> dict[str, Any]:
     for name, part in split.parts.items():
         _write_csv(part.frame, folder / f"{name}.csv")
+    for name, table in split.tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
     if len(split.twins):
         split.twins.to_csv(folder / "twins.csv", index=False)
     card = split_card(split)

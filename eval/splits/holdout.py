@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from eval.metrics.base import Array
 from eval.splits.base import (
     TEST,
     TRAIN,
@@ -26,6 +27,7 @@ from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
 __all__ = [
     "cold_item_split",
     "cold_user_split",
+    "cut_instants",
     "k_fold_split",
     "leave_last_out_split",
     "random_split",
@@ -140,10 +142,7 @@ def temporal_split(
     """
     check_shares(valid=valid, test=test)
     time = known_order(log, "temporal", clock=True)
-    ordered = np.sort(time)
-    n = len(ordered)
-    test_at = ordered[min(n - 1, round(n * (1 - test)))]
-    valid_at = ordered[min(n - 1, round(n * (1 - test - valid)))]
+    valid_at, test_at = cut_instants(time, valid, test)
     part = np.where(time >= test_at, TEST, np.where(time >= valid_at, VALID, TRAIN))
     if not (part == TRAIN).any():
         raise InputError(
@@ -154,6 +153,14 @@ def temporal_split(
     settings = {"valid": valid, "test": test, "seed": seed}
     settings |= {"valid_from": cutoff.isoformat(), "test_from": test_from.isoformat()}
     return assemble("temporal", log, part, settings, cutoff.to_pydatetime())
+
+
+def cut_instants(time: Array, valid: float, test: float) -> tuple[int, int]:
+    """Return the instants from which on rows are for validation, and for testing."""
+    ordered = np.sort(time)
+    n = len(ordered)
+    at = [min(n - 1, round(n * (1 - share))) for share in (test + valid, test)]
+    return int(ordered[at[0]]), int(ordered[at[1]])
 
 
 def cold_user_split(

@@ -23,6 +23,7 @@ from eval.splits.holdout import (
     random_split,
     temporal_split,
 )
+from eval.splits.new_interest import new_interest_split
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.log import InteractionLog
 
@@ -35,6 +36,7 @@ PROTOCOLS: Final[dict[str, Callable[..., Any]]] = {
     "cold-user": cold_user_split,
     "cold-item": cold_item_split,
     "k-fold": k_fold_split,
+    "new-interest": new_interest_split,
 }
 
 
@@ -106,7 +108,7 @@ def make_split(
         replace(
             split,
             settings={**split.settings, "twins": twins, "twins_found": len(found)},
-            dropped=dropped,
+            dropped={**dropped, **split.dropped},
             twins=found,
         )
         for split in (made if isinstance(made, list) else [made])

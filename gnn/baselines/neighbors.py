@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -128,16 +129,18 @@ class UserKNN(Model):
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         votes = self.data.weighted[:, self.data.span(domain)]
-        scores = np.empty((len(users), votes.shape[1]), dtype=np.float32)
+        parts = [(nearest @ votes).toarray() for nearest in self.neighbors(users)]
+        return np.concatenate(parts).astype(np.float32, copy=False)
+
+    def neighbors(self, users: UserBatch) -> Iterator[sp.csr_matrix]:
+        """Yield CSR [`USER_ROWS`, n_users], the similarity of the nearest users of each user."""
         for low in range(0, len(users), USER_ROWS):
             part = users.rows_of(slice(low, low + USER_ROWS))
             length = np.diff(part.history.indptr).astype(np.float64)
             own = sp.diags(inverse_power(length, self.config.user_exponent))
             alike = sp.coo_matrix(own @ (part.history @ self._users))
             alike = kept_entries(alike, alike.col != part.index[alike.row])
-            nearest = keep_largest(alike, self.config.neighbors)
-            scores[low : low + USER_ROWS] = (nearest @ votes).toarray()
-        return scores
+            yield keep_largest(alike, self.config.neighbors)
 
 
 class TextKNNConfig(Config):

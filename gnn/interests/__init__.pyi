@@ -1,6 +1,7 @@
 from .drifting import change_points as change_points
 from .drifting import drift as drift
 from .drifting import evolution as evolution
+from .expansion import expand as expand
 from .interests import Interests as Interests
 from .profiling import Profiler as Profiler
 from .profiling import profile as profile
@@ -15,6 +16,7 @@ __all__ = [
     "change_points",
     "drift",
     "evolution",
+    "expand",
     "profile",
     "rerank",
     "sentence",

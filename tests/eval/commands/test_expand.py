@@ -1,0 +1,75 @@
+"""From a log to evaluated expansions by commands, in this process."""
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from eval.commands.main import app
+
+RUNNER = CliRunner()
+
+
+def interest(*arguments, status=0):
+    done = RUNNER.invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expand")
+    interest("synth", "--users", 300, "--out", folder / "data")
+    log, items = folder / "data/train.csv", folder / "data/items.csv"
+    graph = folder / "graph"
+    interest("build", log, "--items", items, "--encoder", "hashing", "--out", graph)
+    split = ["--protocol", "new-interest", "--graph", graph, "--set", "by=random"]
+    assert "test_interests.csv" in interest("split", log, *split, "--out", folder / "split")
+    options = ["--encoder", "hashing", "--items", items]
+    interest("build", folder / "split/train.csv", *options, "--out", folder / "trained")
+    interest("train", folder / "trained", "--model", "item-knn", "--out", folder / "model")
+    return folder
+
+
+def test_expansions_are_written_and_evaluated(home):
+    truth = pd.read_csv(home / "split/test_interests.csv", dtype=str)
+    (home / "users.txt").write_text("\n".join(truth.user_id.unique()))
+    out = home / "expansions.csv"
+    asked = ["--users", home / "users.txt", "--graph", home / "graph", "--out", out]
+    interest("expand", home / "model", *asked, "-k", 5)
+    found = pd.read_csv(out, dtype={"user_id": str})
+    columns = "user_id interest domain score distance rank item_ids because"
+    assert found.columns.tolist() == columns.split()
+    given = ["--truth", home / "split/test_interests.csv", "-k", 5, "--out", home / "report"]
+    interest("evaluate", out, *given)
+    # By hand: the share of each user's held-out interests among the five.
+    listed = found.groupby("user_id").interest.agg(set)
+    wanted = truth.groupby("user_id").interest.agg(set)
+    by_hand = [len(listed[user] & one) / len(one) for user, one in wanted.items()]
+    table = pd.read_csv(home / "report/metrics.csv")
+    recall = table[(table.metric == "recall@5") & (table.domain == "interests")].value.iloc[0]
+    assert recall == pytest.approx(sum(by_hand) / len(by_hand), abs=1e-6)
+
+
+def test_a_user_is_shown_new_interests_and_an_unknown_one_the_common(home):
+    user = pd.read_csv(home / "split/train.csv", dtype=str).user_id[0]
+    shown = interest("expand", home / "model", "--user", user, "--user", "nobody", "-k", 2)
+    assert f"New interests for {user}" in shown and "New interests for nobody" in shown
+    assert "users have it" in shown
+
+
+def test_expanders_are_compared(home):
+    split = home / "split"
+    said = interest(
+        "compare", "--task", "expansion", "--train", split / "train.csv",
+        "--test", split / "test_interests.csv", "--items", home / "data/items.csv",
+        "--encoder", "hashing", "--graph", home / "graph", "--models", "item-knn",
+        "--out", home / "compared",
+    )  # fmt: skip
+    assert "blend" in said and "user-knn" in said
+    assert (home / "compared/report.html").exists()
+
+
+def test_options_that_held_out_interests_do_not_have_are_refused(home):
+    truth = home / "split/test_interests.csv"
+    asked = ["--truth", truth, "--graph", home / "graph", "--out", home / "no"]
+    assert "without --graph" in interest("evaluate", home / "model", *asked, status=2)
