@@ -10,21 +10,10 @@ import pandas as pd
 import torch
 
 from graphgen.arrays import place_in_group
-from graphgen.builders.communities import is_community
-from graphgen.builders.transitions import with_transitions
+from graphgen.builders.transitions import with_interactions
 from graphgen.graph import EDGE_VALUES, InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
-from graphgen.schema import (
-    ABOUT,
-    DOMAIN,
-    INTERACTS,
-    INTEREST,
-    ITEM_ID,
-    REV_INTERACTS,
-    SETTING,
-    USER,
-    USER_ID,
-)
+from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID
 
 __all__ = ["hold_out"]
 
@@ -168,8 +157,6 @@ def _lost_items(
 
 def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
     data = copy.copy(graph.data)
-    names = graph.vocabularies[INTEREST].ids.tolist() if graph.n_topics else []
-    community = is_community(names)
     start = 0
     for domain in graph.domains:
         source = graph.data[USER, INTERACTS, domain]
@@ -182,9 +169,5 @@ def _without(graph: InterestGraph, held: np.ndarray) -> InterestGraph:
         for name in EDGE_VALUES:
             if name in source:
                 store[name] = source[name][kept]
-        if (domain, ABOUT, INTEREST) in data.edge_types:
-            source, store = graph.data[domain, ABOUT, INTEREST], data[domain, ABOUT, INTEREST]
-            other = torch.from_numpy(~community[source.edge_index[1].numpy()])
-            store.edge_index, store.weight = source.edge_index[:, other], source.weight[other]
     add_reverse_edges(data)
-    return with_transitions(graph, data, held_out=int(held.sum()))
+    return with_interactions(graph, data, held_out=int(held.sum()))

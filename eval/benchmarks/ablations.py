@@ -10,7 +10,7 @@ from typing import Any, Final
 from gnn.data import TrainingData
 from gnn.models.interest.experts import missing_for
 from gnn.registry import model_class
-from graphgen.builders.transitions import with_transitions
+from graphgen.builders.transitions import with_interactions
 from graphgen.graph import InterestGraph
 from graphgen.schema import INTERACTS, REV_INTERACTS, SIMILAR
 
@@ -110,4 +110,4 @@ def without_times(graph: InterestGraph) -> InterestGraph:
     for edge_type in data.edge_types:
         if edge_type[1] in {INTERACTS, REV_INTERACTS} and graph.order:
             del data[edge_type][graph.order]
-    return with_transitions(graph, data, without="times")
+    return with_interactions(graph, data, without="times")

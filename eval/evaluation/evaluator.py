@@ -201,7 +201,7 @@ def _later_training(truth: Any, graph: InterestGraph | None, scorer: Any) -> lis
     frame = truth.frame if isinstance(truth, InteractionLog) else truth
     if not by_time:
         note = "Positions order the interactions of one user only: training may hold later events"
-        remedy = "Where the log has timestamps, prefer --protocol temporal."
+        remedy = "Where the log has timestamps, prefer `interest split LOG --protocol temporal`."
     elif TIMESTAMP in getattr(frame, "columns", ()) and is_datetime64_any_dtype(frame[TIMESTAMP]):
         first = frame[TIMESTAMP].min().timestamp() * 1000
         share = np.mean(np.concatenate(times) >= first)
@@ -209,7 +209,7 @@ def _later_training(truth: Any, graph: InterestGraph | None, scorer: Any) -> lis
             return []
         note = f"Of the training interactions {share:.0%} are later than the first of the truth: "
         note += "training holds later events"
-        remedy = "Prefer --protocol temporal of `interest split`."
+        remedy = "Prefer `interest split LOG --protocol temporal`."
     else:
         return []
     note += " of other users, as in every split user by user (leave-last-out, random), not by time."

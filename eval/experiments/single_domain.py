@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from gnn.base import Model
 from gnn.registry import make_model
-from graphgen.builders.transitions import with_transitions
+from graphgen.builders.transitions import with_interactions
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.schema import ABOUT, INTERACTS, INTEREST, REJECTS, SIMILAR, USER
@@ -23,8 +23,8 @@ __all__ = ["SeparateModels", "only_domain", "train_separately"]
 def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """Return the part of a graph that belongs to one domain: its items, its edges, all users.
 
-    All topics stay, so that their numbers mean the same; those of other domains have no edge.
-    Transitions are made anew from the histories in the domain.
+    All topics stay, so that their numbers mean the same; those of other domains, and communities,
+    have no edge. Transitions are made anew from the histories in the domain.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
             for name, value in graph.data[edge].items():
                 data[edge][name] = value
     add_reverse_edges(data)
-    return with_transitions(graph, data, only_domain=domain)
+    return with_interactions(graph, data, only_domain=domain)
 
 
 class SeparateModels:

@@ -9,14 +9,15 @@ import scipy.sparse as sp
 import torch
 
 from graphgen.arrays import place_in_group, visit_numbers
-from graphgen.schema import INTERACTS, NEXT, USER
+from graphgen.builders.communities import is_community
+from graphgen.schema import ABOUT, INTERACTS, INTEREST, NEXT, USER
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
     from graphgen.graph import InterestGraph
 
-__all__ = ["add_transitions", "by_domain", "following", "start_anew", "with_transitions"]
+__all__ = ["add_transitions", "by_domain", "following", "start_anew", "with_interactions"]
 
 # Largest distance of two items in a history, and pairs that are looked at over all users.
 MAX_LAG, MAX_PAIRS = 10, 40_000_000
@@ -185,13 +186,18 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
         store.weight = torch.from_numpy(weight[kept[own]])
 
 
-def with_transitions(graph: InterestGraph, data: HeteroData, **provenance: Any) -> InterestGraph:
-    """Return ``graph.with_data(data, **provenance)`` for `data` with other interactions.
+def with_interactions(graph: InterestGraph, data: HeteroData, **provenance: Any) -> InterestGraph:
+    """Return ``graph.with_data(data, **provenance)`` for `data` with fewer interactions.
 
-    Where the graph has ``next`` edges they are made anew from those of `data`, in place, so that
-    none tells of an interaction that was taken out.
+    Nothing tells of an interaction that was taken out: ``next`` edges are made anew from those of
+    `data`, and links to communities, which are made of interactions, are removed; both in place.
     """
     if any(edge_type[1] == NEXT for edge_type in graph.data.edge_types):
         config = graph.provenance.get("config", {})
         add_transitions(data, **{n: config[n] for n in ("next_k", "next_weight") if n in config})
+    if graph.n_topics:
+        other = ~is_community(graph.vocabularies[INTEREST].ids.tolist())
+        for store in (data[t] for t in data.edge_types if t[1] == ABOUT):
+            kept = torch.from_numpy(other[store.edge_index[1].numpy()])
+            store.edge_index, store.weight = store.edge_index[:, kept], store.weight[kept]
     return graph.with_data(data, **provenance)

@@ -35,7 +35,9 @@ def test_the_part_of_one_domain_knows_nothing_of_the_others(rows):
     part = only_domain(graph, "film")
     assert part.domains == ["film"]
     assert part.n_users == graph.n_users
-    assert set(part.data.node_types) == {"user", "film"}
+    assert set(part.data.node_types) == {"user", "film", "interest"}
+    assert graph.data["film", "about", "interest"].edge_index.shape[1] > 0
+    assert part.data["film", "about", "interest"].edge_index.shape[1] == 0
     for mine, whole in zip(part.interactions("film"), graph.interactions("film"), strict=True):
         assert mine.equal(whole)
 
