@@ -144,10 +144,9 @@ class TrainingData:
                     features[start : start + len(x)] = x
 
         users = graph.vocabularies[USER]
-        topics = tuple(graph.vocabularies[INTEREST].ids) if graph.n_topics else ()
         return cls(
             users, items, matrix, features, similar, order, has_time, graph.item_tables, weights,
-            rejected, topics, about_matrix(graph),
+            rejected, graph.topic_names, about_matrix(graph),
         )  # fmt: skip
 
     @property

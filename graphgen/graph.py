@@ -123,6 +123,11 @@ class InterestGraph:
         return len(self.vocabularies.get(INTEREST, ()))
 
     @property
+    def topic_names(self) -> tuple[str, ...]:
+        """Names of the topics; empty without any."""
+        return tuple(self.vocabularies[INTEREST].ids.tolist()) if self.n_topics else ()
+
+    @property
     def has_time(self) -> bool:
         """Whether interactions say when they happened."""
         return self.order == "time"

@@ -12,6 +12,7 @@ __all__ = [
     "GROUP",
     "INTERACTS",
     "INTEREST",
+    "INTERESTS",
     "ITEM_ID",
     "NEXT",
     "POSITION",
@@ -62,6 +63,8 @@ RECOMMENDATION_COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
 # Node and edge types of an InterestGraph; every other node type is a domain
 USER: Final = "user"
 INTEREST: Final = "interest"
+# The domain of interests, where they are ranked and evaluated as items are.
+INTERESTS: Final = "interests"
 RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST})
 INTERACTS: Final = "interacts"
 REV_INTERACTS: Final = "rev_interacts"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Exit, Option, Typer
 
@@ -12,6 +14,8 @@ from eval.commands.console import resumes_from, say
 
 if TYPE_CHECKING:
     from eval.benchmarks.models import ModelBenchmark
+
+TimeLimit = Annotated[float | None, Option(help="Seconds after which a run is stopped.")]
 
 app = Typer(
     help="Measure accuracy, cost and speed, side by side with other libraries.",
@@ -100,9 +104,7 @@ def bench_models(
     negative: options.Negative = None,
     config: options.Config = None,
     set_: options.ModelSet = None,
-    time_limit: Annotated[
-        float | None, Option(help="Seconds after which a run is stopped.")
-    ] = None,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Measure accuracy and cost of each model, and the effect of each part of interest-gnn.
 
@@ -114,17 +116,12 @@ def bench_models(
     interest bench models shop=split/ --models popularity,ease,interest-gnn --seeds 0,1,2 \\
         --ablation --out bench/
     """
-    import shlex
-    import sys
-
     from eval.benchmarks.datasets import find_data_sets, synthetic_data_set
     from eval.benchmarks.models import measure_models
     from gnn.registry import list_models
     from graphgen.progress import show_progress
 
-    # Runs are added to an earlier benchmark, and nothing of it is removed.
-    options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
-    resumes_from(context, out / "models.json")
+    _resume(context, out, data, config)
     names = options.names_in(models) or list_models()
     with show_progress():
         measured = measure_models(
@@ -137,7 +134,7 @@ def bench_models(
             encoder=encoder,
             meaning=options.meaning_options(event, positive, negative),
             time_limit=time_limit,
-            command=shlex.join(["interest", *sys.argv[1:]]),
+            command=_command(),
             on_run=say,
         )
     _keep(measured, out)
@@ -175,9 +172,7 @@ def bench_sequence(
     encoder: Annotated[str, Option(help="Text encoder of the graphs.")] = "minilm",
     config: options.Config = None,
     set_: options.ModelSet = None,
-    time_limit: Annotated[
-        float | None, Option(help="Seconds after which a run is stopped.")
-    ] = None,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Measure the next item of each user under both protocols, beside published figures.
 
@@ -189,15 +184,11 @@ def bench_sequence(
     interest bench sequence amazon3seq/ --out bench/
     interest bench sequence shop=split/ --models transition-graph,sasrec --seeds 0 --out bench/
     """
-    import shlex
-    import sys
-
     from eval.benchmarks.datasets import find_data_set
     from eval.benchmarks.sequence import DEFAULT_MODELS, measure_sequence
     from graphgen.progress import show_progress
 
-    options.check_outputs(context, data, config, kind="benchmark", overwrite=True)
-    resumes_from(context, out / "models.json")
+    _resume(context, out, data, config)
     names = options.names_in(models) or list(DEFAULT_MODELS)
     separate = [] if alone == "none" else options.names_in(alone) or None
     with show_progress():
@@ -210,7 +201,7 @@ def bench_sequence(
             settings=options.model_settings(config, set_, names),
             encoder=encoder,
             time_limit=time_limit,
-            command=shlex.join(["interest", *sys.argv[1:]]),
+            command=_command(),
             on_run=say,
         )
     _keep(measured, out)
@@ -331,6 +322,16 @@ def bench_report(
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     say(f"The tables of {counted(len(folders), 'benchmark')} are in {out}.")
+
+
+def _resume(context: Context, out: Path, *inputs: Any) -> None:
+    """Check the outputs: runs are added to an earlier benchmark, and nothing of it is removed."""
+    options.check_outputs(context, *inputs, kind="benchmark", overwrite=True)
+    resumes_from(context, out / "models.json")
+
+
+def _command() -> str:
+    return shlex.join(["interest", *sys.argv[1:]])
 
 
 def _keep(measured: ModelBenchmark, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,11 +12,9 @@ from eval.evaluation.inputs import clean_ids
 from graphgen.log import InteractionLog
 from graphgen.reading.columns import LISTS
 from graphgen.reading.files import read_tables
-from graphgen.schema import DOMAIN, INTEREST, ITEM_ID, RANK, SCORE, USER_ID
+from graphgen.schema import DOMAIN, INTEREST, INTERESTS, ITEM_ID, RANK, SCORE, USER_ID
 
-__all__ = ["DOMAIN_OF_INTERESTS", "holds_interests", "read_interest_lists", "read_interests"]
-
-DOMAIN_OF_INTERESTS: Final = "interests"
+__all__ = ["holds_interests", "read_interest_lists", "read_interests"]
 
 
 def holds_interests(source: Any) -> bool:
@@ -39,7 +37,7 @@ def read_interest_lists(source: Any, **options: Any) -> pd.DataFrame:
     options |= {"columns": {ITEM_ID: INTEREST}}
     frames, _, _ = read_tables([source], LISTS, clean_ids, **options)
     frame = frames[0][[c for c in (USER_ID, ITEM_ID, RANK, SCORE) if c in frames[0]]]
-    return frame.assign(**{DOMAIN: DOMAIN_OF_INTERESTS})
+    return frame.assign(**{DOMAIN: INTERESTS})
 
 
 def read_interests(source: Any, **options: Any) -> InteractionLog:

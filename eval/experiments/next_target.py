@@ -12,8 +12,8 @@ import pandas as pd
 
 from eval.evaluation.resampling import bootstrap_means, percentile_interval
 from gnn.data import TrainingData
-from gnn.interests.interests import Interests
-from gnn.interests.prediction import EXPERTS, NextTargets, domain_targets, fit_pool, pooled
+from gnn.interests.interests import Interests, domain_targets
+from gnn.interests.prediction import EXPERTS, NextTargets, fit_pool, pooled
 from gnn.registry import make_model
 from gnn.users import user_batch
 from graphgen.errors import ConfigError, InputError

@@ -113,7 +113,10 @@ def posterior(amounts: sp.csr_matrix, prior: Prior) -> Posterior:
     """Return the shares of users in the interests they have met; O(nnz).
 
     A share has a beta posterior, that of the Dirichlet prior; its odds over those of the
-    population are the log-odds ratio with an informative prior. To like what everybody likes XX
+    population are the log-odds ratio with an informative prior. To like what everybody likes
+    gives a weight of 0.
+
+    References
     ----------
     Monroe, Colaresi and Quinn, "Fightin' words", Political Analysis 2008.
     """

@@ -18,12 +18,11 @@ from gnn.numerics.sparse import pattern
 from gnn.registry import make_model
 from gnn.users import user_batch
 from graphgen.errors import ConfigError
+from graphgen.schema import INTERESTS
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["EXPANDERS", "INTERESTS", "Expander"]
+__all__ = ["EXPANDERS", "Expander"]
 
-# The domain whose items are the interests, which models and the evaluator then rank as items.
-INTERESTS = "interests"
 EXPANDERS = ("blend", "items", "user-knn", "item-knn", "graph-filter", "ease", "popularity")
 # Of the items of a domain the best for a user speak for their interests; all the others together
 # are popularity. 200 and 500 were best on validation rows of amazon4, of 20 to all.

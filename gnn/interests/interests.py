@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
     from graphgen.graph import InterestGraph
 
-__all__ = ["NO_TOPICS", "Interests"]
+__all__ = ["NO_TOPICS", "Interests", "domain_targets"]
 
 NO_TOPICS = (
     "This has no topics, so there are no interests. Build a graph from a log with an item table "
@@ -58,26 +58,21 @@ class Interests:
         if graph is None:
             return cls._made(data.topics, data.items, data.about)
         about, start, parts = about_matrix(graph), 0, []
-        width = len(graph.vocabularies.get("interest", ()))
+        if about is None:
+            raise ConfigError(NO_TOPICS)
         spans = {}
         for domain in graph.domains:
             spans[domain], start = start, start + len(graph.vocabularies[domain])
-        empty = sp.csr_matrix((1, width), dtype=np.float32)
+        empty = sp.csr_matrix((1, graph.n_topics), dtype=np.float32)
         # One row more, all zeros, for items that the graph does not hold.
-        padded = sp.vstack([empty if about is None else about, empty], format="csr")
+        padded = sp.vstack([about, empty], format="csr")
         for domain, items in data.items.items():
             row = np.full(len(items), padded.shape[0] - 1)
             if domain in spans:
                 found = graph.vocabularies[domain].encode(items.ids, missing="mark")
                 row = np.where(found >= 0, found + spans[domain], row)
             parts.append(padded[row])
-        return cls._made(_names(graph), data.items, sp.vstack(parts, format="csr"))
-
-    @classmethod
-    def from_graph(cls, graph: InterestGraph) -> Self:
-        """Return the interests of a graph for its own items; see `of`."""
-        items = {domain: graph.vocabularies[domain] for domain in graph.domains}
-        return cls._made(_names(graph), items, about_matrix(graph))
+        return cls._made(graph.topic_names, data.items, sp.vstack(parts, format="csr"))
 
     @classmethod
     def _made(cls, names: tuple[str, ...], items: Mapping[str, Vocabulary], about: Any) -> Self:
@@ -94,20 +89,10 @@ class Interests:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def domains(self) -> list[str]:
-        """Domains, in the order of the joint index."""
-        return list(self.members)
-
     @cached_property
     def joint(self) -> sp.csr_matrix:
         """float32 CSR [n_items of all domains, interests], `members` one after the other."""
         return sp.csr_matrix(sp.vstack(list(self.members.values()), format="csr"))
-
-    @cached_property
-    def number(self) -> dict[str, int]:
-        """Column of each interest, by name."""
-        return {name: number for number, name in enumerate(self.names)}
 
     def amounts(self, history: sp.csr_matrix) -> sp.csr_matrix:
         """Return float32 CSR [n, interests], the interactions of each user with each interest.
@@ -143,6 +128,9 @@ class Interests:
         return keep_largest(sp.csr_matrix((weight @ self.joint).T), k)
 
 
-def _names(graph: InterestGraph) -> tuple[str, ...]:
-    topics = graph.vocabularies.get("interest")
-    return () if topics is None else tuple(topics.ids)
+def domain_targets(data: TrainingData) -> sp.csr_matrix:
+    """Return float32 CSR [n_items, domains], 1 in the domain of each item."""
+    return sp.csr_matrix(
+        (np.ones(data.n_items, np.float32), (np.arange(data.n_items), data.item_domain)),
+        shape=(data.n_items, len(data.domains)),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.optimize import minimize
 
 from gnn.data import TrainingData, UserBatch, known_order
 from gnn.interests.estimating import Prior, learn_prior
+from gnn.interests.interests import domain_targets
 from gnn.numerics.order import visits_ago
 from gnn.numerics.sparse import entry_rows
 from graphgen.schema import USER_ID
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from gnn.base import Model
     from gnn.interests.profiling import Asked, Profiler
 
-__all__ = ["EXPERTS", "NextTargets", "coming", "domain_targets", "fit_pool", "pooled"]
+__all__ = ["EXPERTS", "NextTargets", "coming", "fit_pool", "pooled"]
 
 EXPERTS: Final = ("popularity", "p-top-freq", "gp-top-freq", "most-recent", "markov", "recent-freq")
 WITHOUT_TRAINING: Final = ("recent-freq", "markov")
@@ -33,14 +35,6 @@ LATEST_HALF_LIFE, HABIT_HALF_LIFE = 0.5, 8.0
 LIST: Final = 50
 # Ridge of the pool's weights, in interactions.
 RIDGE: Final = 1.0
-
-
-def domain_targets(data: TrainingData) -> sp.csr_matrix:
-    """Return float32 CSR [n_items, domains], 1 in the domain of each item."""
-    return sp.csr_matrix(
-        (np.ones(data.n_items, np.float32), (np.arange(data.n_items), data.item_domain)),
-        shape=(data.n_items, len(data.domains)),
-    )
 
 
 class NextTargets:
@@ -104,7 +98,7 @@ class NextTargets:
         lists of several domains count by the user's share in each, as ``recent-freq`` has it.
         """
         data = self.data
-        domains = NextTargets(data, domain_targets(data)).probabilities("recent-freq", users)
+        domains = self._of_domains.probabilities("recent-freq", users)
         result = np.zeros((len(users), self.targets.shape[1]))
         for number, domain in enumerate(data.domains):
             span = data.span(domain)
@@ -121,6 +115,10 @@ class NextTargets:
                 own = slice(low, low + len(part))
                 result[own] += domains[own, number : number + 1] * share
         return _floored(result, np.tile(self.prior.shares, (len(users), 1)), 0.0)
+
+    @cached_property
+    def _of_domains(self) -> NextTargets:
+        return NextTargets(self.data, domain_targets(self.data))
 
     def _amounts(self, users: UserBatch, half_life: float | None) -> np.ndarray:
         order = known_order(users)

@@ -14,7 +14,7 @@ from gnn.asked import asked_users, history_log, whole_number
 from gnn.candidates import item_frame
 from gnn.data import TrainingData, UserBatch
 from gnn.interests.estimating import Prior, learn_prior, posterior, recent
-from gnn.interests.interests import Interests
+from gnn.interests.interests import Interests, domain_targets
 from gnn.numerics.sparse import entry_rows
 from gnn.users import user_batch
 from graphgen.arrays import place_in_group
@@ -171,7 +171,7 @@ class Profiler:
         order = np.lexsort((-typical.data, entry_rows(typical)))
         row, item = entry_rows(typical), typical.indices[order]
         amount = sp.csr_matrix((sp.diags(liking) @ joint).T)[top]
-        domain = sp.coo_matrix(_by_domain(amount, self.data))
+        domain = sp.coo_matrix(amount @ domain_targets(self.data))
         by = np.lexsort((-domain.data, domain.row))
         names = np.asarray(self.data.domains, dtype=object)[domain.col[by]]
         share = self.prior.shares[top]
@@ -347,14 +347,6 @@ def links_of(history: sp.csr_matrix, joint: sp.csr_matrix) -> Links:
     at = np.repeat(joint.indptr[history.indices], counts) + place_in_group(entry)
     pair = entry_rows(history)[entry] * joint.shape[1] + joint.indices[at]
     return Links(pair, entry, joint.data[at])
-
-
-def _by_domain(amount: sp.csr_matrix, data: TrainingData) -> sp.csr_matrix:
-    domain = sp.csr_matrix(
-        (np.ones(data.n_items, np.float32), (np.arange(data.n_items), data.item_domain)),
-        shape=(data.n_items, len(data.domains)),
-    )
-    return sp.csr_matrix(amount @ domain)
 
 
 def _joined(group: np.ndarray, texts: np.ndarray, n: int, *, limit: int) -> np.ndarray:

@@ -212,7 +212,7 @@ class FormerTopics(NamedTuple):
     @classmethod
     def of(cls, graph: InterestGraph, vocabularies: Mapping[str, Vocabulary]) -> FormerTopics:
         """Read the topics of a graph for the items of other vocabularies, domain by domain."""
-        names = graph.vocabularies[INTEREST].ids.tolist() if graph.n_topics else []
+        names = list(graph.topic_names)
         category = np.ones(len(names), dtype=bool)
         items, topics, start = [], [], 0
         for domain, vocabulary in vocabularies.items():

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from eval.evaluation.evaluator import evaluate
-from eval.evaluation.interests import DOMAIN_OF_INTERESTS
-from gnn.interests.expanders import EXPANDERS, INTERESTS, Expander
+from gnn.interests.expanders import EXPANDERS, Expander
 from gnn.interests.expansion import expand
 from gnn.interests.interests import Interests
 from gnn.registry import make_model
 from graphgen import build_graph
 from graphgen.errors import ConfigError, UnknownIdError
+from graphgen.schema import INTERESTS
 
 # Who likes crime books takes up heist films, and so with the other pairs.
 PAIRS = [("crime", "heist"), ("space", "robots"), ("tea", "slow")]
@@ -58,8 +58,7 @@ def test_the_planted_taste_comes_first(planted, by):
 def test_an_expander_is_evaluated_as_a_scorer_of_interests(planted):
     model, hidden = planted
     truth = pd.DataFrame({"user_id": list(hidden), "item_id": list(hidden.values())})
-    truth["domain"] = DOMAIN_OF_INTERESTS
-    assert DOMAIN_OF_INTERESTS == INTERESTS
+    truth["domain"] = INTERESTS
     result = evaluate(Expander(model), truth, k=1, metrics=["hit-rate", "auc"], bootstrap=0)
     assert result.value("hit-rate@1") == result.value("auc") == 1
 
@@ -71,7 +70,7 @@ def test_evidence_and_distance_are_counted(planted):
     assert "crime" not in set(found.interest)
     expander = Expander(model)
     has = expander.has.toarray() > 0
-    column = Interests.of(model.data).number
+    column = {name: i for i, name in enumerate(Interests.of(model.data).names)}
     crime = has[:, column["crime"]]
     for row in found.itertuples():
         new = has[:, column[row.interest]]

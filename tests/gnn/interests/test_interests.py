@@ -20,15 +20,15 @@ def small_graph(kinds=KINDS):
 
 
 def test_an_item_is_shared_out_among_its_interests():
-    interests = Interests.from_graph(small_graph())
+    interests = Interests.of(TrainingData.from_graph(small_graph()))
     assert interests.names == ("Crime", "Tea")
     assert interests.joint.toarray().tolist() == [[0.5, 0.5], [0, 1], [1, 0]]
     assert interests.members["films"].toarray().tolist() == [[1, 0]]
 
 
 def test_amounts_and_the_shares_of_the_population():
-    graph = small_graph()
-    data, interests = TrainingData.from_graph(graph), Interests.from_graph(graph)
+    data = TrainingData.from_graph(small_graph())
+    interests = Interests.of(data)
     assert interests.amounts(data.matrix).toarray().tolist() == [[0.5, 1.5], [1.5, 0.5]]
     assert interests.population(data.liking).tolist() == [0.5, 0.5]
     # p is wholly of Crime, and x only by half, though it has one user more.
@@ -40,7 +40,7 @@ def test_a_saved_model_carries_its_interests(tmp_path):
     Popularity().fit(graph).save(tmp_path / "model")
     loaded = Interests.of(load_model(tmp_path / "model").data)
     assert loaded.names == ("Crime", "Tea")
-    assert (loaded.joint != Interests.from_graph(graph).joint).nnz == 0
+    assert (loaded.joint != Interests.of(TrainingData.from_graph(graph)).joint).nnz == 0
 
 
 def test_interests_of_another_graph_are_lined_up_with_the_items_of_a_model():
@@ -55,6 +55,6 @@ def test_a_graph_without_topics_says_how_to_get_them():
     log = InteractionLog(pd.DataFrame(ROWS, columns=["user_id", "item_id", "domain"]))
     graph = build_graph(log, encoder="none")
     with pytest.raises(ConfigError, match="--items"):
-        Interests.from_graph(graph)
+        Interests.of(TrainingData.from_graph(small_graph()), graph)
     with pytest.raises(ConfigError, match="--items"):
         Interests.of(TrainingData.from_graph(graph))

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from gnn.data import TrainingData
-from gnn.interests.prediction import EXPERTS, NextTargets, domain_targets, fit_pool, pooled
+from gnn.interests.interests import domain_targets
+from gnn.interests.prediction import EXPERTS, NextTargets, fit_pool, pooled
 from graphgen import build_graph
 from graphgen.log import InteractionLog
 
