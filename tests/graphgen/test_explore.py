@@ -173,7 +173,7 @@ def opened(browser, tmp_path):
             lambda ask: None if ask.url.startswith(("file:", "blob:")) else faults.append(ask.url),
         )
         page.goto(write_page(content, tmp_path / "page.html").as_uri())
-        page.wait_for_function("window.explorer")
+        page.wait_for_function("window.drawn")
         return page
 
     yield start
@@ -185,13 +185,13 @@ def opened(browser, tmp_path):
 @pytest.mark.slow
 def test_in_a_real_browser(opened):
     page = opened(make_neighborhood(NASTY), viewport={"width": 1200, "height": 800})
-    shown = "explorer.cy.nodes(':visible').map(n => n.data('label'))"
+    shown = "drawn.cy.nodes(':visible').map(n => n.data('label'))"
     assert set(page.evaluate(shown)) == {
         "user A1CENTRE00", NASTY, "三体：地球往事", f"user {hashed_id(OTHER[1])[:4]}…", "Solaris",
         "Roadside Picnic", "+117 users",
     }  # fmt: skip
     apart = page.evaluate(
-        "(() => { const boxes = explorer.cy.nodes().map(n => n.boundingBox({includeEdges: false}));"
+        "(() => { const boxes = drawn.cy.nodes().map(n => n.boundingBox({includeEdges: false}));"
         "return boxes.every((a, i) => boxes.every((b, j) => i === j || a.x2 <= b.x1 + 4 ||"
         "b.x2 <= a.x1 + 4 || a.y2 <= b.y1 + 4 || b.y2 <= a.y1 + 4)); })()"
     )
@@ -204,7 +204,7 @@ def test_in_a_real_browser(opened):
     assert set(page.evaluate(shown)) == {
         "user A1CENTRE00", "三体：地球往事", f"user {hashed_id(OTHER[1])[:4]}…",
     }  # fmt: skip
-    assert page.evaluate("explorer.cy.edges(':visible').length") == 2
+    assert page.evaluate("drawn.cy.edges(':visible').length") == 2
     page.locator(".ig-legend button", has_text="book").click()
 
     page.keyboard.press("/")
@@ -212,7 +212,7 @@ def test_in_a_real_browser(opened):
     page.keyboard.press("Enter")
     assert page.locator(".ig-panel h2").inner_text() == "Solaris"
     assert "next → 5; similar 0.71" in page.locator(".ig-panel").inner_text()
-    lit = "explorer.cy.nodes('.lit').map(n => n.data('key'))"
+    lit = "drawn.cy.nodes('.lit').map(n => n.data('key'))"
     assert set(page.evaluate(lit)) == {"f2", "b1"}
 
     page.locator(".ig-canvas").focus()
@@ -228,5 +228,5 @@ def test_in_a_real_browser(opened):
 def test_on_a_phone(opened):
     page = opened(make_neighborhood(), viewport={"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    assert page.evaluate("explorer.cy.nodes('[?center]').renderedBoundingBox().x1") >= 0
-    assert page.evaluate("explorer.cy.width()") == 390
+    assert page.evaluate("drawn.cy.nodes('[?center]').renderedBoundingBox().x1") >= 0
+    assert page.evaluate("drawn.cy.width()") == 390
