@@ -120,7 +120,7 @@ def item_map(
     Examples
     --------
     >>> import graphgen
-    >>> data = graphgen.synthesize(n_users=100, n_items=90, seed=0)
+    >>> data = graphgen.synthesize(n_users=100, n_items=400, seed=0)
     >>> graph = graphgen.build_graph(data.train, data.items, encoder="none")
     >>> item_map(graph, method="pca", limit=50).frame.shape
     (50, 6)
@@ -183,7 +183,7 @@ def _user_vectors(takes: sp.csr_matrix, seed: int) -> np.ndarray:
     from sklearn.decomposition import TruncatedSVD
 
     scaled = sp.diags(np.maximum(np.diff(takes.indptr), 1) ** -0.5) @ takes
-    dim = min(KEPT_DIMENSIONS, min(scaled.shape) - 1)
+    dim = min(KEPT_DIMENSIONS, *scaled.shape)
     return np.asarray(TruncatedSVD(dim, random_state=seed).fit_transform(scaled.T))
 
 

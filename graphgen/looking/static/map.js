@@ -109,12 +109,16 @@ export function createMap(container, content, options = {}) {
     pen.globalAlpha = 1;
     pen.font = `600 10px ${FONT}`;
     pen.textAlign = "center";
+    const numbered = [];
     way.forEach((place, step) => {
       const [x, y] = at(points[place]);
+      const free = numbered.every(([a, b]) => Math.hypot(a - x, b - y) > 15);
       pen.fillStyle = t.ink;
       pen.beginPath();
-      pen.arc(x, y, 7.5, 0, 7);
+      pen.arc(x, y, free ? 7.5 : 3.5, 0, 7);
       pen.fill();
+      if (!free) return;
+      numbered.push([x, y]);
       pen.fillStyle = t.ground;
       pen.fillText(String(step + 1), x, y + 3.5);
     });
