@@ -149,6 +149,18 @@ export function createView(container, elements, options = {}) {
     if (!first && center) foundBehind(cy.getElementById(center), fresh);
     arrange(first);
     drawLegend();
+    if (current) light(current);
+    if (!first) bringIn(cy.getElementById(center ?? "").closedNeighborhood());
+  }
+
+  // Move the picture where a part of it would be outside, once it stands still.
+  function bringIn(part) {
+    setTimeout(() => {
+      const box = part.renderedBoundingBox();
+      if (box.x1 < 0 || box.y1 < 0 || box.x2 > cy.width() || box.y2 > cy.height()) {
+        cy.animate({ center: { eles: part }, duration: calm ? 0 : 200 });
+      }
+    }, calm ? 0 : 300);
   }
 
   // Fewer are left out behind a node once it has been expanded.
@@ -371,7 +383,7 @@ export function createView(container, elements, options = {}) {
     if (!wanted) return [];
     const found = cy.nodes().not(".more, .hidden").filter(
       (node) => plain(`${node.data("label")} ${node.data("category") ?? ""}`).includes(wanted));
-    cy.elements().not(found).addClass("faded");
+    if (found.nonempty()) cy.elements().not(found).addClass("faded");
     found.addClass("match");
     return found.map(facts);
   }
@@ -438,8 +450,14 @@ export function createView(container, elements, options = {}) {
     else return;
     event.preventDefault();
   });
+  let size = "";
   const resized = new ResizeObserver(() => {
-    if (canvas.clientWidth && Math.abs(canvas.clientWidth - cy.width()) > 1) arrange(true);
+    const now = `${canvas.clientWidth} ${canvas.clientHeight}`;
+    if (now !== size && canvas.clientWidth && canvas.clientHeight) {
+      size = now;
+      cy.resize();
+      arrange(true);
+    }
   });
 
   root.dataset.theme = theme;
