@@ -173,20 +173,7 @@ class InterestGraph:
         return store.edge_index, store.weight
 
     def explore(self, user: str | None = None, **settings: Any) -> Any:
-        """Look around in a notebook: a widget that expands and re-centres on a click.
-
-        Needs the extra ``notebook``. A picture that is whole without a kernel, as in a notebook
-        exported to HTML, is `graphgen.neighborhood`.
-
-        Parameters
-        ----------
-        user
-            Id of the user at the centre; or give `item` or `interest`.
-        **settings
-            ``item`` (``DOMAIN=ID`` or a title) or ``interest`` (its name) at the centre; ``hops``
-            (2), ``limit`` (30 nodes), ``relation``, ``domain``, and ``show_ids`` as of
-            `graphgen.looking.elements.elements`.
-        """
+        """Return a widget to look around in a notebook; see `graphgen.looking.widget.explore`."""
         # By name, at the call: looking imports the graph, never the other way.
         return import_module("graphgen.looking.widget").explore(self, user=user, **settings)
 
@@ -349,8 +336,7 @@ class InterestGraph:
         )
 
     def _repr_html_(self) -> str:
-        html: str = import_module("graphgen.looking.overview").summary(self)
-        return html
+        return str(import_module("graphgen.looking.overview").summary(self))
 
     def __repr__(self) -> str:
         edges = sum(
