@@ -12,7 +12,6 @@ import pandas as pd
 from graphgen.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gnn.base import Model
     from graphgen.graph import InterestGraph
 
 __all__ = ["graph_digest", "graph_of", "trained_on"]
@@ -49,13 +48,13 @@ def graph_digest(graph: InterestGraph) -> str:
     return total.hexdigest()
 
 
-def graph_of(model: Model, path: str | Path | None = None) -> InterestGraph:
+def graph_of(model: Any, path: str | Path | None = None) -> InterestGraph:
     """Open the graph that a model was trained on.
 
     Parameters
     ----------
     model
-        A fitted model.
+        A fitted `Model`.
     path
         Folder of the graph; by default where it was when the model was trained, or at the same
         place as seen from the model's folder.
