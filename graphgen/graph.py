@@ -148,10 +148,8 @@ class InterestGraph:
     @property
     def feature_dim(self) -> int:
         """Width of the text features; 0 where there are none."""
-        for domain in self.domains:
-            if "x" in self.data[domain]:
-                return int(self.data[domain].x.shape[1])
-        return 0
+        widths = (int(self.data[d].x.shape[1]) for d in self.domains if "x" in self.data[d])
+        return next(widths, 0)
 
     def interactions(self, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``edge_index`` [2, E] and ``weight`` [E] of ``(user, interacts, domain)``.

@@ -48,6 +48,13 @@ def test_overview_counts_what_there_is(graph, tmp_path, outline):
     assert "150 users" in graph._repr_html_()
 
 
+def test_a_neighborhood_shows_itself_as_long_as_it_has_a_center(graph):
+    center = ("user", graph.vocabularies["user"].ids[0])
+    around = graphgen.neighborhood(graph, center, users=False)
+    assert around._repr_html_().startswith("<iframe srcdoc=")
+    assert around.subgraph([node for node in around if node != center])._repr_html_() is None
+
+
 def test_a_graph_without_topics_times_and_overlap():
     log = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "<b>"], "domain": ["<i>", "<i>"]})
     graph = graphgen.build_graph(log, encoder="none")
