@@ -10,6 +10,9 @@ import {
   plural, styles,
 } from "./styles.js";
 
+// It would warn of links between nodes that have no place yet.
+cytoscape.warnings(false);
+
 export function createView(container, elements, options = {}) {
   const { onSelect, onExpand, labels = {} } = options;
   const named = (kind) => labels[kind] ?? kind;
