@@ -13,6 +13,8 @@ import torch
 from gnn.base import Model
 from gnn.data import UserBatch
 from gnn.explaining.attribution import attribute, masked
+from gnn.models.interest.model import InterestGNN
+from gnn.models.interest.network import NetworkVectors
 from gnn.numerics.scoring import to_unit
 from graphgen.errors import ConfigError
 
@@ -97,7 +99,8 @@ def _alone(case: Case, parts: Sequence[str] | None = None) -> np.ndarray:
 
     def value(masks: np.ndarray) -> np.ndarray:
         found = case.parts(masks)
-        return sum(values for name, values in found.items() if not parts or name in parts)[:, None]
+        wanted = [values for name, values in found.items() if parts is None or name in parts]
+        return np.sum(wanted, axis=0)[:, None]
 
     return attribute(value, case.n)[0].added
 
@@ -113,35 +116,35 @@ def _gradients(case: Case) -> np.ndarray:
     The cosine does not see the length of a sum, so that the score jumps at the start of the way and
     the gradients sum to 0 on the rest of it.
     """
-    vectors, mixture = _network(case.model), getattr(case.model, "mixture_", None)
-    rest = [name for name in case.parts(np.ones((1, case.n), bool)) if name != "gnn"]
+    vectors, temperature = _network(case.model)
+    parts = case.parts(np.ones((1, case.n), bool))
     data, span = case.model.data, case.model.data.span(case.domain)
     allowed = data.warm[span].copy()
     allowed[case.seen] = False
     weight = torch.ones(POINTS, case.n, requires_grad=True)
     way = (torch.arange(POINTS) + 0.5).unsqueeze(1) / POINTS
     sums = (weight * way) @ vectors.history[case.user.history.indices]
-    logits = to_unit(sums) @ vectors.items[span].T / mixture.temperature
+    logits = to_unit(sums) @ vectors.items[span].T / temperature
     log_share = logits[:, case.place] - logits[:, torch.from_numpy(allowed)].logsumexp(1)
     (found,) = torch.autograd.grad(log_share.exp().sum(), weight)
-    network = case.parts(np.ones((1, case.n), bool)).get("gnn", np.zeros(1))[0]
+    network = parts.pop("gnn", np.zeros(1))[0]
     share = float(log_share[-1].detach().exp())
     scaled = found.mean(0).double().numpy() * network / max(share, 1e-12)
-    return scaled + _alone(case, rest)
+    return np.asarray(scaled + _alone(case, [*parts]))
 
 
 def _gnn_explainer(case: Case) -> np.ndarray:
     """The edge mask of GNNExplainer (Ying et al., NeurIPS 2019), by PyTorch Geometric."""
     from torch_geometric.explain import Explainer, GNNExplainer
 
-    vectors = _network(case.model)
+    vectors, temperature = _network(case.model)
     torch.manual_seed(int(case.generator.integers(2**31)))
     items = vectors.history[case.user.history.indices]
     x = torch.cat([items, torch.zeros(1, items.shape[1])])
     edges = torch.stack([torch.arange(case.n), torch.full((case.n,), case.n)])
     span = case.model.data.span(case.domain)
     explainer = Explainer(
-        _votes()(vectors.items[span], case.model.mixture_.temperature),
+        _votes()(vectors.items[span], temperature),
         GNNExplainer(epochs=EPOCHS),
         explanation_type="phenomenon",
         edge_mask_type="object",
@@ -171,11 +174,11 @@ def _votes() -> Any:
     return Votes
 
 
-def _network(model: Model) -> Any:
-    vectors = getattr(model, "vectors_", None)
-    if vectors is None:
+def _network(model: Model) -> tuple[NetworkVectors, float]:
+    """Return the vectors of a network, and the temperature of its softmax."""
+    if not isinstance(model, InterestGNN) or model.vectors_ is None:
         raise ConfigError("Gradients and GNNExplainer need the network of an interest-gnn.")
-    return vectors
+    return model.vectors_, model.mixture_.temperature
 
 
 def _similar(case: Case) -> np.ndarray:

@@ -208,8 +208,8 @@ def measured(
                 f"There is no method {name!r}; " + near_miss(name, ORDERS, ", ".join(ORDERS))
             )
     if methods is None:
-        lacks = (*NETWORK, "most similar") if model.item_vectors() is None else ()
-        lacks = lacks or (() if hasattr(model, "vectors_") else NETWORK)
+        lacks = [] if getattr(model, "vectors_", None) else [*NETWORK]
+        lacks += ["most similar"] if model.item_vectors() is None else []
         names = [name for name in names if name not in lacks]
     rows: list[dict[str, Any]] = []
     same: dict[str, list[bool]] = {name: [] for name in names if name in SEEDED}
