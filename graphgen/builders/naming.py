@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from graphgen.features.languages import (
     without_function_words,
 )
 
-__all__ = ["first_free", "name_key", "topic_names"]
+__all__ = ["first_free", "name_key", "topic_names", "words_of"]
 
 WORDS_IN_NAME = 3
 # Characters of a text that are read for names: a title, or a first sentence or two.
@@ -127,6 +128,22 @@ def first_free(candidates: Iterable[str], used: dict[frozenset[str], str]) -> st
     return used.setdefault(key, keys[key])
 
 
+_stop_words = cache(function_words)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text that may name a topic, in lower case.
+
+    Examples
+    --------
+    >>> words_of("The Old Guitar of 1984")
+    ['old', 'guitar']
+    """
+    stop = _stop_words()
+    words = re.findall(TOKEN, text[:READ_FOR_NAME].lower())
+    return [word for word in words if not any(end.sub("", word) in stop for end in CONTRACTIONS)]
+
+
 def _joined(words: list[str]) -> list[str]:
     """Return the first three words as a name, then longer ones.
 
@@ -150,7 +167,7 @@ def _word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
         return sp.csr_matrix((len(texts), 0)), np.empty(0, dtype=object)
     words = reader.get_feature_names_out()
     # "it's" and "don't" are function words as "it" and "do" are.
-    stop = function_words()
+    stop = _stop_words()
     kept = [not any(end.sub("", word) in stop for end in CONTRACTIONS) for word in words]
     return counts[:, kept], words[kept]
 
