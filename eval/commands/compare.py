@@ -156,18 +156,12 @@ def compare(
     built = build_graph(rows, table, encoder=encoder, progress=True)
     if task != "items":
         from eval.experiments.next_target import compare_next
-        from graphgen.errors import counted
 
-        found = compare_next(
-            built, chosen_on, truth, task=task, models=names, settings=settings, seed=seed,
-            progress=True,
+        experiment = compare_next(
+            built, chosen_on, truth, task=task, models=names, settings=settings,
+            baseline=baseline, seed=seed, progress=True,
         )  # fmt: skip
-        found.save(out, overwrite=overwrite, made_from=made_from)
-        for name, part in found.table.groupby("slice", sort=False):
-            header, lines = found.rows(str(name))
-            title = f"{task}, {name}: {counted(int(part['users'].iloc[0]), 'user')}"
-            show_rows(header, lines, right=header[1:], title=title)
-        say(f"With 95 % bootstrap intervals over users. The table is in {out / 'next.csv'}.")
+        _report(experiment, out, overwrite=overwrite, made_from=made_from)
         return
     experiment = run_comparison(
         built,
