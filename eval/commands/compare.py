@@ -130,11 +130,12 @@ def compare(
         from eval.evaluation.interests import read_interests
 
         chosen_on = read(valid) if valid else None
+        held_out = read_interests(*test, **tables.read)
         tables.check()
         built = build_graph(rows, table, encoder=encoder, progress=True)
         experiment = _expansion(
             built,
-            read_interests(test[0]),
+            held_out,
             names,
             chosen_on,
             settings,
