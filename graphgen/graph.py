@@ -58,10 +58,10 @@ class InterestGraph:
         ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1 (rows of zeros where the
         item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
         bool ``[n]``. ``data["interest"].community`` is bool ``[n]``, whether a topic is a community
-        (absent where none is). ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
-        sorted by user, then time or position (without any, in the order of the log), ``weight``
-        float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds
-        since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
+        (absent where none is). ``data["user", "interacts", domain]`` has ``edge_index`` int64
+        ``[2, E]`` sorted by user, then time or position (without any, in the order of the log),
+        ``weight`` float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in
+        milliseconds since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity,
         ``data[a, "next", b]`` the count of `graphgen.builders.transitions`;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1

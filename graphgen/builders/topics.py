@@ -61,10 +61,10 @@ def add_topics(
 ) -> Topics:
     """Link the items of all domains to topics: their categories, and clusters of their texts.
 
-    Adds nodes ``interest``, with ``community`` where some are, and, for every domain of `items`, edges ``(domain, about, interest)``,
-    sorted by item, then falling weight; nothing where there are no topics. A category has weight 1,
-    a cluster the cosine of the item's text and its centre, so weights are on the scale of the
-    ``similar`` edges.
+    Adds nodes ``interest``, with ``community`` where some are communities, and, for every domain of
+    `items`, edges ``(domain, about, interest)``, sorted by item, then falling weight; nothing where
+    there are no topics. A category has weight 1, a cluster the cosine of the item's text and its
+    centre, so weights are on the scale of the ``similar`` edges.
 
     Where more than half of the interactions are with items of neither, such items are linked to
     communities of items that the same users like. Two topics of the same name are one.
