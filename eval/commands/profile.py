@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
-from eval.commands import options
+from eval.commands import asking, options
 from eval.commands.console import say, show_rows
 
 PAGES = (".html", ".json")
@@ -18,12 +18,12 @@ PAGES = (".html", ".json")
 def profile(
     context: Context,
     tables: options.TableOptions,
-    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
+    model: asking.ModelFolder,
     users: Annotated[
         str | None,
         Option(help="A text file of ids, or a table with user_id; without users: all of training."),
     ] = None,
-    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    user: asking.User = None,
     out: Annotated[
         Path | None,
         Option(
@@ -32,10 +32,7 @@ def profile(
         ),
     ] = None,
     k: Annotated[int, Option("-k", help="Most interests of a user.")] = 10,
-    history: Annotated[
-        list[str] | None,
-        Option(help="Interactions since training, or of users who arrived after it."),
-    ] = None,
+    history: asking.History = None,
     windows: Annotated[
         str | None,
         Option(
@@ -70,30 +67,19 @@ def profile(
     from gnn.data import NO_TIMES
     from gnn.interests import Profiler, change_points, drift, evolution, sentence
     from gnn.interests.prediction import coming
-    from gnn.registry import load_model
-    from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
-    from graphgen.meaning import taken_in
     from graphgen.storage import atomic_file, table_format, write_json, write_table
 
     kind = "" if out is None else out.suffix.lower()
     if out is not None and kind not in PAGES:
         table_format(out)
-    options.check_outputs(context, model, users, history, graph)
-    if users is not None and user:
-        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     single = kind in ("", ".html")
     if single and len(user or []) != 1:
         raise ConfigError("The terminal and a page are for one --user ID; name a table by --out.")
-    fitted = load_model(model)
-    meaning = taken_in(fitted.provenance_.get("graph", {}))
-    asked = None
-    if users is not None or user:
-        requests = read_requests(users, user or [], **tables.read)
-        asked = as_frame(own_requests(requests, meaning.get("separate", ())))
-    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    fitted, asked, rows = asking.read_question(
+        context, tables, model, users, user, history, graph, everybody=True
+    )
     tables.check()
     profiler = Profiler(
         fitted, graph=load_graph(graph) if graph else None, half_life=half_life or None
