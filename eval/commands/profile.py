@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Context, Option
 
 from eval.commands import asking, options
 from eval.commands.console import say, show_rows
 
+if TYPE_CHECKING:
+    from eval.reports.sections import Section
+
 PAGES = (".html", ".json")
+FACTS = ("weight", "interactions", "trend", "seen")
+# Left margin of the lines below an interest in the terminal.
+INDENTED = (0, 0, 0, 6)
 
 
 @options.with_tables
@@ -105,9 +111,8 @@ def profile(
                 path.write_text(page, encoding="utf-8")
             text += f"\nThe page is {out}."
         say(text)
-        for part in parts if out is None else []:
-            cells = [[cell[0] for cell in row] for row in part.rows]
-            show_rows(part.header, cells, right=part.header[1:-3], title=part.title)
+        if out is None:
+            _show(*parts)
         return
     if moves is not None and moved is not None:
         table = moves.merge(moved[["user_id", "p_value", "drifts", "since"]], on="user_id")
@@ -117,3 +122,21 @@ def profile(
     else:
         write_table(table, out)
     say(f"{len(table):,} rows on {table['user_id'].nunique():,} users are in {out}.")
+
+
+def _show(interests: Section, *others: Section) -> None:
+    """Print the tables on a user; each interest on lines of its own, which fit any terminal."""
+    from rich.padding import Padding
+
+    say(f"\n{interests.title}: share, name [90 % interval of the share]. {interests.text}")
+    for row in interests.rows:
+        (name, *_), (share, bounds), *more, (domains, *_), (items, *_) = row
+        facts = [
+            f"{title} {value}" for title, (value, *_) in zip(FACTS, more, strict=True) if value
+        ]
+        say(f"{share:>4}  {name} [{bounds}]")
+        say(Padding(", ".join([*facts, f"in {domains}"]), INDENTED))
+        say(Padding(items, INDENTED))
+    for part in others:
+        cells = [[cell[0] for cell in row] for row in part.rows]
+        show_rows(part.header, cells, title=f"\n{part.title}. {part.text}")
