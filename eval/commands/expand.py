@@ -28,7 +28,8 @@ def expand(
         float,
         Option(
             help="0: the most probable interests; up to 1: of ever more probable ones (up to 5 "
-            "times -k) those farthest from the user's interests."
+            "times -k) those farthest from the user's interests. On amazon4, 0, 0.5 and 1 find "
+            ".41, .13 and .07 of the held-out interests among five, .47, .66 and .75 away."
         ),
     ] = 0.0,
     by: Annotated[

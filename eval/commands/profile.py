@@ -60,7 +60,8 @@ def profile(
     Share is the expected share of the user's interactions, with a 90 % credible interval; weight
     is the logarithm of its odds over those of all users: 0 for a user who is like everybody. An
     interest is established from two interactions and 90 % probability of a share above that of all
-    users.
+    users. Interests that a user does not have yet are found by `interest expand`; its help says
+    what --boldness 0, 0.5 and 1 cost.
 
     \b
     interest profile model/ --user ann
