@@ -115,6 +115,11 @@ def compare(
     others = dict(entry.partition("=")[::2] for entry in recs or [])
     if not names and not others:
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
+    if task != "items" and (recs or single_domain or users or by or curves or graded or seeds):
+        raise ConfigError(
+            "--recs, --single-domain, --users, --by, --curves, --graded and --seeds are for --task "
+            "items."
+        )
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
 
@@ -128,6 +133,7 @@ def compare(
     table = read_items(*items, **tables.read) if items else None
     if task == "expansion":
         from eval.evaluation.interests import read_interests
+        from eval.experiments.expansion import METRICS
 
         chosen_on = read(valid) if valid else None
         held_out = read_interests(*test, **tables.read)
@@ -141,6 +147,7 @@ def compare(
             settings,
             graph,
             k=k or [1, 5],
+            metrics=options.names_in(metrics) or METRICS,
             baseline=baseline,
             seed=seed,
         )

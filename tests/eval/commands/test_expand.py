@@ -78,8 +78,9 @@ def test_expanders_are_compared(home):
         "--test", parts[0], "--test", parts[1], "--column", "interest=theme",
         "--items", home / "data/items.csv",
         "--encoder", "hashing", "--graph", home / "graph", "--models", "item-knn",
-        "--out", home / "compared",
+        "--metrics", "recall", "--out", home / "compared",
     )  # fmt: skip
+    assert "Recall@5" in said and "AUC" not in said
     assert "blend" in said and "user-knn" in said
     users = pd.read_csv(home / "compared/metrics.csv").n_users.max()
     assert users == truth.user_id.nunique()
@@ -90,3 +91,5 @@ def test_options_that_held_out_interests_do_not_have_are_refused(home):
     truth = home / "split/test_interests.csv"
     asked = ["--truth", truth, "--graph", home / "graph", "--out", home / "no"]
     assert "without --graph" in interest("evaluate", home / "model", *asked, status=2)
+    asked = ["--task", "next-domain", "--train", truth, "--test", truth, "--by", "activity"]
+    assert "are for --task items" in interest("compare", *asked, "--out", home / "no", status=2)
