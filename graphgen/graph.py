@@ -37,7 +37,7 @@ __all__ = ["EDGE_VALUES", "InterestGraph", "as_graph", "load_graph"]
 SCHEMA_VERSION = 1
 MANIFEST = "graph.json"
 # Saved attributes of a node or an edge type, in the order of writing.
-NODE_TENSORS = ("x", "has_text")
+NODE_TENSORS = ("x", "has_text", "community")
 EDGE_VALUES = ("weight", "time", "position")
 EDGE_TENSORS = ("edge_index", *EDGE_VALUES)
 
@@ -58,10 +58,11 @@ class InterestGraph:
     data
         ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1 (rows of zeros where the
         item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
-        bool ``[n]``. ``data["user", "interacts", domain]`` has ``edge_index`` int64 ``[2, E]``
-        sorted by user, then time or position (without any, in the order of the log), ``weight``
-        float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in milliseconds
-        since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
+        bool ``[n]``. ``data["interest"].community`` is bool ``[n]``, whether a topic is a community
+        (absent where none is). ``data["user", "interacts", domain]`` has ``edge_index`` int64
+        ``[2, E]`` sorted by user, then time or position (without any, in the order of the log),
+        ``weight`` float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in
+        milliseconds since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity,
         ``data[a, "next", b]`` the count of `graphgen.builders.transitions`;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
@@ -131,6 +132,13 @@ class InterestGraph:
     def topic_names(self) -> tuple[str, ...]:
         """Names of the topics; empty without any."""
         return tuple(self.vocabularies[INTEREST].ids.tolist()) if self.n_topics else ()
+
+    @property
+    def communities(self) -> np.ndarray:
+        """Which topics are communities of items that the same users like; bool [n_topics]."""
+        if self.n_topics and "community" in self.data[INTEREST]:
+            return np.asarray(self.data[INTEREST].community.numpy())
+        return np.zeros(self.n_topics, dtype=bool)
 
     @property
     def has_time(self) -> bool:

@@ -15,7 +15,8 @@ import scipy.sparse as sp
 from eval.comparison.significance import paired_test
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.result import EvaluationResult, aligned
-from eval.reports.tables import markdown_table, number
+from eval.reports.sections import frontier_section, section_markdown
+from eval.reports.tables import markdown_table
 from eval.reports.writing import write_frontier
 from gnn.base import Model
 from gnn.data import TrainingData
@@ -96,13 +97,7 @@ class Frontier:
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
-        shown = [name for name in self.table if name not in ("kept_low", "kept_high")]
-        rows = []
-        for row in self.table.to_dict("records"):
-            cells = [number(row[name]) for name in shown[2:]]
-            cells[1] = "{kept:.3f} [{kept_low:.3f}, {kept_high:.3f}]".format(**row)
-            rows.append([str(row["method"]), f"{row['strength']:g}", *cells])
-        return markdown_table(shown, rows)
+        return section_markdown(frontier_section(self.table))
 
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> Path:
         """Write the table and a page with plots; see `eval.reports.writing.write_frontier`."""

@@ -115,6 +115,11 @@ def compare(
     others = dict(entry.partition("=")[::2] for entry in recs or [])
     if not names and not others:
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
+    if task != "items" and (recs or single_domain or users or by or curves or graded or seeds):
+        raise ConfigError(
+            "--recs, --single-domain, --users, --by, --curves, --graded and --seeds are for --task "
+            "items."
+        )
     trained = [*names, *(name for name in alone if name not in others)]
     settings = options.model_settings(config, set_, trained)
 
@@ -128,18 +133,21 @@ def compare(
     table = read_items(*items, **tables.read) if items else None
     if task == "expansion":
         from eval.evaluation.interests import read_interests
+        from eval.experiments.expansion import METRICS
 
         chosen_on = read(valid) if valid else None
+        held_out = read_interests(*test, **tables.read)
         tables.check()
         built = build_graph(rows, table, encoder=encoder, progress=True)
         experiment = _expansion(
             built,
-            read_interests(test[0]),
+            held_out,
             names,
             chosen_on,
             settings,
             graph,
             k=k or [1, 5],
+            metrics=options.names_in(metrics) or METRICS,
             baseline=baseline,
             seed=seed,
         )
@@ -156,18 +164,12 @@ def compare(
     built = build_graph(rows, table, encoder=encoder, progress=True)
     if task != "items":
         from eval.experiments.next_target import compare_next
-        from graphgen.errors import counted
 
-        found = compare_next(
-            built, chosen_on, truth, task=task, models=names, settings=settings, seed=seed,
-            progress=True,
+        experiment = compare_next(
+            built, chosen_on, truth, task=task, models=names, settings=settings,
+            baseline=baseline, seed=seed, progress=True,
         )  # fmt: skip
-        found.save(out, overwrite=overwrite, made_from=made_from)
-        for name, part in found.table.groupby("slice", sort=False):
-            header, lines = found.rows(str(name))
-            title = f"{task}, {name}: {counted(int(part['users'].iloc[0]), 'user')}"
-            show_rows(header, lines, right=header[1:], title=title)
-        say(f"With 95 % bootstrap intervals over users. The table is in {out / 'next.csv'}.")
+        _report(experiment, out, overwrite=overwrite, made_from=made_from)
         return
     experiment = run_comparison(
         built,

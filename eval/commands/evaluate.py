@@ -99,6 +99,7 @@ def evaluate(
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
     from graphgen.progress import progress_bar, show_progress
+    from graphgen.reading.sources import find_sources
     from graphgen.tables import read_users
 
     table = None if providers == "category" else providers
@@ -114,16 +115,20 @@ def evaluate(
         from gnn.registry import load_model
 
         system = load_model(recommendations)
-    of_interests = holds_interests(truth[0])
-    if of_interests and (graph or valid or negatives or sampled or providers or len(truth) > 1):
+    held_out = find_sources(truth)
+    of_interests = holds_interests(held_out[0], **tables.read)
+    if of_interests and (graph or valid or negatives or sampled or providers):
         raise ConfigError(
             "Held-out interests are evaluated without --graph, --valid, --negatives, --sampled and "
-            "--providers, from one file."
+            "--providers."
         )
     trained_on = known.provenance if known else getattr(system, "provenance_", {}).get("graph", {})
     reading = {**tables.read, **options.meaning_options(event, positive, negative, separate_users)}
     reading["as_in"] = taken_in(trained_on)
-    rows = read_interests(truth[0]) if of_interests else read_log(*truth, **reading)
+    if of_interests:
+        rows = read_interests(*held_out, **tables.read)
+    else:
+        rows = read_log(*held_out, **reading)
     options.say_meaning(rows)
     separate = rows.report.taken.separate
     if of_interests and is_model:
@@ -131,7 +136,7 @@ def evaluate(
 
         system = Expander(system)
     elif of_interests:
-        system = read_interest_lists(recommendations)
+        system = read_interest_lists(recommendations, **tables.read)
     elif not is_model:
         system = read_lists(recommendations, separate_users=separate, **tables.read)
     groups = read_users(*users, separate_users=separate, **tables.read) if users else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
-from eval.commands import options
+from eval.commands import asking, options
 from eval.commands.console import next_step, say
 
 
@@ -15,11 +15,9 @@ from eval.commands.console import next_step, say
 def expand(
     context: Context,
     tables: options.TableOptions,
-    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
-    users: Annotated[
-        str | None, Option(help="A text file of ids, or a CSV or Parquet file with user_id.")
-    ] = None,
-    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    model: asking.ModelFolder,
+    users: asking.Users = None,
+    user: asking.User = None,
     out: options.OutTable = None,
     domain: Annotated[
         list[str] | None, Option(help="Domain to start in; repeatable; default: every domain.")
@@ -30,16 +28,14 @@ def expand(
         float,
         Option(
             help="0: the most probable interests; up to 1: of ever more probable ones (up to 5 "
-            "times -k) those farthest from the user's interests."
+            "times -k) those farthest from the user's interests. On amazon4, 0, 0.5 and 1 find "
+            ".41, .13 and .07 of the held-out interests among five, .47, .66 and .75 away."
         ),
     ] = 0.0,
     by: Annotated[
         str, Option(help="blend, items, user-knn, item-knn, graph-filter, ease or popularity.")
     ] = "blend",
-    history: Annotated[
-        list[str] | None,
-        Option(help="Interactions since training, or of users who arrived after it."),
-    ] = None,
+    history: asking.History = None,
     graph: Annotated[
         Path | None, Option(help="A graph whose topics are the interests; default: the model's.")
     ] = None,
@@ -57,28 +53,18 @@ def expand(
     from gnn.candidates import item_frame
     from gnn.interests.expansion import expand as find
     from gnn.interests.interests import Interests
-    from gnn.registry import load_model
-    from gnn.requests import as_frame, own_requests, read_requests
-    from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
-    from graphgen.meaning import taken_in
     from graphgen.storage import table_format, write_table
 
     if out is not None:
         table_format(out)
-    options.check_outputs(context, model, users, history, graph)
-    if (users is None) == (not user):
-        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
-    fitted = load_model(model)
-    meaning = taken_in(fitted.provenance_.get("graph", {}))
-    requests = read_requests(users, user or [], **tables.read)
-    requests = own_requests(requests, meaning.get("separate", ()), domain)
-    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    fitted, requests, rows = asking.read_question(
+        context, tables, model, users, user, history, graph, domain=domain
+    )
     tables.check()
     found = find(
         fitted,
-        as_frame(requests)["user_id"],
+        requests,
         k=k,
         domain=domain or None,
         boldness=boldness,

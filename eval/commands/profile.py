@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
-from eval.commands import options
+from eval.commands import asking, options
 from eval.commands.console import say, show_rows
 
+if TYPE_CHECKING:
+    from eval.reports.sections import Section
+
 PAGES = (".html", ".json")
+FACTS = ("weight", "interactions", "trend", "seen")
+# Left margin of the lines below an interest in the terminal.
+INDENTED = (0, 0, 0, 6)
 
 
 @options.with_tables
 def profile(
     context: Context,
     tables: options.TableOptions,
-    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
+    model: asking.ModelFolder,
     users: Annotated[
         str | None,
         Option(help="A text file of ids, or a table with user_id; without users: all of training."),
     ] = None,
-    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    user: asking.User = None,
     out: Annotated[
         Path | None,
         Option(
@@ -32,10 +38,7 @@ def profile(
         ),
     ] = None,
     k: Annotated[int, Option("-k", help="Most interests of a user.")] = 10,
-    history: Annotated[
-        list[str] | None,
-        Option(help="Interactions since training, or of users who arrived after it."),
-    ] = None,
+    history: asking.History = None,
     windows: Annotated[
         str | None,
         Option(
@@ -57,7 +60,8 @@ def profile(
     Share is the expected share of the user's interactions, with a 90 % credible interval; weight
     is the logarithm of its odds over those of all users: 0 for a user who is like everybody. An
     interest is established from two interactions and 90 % probability of a share above that of all
-    users.
+    users. Interests that a user does not have yet are found by `interest expand`; its help says
+    what --boldness 0, 0.5 and 1 cost.
 
     \b
     interest profile model/ --user ann
@@ -70,30 +74,19 @@ def profile(
     from gnn.data import NO_TIMES
     from gnn.interests import Profiler, change_points, drift, evolution, sentence
     from gnn.interests.prediction import coming
-    from gnn.registry import load_model
-    from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
-    from graphgen.meaning import taken_in
     from graphgen.storage import atomic_file, table_format, write_json, write_table
 
     kind = "" if out is None else out.suffix.lower()
     if out is not None and kind not in PAGES:
         table_format(out)
-    options.check_outputs(context, model, users, history, graph)
-    if users is not None and user:
-        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     single = kind in ("", ".html")
     if single and len(user or []) != 1:
         raise ConfigError("The terminal and a page are for one --user ID; name a table by --out.")
-    fitted = load_model(model)
-    meaning = taken_in(fitted.provenance_.get("graph", {}))
-    asked = None
-    if users is not None or user:
-        requests = read_requests(users, user or [], **tables.read)
-        asked = as_frame(own_requests(requests, meaning.get("separate", ())))
-    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    fitted, asked, rows = asking.read_question(
+        context, tables, model, users, user, history, graph, everybody=True
+    )
     tables.check()
     profiler = Profiler(
         fitted, graph=load_graph(graph) if graph else None, half_life=half_life or None
@@ -119,9 +112,8 @@ def profile(
                 path.write_text(page, encoding="utf-8")
             text += f"\nThe page is {out}."
         say(text)
-        for part in parts if out is None else []:
-            cells = [[cell[0] for cell in row] for row in part.rows]
-            show_rows(part.header, cells, right=part.header[1:-3], title=part.title)
+        if out is None:
+            _show(*parts)
         return
     if moves is not None and moved is not None:
         table = moves.merge(moved[["user_id", "p_value", "drifts", "since"]], on="user_id")
@@ -131,3 +123,21 @@ def profile(
     else:
         write_table(table, out)
     say(f"{len(table):,} rows on {table['user_id'].nunique():,} users are in {out}.")
+
+
+def _show(interests: Section, *others: Section) -> None:
+    """Print the tables on a user; each interest on lines of its own, which fit any terminal."""
+    from rich.padding import Padding
+
+    say(f"\n{interests.title}: share, name [90 % interval of the share]. {interests.text}")
+    for row in interests.rows:
+        (name, *_), (share, bounds), *more, (domains, *_), (items, *_) = row
+        facts = [
+            f"{title} {value}" for title, (value, *_) in zip(FACTS, more, strict=True) if value
+        ]
+        say(f"{share:>4}  {name} [{bounds}]")
+        say(Padding(", ".join([*facts, f"in {domains}"]), INDENTED))
+        say(Padding(items, INDENTED))
+    for part in others:
+        cells = [[cell[0] for cell in row] for row in part.rows]
+        show_rows(part.header, cells, title=f"\n{part.title}. {part.text}")

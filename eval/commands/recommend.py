@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
-from eval.commands import options
+from eval.commands import asking, options
 from eval.commands.console import next_step, say, show_table
 
 
@@ -15,7 +15,7 @@ from eval.commands.console import next_step, say, show_table
 def recommend(
     context: Context,
     tables: options.TableOptions,
-    model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
+    model: asking.ModelFolder,
     users: Annotated[
         str | None,
         Option(
@@ -23,7 +23,7 @@ def recommend(
             "target domain of each user."
         ),
     ] = None,
-    user: Annotated[list[str] | None, Option(help="An id; repeatable.")] = None,
+    user: asking.User = None,
     out: options.OutTable = None,
     domain: Annotated[
         list[str] | None, Option(help="Target domain; repeatable; default: every domain.")
@@ -59,10 +59,7 @@ def recommend(
         ),
     ] = False,
     k: Annotated[int, Option("-k", help="Items in each list.")] = 20,
-    history: Annotated[
-        list[str] | None,
-        Option(help="Interactions since training, or of users who arrived after it."),
-    ] = None,
+    history: asking.History = None,
     favour_new: Annotated[
         float | None,
         Option(
@@ -114,21 +111,16 @@ def recommend(
     interest recommend model/ --users users.txt --rerank calibrated --strength 0.3 --out recs.csv
     """
     from gnn.candidates import read_ids
-    from gnn.registry import load_model
-    from gnn.requests import as_frame, own_requests, read_requests
     from graphgen.errors import ConfigError
-    from graphgen.log import read_log
-    from graphgen.meaning import taken_in
     from graphgen.storage import table_format, write_table
 
     if out is not None:
         table_format(out)
-    options.check_outputs(context, model, users, history, only, without, graph)
-    if (users is None) == (not user):
-        raise ConfigError("Give either --users FILE or --user ID (repeatable).")
     if rerank is None and (strength is not None or graph is not None):
         raise ConfigError("--strength and --graph are for --rerank METHOD, which is missing.")
-    fitted = load_model(model)
+    fitted, requests, rows = asking.read_question(
+        context, tables, model, users, user, history, only, without, graph, domain=domain
+    )
     if favour_new is not None:
         from gnn.models.interest.model import InterestGNN
 
@@ -142,14 +134,10 @@ def recommend(
 
         of = None if graph is None else load_graph(graph)
         chooser = Reranker.of(fitted, rerank, strength, graph=of, seed=seed)
-    meaning = taken_in(fitted.provenance_.get("graph", {}))
-    requests = read_requests(users, user or [], **tables.read)
-    requests = own_requests(requests, meaning.get("separate", ()), domain)
-    rows = read_log(*history, **tables.read, as_in=meaning) if history else None
     listed = [read_ids(ids, **tables.read) if ids else None for ids in (only, without)]
     tables.check()
     recs = fitted.recommend(
-        as_frame(requests),
+        requests,
         domain=domain or None,
         k=k,
         exclude_seen=not include_seen,

@@ -113,7 +113,8 @@ def looked_up(
     ):
         key = (str(name), MACRO if single[str(name)] else str(domain), str(metric))
         lower = get_metric(str(metric)).higher_is_better is False
-        ranked = cell.sort_values("value", ascending=lower)[SYSTEM].tolist()
+        # Of equal values the first in the table, as in `_rivals`.
+        ranked = cell.sort_values("value", ascending=lower, kind="stable")[SYSTEM].tolist()
         best = ranked[0] if cell["best"].any() else None
         for row, system in zip(cell["row"].tolist(), cell[SYSTEM].tolist(), strict=True):
             reference = baseline or best

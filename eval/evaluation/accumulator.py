@@ -30,6 +30,7 @@ REASONS: Final = {
     "popularity": "it needs training interactions: pass `graph`",
     "complete": "it needs the whole catalogue: pass `graph`",
     "pair_rank": "it needs a scorer and a file of negatives: pass `negatives`",
+    "pair_probability": "it needs probabilities: `interest compare --task next-domain` has them",
     "profile_popularity": "it needs training interactions: pass `graph`",
     "profile": "it needs item categories and training interactions: pass `graph`",
     "relevant_categories": "it needs item categories: pass a `graph` built with an items table",

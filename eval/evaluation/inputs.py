@@ -23,7 +23,7 @@ from graphgen.reading.columns import LISTS, PROVIDERS, Role, TableSpec, resolve_
 from graphgen.reading.files import read_tables
 from graphgen.reading.frames import as_frame
 from graphgen.reading.normalise import DEFAULT_DOMAIN, domain_codes, strings
-from graphgen.schema import DOMAIN, GROUP, ITEM_ID, RATING, SETTING, USER_ID, WEIGHT
+from graphgen.schema import DOMAIN, GROUP, INTEREST, ITEM_ID, RATING, SETTING, USER_ID, WEIGHT
 
 if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
@@ -153,7 +153,7 @@ def clean_ids(
     faults = Faults(n_rows)
     columns: dict[str, Any] = {}
     for role, name in resolved.items():
-        if role in (USER_ID, ITEM_ID):
+        if role in (USER_ID, ITEM_ID, INTEREST):
             columns[role] = id_codes(table.pop(name), name, faults).decode()
     if domain is not None or DOMAIN in resolved:
         name = resolved.get(DOMAIN, DOMAIN)

@@ -37,6 +37,8 @@ COUNTS = ("n_relevant", "answered")
 ATTRIBUTES = ("history", "group")
 MAIN_K = 20
 HEADLINE = ("recall", "ndcg", "hit-rate", "auc", "ild", "coverage", "novelty")
+# So many columns every table has room for.
+FEW = 3
 SUMMARY_COLUMNS = (SLICE, DOMAIN, "metric", "value", "low", "high", "n_users")
 
 
@@ -191,7 +193,11 @@ def headline(columns: Sequence[str], names: Iterable[str] = HEADLINE) -> list[st
     --------
     >>> headline(["recall@10", "recall@20", "f1@10", "ndcg@10", "ndcg@20", "auc"])
     ['recall@20', 'ndcg@20', 'auc']
+    >>> headline(["hit-rate@1", "hit-rate@3"])
+    ['hit-rate@1', 'hit-rate@3']
     """
+    if len(columns) <= FEW:
+        return list(columns)
     lengths = sorted({int(c.split("@")[1]) for c in columns if "@" in c})
     main = MAIN_K if MAIN_K in lengths else (lengths or [0])[-1]
     wanted = [w for name in names for w in (name, f"{name}@{main}")]

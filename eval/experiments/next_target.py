@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from eval.evaluation.resampling import bootstrap_means, percentile_interval
+from eval.comparison.comparison import compare_results
+from eval.evaluation.inputs import ALL
+from eval.evaluation.result import SLICE, EvaluationResult, summarise
+from eval.experiments.costs import Experiment
 from gnn.data import TrainingData
 from gnn.interests.interests import Interests, domain_targets
 from gnn.interests.prediction import EXPERTS, NextTargets, fit_pool, pooled
@@ -20,45 +21,15 @@ from graphgen.errors import ConfigError, InputError
 from graphgen.graph import InterestGraph
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
-from graphgen.storage import atomic_directory, write_json
 
-__all__ = ["METRICS", "TASKS", "NextComparison", "compare_next"]
+__all__ = ["METRICS", "TASKS", "compare_next"]
 
 TASKS: Final = ("next-domain", "next-interest")
-METRICS: Final = ("hit@1", "hit@3", "log-loss")
-SLICES: Final = ("all", "repetition", "exploration")
+LENGTHS: Final = (1, 3)
+METRICS: Final = (*(f"hit-rate@{k}" for k in LENGTHS), "log-loss")
+SLICES: Final = (ALL, "next=repetition", "next=exploration")
 POOL: Final = "pool"
-
-
-@dataclass(frozen=True)
-class NextComparison:
-    """Figures of experts on the next interaction of each user.
-
-    `table` has system, slice, metric, value, low, high (95 % bootstrap over users) and users;
-    `weights` are those of the experts in the pool, chosen on validation rows.
-    """
-
-    task: str
-    table: pd.DataFrame
-    weights: Mapping[str, float]
-
-    def rows(self, slice_name: str) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the lines of a slice, a system each, with intervals."""
-        part = self.table[self.table["slice"] == slice_name]
-        lines: dict[str, list[str]] = {}
-        for row in part.itertuples():
-            cell = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
-            lines.setdefault(row.system, [row.system]).append(cell)
-        return ["system", *METRICS], [*lines.values()]
-
-    def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
-        """Write ``next.csv`` and ``next.json`` to a folder, whole or not at all."""
-        with atomic_directory(
-            path, kind="report", overwrite=overwrite, made_from=made_from
-        ) as folder:
-            self.table.to_csv(folder / "next.csv", index=False)
-            meta = {"task": self.task, "weights": dict(self.weights)}
-            write_json(folder / "next.json", meta, schema_version=1)
+BOOTSTRAP: Final = 1000
 
 
 def compare_next(
@@ -69,15 +40,17 @@ def compare_next(
     task: str,
     models: Sequence[str] = ("interest-gnn",),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    baseline: str | None = None,
     seed: int = 0,
     progress: bool = False,
-) -> NextComparison:
-    """Compare experts on the target of each user's first test interaction.
+) -> Experiment:
+    """Compare experts on the target of each user's first test interaction, with paired tests.
 
     Users without training interactions are left out, and so are interactions with items without
     known interests (next-interest) and in unknown domains. The target of an item with several
     interests is the one it belongs to most. In the slice
-    ``repetition`` the user has met the target before, in ``exploration`` never.
+    ``next=repetition`` the user has met the target before, in ``next=exploration`` never. The
+    weights of the experts in the pool are in ``comparison.meta``.
 
     Parameters
     ----------
@@ -92,8 +65,10 @@ def compare_next(
         "next-domain" or "next-interest".
     models, settings
         Recommenders whose lists are turned into targets, and their settings by name.
+    baseline
+        As in `eval.comparison.comparison.compare_results`.
     seed
-        Seed of the fits and of the bootstrap.
+        Seed of the fits, the tests and the bootstrap.
     progress
         Show progress bars.
 
@@ -118,8 +93,8 @@ def compare_next(
 
     def judged(
         rows: InteractionLog, history: InteractionLog | None
-    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        """Return probabilities by expert, the truth, and whether it is new to the user."""
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, pd.DataFrame]:
+        """Return probabilities by expert, the truth, and user_id and slice of each row."""
         ids, truth = _first(data, targets if task == TASKS[1] else None, rows)
         users = user_batch(data, ids, history)
         kept = np.diff(users.history.indptr) > 0
@@ -129,18 +104,19 @@ def compare_next(
         found = {name: experts.probabilities(name, users) for name in EXPERTS}
         found |= {name: experts.of_model(model, users) for name, model in fitted.items()}
         met = np.asarray((users.history @ targets)[np.arange(len(truth)), truth]).ravel()
-        return found, truth, met == 0
+        slices = np.where(met > 0, *SLICES[1:])
+        return found, truth, pd.DataFrame({SLICE: slices, USER_ID: ids[kept]})
 
     weights = dict.fromkeys([*EXPERTS, *fitted], 1 / (len(EXPERTS) + len(fitted)))
     if valid is not None:
         found, truth, _ = judged(valid, None)
         weights = fit_pool(found, truth)
-    found, truth, new = judged(test, valid)
+    found, truth, rows = judged(test, valid)
     found[POOL] = pooled(found, weights)
-    table = pd.concat(
-        [_figures(name, p, truth, new, seed) for name, p in found.items()], ignore_index=True
-    )
-    return NextComparison(task, table, weights)
+    results = {name: _result(name, task, p, truth, rows, seed) for name, p in found.items()}
+    comparison = compare_results(results, baseline=baseline, bootstrap=BOOTSTRAP, seed=seed)
+    comparison.meta[POOL] = weights
+    return Experiment(comparison)
 
 
 def _first(data: TrainingData, targets: Any, rows: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
@@ -165,27 +141,16 @@ def _first(data: TrainingData, targets: Any, rows: InteractionLog) -> tuple[np.n
     return first[USER_ID].to_numpy(object), first["target"].to_numpy()
 
 
-def _figures(
-    name: str, p: np.ndarray, truth: np.ndarray, new: np.ndarray, seed: int
-) -> pd.DataFrame:
+def _result(
+    name: str, task: str, p: np.ndarray, truth: np.ndarray, rows: pd.DataFrame, seed: int
+) -> EvaluationResult:
     own = p[np.arange(len(truth)), truth][:, None]
     above, equal = (p > own).sum(axis=1), (p == own).sum(axis=1)
     # Ties are broken at random, and this is the expectation.
-    hits = [np.clip((k - above) / equal, 0, 1) for k in (1, 3)]
-    values = np.column_stack([*hits, -np.log(own)])
-    parts = []
-    for slice_name, kept in zip(SLICES, (new | True, ~new, new), strict=True):
-        if not kept.any():
-            continue
-        n = int(kept.sum())
-        means = bootstrap_means(values[kept], np.arange(n), np.zeros(n, int), 1, seed=seed)
-        low, high = percentile_interval(means[:, 0])
-        parts.append(
-            pd.DataFrame(
-                {
-                    "system": name, "slice": slice_name, "metric": METRICS,
-                    "value": values[kept].mean(axis=0), "low": low, "high": high, "users": n,
-                }
-            )
-        )  # fmt: skip
-    return pd.concat(parts)
+    hits = [np.clip((k - above) / equal, 0, 1) for k in LENGTHS]
+    values = dict(zip(METRICS, [*hits, -np.log(own[:, 0])], strict=True))
+    part = rows.assign(**{DOMAIN: task, "n_relevant": 1, "answered": True}, **values)
+    per_user = pd.concat([part.assign(**{SLICE: ALL}), part], ignore_index=True)
+    summary = summarise(per_user, list(METRICS), bootstrap=BOOTSTRAP, seed=seed)
+    meta = {"k": list(LENGTHS), "bootstrap": BOOTSTRAP, "seed": seed, "n_people": len(part)}
+    return EvaluationResult(name, per_user, summary, meta)

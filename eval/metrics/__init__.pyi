@@ -25,6 +25,7 @@ from .links import PRAUC as PRAUC
 from .links import ROCAUC as ROCAUC
 from .links import ScoreHistogram as ScoreHistogram
 from .pairs import AUC as AUC
+from .pairs import LogLoss as LogLoss
 from .pairs import SampledHitRate as SampledHitRate
 from .pairs import SampledMRR as SampledMRR
 from .pairs import SampledNDCG as SampledNDCG

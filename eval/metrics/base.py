@@ -109,6 +109,8 @@ class RankedLists:
         float64 [pairs]: what `pair_auc` gives for every relevant item, or None without scores.
     pair_rank
         float64 [pairs]: rank of every relevant item among fixed negatives, or None.
+    pair_probability
+        float64 [pairs]: the probability that a system gives to every relevant item, or None.
     hit_grades, pair_grades
         float64 [users, length], the grade of the item at each place, 0 without a hit; float64
         [pairs], that of every relevant item. None where relevance is binary.
@@ -130,6 +132,7 @@ class RankedLists:
     pair_row: Array | None = None
     pair_auc: Array | None = None
     pair_rank: Array | None = None
+    pair_probability: Array | None = None
     hit_grades: Array | None = None
     pair_grades: Array | None = None
 

@@ -20,7 +20,15 @@ from graphgen.arrays import place_in_group
 from graphgen.pieces import over_rows
 from graphgen.topk import tie_noise
 
-__all__ = ["AUC", "SampledHitRate", "SampledMRR", "SampledNDCG", "pair_auc", "sampled_rank"]
+__all__ = [
+    "AUC",
+    "LogLoss",
+    "SampledHitRate",
+    "SampledMRR",
+    "SampledNDCG",
+    "pair_auc",
+    "sampled_rank",
+]
 
 # Up to this many relevant items, comparing each with the whole row costs less than sorting the
 # row once (measured on 12,000 columns: 14 against 65 microseconds).
@@ -49,6 +57,26 @@ class AUC(ListMetric):
 
     def __call__(self, lists: RankedLists, k: int) -> Array:
         return lists.mean_over_pairs(np.asarray(lists.pair_auc))
+
+
+class LogLoss(ListMetric):
+    """Minus the natural logarithm of the probability of a relevant item, averaged over them.
+
+    Lower is better; a uniform guess among n targets has ``log n``. It needs probabilities, which
+    the systems of `eval.experiments.next_target` give.
+
+    Examples
+    --------
+    >>> lists = RankedLists.of([[4]], [{4, 9}], pair_row=[0, 0], pair_probability=[1.0, 0.25])
+    >>> LogLoss()(lists, 1).round(4).tolist()
+    [0.6931]
+    """
+
+    name, title, needs = "log-loss", "Log-loss", ("pair_probability",)
+    has_k, higher_is_better, on_request = False, False, True
+
+    def __call__(self, lists: RankedLists, k: int) -> Array:
+        return lists.mean_over_pairs(-np.log(np.asarray(lists.pair_probability)))
 
 
 def pair_auc(scores: Array, rows: Array, columns: Array, n_masked: Array | None = None) -> Array:

@@ -13,7 +13,12 @@ from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
 from eval.evaluation.result import MACRO, EvaluationResult, headline
 from eval.reports.plots import Plot, window_plot
-from eval.reports.sections import Section, comparison_sections, result_sections
+from eval.reports.sections import (
+    Section,
+    comparison_sections,
+    frontier_section,
+    result_sections,
+)
 from eval.reports.tables import (
     MAX_DOMAINS,
     TIED,
@@ -128,18 +133,6 @@ def frontier_page(
     lead: str,
 ) -> str:
     """Return the report of re-ranked lists, whose tables `eval.benchmarks.reranking` describes."""
-    shown = [name for name in table.columns[3:] if not name.startswith("kept")]
-    header = ["method", "strength", "ndcg", "kept", *shown]
-
-    def section(title: str, part: pd.DataFrame) -> Section:
-        rows = []
-        for row in part.to_dict("records"):
-            bounds = "[{kept_low:.3f}, {kept_high:.3f}]".format(**row)
-            kept = (f"{row['kept']:.3f}", bounds)
-            cells = plain(str(row["method"]), f"{row['strength']:g}", number(row["ndcg"]))
-            rows.append([*cells, kept, *plain(*(number(row[name]) for name in shown))])
-        return Section(title, "", header, rows)
-
     return _page(
         title="Re-ranked lists",
         heading="Accuracy against diversity",
@@ -147,8 +140,8 @@ def frontier_page(
         "with its 95 % interval over users.",
         facts=facts,
         parts=[
-            section("The most diverse lists of each method that keep 98 % of NDCG", best),
-            Folded("Every method and strength", [section("", table)]),
+            frontier_section(best, "The most diverse lists of each method that keep 98 % of NDCG"),
+            Folded("Every method and strength", [frontier_section(table)]),
         ],
         plots=plots,
         notes=[],

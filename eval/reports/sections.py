@@ -30,6 +30,7 @@ from eval.reports.tables import (
 __all__ = [
     "Section",
     "comparison_sections",
+    "frontier_section",
     "profile_sections",
     "result_sections",
     "section_markdown",
@@ -199,6 +200,17 @@ def _migration(table: pd.DataFrame) -> list[Section]:
     header = ["system", "users", "metric", "value", "best single", "its value"]
     header += ["gain", "relative", "p (Holm)"]
     return [Section("Migration gain", text, header, rows)]
+
+
+def frontier_section(table: pd.DataFrame, title: str = "") -> Section:
+    """Return rows of `eval.benchmarks.reranking.Frontier`; kept has its interval."""
+    header = [str(name) for name in table if name not in ("kept_low", "kept_high")]
+    rows = []
+    for row in rows_of(table):
+        cells = [*plain(row["method"], f"{row['strength']:g}", number(row["ndcg"]))]
+        cells.append((f"{row['kept']:.3f}", f"[{row['kept_low']:.3f}, {row['kept_high']:.3f}]"))
+        rows.append(cells + plain(*(number(row[name]) for name in header[4:])))
+    return Section(title, "", header, rows)
 
 
 def profile_sections(

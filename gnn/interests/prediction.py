@@ -54,6 +54,8 @@ class NextTargets:
         Training data with the order of interactions.
     targets
         CSR [n_items, targets], rows sum to 1 or 0: `domain_targets`, or `Interests.joint`.
+    prior
+        That of `learn_prior` for these targets, where it is known.
 
     Raises
     ------
@@ -65,10 +67,12 @@ class NextTargets:
     Li et al., "A next basket recommendation reality check", TOIS 2023 (P-TopFreq, GP-TopFreq).
     """
 
-    def __init__(self, data: TrainingData, targets: sp.csr_matrix) -> None:
+    def __init__(
+        self, data: TrainingData, targets: sp.csr_matrix, prior: Prior | None = None
+    ) -> None:
         order = known_order(data)
         self.data, self.targets = data, sp.csr_matrix(targets, dtype=np.float64)
-        self.prior: Prior = learn_prior(data.matrix, self.targets)
+        self.prior: Prior = prior or learn_prior(data.matrix, self.targets)
         row = entry_rows(order)
         sorting = np.lexsort((order.data, row))
         item, own = order.indices[sorting], row[sorting]
@@ -146,12 +150,12 @@ def coming(profiler: Profiler, asked: Asked) -> pd.DataFrame:
     """
     table = pd.DataFrame({USER_ID: asked.ids})
     data = profiler.data
-    for name, names, targets in (
-        ("interest", profiler.interests.names, profiler.interests.joint),
-        ("domain", data.domains, domain_targets(data)),
+    interests = profiler.interests
+    for name, names, experts in (
+        ("interest", interests.names, NextTargets(data, interests.joint, profiler.prior)),
+        ("domain", data.domains, NextTargets(data, domain_targets(data))),
     ):
-        experts = NextTargets(data, targets)
-        found = {name: experts.probabilities(name, asked.users) for name in WITHOUT_TRAINING}
+        found = {expert: experts.probabilities(expert, asked.users) for expert in WITHOUT_TRAINING}
         p = pooled(found, dict.fromkeys(found, 1 / len(found)))
         table[name] = np.asarray(names, dtype=object)[p.argmax(axis=1)]
         table[f"{name}_probability"] = p.max(axis=1)

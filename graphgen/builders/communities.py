@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from graphgen.builders.naming import LABEL, first_free, name_key
 
-__all__ = ["LIKE", "community_names", "is_community", "item_vectors"]
+__all__ = ["community_names", "item_vectors"]
 
 # The beginning of the names of communities.
 LIKE = "like: "
@@ -119,8 +119,3 @@ def _pairs(labels: list[str]) -> list[str]:
     """
     first, *rest = labels
     return [f"{LIKE}{first}, {other}" for other in rest] or [f"{LIKE}{first}"]
-
-
-def is_community(names: Sequence[str]) -> np.ndarray:
-    """Return which topics, by their names, are communities; bool."""
-    return np.array([name.startswith(LIKE) for name in names], dtype=bool)

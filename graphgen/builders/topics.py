@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from graphgen.builders.clusters import Clusters, find_clusters, n_learned
-from graphgen.builders.communities import community_names, is_community, item_vectors
+from graphgen.builders.communities import community_names, item_vectors
 from graphgen.builders.naming import topic_names
 from graphgen.progress import progress_bar
 from graphgen.schema import ABOUT, CATEGORY, INTERACTS, INTEREST, TITLE, USER
@@ -61,10 +61,10 @@ def add_topics(
 ) -> Topics:
     """Link the items of all domains to topics: their categories, and clusters of their texts.
 
-    Adds nodes ``interest`` and, for every domain of `items`, edges ``(domain, about, interest)``,
-    sorted by item, then falling weight; nothing where there are no topics. A category has weight 1,
-    a cluster the cosine of the item's text and its centre, so weights are on the scale of the
-    ``similar`` edges.
+    Adds nodes ``interest``, with ``community`` where some are communities, and, for every domain of
+    `items`, edges ``(domain, about, interest)``, sorted by item, then falling weight; nothing where
+    there are no topics. A category has weight 1, a cluster the cosine of the item's text and its
+    centre, so weights are on the scale of the ``similar`` edges.
 
     Where more than half of the interactions are with items of neither, such items are linked to
     communities of items that the same users like. Two topics of the same name are one.
@@ -129,6 +129,9 @@ def add_topics(
     first.sort()
     item, topic, weight = item[first], topic[first], weight[first]
     data[INTEREST].num_nodes = len(vocabulary)
+    if made["communities"]:
+        found_in_likes = np.isin(vocabulary.ids, kinds["communities"].names)
+        data[INTEREST].community = torch.from_numpy(found_in_likes)
     start = 0
     for domain, frame in items.items():
         own = slice(*np.searchsorted(item, [start, start + len(frame)]))
@@ -184,7 +187,7 @@ class _Found:
     ) -> tuple[np.ndarray | None, list[str]]:
         if self.former is None:
             return None, []
-        kept = ~self.former.category & (is_community(self.former.names) == communities)
+        kept = ~self.former.category & (self.former.community == communities)
         return self.former.first(kept)[items], self.former.names
 
     def _clusters(self, vectors: np.ndarray, former: np.ndarray | None) -> Clusters:
@@ -199,12 +202,13 @@ class _Found:
 class FormerTopics(NamedTuple):
     """Topics of an earlier graph: names, and E links of the items there are now, by item.
 
-    `category` is bool [n_topics], whether all links have weight 1; `item` and `topic` are int64
-    [E], of equal items the strongest link first.
+    `category` and `community` are bool [n_topics], whether all links have weight 1, and whether it
+    is a community; `item` and `topic` are int64 [E], of equal items the strongest link first.
     """
 
     names: list[str]
     category: np.ndarray
+    community: np.ndarray
     item: np.ndarray
     topic: np.ndarray
     n_items: int
@@ -227,7 +231,7 @@ class FormerTopics(NamedTuple):
         none = [np.empty(0, np.int64)]
         item, topic = np.concatenate(items or none), np.concatenate(topics or none)
         order = np.argsort(item, kind="stable")
-        return cls(names, category, item[order], topic[order], start)
+        return cls(names, category, graph.communities, item[order], topic[order], start)
 
     def first(self, kept: np.ndarray) -> np.ndarray:
         """Return the strongest of the topics `kept` of each item, int64; -1 for none."""

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 import torch
 
 from graphgen.arrays import place_in_group, visit_numbers
-from graphgen.builders.communities import is_community
 from graphgen.schema import ABOUT, INTERACTS, NEXT, USER
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def with_interactions(graph: InterestGraph, data: HeteroData, **provenance: Any)
         config = graph.provenance.get("config", {})
         add_transitions(data, **{n: config[n] for n in ("next_k", "next_weight") if n in config})
     if graph.n_topics:
-        other = ~is_community(graph.topic_names)
+        other = ~graph.communities
         for store in (data[t] for t in data.edge_types if t[1] == ABOUT):
             kept = torch.from_numpy(other[store.edge_index[1].numpy()])
             store.edge_index, store.weight = store.edge_index[:, kept], store.weight[kept]

@@ -14,6 +14,7 @@ from graphgen.schema import (
     DOMAIN,
     EVENT,
     GROUP,
+    INTEREST,
     ITEM_ID,
     POSITION,
     PROVIDER,
@@ -28,6 +29,7 @@ from graphgen.schema import (
 )
 
 __all__ = [
+    "INTEREST_LISTS",
     "ITEMS",
     "LISTS",
     "LOG",
@@ -140,11 +142,16 @@ LISTS = TableSpec(
     "a table of recommendations",
     (USER_ROLE, DOMAIN_ROLE, ITEM_ROLE, Role(RANK), Role(SCORE, hints=("prediction",))),
 )
+INTEREST_LISTS = TableSpec(
+    "a table of interests",
+    (USER_ROLE, Role(INTEREST, required=True), Role(RANK), Role(SCORE)),
+)
 PROVIDERS = TableSpec(
     "a table of providers",
     (DOMAIN_ROLE, ITEM_ROLE, Role(PROVIDER, required=True, hints=("brand", "seller", "publisher"))),
 )
-MAPPED = tuple(dict.fromkeys(n for s in (LOG, ITEMS, USERS, LISTS, PROVIDERS) for n in s.names))
+TABLES = (LOG, ITEMS, USERS, LISTS, INTEREST_LISTS, PROVIDERS)
+MAPPED = tuple(dict.fromkeys(name for table in TABLES for name in table.names))
 
 
 class ColumnMap(dict[str, str]):

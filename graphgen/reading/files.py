@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ from graphgen.reading.tabular import TableFile
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_file
 
-__all__ = ["QUARANTINE_COLUMNS", "clean_frame", "read_tables"]
+__all__ = ["QUARANTINE_COLUMNS", "Opened", "clean_frame", "open_table", "read_tables"]
 
 logger = logging.getLogger(__name__)
 
@@ -121,18 +121,10 @@ def read_tables(
     with progress_bar("Reading (MB)", total // MEGABYTE + 1, enabled=progress) as bar:
         advance = _in_megabytes(bar)
         for source in found:
-            own = dict(source.columns)
-            layout = {
-                "encoding": own.pop("encoding", encoding),
-                "delimiter": own.pop("delimiter", delimiter),
-            }
-            mapping = shared
-            if isinstance(shared, ColumnMap):
-                mapping = shared.of_file(source.path.name, source.domain)
-            file = _open(source, spec, {**(mapping or {}), **own}, **layout)
-            if file is None:
+            opened = open_table(source, spec, shared, delimiter=delimiter, encoding=encoding)
+            if opened is None:
                 continue
-            mapping = None if file.is_adjacency else mapping
+            file, mapping, own = opened
             resolved = resolve_columns(
                 file.header, mapping, spec, file=source.name, own=own, kind=file.kind
             )
@@ -210,6 +202,36 @@ def _in_words(name: str, keys: Sequence[str], resolved: Mapping[str, str]) -> st
     return f"{name}: {', '.join(used)}{rest}"
 
 
+class Opened(NamedTuple):
+    """A file whose header was read, the mapping of its columns, and the one that it must have."""
+
+    file: TableFile
+    columns: Mapping[str, str] | None
+    own: Mapping[str, str]
+
+
+def open_table(
+    source: Source,
+    spec: TableSpec,
+    columns: Mapping[str, str] | None,
+    *,
+    delimiter: str | None,
+    encoding: str | None,
+) -> Opened | None:
+    """Open a file; None for one in a folder that is plainly another kind of table.
+
+    For the parameters see `read_tables`, for errors `TableFile`.
+    """
+    own = dict(source.columns)
+    encoding, delimiter = own.pop("encoding", encoding), own.pop("delimiter", delimiter)
+    if isinstance(columns, ColumnMap):
+        columns = columns.of_file(source.path.name, source.domain)
+    file = _open(source, spec, {**(columns or {}), **own}, delimiter=delimiter, encoding=encoding)
+    if file is None:
+        return None
+    return Opened(file, None if file.is_adjacency else columns, own)
+
+
 def _open(
     source: Source,
     spec: TableSpec,
@@ -218,7 +240,6 @@ def _open(
     delimiter: str | None,
     encoding: str | None,
 ) -> TableFile | None:
-    """Open a file; None for one in a folder that is plainly another kind of table."""
     wanted = {columns.get(name, name).strip().lower() for name in spec.required}
     is_log = {USER_ID, ITEM_ID} <= set(spec.required)
     try:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 STDIN = "-"
 
-SourceLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
+SourceLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] | Source"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def find_sources(sources: Iterable[Any]) -> list[Source]:
     sources
         Paths, folders, ``domain=path``, ``path?user_id=NAME&item_id=NAME`` (names of its columns,
         also ``encoding`` and ``delimiter``), ``path#column=value,value,column!=value`` (of several
-        values either is accepted), all combined, or mappings from domain to path.
+        values either is accepted), all combined, mappings from domain to path, or what this
+        function returned.
 
     Raises
     ------
@@ -80,7 +81,9 @@ def find_sources(sources: Iterable[Any]) -> list[Source]:
     """
     found: list[Source] = []
     for source in sources:
-        if isinstance(source, Mapping):
+        if isinstance(source, Source):
+            found.append(source)
+        elif isinstance(source, Mapping):
             for domain, path in source.items():
                 found += _expand(_checked(path), domain=str(domain))
         else:

@@ -361,11 +361,16 @@ def test_communities_are_for_items_of_no_other_topic_or_by_option(tmp_path):
     assert build_graph(log, topics=0).n_topics == 0
 
 
-def test_validation_rows_do_not_keep_their_communities():
-    graph = build_graph(groups_log(), topics=4)
+def test_validation_rows_do_not_keep_their_communities(tmp_path):
+    log = groups_log()
+    items = log[["item_id", "domain"]].drop_duplicates()
+    items = items.assign(title="", category=np.where(items["item_id"] < "g1", "like: this", ""))
+    build_graph(log, items, encoder="none", topics=4).save(tmp_path / "graph")
+    graph = load_graph(tmp_path / "graph")
+    assert {"like: this"} == set(graph.vocabularies["interest"].ids[~graph.communities])
     smaller, _ = hold_out(graph)
-    assert graph.data["a", "about", "interest"].edge_index.shape[1]
-    assert not smaller.data["a", "about", "interest"].edge_index.shape[1]
+    left = {links[0][0] for links in about(smaller, "a").values() if links}
+    assert left == {"like: this"} and len(about(graph, "a")) > len(about(smaller, "a"))
 
 
 # --- topics that go on ----------------------------------------------------------------------------

@@ -183,6 +183,7 @@ def test_recommend_to_single_users_in_every_domain(home, model):
 def test_profile_of_one_user_and_of_many(home, model):
     out = interest("profile", model, "--user", "u0003", "--windows", "180d", cwd=home)
     assert out.startswith(("Above all ", "Mostly ", "No interest")) and "Over time" in out
+    assert re.search(r"^ ?\d+ %  .+ \[\d+–\d+ %\]\n +weight [+-]", out, re.MULTILINE)
     interest("profile", model, "--user", "u0003", "--windows", "180d", "--out", "u3.html", cwd=home)
     page = (home / "u3.html").read_text("utf-8")
     assert "<h1>User u0003</h1>" in page and "Interests over time" in page

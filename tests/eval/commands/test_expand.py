@@ -48,6 +48,16 @@ def test_expansions_are_written_and_evaluated(home):
     table = pd.read_csv(home / "report/metrics.csv")
     recall = table[(table.metric == "recall@5") & (table.domain == "interests")].value.iloc[0]
     assert recall == pytest.approx(sum(by_hand) / len(by_hand), abs=1e-6)
+    # The same from two tables of another form.
+    foreign = truth.rename(columns={"user_id": "who", "interest": "theme"})
+    parts = home / "first.csv", home / "second.csv"
+    for part, path in zip((foreign[::2], foreign[1::2]), parts, strict=True):
+        part.to_csv(path, index=False, sep=";", encoding="utf-16")
+    form = ["--column", "user_id=who", "--column", "interest=theme", "--encoding", "utf-16"]
+    given = ["--truth", parts[0], "--truth", parts[1], "-k", 5, "--out", home / "again", *form]
+    found.to_csv(out, index=False, encoding="utf-16")
+    interest("evaluate", out, *given)
+    pd.testing.assert_frame_equal(table, pd.read_csv(home / "again/metrics.csv"))
 
 
 def test_a_user_is_shown_new_interests_and_an_unknown_one_the_common(home):
@@ -59,13 +69,21 @@ def test_a_user_is_shown_new_interests_and_an_unknown_one_the_common(home):
 
 def test_expanders_are_compared(home):
     split = home / "split"
+    truth = pd.read_csv(split / "test_interests.csv", dtype=str)
+    parts = home / "one.csv", home / "two.csv"
+    for part, path in zip((truth[::2], truth[1::2]), parts, strict=True):
+        part.rename(columns={"interest": "theme"}).to_csv(path, index=False)
     said = interest(
         "compare", "--task", "expansion", "--train", split / "train.csv",
-        "--test", split / "test_interests.csv", "--items", home / "data/items.csv",
+        "--test", parts[0], "--test", parts[1], "--column", "interest=theme",
+        "--items", home / "data/items.csv",
         "--encoder", "hashing", "--graph", home / "graph", "--models", "item-knn",
-        "--out", home / "compared",
+        "--metrics", "recall", "--out", home / "compared",
     )  # fmt: skip
+    assert "Recall@5" in said and "AUC" not in said
     assert "blend" in said and "user-knn" in said
+    users = pd.read_csv(home / "compared/metrics.csv").n_users.max()
+    assert users == truth.user_id.nunique()
     assert (home / "compared/report.html").exists()
 
 
@@ -73,3 +91,5 @@ def test_options_that_held_out_interests_do_not_have_are_refused(home):
     truth = home / "split/test_interests.csv"
     asked = ["--truth", truth, "--graph", home / "graph", "--out", home / "no"]
     assert "without --graph" in interest("evaluate", home / "model", *asked, status=2)
+    asked = ["--task", "next-domain", "--train", truth, "--test", truth, "--by", "activity"]
+    assert "are for --task items" in interest("compare", *asked, "--out", home / "no", status=2)

@@ -29,21 +29,25 @@ def test_next_domains_of_users_who_alternate_are_told_by_markov():
     valid = InteractionLog(met(rows([text[-2] for text in turns], start=6)))
     test = InteractionLog(met(rows([text[-1] for text in turns], start=7)))
     found = compare_next(train, valid, test, task="next-domain", models=["item-knn"])
-    value = found.table.set_index(["slice", "system", "metric"])["value"]
-    assert value["all", "markov", "hit@1"] == 1 > 0.6 > value["all", "p-top-freq", "hit@1"]
-    assert value["all", "pool", "hit@1"] == 1
-    assert value["all", "pool", "log-loss"] < value["all", "popularity", "log-loss"]
-    assert {"item-knn", "pool", *EXPERTS} == set(found.table["system"])
-    header, lines = found.rows("all")
-    assert header[1:] == ["hit@1", "hit@3", "log-loss"] and len(lines) == len(EXPERTS) + 2
+    table = found.comparison.table.set_index(["slice", "domain", "system", "metric"]).sort_index()
+    value = table["value"]["all", "macro"]
+    assert value["markov", "hit-rate@1"] == 1 > 0.6 > value["p-top-freq", "hit-rate@1"]
+    assert value["pool", "hit-rate@1"] == 1
+    assert value["pool", "log-loss"] < value["popularity", "log-loss"]
+    assert [*EXPERTS, "item-knn", "pool"] == found.comparison.systems
+    assert found.comparison.meta["pool"]["markov"] > found.comparison.meta["pool"]["popularity"]
+    # Paired tests: the habit is significantly worse than the transitions, and a log-loss is better
+    # where it is lower.
+    assert table["p_holm"]["all", "macro", "p-top-freq", "hit-rate@1"] < 0.05
+    assert not table["best"]["all", "macro", "popularity", "log-loss"]
 
 
 def test_exploration_is_apart_from_repetition():
     train = build_graph(InteractionLog(rows(["aaa", "aab", "bbb", "bba"])), encoder="none")
     test = InteractionLog(rows(["b", "b", "b", "a"], start=5))
-    table = compare_next(train, None, test, task="next-domain", models=[]).table
-    users = table.groupby("slice")["users"].first().to_dict()
-    assert users == {"all": 4, "repetition": 3, "exploration": 1}
+    comparison = compare_next(train, None, test, task="next-domain", models=[]).comparison
+    users = comparison.table.groupby("slice")["n_users"].max().to_dict()
+    assert users == {"all": 4, "next=repetition": 3, "next=exploration": 1}
 
 
 def test_what_is_missing_is_said():

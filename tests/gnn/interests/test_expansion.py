@@ -14,6 +14,7 @@ from gnn.registry import make_model
 from graphgen import build_graph
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.schema import INTERESTS
+from graphgen.synthetic.generator import synthesize
 
 # Who likes crime books takes up heist films, and so with the other pairs.
 PAIRS = [("crime", "heist"), ("space", "robots"), ("tea", "slow")]
@@ -53,6 +54,30 @@ def test_the_planted_taste_comes_first(planted, by):
     for row in found.itertuples():
         items = row.item_ids.split("|")
         assert len(set(items)) == 5 and all(item.startswith(row.interest) for item in items)
+
+
+def test_a_theme_of_other_domains_is_found_in_a_new_one():
+    """Interests are themes of one domain: who likes pirates in books has not met them in games."""
+    data = synthesize(n_users=1000, seed=0)
+    themes = np.asarray(data.truth.themes, object)
+    items = data.items.assign(category=data.items["domain"].astype(str))
+    items["category"] += ": " + themes[data.truth.item_theme]
+    model = make_model("item-knn").fit(
+        build_graph(data.train, items, encoder="none", category_items=1)
+    )
+    cold = data.test[data.test["setting"] == "cold_user"].drop_duplicates(["user_id", "domain"])
+    favourite = pd.Series(themes[data.truth.user_taste.argmax(axis=1)], data.users["user_id"])
+
+    def share_found(by):
+        hits = [
+            found["interest"] == f"{domain}: " + favourite[found["user_id"]].to_numpy(object)
+            for domain, part in cold.groupby("domain", observed=True)
+            for found in [expand(model, part["user_id"], k=1, domain=str(domain), by=by)]
+        ]
+        return pd.concat(hits).mean()
+
+    assert len(cold) > 50
+    assert share_found("blend") > 0.3 > 4 * share_found("popularity")
 
 
 def test_an_expander_is_evaluated_as_a_scorer_of_interests(planted):
