@@ -34,6 +34,10 @@ MODELS: dict[str, str] = {
     "lightgcn": "gnn.models.lightgcn:LightGCN",
     "bitgcf": "gnn.models.bitgcf:BiTGCF",
     "sasrec": "gnn.models.sasrec:SASRec",
+    "text-bridge": "gnn.models.text_bridge:TextBridge",
+    "shared-space": "gnn.models.shared_space:SharedSpace",
+    "adversarial": "gnn.models.adversarial:Adversarial",
+    "multitask": "gnn.models.multitask:MultiTask",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }
 

@@ -16,6 +16,7 @@ from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
 
+OF_HISTORIES = {"embedding_dim": 16, "epochs": 40, "learning_rate": 0.01, "dropout": 0.0}
 # Settings that make a model quick on the planted graph; what is not named takes its defaults.
 QUICK = {
     "lightgcn": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
@@ -25,6 +26,10 @@ QUICK = {
     "bridge-ridge": {"embedding_dim": 4, "epochs": 8},
     "ease": {"regularization": 20},
     "interest-gnn": {"embedding_dim": 16, "steps": 12},
+    "text-bridge": OF_HISTORIES,
+    "shared-space": OF_HISTORIES,
+    "adversarial": OF_HISTORIES,
+    "multitask": OF_HISTORIES,
     "sasrec": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.01, "dropout": 0.0},
 }
 
