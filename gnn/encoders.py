@@ -49,7 +49,7 @@ class EncoderConfig(Config):
     hidden_share: float = pydantic.Field(0.3, gt=0, lt=1)
     """Share of a history that a training step hides and predicts from the rest."""
     temperature: float = pydantic.Field(0.1, gt=0)
-    """The distribution over items is softmax(cosine / temperature)."""
+    """The distribution over items is softmax(score / temperature)."""
     dropout: float = pydantic.Field(0.1, ge=0, lt=1)
     """In training, of the hidden layers."""
     learning_rate: float = pydantic.Field(0.003, gt=0)
@@ -92,15 +92,18 @@ class EncoderModel(EpochModel):
     """A model whose user vectors are a learned function of the history.
 
     A step hides a part of each history (`hide`) and ranks the hidden items of each domain above
-    sampled ones: a softmax over cosines, whose denominator is estimated from `num_negatives` items.
-    Users who arrive after training are scored from their history. An epoch costs
-    O(interactions · d + users · negatives · d · domains) besides the encoder.
+    sampled ones: a softmax over cosines (or inner products), whose denominator is estimated from
+    `num_negatives` items; a smaller domain is ranked whole. Users who arrive after training are
+    scored from their history. An epoch costs O(interactions · d + users · negatives · d · domains)
+    besides the encoder.
     """
 
     inductive: ClassVar[bool] = True
     Config: ClassVar[type[Config]] = EncoderConfig
     reaches_cold: ClassVar[bool] = False
     """Whether items without interactions have vectors that mean something."""
+    cosine: ClassVar[bool] = True
+    """Whether vectors are divided by their lengths."""
     _encoder: Encoder
 
     @abstractmethod
@@ -117,7 +120,6 @@ class EncoderModel(EpochModel):
             encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         active = np.flatnonzero(np.diff(data.matrix.indptr) > 1)
-        warm = [np.flatnonzero(data.warm[data.span(domain)]) for domain in data.domains]
 
         def batches() -> Iterable[np.ndarray]:
             order = generator.permutation(active)
@@ -125,19 +127,12 @@ class EncoderModel(EpochModel):
 
         def step(users: np.ndarray) -> float:
             encoder.train()
-            hidden = hide(data, users, config.hidden_share, generator)
             with seeded(generator):
-                vectors = encoder.users(hidden.known)
-                losses = {
-                    place: self._ranking_loss(vectors[place], place, hidden, warm[place], generator)
-                    for place in np.unique(hidden.domain).tolist()
-                }
-                if not losses:
-                    return 0.0
-                loss = encoder.combine(losses) + encoder.extra_loss(hidden.known, vectors)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+                loss = self._loss(users, generator)
+            if loss.requires_grad:
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
             return float(loss.detach())
 
         self._train(
@@ -152,24 +147,32 @@ class EncoderModel(EpochModel):
             options=options,
         )
 
+    def _loss(self, users: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
+        """Return the loss of some users, rows of the training matrix; without gradient if none."""
+        hidden = hide(self.data, users, self.config.hidden_share, generator)
+        if not len(hidden.user):
+            return torch.zeros(())
+        vectors = self._encoder.users(hidden.known)
+        losses = {
+            place: self._ranking_loss(vectors[place], place, hidden, generator)
+            for place in np.unique(hidden.domain).tolist()
+        }
+        return self._encoder.combine(losses) + self._encoder.extra_loss(hidden.known, vectors)
+
     def _ranking_loss(
-        self,
-        users: torch.Tensor,
-        place: int,
-        hidden: Hidden,
-        warm: np.ndarray,
-        generator: np.random.Generator,
+        self, users: torch.Tensor, place: int, hidden: Hidden, generator: np.random.Generator
     ) -> torch.Tensor:
         """Return the mean softmax loss of the hidden items of a domain against sampled ones."""
-        here = hidden.domain == place
+        here, span = hidden.domain == place, self.data.span(self.data.domains[place])
+        warm = np.flatnonzero(self.data.warm[span])
         wanted = torch.from_numpy(hidden.item[here])
-        drawn = torch.from_numpy(
-            warm[generator.integers(len(warm), size=self.config.num_negatives)]
-        )
-        items = functional.normalize(self._encoder.items(place, torch.cat([wanted, drawn])))
+        drawn = torch.from_numpy(warm)
+        if len(warm) > self.config.num_negatives:
+            drawn = drawn[generator.integers(len(warm), size=self.config.num_negatives)]
+        items = self._scaled(self._encoder.items(place, torch.cat([wanted, drawn])))
         good, bad = items.split([len(wanted), len(drawn)])
         # index_select, not [rows]: its gradient is summed in a fixed order.
-        own = functional.normalize(users).div(self.config.temperature)
+        own = self._scaled(users).div(self.config.temperature)
         own = own.index_select(0, torch.from_numpy(hidden.user[here]))
         positive = (own * good).sum(1)
         negative = own @ bad.T
@@ -178,17 +181,20 @@ class EncoderModel(EpochModel):
         negative = negative.masked_fill(wanted[:, None] == drawn, -torch.inf)
         return functional.softplus(negative.logsumexp(1) - positive).mean()
 
+    def _scaled(self, vectors: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(vectors) if self.cosine else vectors
+
     @torch.no_grad()
     def _set_up(self) -> None:
         self._encoder.eval()
         every = [torch.arange(len(items)) for items in self.data.items.values()]
         made = (self._encoder.items(place, index) for place, index in enumerate(every))
-        self._items = [functional.normalize(vectors) for vectors in made]
+        self._items = [self._scaled(vectors) for vectors in made]
 
     @torch.no_grad()
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         place, span = self.data.domains.index(domain), self.data.span(domain)
-        vectors = functional.normalize(self._encoder.users(users.history)[place])
+        vectors = self._scaled(self._encoder.users(users.history)[place])
         scores: np.ndarray = inner_products(vectors, self._items[place]).numpy()
         return scores if self.reaches_cold else cold_last(scores, self.data.warm[span])
 

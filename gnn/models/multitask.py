@@ -80,8 +80,7 @@ class MultiTask(EncoderModel):
         shared = encoder.shared_parameters()
         vectors = encoder.users(hidden.known)
         for place in np.unique(hidden.domain).tolist():
-            warm = np.flatnonzero(data.warm[data.span(data.domains[place])])
-            loss = self._ranking_loss(vectors[place], place, hidden, warm, generator)
+            loss = self._ranking_loss(vectors[place], place, hidden, generator)
             parts = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
             flat = [
                 torch.zeros_like(p) if g is None else g for p, g in zip(shared, parts, strict=True)

@@ -21,6 +21,7 @@ OF_HISTORIES = {"embedding_dim": 16, "epochs": 40, "learning_rate": 0.01, "dropo
 QUICK = {
     "lightgcn": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
     "bpr-mf": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
+    "cmf": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05, "regularization": 0.001},
     "bitgcf": {"embedding_dim": 16, "epochs": 80, "learning_rate": 0.05},
     "ials": {"embedding_dim": 4, "epochs": 8},
     "bridge-ridge": {"embedding_dim": 4, "epochs": 8},
@@ -30,6 +31,10 @@ QUICK = {
     "shared-space": OF_HISTORIES,
     "adversarial": OF_HISTORIES,
     "multitask": OF_HISTORIES,
+    "mult-vae": {**OF_HISTORIES, "hidden_dim": 32},
+    "sparse-autoencoder": {**OF_HISTORIES, "active": 4},
+    "emcdr": {**OF_HISTORIES, "embedding_dim": 4, "factor_epochs": 8},
+    "ptupcdr": {**OF_HISTORIES, "embedding_dim": 4, "factor_epochs": 8},
     "sasrec": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.01, "dropout": 0.0},
 }
 
@@ -171,7 +176,7 @@ def test_same_seed_same_result(fitted, name, graph):
     )
 
 
-@pytest.mark.parametrize("name", sorted(n for n in MODELS if model_class(n).chooses))
+@pytest.mark.parametrize("name", sorted(n for n in QUICK if model_class(n).chooses))
 def test_what_is_chosen_gives_the_same_model_as_a_setting(name, graph):
     """By itself, `fit` holds out, chooses, and fits on everything with what it chose."""
     settings = {**QUICK[name], "validate_every": 4, "embedding_dim": 8}
