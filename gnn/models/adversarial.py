@@ -22,8 +22,9 @@ __all__ = ["Adversarial", "AdversarialConfig"]
 class AdversarialConfig(EncoderConfig):
     """Settings of `Adversarial`."""
 
-    adversary_weight: float = pydantic.Field(0.1, ge=0)
-    """Weight of the classifier's loss, and strength of the reversed gradient."""
+    adversary_weight: float = pydantic.Field(0.03, ge=0)
+    """Strength of the reversed gradient of the classifier's loss against that of the ranking; from
+    about 0.3 on encoders and classifier chase each other, and domains drift apart."""
 
 
 class Adversarial(EncoderModel):

@@ -100,10 +100,10 @@ class MultVAE(Autoencoder):
     """A variational autoencoder with a multinomial likelihood.
 
     Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018: histories of
-    length 1 with dropout, tanh layers, a Gaussian code, β below 1 (not annealed here, since the best
-    step is chosen on validation rows). There is one multinomial for each domain, and its
-    denominator is estimated from `num_negatives` items: with all 50,000 of amazon4 an epoch takes
-    minutes on two cores. An epoch costs O(interactions · hidden + users · negatives · hidden).
+    length 1 with dropout, tanh layers, a Gaussian code, β below 1 (not annealed: the best step
+    is chosen on validation rows). There is one multinomial for each domain, and its denominator is
+    estimated from `num_negatives` items: with all 50,000 of amazon4 an epoch takes minutes on two
+    cores. An epoch costs O(interactions · hidden + users · negatives · hidden).
 
     Examples
     --------

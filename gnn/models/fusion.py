@@ -146,7 +146,11 @@ class Stacking(Fusion):
             self.weights_ = self._selected(data, rows, seed)
 
     def _chosen(self) -> dict[str, Any]:
-        return {"weights": tuple(map(tuple, self.weights_.tolist()))}
+        given = self.config.settings
+        chosen = {part.name: part.chosen_ for part in self._parts if part.chosen_}
+        settings = {name: {**given.get(name, {}), **own} for name, own in chosen.items()}
+        weights = tuple(map(tuple, self.weights_.tolist()))
+        return {"weights": weights, "settings": {**given, **settings}}
 
     def _selected(self, data: TrainingData, rows: ValidationRows, seed: int) -> np.ndarray:
         """Return float32 [2, models], the weights after the best round of each kind of users."""
