@@ -83,6 +83,10 @@ class Encoder(nn.Module):
         """Return what is added to the ranking loss, such as an alignment of domains."""
         return torch.zeros(())
 
+    def refresh(self) -> None:
+        """Make what scoring needs from the present parameters; not called after loading."""
+        return
+
     def combine(self, losses: Mapping[int, torch.Tensor]) -> torch.Tensor:
         """Return the ranking loss of all domains from that of each, a mean over interactions."""
         return torch.stack(list(losses.values())).mean()
@@ -100,7 +104,7 @@ class EncoderModel(EpochModel):
 
     inductive: ClassVar[bool] = True
     Config: ClassVar[type[Config]] = EncoderConfig
-    reaches_cold: ClassVar[bool] = False
+    reaches_cold: bool = False
     """Whether items without interactions have vectors that mean something."""
     cosine: ClassVar[bool] = True
     """Whether vectors are divided by their lengths."""
@@ -135,9 +139,14 @@ class EncoderModel(EpochModel):
                 optimizer.step()
             return float(loss.detach())
 
+        def publish() -> None:
+            encoder.eval()
+            encoder.refresh()
+            self._set_up()
+
         self._train(
             step,
-            self._set_up,
+            publish,
             batches=batches,
             parameters=dict(encoder.named_parameters()),
             optimizer=optimizer,

@@ -43,6 +43,7 @@ MODELS: dict[str, str] = {
     "shared-space": "gnn.models.shared_space:SharedSpace",
     "adversarial": "gnn.models.adversarial:Adversarial",
     "multitask": "gnn.models.multitask:MultiTask",
+    "hetero-gnn": "gnn.models.hetero:HeteroGNN",
     "fusion": "gnn.models.fusion:Fusion",
     "stacking": "gnn.models.fusion:Stacking",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",

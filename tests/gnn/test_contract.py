@@ -31,6 +31,7 @@ QUICK = {
     "shared-space": OF_HISTORIES,
     "adversarial": OF_HISTORIES,
     "multitask": OF_HISTORIES,
+    "hetero-gnn": OF_HISTORIES,
     "mult-vae": {**OF_HISTORIES, "hidden_dim": 32},
     "sparse-autoencoder": {**OF_HISTORIES, "active": 4},
     "emcdr": {**OF_HISTORIES, "embedding_dim": 4, "factor_epochs": 8},

@@ -9,6 +9,7 @@ import torch
 from gnn import load_model, make_model
 from gnn.data import TrainingData
 from gnn.encoders import hide, pool
+from gnn.models.hetero import sample_entries
 from gnn.numerics.sparse import entry_rows
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError
@@ -202,3 +203,48 @@ def test_a_variational_code_is_drawn_in_training_only(graph):
 def test_one_domain_is_too_few_for_a_bridge(plain_graph):
     with pytest.raises(ConfigError, match="needs at least two domains"):
         make_model("ptupcdr").fit(plain_graph)
+
+
+@pytest.mark.parametrize("convolution", ["rgcn", "hgt"])
+def test_convolutions_reach_new_items_and_survive_a_save(graph, convolution, tmp_path):
+    model = make_model("hetero-gnn", convolution=convolution, batch_size=32, **SMALL)
+    model.fit(graph, seed=1, valid=None).save(tmp_path / "model")
+    users = [f"u{u:03d}" for u in range(30)]
+    new = model.items("film").encode(["f24", "f25", "f26"])
+    scores = model.score(users, domain="film")
+    assert (scores[:, new].argmax(axis=1) == np.arange(30) % 3).mean() > 0.8
+    again = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(again.score(users, domain="film"), scores)
+    assert again.reaches_cold
+
+
+def test_hidden_interactions_are_not_in_a_sampled_neighbourhood(graph):
+    model = make_model("hetero-gnn", **{**SMALL, "epochs": 1}).fit(graph, seed=1, valid=None)
+    encoder, users = model._encoder.train(), np.arange(100)
+    encoder.left_out[users] = True
+    nodes, edges = encoder._around({"item": np.arange(20)}, 2)
+    assert len(nodes["user"])
+    assert not np.isin(nodes["user"], users).any()
+    items, near = edges["item", "history", "user"].numpy()
+    truth = cells(model.data.matrix)
+    assert set(zip(nodes["user"][near], nodes["item"][items], strict=True)) <= truth
+
+
+def test_layers_of_all_items_give_users_what_whole_neighbourhoods_give(graph):
+    """Over the stored layers of items a user is as if the whole graph had been propagated."""
+    settings = {**SMALL, "epochs": 2, "fan_out": 1000, "eval_fan_out": 1000}
+    model = make_model("hetero-gnn", **settings).fit(graph, seed=1, valid=None)
+    encoder, history = model._encoder, model.data.matrix[:4]
+    with torch.no_grad():
+        by_tables = encoder.users(history)[0]
+        encoder.train()
+        encoder.left_out[:] = False
+        sampled = encoder.users(history)[0]
+    torch.testing.assert_close(by_tables, sampled, rtol=1e-4, atol=1e-5)
+
+
+def test_few_entries_are_drawn_from_long_rows_and_all_from_short_ones():
+    matrix = sp.csr_matrix(np.array([[1, 1, 1, 1, 1], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0]]))
+    place, column = sample_entries(matrix, np.array([2, 1, 0]), 3, np.random.default_rng(0))
+    assert np.bincount(place, minlength=3).tolist() == [0, 2, 3]
+    assert column[place == 1].tolist() == [1, 4]
