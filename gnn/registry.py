@@ -44,6 +44,7 @@ MODELS: dict[str, str] = {
     "adversarial": "gnn.models.adversarial:Adversarial",
     "multitask": "gnn.models.multitask:MultiTask",
     "hetero-gnn": "gnn.models.hetero:HeteroGNN",
+    "interest-gan": "gnn.models.interest_gan:InterestGAN",
     "fusion": "gnn.models.fusion:Fusion",
     "stacking": "gnn.models.fusion:Stacking",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
