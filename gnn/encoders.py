@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
@@ -108,7 +108,7 @@ class EncoderModel(EpochModel):
     """Whether items without interactions have vectors that mean something."""
     cosine: ClassVar[bool] = True
     """Whether vectors are divided by their lengths."""
-    _encoder: Encoder
+    _encoder: Any  # An `Encoder`, of the subclass's kind.
 
     @abstractmethod
     def _make(self, data: TrainingData) -> Encoder:

@@ -85,7 +85,6 @@ class HeteroGNN(EncoderModel):
 
     name: ClassVar[str] = "hetero-gnn"
     Config = HeteroGNNConfig
-    _encoder: _HeteroEncoder
 
     def _make(self, data: TrainingData) -> Encoder:
         encoder = _HeteroEncoder(data, self.config)

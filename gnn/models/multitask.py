@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,9 @@ class _MultiTaskEncoder(Encoder):
         single = config.structure == "shared-bottom"
         own = config.task_experts if config.structure == "ple" else 0
         self.shared = nn.ModuleList(expert() for _ in range(1 if single else config.experts))
-        self.own = nn.ModuleList(nn.ModuleList(expert() for _ in range(own)) for _ in range(tasks))
+        self.own: Any = nn.ModuleList(
+            nn.ModuleList(expert() for _ in range(own)) for _ in range(tasks)
+        )
         n_gated = len(self.shared) + own
         self.gates = nn.ModuleList(nn.Linear(dim * tasks, n_gated) for _ in range(tasks))
         self.towers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(tasks))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -68,7 +68,7 @@ class SharedSpace(EncoderModel):
 class SharedSpaceEncoder(Encoder):
     """Item embeddings and a perceptron by domain; see `SharedSpace`."""
 
-    def __init__(self, data: TrainingData, config: EncoderConfig) -> None:
+    def __init__(self, data: TrainingData, config: Any) -> None:
         super().__init__()
         self._config = config
         self._spans = [data.span(domain) for domain in data.domains]
