@@ -47,6 +47,8 @@ MODELS: dict[str, str] = {
     "interest-gan": "gnn.models.interest_gan:InterestGAN",
     "fusion": "gnn.models.fusion:Fusion",
     "stacking": "gnn.models.fusion:Stacking",
+    "bagging": "gnn.models.augmented:Bagging",
+    "augmented": "gnn.models.augmented:Augmented",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }
 
