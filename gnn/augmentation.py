@@ -30,7 +30,9 @@ def drop_interactions(
     largest = np.full(data.n_users, -1.0)
     np.maximum.at(largest, row, draw)
     kept |= draw == largest[row]
-    parts = {name: _kept(getattr(data, name), kept) for name in ("matrix", "order", "weights")}
+    parts: dict[str, Any] = {
+        name: _kept(getattr(data, name), kept) for name in ("matrix", "order", "weights")
+    }
     return replace(data, **parts)
 
 
