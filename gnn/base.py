@@ -187,7 +187,12 @@ class Model(ABC):
         return self.fit_data(TrainingData.from_graph(graph), valid, seed=seed, options=options)
 
     def fit_data(
-        self, data: TrainingData, valid: InteractionLog | None, *, seed: int, options: FitOptions
+        self,
+        data: TrainingData,
+        valid: InteractionLog | ValidationRows | None,
+        *,
+        seed: int,
+        options: FitOptions,
     ) -> Self:
         """Learn from training data, which need not be of a graph; see `fit`."""
         check_requirements(self.name, self.requires, data)
@@ -195,7 +200,7 @@ class Model(ABC):
             logger.warning("%s does not use the weights of likes: all count alike.", self.name)
         self._data = data
         self.history_, self.validation_ = [], None
-        rows = None if valid is None else ValidationRows.of(valid, data)
+        rows = ValidationRows.of(valid, data) if isinstance(valid, InteractionLog) else valid
         if rows is not None and not len(rows.of_kinds()):
             logger.warning(
                 "No validation row is of an item with interactions; %s takes the defaults.",

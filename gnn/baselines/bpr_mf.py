@@ -89,7 +89,7 @@ class BPRMF(EpochModel):
             )
             bad = torch.from_numpy(sampler.draw(edges.col[batch], generator))
             positive, negative, penalised = compare(user, good, bad)
-            loss = bpr_loss(positive, negative)
+            loss = self._pair_loss(positive, negative, edges.col[batch])
             norm = torch.stack([part.square().sum() for part in penalised]).sum()
             optimizer.zero_grad()
             (loss + config.regularization * norm / (2 * len(batch))).backward()
@@ -99,6 +99,12 @@ class BPRMF(EpochModel):
         self._train(
             step, publish, parameters=parameters, optimizer=optimizer, generator=generator, **fit
         )
+
+    def _pair_loss(
+        self, positive: torch.Tensor, negative: torch.Tensor, items: np.ndarray
+    ) -> torch.Tensor:
+        """Return the loss of the scores [b] of seen items, int64 [b], and of sampled ones."""
+        return bpr_loss(positive, negative)
 
     def _start(
         self, data: TrainingData, generator: np.random.Generator

@@ -17,15 +17,34 @@ from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
 
+OF_HISTORIES = {"embedding_dim": 16, "epochs": 40, "learning_rate": 0.01, "dropout": 0.0}
 # Settings that make a model quick on the planted graph; what is not named takes its defaults.
 QUICK = {
     "lightgcn": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
     "bpr-mf": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05},
+    "cmf": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.05, "regularization": 0.001},
     "bitgcf": {"embedding_dim": 16, "epochs": 80, "learning_rate": 0.05},
     "ials": {"embedding_dim": 4, "epochs": 8},
     "bridge-ridge": {"embedding_dim": 4, "epochs": 8},
     "ease": {"regularization": 20},
     "interest-gnn": {"embedding_dim": 16, "steps": 12},
+    "text-bridge": OF_HISTORIES,
+    "shared-space": OF_HISTORIES,
+    "adversarial": OF_HISTORIES,
+    "multitask": OF_HISTORIES,
+    "hetero-gnn": OF_HISTORIES,
+    "interest-gan": {
+        "embedding_dim": 8,
+        "factor_epochs": 8,
+        "hidden_dim": 32,
+        "epochs": 16,
+        "batch_size": 32,
+        "learning_rate": 0.003,
+    },
+    "mult-vae": {**OF_HISTORIES, "hidden_dim": 32},
+    "sparse-autoencoder": {**OF_HISTORIES, "active": 4},
+    "emcdr": {**OF_HISTORIES, "embedding_dim": 4, "factor_epochs": 8},
+    "ptupcdr": {**OF_HISTORIES, "embedding_dim": 4, "factor_epochs": 8},
     "sasrec": {"embedding_dim": 16, "epochs": 60, "learning_rate": 0.01, "dropout": 0.0},
 }
 
@@ -167,7 +186,7 @@ def test_same_seed_same_result(fitted, name, graph):
     )
 
 
-@pytest.mark.parametrize("name", sorted(n for n in MODELS if model_class(n).chooses))
+@pytest.mark.parametrize("name", sorted(n for n in QUICK if model_class(n).chooses))
 def test_what_is_chosen_gives_the_same_model_as_a_setting(name, graph):
     """By itself, `fit` holds out, chooses, and fits on everything with what it chose."""
     settings = {**QUICK[name], "validate_every": 4, "embedding_dim": 8}

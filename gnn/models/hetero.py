@@ -1,0 +1,295 @@
+"""R-GCN and HGT over users, items and interests, in sampled neighbourhoods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+import pydantic
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from gnn.data import TrainingData
+from gnn.encoders import TEXTS, Encoder, EncoderConfig, EncoderModel, text_vectors
+
+__all__ = ["HeteroGNN", "HeteroGNNConfig", "sample_entries"]
+
+ITEM, USER, INTEREST = "item", "user", "interest"
+# Relations, from source to destination.
+HISTORY, LIKED_BY = (ITEM, "history", USER), (USER, "liked_by", ITEM)
+SIMILAR, ABOUT, HOLDS = (
+    (ITEM, "similar", ITEM),
+    (INTEREST, "about", ITEM),
+    (ITEM, "holds", INTEREST),
+)
+RELATIONS = HISTORY, LIKED_BY, SIMILAR, ABOUT, HOLDS
+# Items whose vectors are made at once when all are.
+ITEM_CHUNK = 4096
+
+Edges: TypeAlias = dict[tuple[str, str, str], torch.Tensor]
+Vectors: TypeAlias = dict[str, torch.Tensor]
+
+
+class HeteroGNNConfig(EncoderConfig):
+    """Settings of `HeteroGNN`."""
+
+    convolution: Literal["rgcn", "hgt"] = "rgcn"
+    """Convolution of PyTorch Geometric: a matrix for each relation, or attention by types."""
+    num_layers: int = pydantic.Field(2, ge=1)
+    """Layers, and steps that a neighbourhood reaches."""
+    heads: int = pydantic.Field(2, ge=1)
+    """Attention heads of "hgt"; they divide `embedding_dim`."""
+    id_dropout: float = pydantic.Field(0.2, ge=0, lt=1)
+    """Share of the items that a step trains as new, so that their text learns to stand alone."""
+    fan_out: int = pydantic.Field(6, ge=1)
+    """Neighbours of a node by each relation, drawn in each training step."""
+    eval_fan_out: int = pydantic.Field(24, ge=1)
+    """The same where the vectors of all items are made."""
+    batch_size: int = pydantic.Field(2048, ge=1)
+    """Users a gradient step."""
+    num_negatives: int = pydantic.Field(512, ge=1)
+    """Items of a domain, drawn uniformly, that a batch is ranked against."""
+    epochs: int = pydantic.Field(10, ge=1)
+    """Passes over the users at the most."""
+
+    @pydantic.field_validator("heads")
+    @classmethod
+    def _divide(cls, heads: int, info: pydantic.ValidationInfo) -> int:
+        if info.data.get("embedding_dim", heads) % heads:
+            raise ValueError(f"it must divide `embedding_dim`, {info.data['embedding_dim']}")
+        return heads
+
+
+class HeteroGNN(EncoderModel):
+    """Relational convolutions over the heterogeneous graph with its text features.
+
+    Nodes are items (text through a linear map, and an embedding), users (one learned vector: a user
+    is the history) and interests (embeddings); relations are interactions both ways, semantic
+    neighbours, and topics both ways. R-GCN: Schlichtkrull et al., "Modeling relational data with
+    graph convolutional networks", ESWC 2018; HGT: Hu et al., "Heterogeneous graph transformer", WWW
+    2020; both as in PyTorch Geometric. Neighbourhoods are sampled (Hamilton et al., "Inductive
+    representation learning on large graphs", NIPS 2017), without the users of the batch, whose
+    hidden interactions would be seen. The layers of all items are kept, so users who arrive
+    later are exact functions of their histories. An epoch costs O(users · fan_out^layers · d²).
+
+    Examples
+    --------
+    >>> import pandas as pd, graphgen
+    >>> log = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyx"), "domain": "book"})
+    >>> model = HeteroGNN(epochs=1).fit(graphgen.build_graph(log, encoder="none"), valid=None)
+    >>> model.recommend(["c"], k=1).item_id.tolist()
+    ['y']
+    """
+
+    name: ClassVar[str] = "hetero-gnn"
+    Config = HeteroGNNConfig
+
+    def _make(self, data: TrainingData) -> Encoder:
+        encoder = _HeteroEncoder(data, self.config)
+        self.reaches_cold = bool(encoder.texts.any())
+        return encoder
+
+    def _loss(self, users: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
+        self._encoder.left_out[:] = False
+        self._encoder.left_out[users] = True
+        return super()._loss(users, generator)
+
+
+class _HeteroEncoder(Encoder):
+    texts: torch.Tensor
+    tables: torch.Tensor
+
+    def __init__(self, data: TrainingData, config: HeteroGNNConfig) -> None:
+        super().__init__()
+        from torch_geometric.nn import HGTConv, RGCNConv
+
+        self._config, dim = config, config.embedding_dim
+        self._starts = [data.span(domain).start for domain in data.domains]
+        self._neighbors = _neighbors(data)
+        self.left_out = np.zeros(data.n_users, dtype=bool)
+        self._warm = torch.from_numpy(data.warm)
+        texts = torch.zeros(data.n_items, 1) if data.features is None else text_vectors(data)
+        self.register_buffer(TEXTS, texts)
+        self.text_map = nn.Linear(texts.shape[1], dim, bias=False)
+
+        def drawn(rows: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, dim) / dim**0.5)
+
+        self.item_vectors, self.user_vector = drawn(data.n_items), drawn(1)
+        self.interest_vectors = drawn(max(1, len(data.topics)))
+        types = [ITEM, USER, INTEREST]
+        self.layers = nn.ModuleList(
+            RGCNConv(dim, dim, len(RELATIONS))
+            if config.convolution == "rgcn"
+            else HGTConv(dim, dim, (types, list(RELATIONS)), heads=config.heads)
+            for _ in range(config.num_layers)
+        )
+        # The vectors of all items before each layer and after the last.
+        self.register_buffer("tables", torch.zeros(config.num_layers + 1, data.n_items, dim))
+
+    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+        """Return the same vectors for every domain."""
+        if not self.training:
+            vectors = self._users_by_tables(history)
+        else:
+            rows, items = sample_entries(
+                history, np.arange(history.shape[0]), self._config.fan_out**2, self._generator()
+            )
+            nodes, edges = self._around({ITEM: np.unique(items)}, self._config.num_layers - 1)
+            # Users of the batch are new nodes behind those that were found.
+            start = len(nodes[USER])
+            nodes[USER] = np.concatenate([nodes[USER], np.zeros(history.shape[0], np.int64)])
+            own = np.stack([np.searchsorted(nodes[ITEM], items), start + rows])
+            edges[HISTORY] = torch.cat([edges[HISTORY], torch.from_numpy(own)], dim=1)
+            vectors = self._layers(self._start(nodes), edges)[-1][USER][start:]
+        return [vectors] * len(self._starts)
+
+    def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
+        """Return the vectors of items, in training from a sampled neighbourhood."""
+        rows = index + self._starts[domain]
+        if not self.training:
+            return self.tables[-1][rows]
+        seeds, place = rows.unique(return_inverse=True)
+        nodes, edges = self._around({ITEM: seeds.numpy()}, self._config.num_layers)
+        found = torch.from_numpy(np.searchsorted(nodes[ITEM], seeds.numpy()))
+        vectors = self._layers(self._start(nodes), edges)[-1][ITEM]
+        return vectors.index_select(0, found).index_select(0, place)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Make the vectors of all items before each layer and after the last."""
+        self.left_out[:] = False
+        n_items = self.tables.shape[1]
+        for low in range(0, n_items, ITEM_CHUNK):
+            seeds = np.arange(low, min(low + ITEM_CHUNK, n_items))
+            nodes, edges = self._around({ITEM: seeds}, self._config.num_layers)
+            found = torch.from_numpy(np.searchsorted(nodes[ITEM], seeds))
+            for place, vectors in enumerate(self._layers(self._start(nodes), edges)):
+                self.tables[place, low : low + len(seeds)] = vectors[ITEM][found]
+
+    def _users_by_tables(self, history: sp.csr_matrix) -> torch.Tensor:
+        """Return the vectors of users over the items' vectors before each layer."""
+        items, place = np.unique(history.indices, return_inverse=True)
+        user = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
+        edges = {relation: torch.zeros(2, 0, dtype=torch.int64) for relation in RELATIONS}
+        edges[HISTORY] = torch.from_numpy(np.stack([place, user]))
+        vectors = self.user_vector.expand(history.shape[0], -1)
+        rows = torch.from_numpy(items.astype(np.int64))
+        for place_, layer in enumerate(self.layers):
+            known = {ITEM: self.tables[place_][rows], USER: vectors}
+            vectors = self._layer(layer, {**known, INTEREST: self.interest_vectors[:0]}, edges)[
+                USER
+            ]
+        return vectors
+
+    def _start(self, nodes: Mapping[str, np.ndarray]) -> Vectors:
+        item = torch.from_numpy(nodes[ITEM])
+        texts = self.text_map(self.texts.index_select(0, item))
+        known = self._warm[item]
+        if self.training:
+            known = known & (torch.rand(len(item)) >= self._config.id_dropout)
+        own = self.item_vectors.index_select(0, item) * known.unsqueeze(1)
+        interest = torch.from_numpy(nodes[INTEREST])
+        return {
+            ITEM: texts + own,
+            USER: self.user_vector.expand(len(nodes[USER]), -1),
+            INTEREST: self.interest_vectors.index_select(0, interest),
+        }
+
+    def _layers(self, vectors: Vectors, edges: Edges) -> list[Vectors]:
+        """Return the vectors before each layer and after the last."""
+        found = [vectors]
+        for layer in self.layers:
+            found.append(self._layer(layer, found[-1], edges))
+        return found
+
+    def _layer(self, layer: nn.Module, vectors: Vectors, edges: Edges) -> Vectors:
+        """Return the vectors after a layer, to which those before it are added."""
+        if self._config.convolution == "hgt":
+            made = layer(vectors, edges)
+        else:
+            sizes = [len(part) for part in vectors.values()]
+            first = dict(zip(vectors, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+            index = torch.cat(
+                [edges[r] + torch.tensor([[first[r[0]]], [first[r[2]]]]) for r in RELATIONS],
+                dim=1,
+            )
+            count = torch.tensor([edges[relation].shape[1] for relation in RELATIONS])
+            kind = torch.repeat_interleave(torch.arange(len(RELATIONS)), count)
+            joint = layer(torch.cat(list(vectors.values())), index, kind)
+            made = dict(zip(vectors, joint.split(sizes), strict=True))
+        return {
+            name: part if made.get(name) is None else part + torch.relu(made[name])
+            for name, part in vectors.items()
+        }
+
+    def _generator(self) -> np.random.Generator:
+        if not self.training:
+            return np.random.default_rng(0)
+        return np.random.default_rng(int(torch.randint(1 << 62, ())))
+
+    def _around(
+        self, seeds: Mapping[str, np.ndarray], hops: int
+    ) -> tuple[dict[str, np.ndarray], Edges]:
+        """Return the sampled nodes around seeds by type, sorted, and edges between their places."""
+        generator = self._generator()
+        fan_out = self._config.fan_out if self.training else self._config.eval_fan_out
+        none = np.zeros(0, dtype=np.int64)
+        nodes = {name: seeds.get(name, none) for name in (ITEM, USER, INTEREST)}
+        frontier, found = nodes, {relation: [np.zeros((2, 0), np.int64)] for relation in RELATIONS}
+        for _ in range(hops):
+            reached = {name: [nodes[name]] for name in nodes}
+            for relation, matrix in self._neighbors.items():
+                source, _, target = relation
+                if not len(frontier[target]):
+                    continue
+                place, near = sample_entries(matrix, frontier[target], fan_out, generator)
+                if source == USER:
+                    place, near = place[~self.left_out[near]], near[~self.left_out[near]]
+                found[relation].append(np.stack([near, frontier[target][place]]))
+                reached[source].append(near)
+            every = {name: np.unique(np.concatenate(parts)) for name, parts in reached.items()}
+            frontier = {name: np.setdiff1d(every[name], nodes[name]) for name in nodes}
+            nodes = every
+        edges = {}
+        for relation, parts in found.items():
+            ends = zip(np.concatenate(parts, axis=1), (relation[0], relation[2]), strict=True)
+            places = [np.searchsorted(nodes[name], part) for part, name in ends]
+            edges[relation] = torch.from_numpy(np.stack(places).astype(np.int64))
+        return nodes, edges
+
+
+def _neighbors(data: TrainingData) -> dict[tuple[str, str, str], sp.csr_matrix]:
+    """Return, by relation, CSR [destinations, sources]."""
+    matrices = {HISTORY: data.matrix, LIKED_BY: data.matrix.T, SIMILAR: data.similar}
+    if data.about is not None:
+        matrices |= {ABOUT: data.about, HOLDS: data.about.T}
+    return {name: sp.csr_matrix(m) for name, m in matrices.items() if m is not None}
+
+
+def sample_entries(
+    matrix: sp.csr_matrix, rows: np.ndarray, k: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw at most `k` entries of each row, with replacement where it has more.
+
+    Returns
+    -------
+    places, columns
+        int64 [e]: the place in `rows`, and the column of the entry. O(len(rows) · k).
+
+    Examples
+    --------
+    >>> matrix = sp.csr_matrix([[1, 0, 1], [0, 1, 0]])
+    >>> [part.tolist() for part in sample_entries(matrix, np.array([1, 0]), 2, None)]
+    [[0, 1, 1], [1, 0, 2]]
+    """
+    start, degree = matrix.indptr[rows].astype(np.int64), np.diff(matrix.indptr)[rows]
+    taken = np.minimum(degree, k).astype(np.int64)
+    place = np.repeat(np.arange(len(rows)), taken)
+    offset = np.arange(len(place)) - np.repeat(np.cumsum(taken) - taken, taken)
+    many = degree[place] > k
+    if many.any():
+        offset[many] = (generator.random(int(many.sum())) * degree[place[many]]).astype(np.int64)
+    return place, matrix.indices[start[place] + offset].astype(np.int64)
