@@ -46,6 +46,9 @@ class Subject:
     kind: str | None = None
     value: str = ""
 
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.domain, self.value)))
+
 
 @dataclass(frozen=True)
 class Count:
@@ -214,12 +217,17 @@ class _Parser:
             if key not in table:
                 self._problem("", f"the rule has no `{key}`.")
         target = self._table(table.get("then", {}), SUBJECT, "then")
+        found = self._subject(target)
+        condition = self._condition(table["if"], "if") if "if" in table else Joined("all", ())
+        label = f"rule {self._number + 1}"
+        if isinstance(condition, Count):
+            label = f"{condition.items} → {found}"
         return Rule(
-            self._condition(table["if"], "if") if "if" in table else Joined("all", ()),
-            self._subject(target),
+            condition,
+            found,
             self._number_of(table, "weight", 1.0, -MAX_WEIGHT, MAX_WEIGHT),
             int(self._number_of(table, "priority", 0, -1000, 1000, whole=True)),
-            self._text(table, "name") or f"rule {self._number + 1}",
+            self._text(table, "name") or label,
             self._number,
         )
 
