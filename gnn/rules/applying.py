@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -89,14 +90,16 @@ class RuleBook:
                     lines.add(number, "", problem)
         lines.check()
         self.targets = self._rows([found[rule.target] for rule in self.rules])
-        # By window: places of its counts, their items, and the items that a share is of.
+        # By window: places of its counts, their items, and the domains that a share is of.
+        self._in_domain = np.eye(len(data.domains), dtype=np.float32)[data.item_domain]
         self._windows = []
         for window in dict.fromkeys(count.window for _, count in self._counts):
             own = [n for n, (_, count) in enumerate(self._counts) if count.window == window]
             subjects = [self._counts[n][1].items for n in own]
-            of = [self._items(Subject(subject.domain)) for subject in subjects]
+            of = [data.domains if s.domain is None else [s.domain] for s in subjects]
+            whole = np.array([[name in names for name in data.domains] for names in of])
             rows = self._rows([found[subject] for subject in subjects])
-            self._windows.append((window, own, rows, self._rows(of)))
+            self._windows.append((window, own, rows, whole.astype(np.float32)))
 
     def _rows(self, items: Sequence[np.ndarray]) -> sp.csr_matrix:
         indptr = np.cumsum([0, *map(len, items)])
@@ -113,6 +116,11 @@ class RuleBook:
             hint = near_miss(subject.domain, data.items, f"there are {', '.join(data.items)}.")
             raise UnknownIdError(f"unknown domain {subject.domain!r}; {hint}")
         domains = [subject.domain] if subject.domain else data.domains
+        inside = np.isin(data.item_domain, [data.domains.index(name) for name in domains])
+        if subject.kind is None:
+            return np.flatnonzero(inside)
+        if subject.kind == ITEMS and subject.domain and subject.value in data.items[subject.domain]:
+            return data.items[subject.domain].encode([subject.value]) + data.span(domains[0]).start
         if subject.kind == ITEMS:
             catalogues = {
                 name: Catalogue(data.items[name], item_frame(data, name)[TITLE].to_numpy(object))
@@ -126,7 +134,6 @@ class RuleBook:
             chosen = np.zeros(data.n_items, dtype=bool)
             for domain in domains:
                 chosen[data.span(domain)] = self._by_columns(subject, domain)
-        inside = np.isin(data.item_domain, [data.domains.index(name) for name in domains])
         columns = np.flatnonzero(chosen & inside)
         if not len(columns):
             known = self._known(subject, domains)
@@ -145,15 +152,16 @@ class RuleBook:
                 f"unknown interest {name!r}; {near_miss(name, data.topics, otherwise)}"
             )
         result: np.ndarray = np.zeros(data.n_items, dtype=bool)
-        about = data.about.tocsc()
-        place = data.topics.index(name)
+        about, place = self._about, data.topics.index(name)
         result[about.indices[about.indptr[place] : about.indptr[place + 1]]] = True
         return result
 
+    @cached_property
+    def _about(self) -> sp.csc_matrix:
+        return sp.csc_matrix(self._data.about)
+
     def _by_columns(self, subject: Subject, domain: str) -> np.ndarray:
         frame, value = item_frame(self._data, domain), subject.value
-        if subject.kind is None:
-            return np.ones(len(frame), dtype=bool)
         if subject.kind == "where":
             return ColumnCondition(value).mask(frame.fillna(""))
         if subject.kind == CATEGORIES:
@@ -199,7 +207,7 @@ class RuleBook:
             share = np.array([count.share for count in counts])
             enough = number >= least
             if share.any():
-                enough &= number >= share * (history @ of.T).toarray()
+                enough &= number >= share * ((history @ self._in_domain) @ of.T)
             holds[:, own] = enough
         place = iter(range(len(self._counts)))
         fired = [_evaluated(rule.condition, holds, place) for rule in self.rules]
