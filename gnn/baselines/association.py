@@ -32,7 +32,7 @@ class AssociationConfig(Config):
     keeps all pairs that two users have and more than by chance: best on validation rows."""
     min_users: int = pydantic.Field(1, ge=1)
     """Least users of a term, among those who are active in both domains of a rule."""
-    prior_users: float = pydantic.Field(10.0, ge=0)
+    prior_users: float = pydantic.Field(30.0, ge=0)
     """Users without a preference that are added to those of each source: rules of few users count
     less."""
     measure: Literal["confidence", "lift", "conviction", "gain"] = "gain"
