@@ -25,6 +25,8 @@ MODELS: dict[str, str] = {
     "text-knn": "gnn.baselines.neighbors:TextKNN",
     "graph-filter": "gnn.baselines.spectral:GraphFilter",
     "cgsp": "gnn.baselines.cgsp:CGSP",
+    "rules": "gnn.baselines.rules:Rules",
+    "association": "gnn.baselines.association:Association",
     "transition-graph": "gnn.baselines.transitions:TransitionGraph",
     "ease": "gnn.baselines.linear:Ease",
     "ease-sparse": "gnn.baselines.linear:EaseSparse",

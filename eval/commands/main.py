@@ -26,6 +26,7 @@ from eval.commands.export import export
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
+from eval.commands.rules import app as rules
 from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
 from eval.commands.similar import similar
 from eval.commands.split import split
@@ -56,6 +57,7 @@ HELP = {
 }
 for command in COMMANDS:
     app.command(cls=HELP.get(command))(command)
+app.add_typer(rules, name="rules")
 app.add_typer(bench, name="bench")
 
 

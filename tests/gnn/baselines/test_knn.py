@@ -82,6 +82,45 @@ def test_text_profile_is_the_mean_of_the_history(graph):
         np.testing.assert_allclose(ours[user], want, rtol=1e-4, atol=1e-6)
 
 
+def test_profiles_by_interest_equal_a_slow_oracle(graph):
+    model = make_model("text-knn", profiles="interests", neighbors=0).fit(graph)
+    data, vectors = model.data, model.vectors_
+    about = data.about.toarray()
+    about = np.column_stack([about, about.sum(axis=1) == 0])
+    ours = model.score(USERS, domain="film")
+    for user in range(6):
+        history = data.matrix[user].indices
+        amount = about[history].sum(axis=0)
+        want = np.zeros(len(data.items["film"]))
+        for interest in np.flatnonzero(amount):
+            profile = about[history, interest] @ vectors[history]
+            cosine = vectors[data.span("film")] @ profile / np.linalg.norm(profile)
+            want += amount[interest] / amount.sum() * np.exp(neighbors.SHARPNESS * cosine)
+        np.testing.assert_allclose(ours[user], want, rtol=1e-4)
+
+
+def test_users_with_like_texts_elsewhere_vote_in_a_new_domain(graph):
+    model = make_model("text-knn", neighbors=5).fit(graph)
+    data, vectors = model.data, model.vectors_.astype(np.float64)
+    book, film = data.span("book"), data.span("film")
+    # All users of the planted log are active in both domains.
+    profiles = data.matrix[:, book] @ vectors[book]
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    mean = profiles.mean(axis=0)
+    read = data.items["book"].ids[[0, 3, 6, 7]]
+    history = InteractionLog(pd.DataFrame({"user_id": "new", "domain": "book", "item_id": read}))
+    own = vectors[book][[0, 3, 6, 7]].sum(axis=0)
+    own = own / np.linalg.norm(own) - mean
+    others = profiles - mean
+    alike = others @ own / np.linalg.norm(others, axis=1) / np.linalg.norm(own)
+    nearest = np.argsort(-alike)[:5]
+    want = alike[nearest] @ data.matrix[nearest][:, film].toarray() / alike[nearest].sum()
+    ours = model.score(["new"], domain="film", history=history)[0]
+    np.testing.assert_allclose(ours, want, rtol=1e-3, atol=2 * neighbors.TIE)
+    unseen = want == 0  # The text orders items that nobody votes for, such as new ones.
+    assert len(np.unique(ours[unseen])) > 1
+
+
 def test_text_reaches_items_that_nobody_met(graph):
     recs = make_model("text-knn").fit(graph).recommend(["u000"], domain="book", k=24)
     cold = recs[recs.item_id.isin({"b24", "b25", "b26"})].set_index("item_id")["rank"]

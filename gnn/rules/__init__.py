@@ -1,0 +1,1 @@
+"""Rules between interests: their file, their use, and their mining from interactions."""
