@@ -1,5 +1,4 @@
 // The one drawing of a neighbourhood, for the page, the notebook and the web application.
-//
 // createView(container, elements, options) draws what graphgen.looking.elements.elements returns:
 // the centre in the middle, its neighbours in columns to both sides, each under the node it was
 // reached from, so that every title can be read. Other links show when a node is pointed at.
