@@ -14,20 +14,20 @@ NAMED, NEARLY = 2, 0.4
 MOST, LITTLE = 0.5, 0.1
 WORDS = 3
 TITLE_LENGTH = 60
+CO_CONSUMED = "users of {them} choose this item too"
 HOW = {
-    "filter": "users of these choose it too",
-    "gnn": "it is near them in the interest graph",
-    "popularity": "it is popular",
-    "factors": "it fits the user's taste by latent factors",
-    "semantic": "its text is similar",
-    "ridge": "users of these choose it too",
-    "sequence": "it follows the user's latest items in other histories",
-    "recent": "it is near the user's latest items in the interest graph",
-    "item-knn": "users of these choose it too",
-    "user-knn": "users with a similar history choose it",
-    "graph-filter": "users of these choose it too",
-    "ease": "users of these choose it too",
-    "text-knn": "its text is similar",
+    "filter": CO_CONSUMED,
+    "gnn": "this item is near {them} in the interest graph",
+    "factors": "this item fits the user's taste by latent factors",
+    "semantic": "the texts are similar",
+    "ridge": CO_CONSUMED,
+    "sequence": "this item follows the user's latest items in other histories",
+    "recent": "this item is near the user's latest items in the interest graph",
+    "item-knn": CO_CONSUMED,
+    "user-knn": "users with a similar history choose this item",
+    "graph-filter": CO_CONSUMED,
+    "ease": CO_CONSUMED,
+    "text-knn": "the texts are similar",
 }
 
 
@@ -52,7 +52,7 @@ def because(title: str, domain: str, facts: Facts, fallback: str = "") -> str:
     --------
     >>> rows = [("book", "b1", "Dune", 0.6), ("book", "b2", "Emma", 0.1)]
     >>> because("Alien", "film", Facts(rows, [("filter", 1.0)], [], ("space",)))
-    'Mostly because of “Dune” from book (60 %): users of these choose it too. Word in common:
+    'Mostly because of “Dune” from book (60 %): users of it choose this item too. Word in common:
     space.'
     """
     if fallback:
@@ -70,8 +70,8 @@ def because(title: str, domain: str, facts: Facts, fallback: str = "") -> str:
         for of, _, name, share in named
     ]
     text = f"{start} {' and '.join(items)}"
-    how = [HOW[name] for name, _ in facts.experts if name in HOW and name != "popularity"]
-    text += f": {how[0]}." if how else "."
+    how = [HOW[name] for name, _ in facts.experts if name in HOW]
+    text += f": {how[0].format(them='it' if len(named) == 1 else 'them')}." if how else "."
     if facts.interests:
         text += f" Interest in common: {listing([facts.interests[0][0]])}."
     if words := facts.words[:WORDS]:
