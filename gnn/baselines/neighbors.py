@@ -251,7 +251,7 @@ class TextKNN(Model):
         shape = (len(pair), history.shape[1])
         parts = sp.csr_matrix((links.data, (row, item)), shape=shape)
         owner, weight = pair // about.shape[1], np.bincount(row, links.data, len(pair))
-        weight /= np.bincount(owner, weight, history.shape[0])[owner]
+        weight = weight / np.bincount(owner, weight, history.shape[0])[owner]
         mix = sp.csr_matrix(
             (weight.astype(np.float32), (owner, np.arange(len(pair)))),
             shape=(history.shape[0], len(pair)),

@@ -14,7 +14,9 @@ from graphgen.schema import CATEGORY
 __all__ = ["CATEGORIES", "INTERESTS", "ITEMS", "LEVELS", "Level", "Terms", "terms_of"]
 
 Level: TypeAlias = str
-ITEMS, CATEGORIES, INTERESTS = "item", "category", "interest"
+ITEMS: Final = "item"
+CATEGORIES: Final = "category"
+INTERESTS: Final = "interest"
 LEVELS: Final = (ITEMS, CATEGORIES, INTERESTS)
 # Between the categories of one item.
 SEPARATOR = "|"
