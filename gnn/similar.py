@@ -19,7 +19,7 @@ from graphgen.titles import Catalogue, find_item
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["similar_items", "vector_table"]
+__all__ = ["similar_items", "similar_scores", "vector_table"]
 
 # User of the item only; no id of a log is the same.
 WITH = "interest:user of the item"
@@ -92,16 +92,9 @@ def similar_items(
     source, item_id = find_item(catalogues, f"{domain}={text}" if domain else text)
     targets = [source] if to is None else asked_domains(to, data.items)
     column = data.span(source).start + int(data.items[source].encode([item_id])[0])
-    vectors = model.item_vectors()
     parts = []
     for target in targets:
-        if vectors is not None:
-            scores = _cosines(vectors, column, data.span(target))
-        else:
-            scores = _as_history(model, source, item_id, target)
-        if target == source:
-            scores[:, column - data.span(source).start] = -np.inf
-        indices, values = top_k(scores, k)
+        indices, values = top_k(similar_scores(model, column, target), k)
         found = indices[0] >= 0
         rows = indices[0][found]
         frame = item_frame(data, target).iloc[rows]
@@ -117,6 +110,23 @@ def similar_items(
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def similar_scores(model: Comparer, column: int, target: str) -> np.ndarray:
+    """Return float32 [1, items of a domain], how similar they are to an item; -inf for itself.
+
+    `column` is the item's in the joint index. See `similar_items`.
+    """
+    data, vectors = model.data, model.item_vectors()
+    source = data.domains[data.item_domain[column]]
+    if vectors is not None:
+        scores = _cosines(vectors, column, data.span(target))
+    else:
+        item_id = data.items[source].ids[column - data.span(source).start]
+        scores = _as_history(model, source, item_id, target)
+    if target == source:
+        scores[:, column - data.span(source).start] = -np.inf
+    return scores
 
 
 def _cosines(vectors: np.ndarray, column: int, span: slice) -> np.ndarray:
