@@ -25,7 +25,7 @@ def explore(
         str | None, Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME.")
     ] = None,
     hops: Annotated[int, Option(help="Steps from the centre (with --out).")] = 2,
-    limit: Annotated[int, Option(help="Maximum number of nodes (with --out).")] = 60,
+    limit: Annotated[int, Option(help="Maximum number of nodes (with --out).")] = 40,
     graph: Annotated[
         Path | None,
         Option(help="The graph that the model was trained on, if it has moved."),
@@ -58,7 +58,7 @@ def explore(
     if out is None:
         if (folder / "graph.json").exists():
             raise ConfigError(f"{folder} is a graph; name --out FILE.html, or a model folder.")
-        if item is not None or hops != 2 or limit != 60:
+        if item is not None or hops != 2 or limit != 40:
             raise ConfigError("--item, --hops and --limit are for --out FILE.html.")
         _serve(folder, graph, host, port, token_file, user, show_ids=show_ids, quiet=no_browser)
         return
@@ -95,7 +95,7 @@ def _write(
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     opened = graph_of(load_model(folder), graph) if _is_model(folder) else load_graph(folder)
     node = (USER, user) if user is not None else item_node(opened, str(item))
-    around = neighborhood(opened, node, hops=hops, limit=limit)
+    around = neighborhood(opened, node, hops=hops, limit=limit, users=False)
     write_page(around, out)
     nodes = counted(around.number_of_nodes(), "node")
     say(f"{nodes} and {counted(around.number_of_edges(), 'edge')} are in {out}.")
