@@ -13,9 +13,7 @@ from eval.commands.console import say
 
 def explore(
     context: Context,
-    folder: Annotated[
-        Path, Argument(metavar="MODEL|GRAPH", help="A folder.", show_default=False)
-    ],
+    folder: Annotated[Path, Argument(metavar="MODEL|GRAPH", help="A folder.", show_default=False)],
     out: Annotated[
         Path | None,
         Option(help="HTML file for one neighbourhood; default: a web app.", show_default=False),

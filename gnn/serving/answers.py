@@ -14,8 +14,8 @@ __all__ = [
     "Expansion",
     "Expansions",
     "Health",
-    "Hit",
     "History",
+    "Hit",
     "Interaction",
     "InterestMap",
     "Item",
@@ -275,6 +275,7 @@ class InterestMap(pydantic.BaseModel):
     topics: list[MapTopic]
     items: list[MapItem]
     way: list[MapItem]
+    ordered: bool = pydantic.Field(description="Whether the log orders interactions.")
 
 
 class Move(pydantic.BaseModel):

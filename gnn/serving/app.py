@@ -37,8 +37,8 @@ API: Final = "/api/v1"
 OPEN: Final = ("/login", "/static/login.js", "/static/app.css", f"{API}/health")
 MAX_BODY: Final = 1 << 20
 PROBLEM: Final = "application/problem+json"
-# Requests that are computed at once; more would only wait for each other.
-AT_ONCE: Final = 4
+# Requests that are worked on at once; those for lists are ranked together (`Ranking`).
+AT_ONCE: Final = 16
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIST)]
 Domains = Annotated[list[str] | None, Query(description="Repeatable; default: every domain.")]
@@ -237,9 +237,7 @@ class _Around:
 
 def _add_others(app: FastAPI, service: Service) -> None:
     @app.get(API + "/items/{domain}/{id:path}/similar", tags=["items"])
-    def similar(
-        domain: str, id: str, to: Domains = None, k: Limit = 10
-    ) -> answers.Similar:
+    def similar(domain: str, id: str, to: Domains = None, k: Limit = 10) -> answers.Similar:
         """Items similar to an item, by domain."""
         return service.similar(domain, id, to, k)
 

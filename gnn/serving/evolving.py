@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 WINDOWS, SHOWN = 8, 6
 
 
-def evolution_of(
-    profiler: Profiler, asked: Asked, windows: str
-) -> tuple[pd.Series, Evolution]:
+def evolution_of(profiler: Profiler, asked: Asked, windows: str) -> tuple[pd.Series, Evolution]:
     """Return the test of drift, and the shares in windows of time.
 
     `windows` is a length as for `gnn.interests.evolution`, or "auto" for an eighth of the history.
@@ -41,10 +39,12 @@ def evolution_of(
         distance = rows["distance"].iloc[0]
         parts.append(
             Window(
-                start=start, end=end, interactions=int(rows["interactions"].iloc[0]),
+                start=start,
+                end=end,
+                interactions=int(rows["interactions"].iloc[0]),
                 distance=None if pd.isna(distance) else float(distance),
                 shares={str(name): float(share) for name, share in shares.items()},
-            )  # fmt: skip
+            )
         )
     changes = []
     if moved["drifts"]:

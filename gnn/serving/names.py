@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
 
 import numpy as np
@@ -69,6 +70,10 @@ class Names:
     def _hashes(self) -> dict[str, int]:
         return {hashed_id(user_id): row for row, user_id in enumerate(self.data.users.ids)}
 
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._hashes)
+
     def domain(self, name: str, field: str = "domain") -> str:
         """Return a domain; a `Problem` names the near miss."""
         if name in self.data.items:
@@ -130,7 +135,9 @@ class Names:
             low = int(np.searchsorted(self.data.users.ids, start))
             ids = self.data.users.ids[low : low + limit]
             return [low + n for n, user_id in enumerate(ids) if user_id.startswith(start)]
-        return [row for name, row in self._hashes.items() if name.startswith(start)][:limit]
+        low = bisect_left(self._sorted, start)
+        near = self._sorted[low : low + limit]
+        return [self._hashes[name] for name in near if name.startswith(start)]
 
 
 def _folded(texts: np.ndarray) -> pa.Array:

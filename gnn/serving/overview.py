@@ -64,6 +64,7 @@ class Overview:
             ],
             items=[at(int(column)) for column in top],
             way=[at(int(column)) for column in way if known[column]],
+            ordered=self.model.data.order is not None,
         )
 
     @cached_property
@@ -151,5 +152,6 @@ def _layout(vectors: np.ndarray) -> np.ndarray:
     places = TSNE(perplexity=few, metric="cosine", init="random", random_state=0).fit_transform(
         vectors.astype(np.float32)
     )
-    places = places - places.mean(axis=0)
-    return np.asarray(places / max(1e-9, np.abs(places).max()) * (1 - 2 * SPREAD), np.float64)
+    low, high = places.min(axis=0), places.max(axis=0)
+    places = (2 * (places - low) / np.maximum(high - low, 1e-9) - 1) * (1 - 2 * SPREAD)
+    return np.asarray(places, np.float64)

@@ -53,6 +53,8 @@ def serve(
         raise ConfigError(
             f"{host}:{port} cannot be served at: {error.strerror}. Choose another --port."
         ) from error
+    # asyncio sets it on its own sockets only; without it a short answer waits 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Parallel are the requests; a pool of threads inside each would only make them wait.
     torch.set_num_threads(1)
     service.warm_up()

@@ -19,6 +19,7 @@ from gnn.interests.profiling import Asked, Profiler, as_dates
 from gnn.numerics.sparse import without
 from gnn.recommending import FALLBACKS
 from gnn.serving import answers
+from gnn.serving.batching import Ranking
 from gnn.serving.evolving import evolution_of
 from gnn.serving.names import Names
 from gnn.serving.overview import Overview
@@ -70,6 +71,7 @@ class Service:
             self.no_interests = str(error)
         topics = self.profiler.interests.names if self.profiler else ()
         self.names = Names(self.data, topics, show_ids=show_ids)
+        self._rank = Ranking(model)
         self.overview = Overview(model, self.profiler)
         self._lock = Lock()
 
@@ -125,7 +127,9 @@ class Service:
         total = by_domain.sum(axis=1)
         some = (total >= ENOUGH[0]) & (total <= ENOUGH[1])
         order = np.lexsort((-total, -(by_domain > 0).sum(axis=1), ~some))[:limit]
-        return answers.Users(users=[self._summary(str(self.data.users.ids[r])) for r in rows[order]])
+        return answers.Users(
+            users=[self._summary(str(self.data.users.ids[r])) for r in rows[order]]
+        )
 
     def _summary(self, user_id: str) -> answers.UserSummary:
         row = int(self.data.users.encode([user_id])[0])
@@ -168,16 +172,15 @@ class Service:
         self, asked: Asked, domains: Sequence[str] | None, k: int, *, reasons: bool = False
     ) -> answers.Recommendations:
         """Return the lists of a user, as `gnn.base.Model.recommend` ranks them."""
-        lists = []
-        for domain in domains or self.data.domains:
-            span = self.data.span(self.names.domain(domain))
-            scores, why = self.model.scored(asked.users, domain)
-            scores[asked.users.seen_cells(span)] = -np.inf
-            places, values = top_k(scores, k, keys=asked.users.keys)
-            items = self._listed(span.start + places[0][places[0] >= 0], values[0])
-            lists.append(
-                answers.Listed(domain=domain, fallback=FALLBACKS[int(why[0])], items=items)
+        wanted = [self.names.domain(name) for name in dict.fromkeys(domains or self.data.domains)]
+        lists = [
+            answers.Listed(
+                domain=domain,
+                fallback=FALLBACKS[ranked.reason],
+                items=self._listed(ranked.columns, ranked.scores),
             )
+            for domain, ranked in zip(wanted, self._rank(asked.users, wanted, k), strict=True)
+        ]
         user_id = str(asked.ids[0])
         name = None if user_id == STRANGER else self.names.user(user_id)
         if reasons and name is not None:
@@ -188,9 +191,7 @@ class Service:
 
     def _listed(self, columns: np.ndarray, values: np.ndarray) -> list[answers.Item]:
         return [
-            answers.Item(
-                domain=domain, item_id=item_id, title=title, score=float(value), rank=rank
-            )
+            answers.Item(domain=domain, item_id=item_id, title=title, score=float(value), rank=rank)
             for rank, (column, value) in enumerate(zip(columns, values, strict=False), start=1)
             for domain, item_id, title in [self.names.item(int(column))]
         ]
@@ -207,9 +208,7 @@ class Service:
             items = self._listed(start + places[0][places[0] >= 0], values[0])
             lists.append(answers.Listed(domain=target, items=items))
         return answers.Similar(
-            item=answers.Item(
-                domain=domain, item_id=item_id, title=self.names.item(column)[2]
-            ),
+            item=answers.Item(domain=domain, item_id=item_id, title=self.names.item(column)[2]),
             lists=lists,
         )
 
@@ -225,8 +224,7 @@ class Service:
         from gnn.interests.sentences import sentence
 
         profiler, asked = self._needs_interests(), self.user(name)
-        columns = np.arange(self.data.n_items).astype(str).astype(object)
-        table = profiler.table(asked, k=k, items=columns)
+        table = profiler.table(asked, k=k, items=self._columns_as_text)
         moved = moves = None
         if windows is not None and asked.users.times is not None and table["interactions"].any():
             moved, moves = evolution_of(profiler, asked, windows)
@@ -244,6 +242,10 @@ class Service:
             evolution=moves,
         )
 
+    @cached_property
+    def _columns_as_text(self) -> np.ndarray:
+        return np.arange(self.data.n_items).astype(str).astype(object)
+
     def _item(self, column: int) -> answers.Item:
         domain, item_id, title = self.names.item(column)
         return answers.Item(domain=domain, item_id=item_id, title=title)
@@ -257,9 +259,7 @@ class Service:
             self.names.domain(domain)
         user_id = self.names.user_id(name)
         assert self.expansions_ is not None
-        found = expand(
-            self.expansions_, [user_id], k=k, boldness=boldness, domain=domains or None
-        )
+        found = expand(self.expansions_, [user_id], k=k, boldness=boldness, domain=domains or None)
         rows = []
         for row in _records(found):
             starts = [i for i in row["item_ids"].split(SEPARATOR) if i]

@@ -23,9 +23,11 @@ export async function migrationView(page, _, query, signal) {
     return;
   }
   page.append(sankey(between, names, color, found),
-    table("All moves", ["From", "To", "Steps", "Users"],
+    table(found.ordered ? "All moves" : "Users of both",
+      found.ordered ? ["From", "To", "Users", "Steps"] : ["One", "Other", "Users"],
       [...between, ...stays].sort((a, b) => b.steps - a.steps).map((move) => [move.source,
-        move.target, move.steps.toLocaleString("en"), move.users.toLocaleString("en")])));
+        move.target, ...[move.users, move.steps].slice(0, found.ordered ? 2 : 1)
+          .map((n) => n.toLocaleString("en"))])));
 }
 
 function sankey(moves, names, color, found) {
@@ -63,7 +65,8 @@ function sankey(moves, names, color, found) {
     return s("path", { class: "ribbon", fill: color(move.source),
       d: `M${x0},${from}C${middle},${from} ${middle},${to} ${x1},${to}V${to + high}`
         + `C${middle},${to + high} ${middle},${from + high} ${x0},${from + high}Z` },
-    s("title", {}, `${move.source} → ${move.target}: ${move.steps.toLocaleString("en")} steps of `
+    s("title", {}, `${move.source} ${found.ordered ? "→" : "and"} ${move.target}: `
+      + (found.ordered ? `${move.steps.toLocaleString("en")} steps of ` : "")
       + `${move.users.toLocaleString("en")} users`));
   });
   return h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Diagram" },

@@ -8,8 +8,9 @@ export async function startView(page, _, __, signal) {
   const [model, some] = await Promise.all([modelFacts(), get("users", { limit: 8 }, signal)]);
   page.append(
     h("h1", null, "Who, why, and what else"),
-    h("p", { className: "lead" }, `A ${model.model} model of ${count(model.users, "user")}`
+    h("p", { className: "lead" }, `${count(model.users, "user")}`
       + (model.interests ? ` and ${count(model.interests, "interest")}` : "")
+      + `, a model of the kind ${model.model}`
       + (model.created ? `, trained on ${day(model.created)}.` : ".")),
     h("div", { className: "facts" }, model.domains.map((domain) => h("div", { className: "card" },
       h("strong", null, swatch(domain.name), domain.name),

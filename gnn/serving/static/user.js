@@ -27,6 +27,8 @@ export async function userView(page, [id, tab = "recommendations"], query, signa
         href: link.user(history.user, name), "aria-current": name === tab ? "page" : null }, label))));
   const body = h("div", { className: "tab" });
   page.append(body);
+  page.addEventListener("shown", () => page.querySelector(".tabs [aria-current]")
+    ?.scrollIntoView({ block: "nearest", inline: "center" }), { once: true });
   const about = { page, body, id: history.user, model, history, query, signal };
   const views = { recommendations, profile, network: around, expansions, whatif: whatIf, map: way };
   await (views[tab] ?? recommendations)(about);
@@ -85,7 +87,7 @@ async function profile({ body, id, model, query, signal }) {
         row.last_seen ? `last ${day(row.last_seen)}` : null,
         row.trend > 0.01 ? "rising" : row.trend < -0.01 ? "falling" : null,
       ].filter(Boolean).join(" · ")),
-      h("div", { className: "chips" }, row.items.map((item) =>
+      h("div", { className: "chips" }, row.items.slice(0, 4).map((item) =>
         h("a", { href: link.item(item), className: "chip" }, item.title)))))));
 }
 
