@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -35,6 +35,9 @@ def explore(
     token_file: Annotated[
         Path | None, Option(help="File with the token that requests must bring.")
     ] = None,
+    workers: Annotated[
+        int, Option(help="Processes that answer; they share the memory of the model.", min=1)
+    ] = 1,
     show_ids: Annotated[
         bool, Option("--show-ids", help="Show user ids; default: their hashes.")
     ] = False,
@@ -58,7 +61,8 @@ def explore(
             raise ConfigError(f"{folder} is a graph; name --out FILE.html, or a model folder.")
         if item is not None or hops != 2 or limit != 40:
             raise ConfigError("--item, --hops and --limit are for --out FILE.html.")
-        _serve(folder, graph, host, port, token_file, user, show_ids=show_ids, quiet=no_browser)
+        served = {"host": host, "port": port, "workers": workers}
+        _serve(folder, graph, token_file, user, show_ids=show_ids, quiet=no_browser, **served)
         return
     _write(context, folder, out, graph, user, item, hops=hops, limit=limit)
 
@@ -102,13 +106,12 @@ def _write(
 def _serve(
     folder: Path,
     graph: Path | None,
-    host: str,
-    port: int,
     token_file: Path | None,
     user: str | None,
     *,
     show_ids: bool,
     quiet: bool,
+    **served: Any,
 ) -> None:
     """Serve the web app of a model."""
     from urllib.parse import quote
@@ -143,4 +146,4 @@ def _serve(
 
             webbrowser.open(url + start)
 
-    serve(service, host=host, port=port, token=token, ready=ready)
+    serve(service, token=token, ready=ready, **served)

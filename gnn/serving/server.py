@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 from collections.abc import Callable
+from typing import Final
 
 import torch
 import uvicorn
@@ -15,6 +17,9 @@ from graphgen.errors import ConfigError
 
 __all__ = ["serve"]
 
+# Connections that may wait.
+BACKLOG: Final = 512
+
 
 def serve(
     service: Service,
@@ -22,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
+    workers: int = 1,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve until interrupted.
@@ -34,6 +40,8 @@ def serve(
         Where; port 0 is any that is free.
     token
         What requests must bring; another host than this machine needs one.
+    workers
+        Processes that answer; they share what was loaded. More than one where the system can fork.
     ready
         Called with the address when requests are answered.
 
@@ -61,11 +69,30 @@ def serve(
     app = make_app(service, token=Token(token) if token else None)
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listener.getsockname()[1]}/"
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    # Taking one connection at a time, the processes share them out.
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, backlog=1
+    )
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready(url)
+    def run(first: bool) -> None:
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                listener.listen(BACKLOG)
+                if first:
+                    ready(url)
 
-    Server(config).run([listener])
+        Server(config).run([listener])
+
+    others = [
+        multiprocessing.get_context("fork").Process(target=run, args=(False,), daemon=True)
+        for _ in range(workers - 1)
+    ]
+    for other in others:
+        other.start()
+    try:
+        run(True)
+    finally:
+        for other in others:
+            other.terminate()
+            other.join()
