@@ -8,7 +8,12 @@ from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
+from .looking.itemmap import ItemMap as ItemMap
+from .looking.itemmap import item_map as item_map
+from .looking.neighborhoods import Neighborhood as Neighborhood
 from .looking.neighborhoods import neighborhood as neighborhood
+from .looking.overview import Overview as Overview
+from .looking.overview import overview as overview
 from .looking.page import write_page as write_page
 from .synthetic.generator import synthesize as synthesize
 from .synthetic.generator import write_synthetic as write_synthetic
@@ -24,14 +29,19 @@ __all__ = [
     "GraphDescription",
     "InteractionLog",
     "InterestGraph",
+    "ItemMap",
     "ItemTable",
+    "Neighborhood",
+    "Overview",
     "UserTable",
     "Vocabulary",
     "build_graph",
     "connect",
     "describe",
+    "item_map",
     "load_graph",
     "neighborhood",
+    "overview",
     "read_items",
     "read_log",
     "read_users",

@@ -67,10 +67,6 @@ def explore(
     _write(context, folder, out, graph, user, item, hops=hops, limit=limit)
 
 
-def _is_model(folder: Path) -> bool:
-    return (folder / "model.json").exists()
-
-
 def _write(
     context: Context,
     folder: Path,
@@ -85,18 +81,16 @@ def _write(
     """Write a neighbourhood as one page."""
     from gnn.registry import load_model
     from gnn.trained_on import graph_of
-    from graphgen.errors import ConfigError, counted
+    from graphgen.errors import counted
     from graphgen.graph import load_graph
     from graphgen.looking.neighborhoods import neighborhood
-    from graphgen.looking.nodes import item_node
+    from graphgen.looking.nodes import asked_node
     from graphgen.looking.page import write_page
-    from graphgen.schema import USER
 
     options.check_outputs(context, folder, graph, suffixes=(".html", ".htm"))
-    if (user is None) == (item is None):
-        raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
-    opened = graph_of(load_model(folder), graph) if _is_model(folder) else load_graph(folder)
-    node = (USER, user) if user is not None else item_node(opened, str(item))
+    is_model = (folder / "model.json").exists()
+    opened = graph_of(load_model(folder), graph) if is_model else load_graph(folder)
+    node = asked_node(opened, user=user, item=item)
     around = neighborhood(opened, node, hops=hops, limit=limit, users=False)
     write_page(around, out)
     nodes = counted(around.number_of_nodes(), "node")

@@ -17,7 +17,7 @@ from graphgen.synthetic.generator import synthesize
 
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory):
-    data = synthesize(n_users=160, seed=3)
+    data = synthesize(n_users=160, n_items=600, seed=3)
     graph = build_graph(
         InteractionLog(data.train), data.items, encoder="hashing",
         cache_dir=tmp_path_factory.mktemp("cache"),
