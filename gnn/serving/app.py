@@ -165,7 +165,9 @@ def _explain_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
         logger.error("A request failed.", exc_info=error)
-        return _problem(500, "Internal error", "The log of the server says more.")
+        response = _problem(500, "Internal error", "The log of the server says more.")
+        response.headers.update(HEADERS)  # this answer passes no middleware
+        return response
 
 
 def _add_users(app: FastAPI, service: Service) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import scipy.sparse as sp
 
 from gnn.base import Model
 from gnn.data import UserBatch
+from gnn.explaining import Explainer
 from gnn.interests.expansion import SEPARATOR, Expansions, expand
 from gnn.interests.profiling import Asked, Profiler, as_dates
 from gnn.numerics.sparse import without
@@ -27,7 +27,7 @@ from gnn.serving.problems import Problem
 from gnn.similar import similar_scores
 from gnn.users import user_batch
 from graphgen.errors import ConfigError
-from graphgen.schema import INTEREST, USER
+from graphgen.schema import DOMAIN, INTEREST, ITEM_ID, USER, USER_ID
 from graphgen.topk import top_k
 
 if TYPE_CHECKING:
@@ -73,15 +73,17 @@ class Service:
         self.names = Names(self.data, topics, show_ids=show_ids)
         self._rank = Ranking(model)
         self.overview = Overview(model, self.profiler)
-        self._lock = Lock()
 
     def warm_up(self) -> None:
         """Make what is made at the first use, so that the first request is as fast as others."""
         self.names.search("a", 1)
         self.names.user_id(self.names.user(str(self.data.users.ids[0])))
-        self.recommendations(self.asked(str(self.data.users.ids[0])), None, 1)
+        asked = self.asked(str(self.data.users.ids[0]))
+        first = self.recommendations(asked, None, 1).lists[0].items[0]
         if self.graph is not None:
             _ = self.graph.adjacency
+        if self.model.inductive:
+            self.explain(str(asked.ids[0]), first.domain, first.item_id)
 
     # Users ---------------------------------------------------------------------------------
 
@@ -183,10 +185,12 @@ class Service:
         ]
         user_id = str(asked.ids[0])
         name = None if user_id == STRANGER else self.names.user(user_id)
-        if reasons and name is not None:
-            for part in lists:
-                for item in part.items:
-                    item.because = self.explain(name, item.domain, item.item_id)["sentence"]
+        if reasons:
+            items = [item for part in lists for item in part.items]
+            rows = [(user_id, item.domain, item.item_id) for item in items]
+            frame = pd.DataFrame(rows, columns=[USER_ID, DOMAIN, ITEM_ID])
+            for item, sentence in zip(items, self._explainer.reasons(frame), strict=True):
+                item.because = sentence
         return answers.Recommendations(user=name, model=self.model.name, lists=lists)
 
     def _listed(self, columns: np.ndarray, values: np.ndarray) -> list[answers.Item]:
@@ -307,25 +311,25 @@ class Service:
         return answers.Neighborhood(**elements(found, show_ids=self.names.show_ids))
 
     @cached_property
-    def _explainer(self) -> Any:
-        from gnn.explaining import Explainer
-
+    def _explainer(self) -> Explainer:
         return Explainer(self.model, self.graph)
 
     def explain(self, name: str, domain: str, item_id: str) -> dict[str, Any]:
         """Return why an item is recommended to a user; see `gnn.explain`."""
         user_id = self.names.user_id(name, "user")
         self.names.column(domain, item_id)
-        with self._lock:
-            explainer = self._explainer
-        found: dict[str, Any] = explainer.explain(user_id, item_id, domain).to_dict()
-        found["user"] = self.names.user(user_id)
+        made = self._explainer.explain(user_id, item_id, domain)
+        found: dict[str, Any] = made.to_dict() | {"user": self.names.user(user_id)}
+        found["paths"] = made.paths.to_dict("records")
         for path in found["paths"]:
-            for node in path["nodes"]:
-                if node["kind"] == USER:
-                    own = str(node["id"])
-                    node |= {"id": self.names.user(own), "label": self.names.label(own)}
+            path["nodes"] = [self._shown(**node) for node in path["nodes"]]
         return found
+
+    def _shown(self, kind: str, id: str, label: str) -> dict[str, str]:
+        """Return a node of a path; a user under the name that is shown."""
+        if kind == USER:
+            id, label = self.names.user(id), self.names.label(id)
+        return {"kind": kind, "id": id, "label": label}
 
     # The whole -----------------------------------------------------------------------------
 

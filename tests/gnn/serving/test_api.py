@@ -62,9 +62,7 @@ def test_users_ranked_together_get_the_lists_they_get_alone(fitted, service):
     ids = [str(user) for user in model.users.ids[:24]]
     wanted = [(model.domains[n % len(model.domains) :], 3 + n % 5) for n in range(len(ids))]
     with ThreadPoolExecutor(8) as pool:
-        found = list(
-            pool.map(lambda i, w: rank(service.asked(i).users, *w), ids, wanted)
-        )
+        found = list(pool.map(lambda i, w: rank(service.asked(i).users, *w), ids, wanted))
     for user, (domains, k), lists in zip(ids, wanted, found, strict=True):
         alone = expected(model, [user], domain=domains, k=k)
         got = {}
@@ -142,9 +140,10 @@ def test_similar_items_are_those_of_the_model(client, fitted):
     model, _ = fitted
     item = str(model.items("book").ids[3])
     answer = ok(client.get(f"{API}/items/book/{item}/similar", params={"k": 4, "to": "film"}))
-    assert ids_of(answer)["film"] == model.similar(item, domain="book", to="film", k=4)[
-        "item_id"
-    ].tolist()
+    assert (
+        ids_of(answer)["film"]
+        == model.similar(item, domain="book", to="film", k=4)["item_id"].tolist()
+    )
 
 
 def test_ids_are_hashed_unless_they_are_to_be_shown(client, fitted, user, name):
