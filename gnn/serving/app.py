@@ -34,7 +34,7 @@ STATIC: Final = Path(__file__).with_name("static")
 VIEW: Final = Path(graphgen.looking.__file__).with_name("static")
 API: Final = "/api/v1"
 # What may be had without a token: the form that asks for it, its style, and whether there is life.
-OPEN: Final = ("/login", "/static/login.js", "/static/app.css", f"{API}/health")
+OPEN: Final = ("/login", "/static/login.js", "/static/app.css", "/static/icon.svg", f"{API}/health")
 MAX_BODY: Final = 1 << 20
 PROBLEM: Final = "application/problem+json"
 # Requests that are worked on at once; those for lists are ranked together (`Ranking`).

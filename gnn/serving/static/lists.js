@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { bar, h, link, percent } from "./dom.js";
 import { modelFacts } from "./api.js";
-import { kindColor } from "/view/view.js";
+import { kindColor } from "/view/colors.js";
 
 let domains = [];
 modelFacts().then((model) => { domains = model.domains.map(({ name }) => name); }, () => null);

@@ -6,7 +6,7 @@ import { itemView, interestView, startView } from "./places.js";
 import { mapView } from "./map.js";
 import { migrationView } from "./migration.js";
 import { userView } from "./user.js";
-import { systemTheme } from "/view/view.js";
+import { systemTheme } from "/view/colors.js";
 
 const VIEWS = { "": startView, user: userView, item: itemView, interest: interestView,
   map: mapView, migration: migrationView };

@@ -2,7 +2,7 @@
 import { get, modelFacts } from "./api.js";
 import { count, day, h, link, s } from "./dom.js";
 import { swatch } from "./lists.js";
-import { kindColor } from "/view/view.js";
+import { kindColor } from "/view/colors.js";
 
 // The picture is SIZE wide, and FLAT as high.
 const SIZE = 1000, FLAT = 0.75, LABELS = 60;

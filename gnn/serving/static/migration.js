@@ -1,7 +1,7 @@
 // Migration between domains: a Sankey diagram of what follows what.
 import { get, modelFacts } from "./api.js";
 import { h, s, table } from "./dom.js";
-import { kindColor } from "/view/view.js";
+import { kindColor } from "/view/colors.js";
 
 const W = 760, TOP = 16, GAP = 14, NODE = 14, SIDE = 190;
 

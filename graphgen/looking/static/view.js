@@ -48,7 +48,6 @@ function styles(theme, domains) {
     { selector: "edge.behind", style: { "line-style": "dotted", width: 1 } },
     { selector: "edge.extra", style: {
       opacity: 0, events: "no", "control-point-distances": 40, "control-point-weights": 0.5,
-      "edge-distances": "intersection",
       "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" } },
     { selector: ".hidden", style: { display: "none" } },
     { selector: ".faded", style: { opacity: 0.18 } },

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 FLAGS = [
@@ -19,7 +21,6 @@ SHOWN = "main[aria-busy=false]"
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -79,7 +80,7 @@ def test_recommendations_and_their_reasons(page, url, name, service):
     item = expected.lists[0].items[0]
     assert sentence == service.explain(name, item.domain, item.item_id)["sentence"]
     page.get_by_role("button", name="film", exact=True).click()
-    page.wait_for_function("document.querySelectorAll('section.card').length === 1")
+    expect(page.locator("section.card")).to_have_count(1)
     assert page.url.endswith("?domain=film")
 
 
@@ -88,12 +89,14 @@ def test_a_node_is_expanded(page, url, name):
     page.wait_for_selector(".ig-canvas canvas")
     count = "document.querySelector('.network').explorer.cy.nodes().not('.more').length"
     before = page.evaluate(count)
+    live = page.locator("#live")
     page.evaluate("""() => {
         const { explorer } = document.querySelector('.network');
         explorer.focus(explorer.cy.nodes('[!center]').not('.more')[0].id());
     }""")
     page.locator(".ig-acts button", has_text="Expand").click()
-    page.wait_for_function(f"{count} > {before}")
+    expect(live).to_contain_text("nodes around")
+    assert page.evaluate(count) > before
 
 
 def test_the_slider_changes_the_new_interests_and_the_link(page, url, name, service):
@@ -102,11 +105,7 @@ def test_the_slider_changes_the_new_interests_and_the_link(page, url, name, serv
     for _ in range(10):
         page.keyboard.press("ArrowRight")
     bold = [row.interest for row in service.expansions(name, None, 1.0, 6).expansions]
-    page.wait_for_function(
-        "bold => [...document.querySelectorAll('article h2')].map(h => h.innerText).join() "
-        "=== bold.join()",
-        arg=bold,
-    )
+    expect(page.locator("article h2")).to_have_text(bold)
     assert "boldness=1" in page.url
     page.reload()
     page.wait_for_selector(SHOWN)
