@@ -476,7 +476,7 @@ def test_transitions_keep_their_direction_and_stand_beside_other_edges(walked):
     }  # fmt: skip
     drawn = elements(around)["edges"]
     assert {edge["text"] for edge in drawn} == {
-        "interacts 1", "next → 2", "next → 3; next ← 1.5; similar 0.5",
+        "interacts", "next → 2", "next → 3; next ← 1.5; similar 0.5",
     }  # fmt: skip
 
 
