@@ -6,6 +6,9 @@
 import cytoscape from "./cytoscape.esm.min.mjs";
 import { COLORS, FONT, THEMES, kindColor, systemTheme, wheelZooms } from "./colors.js";
 
+// It would warn of links between nodes that have no place yet.
+cytoscape.warnings(false);
+
 const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 48, WIDEST = 210, NARROW = 760;
 const DASHES = { similar: "dashed", about: "dotted" };
 const THICK = { interacts: 2.2 };
