@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from gnn.base import Model
-from gnn.data import UserBatch
 from gnn.explaining import Explainer
 from gnn.interests.expansion import SEPARATOR, Expansions, expand
 from gnn.interests.profiling import Asked, Profiler, as_dates
-from gnn.numerics.sparse import without
 from gnn.recommending import FALLBACKS
 from gnn.serving import answers
 from gnn.serving.batching import Ranking
 from gnn.serving.evolving import evolution_of
+from gnn.serving.histories import with_changes
 from gnn.serving.names import Names
 from gnn.serving.overview import Overview
 from gnn.serving.problems import Problem
@@ -103,7 +101,7 @@ class Service:
         users = user_batch(self.data, ids, None)
         gone, new = self._columns(removed, "without"), self._columns(added, "history")
         if len(gone) or len(new):
-            users = _changed(users, self.data.order, new, gone)
+            users = with_changes(users, self.data.order, new, gone)
         return Asked(ids, users)
 
     def _columns(self, items: Sequence[answers.Interaction], field: str) -> np.ndarray:
@@ -361,39 +359,6 @@ class Service:
             shown = self.history(name).items[::-1]
             way = [self.names.column(item.domain, item.item_id) for item in shown]
         return self.overview.map(self._item, way)
-
-
-def _changed(
-    users: UserBatch, order: sp.csr_matrix | None, new: np.ndarray, gone: np.ndarray
-) -> UserBatch:
-    """Return one user with further likes, as the latest, and without others."""
-
-    def row(columns: np.ndarray, values: Any) -> sp.csr_matrix:
-        cells = np.zeros(len(columns), np.int64), columns
-        return sp.csr_matrix((values, cells), shape=users.history.shape)
-
-    def changed(matrix: sp.csr_matrix | None, values: Any) -> sp.csr_matrix | None:
-        if matrix is None:
-            return None
-        kept = without(matrix, row(gone, np.ones(len(gone), np.float32)))
-        return sp.csr_matrix(kept.maximum(row(new, values).astype(matrix.dtype)))
-
-    new = pd.unique(new[~np.isin(new, gone)])
-    ones, when = np.ones(len(new), np.float32), np.ones(len(new), np.int64)
-    if order is not None and order.nnz:
-        when = 1 + int(order.data.max()) + (0 if users.has_time else np.arange(len(new)))
-        when = np.broadcast_to(when, len(new))
-    weights = users.weights
-    if weights is not None:
-        weights = changed(weights, 0 * ones)
-        weights = weights + row(new, ones)
-    rejected = users.rejected
-    if rejected is not None:
-        rejected = without(rejected, row(new, ones))
-    return UserBatch(
-        users.index, changed(users.history, ones), users.keys, changed(users.order, when),
-        weights, rejected, users.has_time,
-    )  # fmt: skip
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
