@@ -153,7 +153,7 @@ def neighborhood(
             frontier = chosen[hop + 1]
     result = _induced(graph, np.concatenate(chosen), walk.kinds, center)
     if not users:
-        _join_by_users(adjacency, result, np.concatenate(chosen), walk.kinds)
+        _join_by_users(adjacency, result, chosen, walk.kinds)
     _count_steps(result)
     result.graph.update(hops=hops, limit=limit)
     return result
@@ -270,11 +270,12 @@ def _follows(adjacency: Adjacency, kinds: np.ndarray | None) -> bool:
 
 
 def _join_by_users(
-    adjacency: Adjacency, result: nx.MultiDiGraph, nodes: np.ndarray, kinds: np.ndarray | None
+    adjacency: Adjacency, result: nx.MultiDiGraph, hops: list[np.ndarray], kinds: np.ndarray | None
 ) -> None:
     """Add an edge between items that share users, to each item its strongest. O(their users)."""
     if not _follows(adjacency, kinds):
         return
+    nodes = np.concatenate(hops)
     links = adjacency.links(nodes)
     links = links.where(adjacency.type_code(links.target) == adjacency.types.index(USER))
     rows = np.unique(np.stack([links.source, links.target]), axis=1)
@@ -288,10 +289,11 @@ def _join_by_users(
     np.fill_diagonal(count, 0)
     likeness = count / np.outer(size, size)
     order = np.argsort(nodes)
-    place = order[np.searchsorted(nodes[order], items)]
-    earlier = np.where(place[None, :] < place[:, None], likeness, 0.0)
+    hop = np.repeat(np.arange(len(hops)), [len(part) for part in hops])
+    hop = hop[order[np.searchsorted(nodes[order], items)]]
+    earlier = np.where(hop[None, :] < hop[:, None], likeness, 0.0)
     best = np.argsort(-likeness, axis=1, kind="stable")[:, :KEPT_SHARED]
-    # The strongest link to a node before it shows by what way an item was reached.
+    # The strongest link to a node of an earlier hop shows by what way an item was reached.
     best = np.concatenate([best, earlier.argmax(axis=1)[:, None]], axis=1)
     pairs = {
         (min(i, j), max(i, j)) for i, row in enumerate(best.tolist()) for j in row if count[i, j]

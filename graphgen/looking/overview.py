@@ -107,8 +107,10 @@ class Overview:
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width, initial-scale=1"><title>Overview</title><style>'
-            ":root { color-scheme: light dark } body { max-width: 60rem; margin: 1rem auto; "
-            f"padding: 0 1rem }}</style></head><body>{self._repr_html_()}</body></html>"
+            ":root { color-scheme: light dark; background: Canvas; color: CanvasText } "
+            "body { max-width: 60rem; margin: 1rem auto; font-family: system-ui, sans-serif; "
+            "padding: 0 1rem }</style></head><body><main><h1>Overview</h1>"
+            f"{self._repr_html_()}</main></body></html>"
         )
         with atomic_file(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -265,7 +267,7 @@ def _overlap(d: GraphDescription) -> str:
             title = f"{d.overlap[a][b]:,} of {d.overlap[a][a]:,} users of {a} also in {b}"
             row.append(f'<td title="{html.escape(title)}"{tint}>{n}<small>{share:.0%}</small></td>')
         rows.append(row)
-    head = ["", *(html.escape(name) for name in names)]
+    head = ["active in", *(html.escape(name) for name in names)]
     dense = " class='dense'" if len(names) > FEW_DOMAINS else ""
     title = "Users of a row that are also in a column"
     return f"<h3>{title}</h3><div{dense}>{_table(head, rows)}</div>"

@@ -414,7 +414,8 @@ export function createView(container, elements, options = {}) {
       const mark = document.createElement("span");
       mark.className = relations.includes(kind) ? "ig-line" : "ig-swatch";
       if (relations.includes(kind)) {
-        mark.style.borderTop = `${THICK[kind] ?? 1.2}px ${DASHES[kind] ?? "solid"}`;
+        const thick = THICK[kind] ?? (DASHES[kind] ? 2 : 1);
+        mark.style.borderTop = `${thick}px ${DASHES[kind] ?? "solid"}`;
       }
       else mark.style.backgroundColor = kindColor(kind, domains, theme);
       button.prepend(mark);
