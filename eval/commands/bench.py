@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
+from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
 
 if TYPE_CHECKING:
@@ -300,46 +301,49 @@ def bench_rerank(
         say(f"\nThe plots are in {out / 'report.html'}, the figures in {out / 'frontier.csv'}.")
 
 
-@app.command("serve")
-def bench_serve(
+@app.command("reasons")
+def bench_reasons(
     context: Context,
-    model: Annotated[Path, Argument(help="The model folder that is served.", show_default=False)],
-    url: Annotated[str, Option(help="Address of `interest explore MODEL`.")] = (
-        "http://127.0.0.1:8000"
-    ),
-    clients: Annotated[int, Option(help="Clients at once.", min=1)] = 8,
-    seconds: Annotated[int, Option(help="Seconds for each route.", min=1)] = 60,
-    token_file: Annotated[Path | None, Option(help="File with the token of the server.")] = None,
+    model: Annotated[
+        Path | None,
+        Argument(help="A model folder; default: a log with planted causes.", show_default=False),
+    ] = None,
+    users: Annotated[int, Option(help="Users whose recommendation is explained.")] = 500,
+    methods: Annotated[
+        str | None, Option(help="Comma-separated; default: all.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Measure latencies of a running web app, by the load tool wrk.
+    """Measure how faithful reasons are, beside other ways to make them.
+
+    The interactions of a user are taken away in 10 steps, the most important first: deletion_auc is
+    the share of the score that is left, pos_p that of the steps in which the item is still among
+    the first 5 (lower is better); for neg_p the least important go first (higher is better). Of a
+    planted log, found is how often the planted cause comes first.
 
     \b
-    interest explore model/ --no-browser --workers 2 &
-    interest bench serve model/ --clients 8 --seconds 60
+    interest bench reasons model/ --out reasons.csv
+    interest bench reasons --users 200
     """
-    from eval.benchmarks.serving import measure_serving
-    from eval.commands.console import show_rows
-    from gnn.serving.security import read_token
-    from graphgen.storage import write_table
-    from graphgen.vocabulary import Vocabulary
+    from eval.benchmarks.reasons import measure_planted, measure_reasons
+    from gnn.registry import load_model
+    from graphgen.storage import atomic_file
 
     options.check_outputs(context, model, suffixes=(".csv",))
-    token = None if token_file is None else read_token(token_file)
-    users = Vocabulary.load(model / "users.arrow").ids.tolist()
-    table = measure_serving(
-        url, users, clients=clients, seconds=seconds, token=token, seed=seed, say=say
-    )
-    header = ["route", "requests/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors", "target"]
-    lines = [
-        [str(row[0]), f"{row[1]:.1f}", *(f"{v:.0f}" for v in row[2:7]),
-         "" if row[7] != row[7] else f"{row[7]:.0f}"]
-        for row in table.itertuples(index=False)
-    ]  # fmt: skip
-    show_rows(header, lines, right=header[1:], title=f"{clients} clients, {seconds} s a route")
+    given: Any = {"users": users, "methods": options.names_in(methods) or None, "seed": seed}
+    if model is None:
+        measured = measure_planted(**given, progress=True)
+    else:
+        measured = measure_reasons(load_model(model), **given, progress=True)
+    say(measured.to_markdown())
+    say("\n† not significantly different from interest explain; ms of one core.")
     if out is not None:
-        write_table(table, out)
+        with atomic_file(out) as temporary:
+            measured.table().to_csv(temporary, index=False)
+
+
+app.command("serve")(bench_serve)
 
 
 @app.command("report")

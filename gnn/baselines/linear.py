@@ -32,8 +32,6 @@ BYTES_PER_ENTRY = 5
 BLOCK_ROWS = 2048
 # Up to so many entries (400 MB) the Gram matrix is dense, and blocks are read off it faster.
 DENSE_ENTRIES = 100_000_000
-# A product takes only the rows that histories use where they are less than this part of all.
-FEW_ROWS = 4
 
 
 class EaseConfig(Config):
@@ -113,12 +111,11 @@ def ease_scores(
     """
     low, high = np.searchsorted(warm, (span.start, span.stop))
     scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
-    own, used = history[:, warm], weights[:, low:high]
-    rows = np.unique(own.indices)
-    if len(rows) * FEW_ROWS < len(warm):
-        # The product copies what it is given; few users need few rows.
-        own, used = own[:, rows], used[rows]
-    scores[:, warm[low:high] - span.start] = own @ used
+    known = history[:, warm]
+    # SciPy copies a right side in Fortran order: only the rows that few histories need.
+    used = np.unique(known.indices)
+    rows = np.ascontiguousarray(weights[used, low:high])
+    scores[:, warm[low:high] - span.start] = known[:, used] @ rows
     return scores
 
 
