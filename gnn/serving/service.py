@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,22 @@ TYPICAL_ITEMS = 10
 # Users among whom some to begin with are chosen, and the interactions that they should have.
 EXAMPLES_FROM, ENOUGH = 20_000, (8, 60)
 
+Answer = TypeVar("Answer")
+Rest = ParamSpec("Rest")
+
+
+def _in_turn(
+    method: Callable[Concatenate[Service, Rest], Answer],
+) -> Callable[Concatenate[Service, Rest], Answer]:
+    """Let one thread at a time compute: Python has one anyway, and they would delay each other."""
+
+    @functools.wraps(method)
+    def waiting(self: Service, *given: Rest.args, **named: Rest.kwargs) -> Answer:
+        with self._turn:
+            return method(self, *given, **named)
+
+    return waiting
+
 
 class Service:
     """What the routes of `gnn.serving.app` call.
@@ -70,6 +88,7 @@ class Service:
         topics = self.profiler.interests.names if self.profiler else ()
         self.names = Names(self.data, topics, show_ids=show_ids)
         self._rank = Ranking(model)
+        self._turn = Semaphore(1)
         self.overview = Overview(model, self.profiler)
 
     def warm_up(self) -> None:
@@ -198,6 +217,7 @@ class Service:
             for domain, item_id, title in [self.names.item(int(column))]
         ]
 
+    @_in_turn
     def similar(
         self, domain: str, item_id: str, to: Sequence[str] | None, k: int
     ) -> answers.Similar:
@@ -221,6 +241,7 @@ class Service:
             raise Problem(409, self.no_interests)
         return self.profiler
 
+    @_in_turn
     def profile(self, name: str, k: int, windows: str | None) -> answers.Profile:
         """Return the interests of a user, and with `windows` how they moved."""
         from gnn.interests.sentences import sentence
@@ -252,6 +273,7 @@ class Service:
         domain, item_id, title = self.names.item(column)
         return answers.Item(domain=domain, item_id=item_id, title=title)
 
+    @_in_turn
     def expansions(
         self, name: str, domains: Sequence[str] | None, boldness: float, k: int
     ) -> answers.Expansions:
@@ -292,6 +314,7 @@ class Service:
 
     # The graph -----------------------------------------------------------------------------
 
+    @_in_turn
     def neighborhood(
         self, kind: str, key: str, *, hops: int, limit: int, others: bool = False
     ) -> answers.Neighborhood:
@@ -312,6 +335,7 @@ class Service:
     def _explainer(self) -> Explainer:
         return Explainer(self.model, self.graph)
 
+    @_in_turn
     def explain(self, name: str, domain: str, item_id: str) -> dict[str, Any]:
         """Return why an item is recommended to a user; see `gnn.explain`."""
         user_id = self.names.user_id(name, "user")
@@ -351,6 +375,7 @@ class Service:
             digest=known.get("graph_digest"),
         )
 
+    @_in_turn
     def map(self, name: str | None) -> answers.InterestMap:
         """Return the interest map, with the way of a user over it."""
         self._needs_interests()
