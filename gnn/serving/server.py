@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import socket
+import sys
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from multiprocessing.process import BaseProcess as Process
+from typing import Any
 
 import torch
 import uvicorn
@@ -16,9 +20,6 @@ from gnn.serving.service import Service
 from graphgen.errors import ConfigError
 
 __all__ = ["serve"]
-
-# Connections that may wait.
-BACKLOG: Final = 512
 
 
 def serve(
@@ -69,30 +70,53 @@ def serve(
     app = make_app(service, token=Token(token) if token else None)
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listener.getsockname()[1]}/"
-    # Taking one connection at a time, the processes share them out.
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, backlog=1
-    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    # Connections that each process has open.
+    open_ = multiprocessing.RawArray("i", workers)
+    others: list[Process] = []
 
-    def run(first: bool) -> None:
+    def run(number: int) -> None:
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
-                listener.listen(BACKLOG)
-                if first:
+                if number == 0:
                     ready(url)
 
-        Server(config).run([listener])
+            async def on_tick(self, counter: int) -> bool:
+                open_[number] = len(self.server_state.connections)
+                gone = number == 0 and not all(other.is_alive() for other in others)
+                return gone or await super().on_tick(counter)
 
-    others = [
-        multiprocessing.get_context("fork").Process(target=run, args=(False,), daemon=True)
-        for _ in range(workers - 1)
-    ]
-    for other in others:
-        other.start()
+        kind = listener.family, listener.type, listener.proto
+        fair = _FairListener(*kind, fileno=listener.fileno())
+        fair.open_, fair.number = open_, number
+        with suppress(KeyboardInterrupt):  # Ctrl-C, after which uvicorn has ended in order
+            Server(config).run([fair])
+
+    context = multiprocessing.get_context("fork") if workers > 1 else None
+    for number in range(1, workers):
+        assert context is not None
+        others.append(context.Process(target=run, args=(number,), daemon=True))
+        others[-1].start()
+    # uvicorn sends itself the signal again when it is done; the others must end before we do.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        run(True)
+        run(0)
     finally:
         for other in others:
             other.terminate()
             other.join()
+
+
+class _FairListener(socket.socket):
+    """Leaves a connection to a process that has fewer open: each keeps its own for long."""
+
+    open_: Any
+    number: int
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.open_[self.number] > min(self.open_):
+            raise BlockingIOError
+        taken = super().accept()
+        self.open_[self.number] += 1
+        return taken

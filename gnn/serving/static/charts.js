@@ -19,9 +19,15 @@ export function lineChart(title, windows, lines) {
       s("text", { x: LEFT - 6, y: y(share) + 4, class: "tick", "text-anchor": "end" },
         percent(share, step < 0.01 ? 1 : 0)));
   }
-  const every = Math.ceil(times.length / 6);
-  const ticks = times.map((time, at) => (at % every ? null : s("text",
-    { x: x(at), y: H - 8, class: "tick", "text-anchor": at ? "middle" : "start" }, month(time))));
+  // Dates that do not touch each other.
+  const ticks = [];
+  let free = -Infinity;
+  for (const [at, time] of times.entries()) {
+    if (x(at) < free) continue;
+    free = x(at) + 90;
+    const anchor = x(at) < LEFT + 30 ? "start" : x(at) > W - RIGHT - 30 ? "end" : "middle";
+    ticks.push(s("text", { x: x(at), y: H - 8, class: "tick", "text-anchor": anchor }, month(time)));
+  }
   const drawn = lines.map(({ values }, number) => [
     s("polyline", { points: values.map((share, at) => `${x(at)},${y(share)}`).join(" "),
       fill: "none", stroke: COLORS[number % 6], "stroke-width": 2.2,

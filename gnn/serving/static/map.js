@@ -5,7 +5,7 @@ import { swatch } from "./lists.js";
 import { kindColor } from "/view/colors.js";
 
 // The picture is SIZE wide, and FLAT as high.
-const SIZE = 1000, FLAT = 0.75, LABELS = 60;
+const SIZE = 1000, FLAT = 0.75, LABELS = 60, STEPS = 20;
 const across = (x) => ((x + 1) / 2) * SIZE;
 const down = (y) => ((y + 1) / 2) * SIZE * FLAT;
 
@@ -27,10 +27,9 @@ export async function mapPanel({ user, model, signal }) {
   const labels = s("g", { class: "labels" });
   svg.append(
     s("g", { class: way.length ? "dim" : "" }, found.items.map((item) => dot(item, 3, "dot"))),
-    way.length > 1 && found.ordered ? s("polyline", { class: "way",
-      points: way.map((item) => `${across(item.x)},${down(item.y)}`).join(" ") }) : "",
+    found.ordered ? s("g", { class: "way" }, steps(way)) : "",
     s("g", {}, way.map((item) => dot(item, 7, "step"))),
-    ...(way.length && found.ordered ? [mark(way[0], "first"), mark(way.at(-1), "last")] : []), labels);
+    ...(way.length && found.ordered ? [mark(way.at(-Math.min(way.length, STEPS + 1)), "first"), mark(way.at(-1), "last")] : []), labels);
   const place = () => labels.replaceChildren(...placed(found.topics, view, way));
   const view = { x: 0, y: 0, size: SIZE };
 
@@ -75,7 +74,7 @@ export async function mapPanel({ user, model, signal }) {
   return h("div", null,
     h("p", { className: "soft" }, "Interests that share users or contents lie near each other; "
       + "a dot is an item, near its interests.",
-      !way.length ? "" : found.ordered ? " The line is the user's way, from the ring to the full mark."
+      !way.length ? "" : found.ordered ? " The line is the user's way over the latest items, from the ring to the full mark."
         : " Large dots are the user's items."),
     h("div", { className: "row tools" },
       h("div", { className: "legend" }, domains.map((name) => h("span", null, swatch(name), name))),
@@ -90,6 +89,14 @@ export async function mapPanel({ user, model, signal }) {
         : h("ul", { className: "columns" }, [...found.topics].sort((a, b) => b.share - a.share)
           .map((one) => h("li", null, h("a", { href: link.interest(one.interest) },
             one.interest))))));
+}
+
+// The latest steps of the way, the older the fainter.
+function steps(way) {
+  const latest = way.slice(-STEPS - 1);
+  return latest.slice(1).map((item, at) => s("line", {
+    x1: across(latest[at].x), y1: down(latest[at].y), x2: across(item.x), y2: down(item.y),
+    "stroke-opacity": (0.08 + (0.72 * (at + 1)) / (latest.length - 1)).toFixed(2) }));
 }
 
 function mark(item, name) {
