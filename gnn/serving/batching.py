@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from threading import Lock
+from dataclasses import dataclass, field
+from threading import Event, Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +26,14 @@ class Ranked(NamedTuple):
     reason: int
 
 
-class _Request(NamedTuple):
+@dataclass(eq=False)
+class _Request:
     user: UserBatch
     domains: Sequence[str]
     k: int
-    answer: Future[list[Ranked]]
+    answer: Future[list[Ranked]] = field(default_factory=Future)
+    # Set when the answer is there, or when it is this thread's turn to work for all that wait.
+    go: Event = field(default_factory=Event)
 
 
 class Ranking:
@@ -43,18 +47,25 @@ class Ranking:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._waiting: list[_Request] = []
-        self._queue, self._working = Lock(), Lock()
+        self._lock, self._busy = Lock(), False
 
     def __call__(self, user: UserBatch, domains: Sequence[str], k: int) -> list[Ranked]:
         """Return the unseen items of one user, by domain; see `gnn.base.Model.recommend`."""
-        mine = _Request(user, domains, k, Future())
-        with self._queue:
+        mine = _Request(user, domains, k)
+        with self._lock:
             self._waiting.append(mine)
-        with self._working:
-            if not mine.answer.done():
-                with self._queue:
-                    taken, self._waiting = self._waiting, []
-                self._work(taken)
+            if not self._busy:
+                self._busy = True
+                mine.go.set()
+        mine.go.wait()
+        if not mine.answer.done():
+            with self._lock:
+                taken, self._waiting = self._waiting, []
+            self._work(taken)
+            with self._lock:
+                self._busy = bool(self._waiting)
+                if self._busy:
+                    self._waiting[0].go.set()
         return mine.answer.result()
 
     def _work(self, requests: list[_Request]) -> None:
@@ -71,6 +82,8 @@ class Ranking:
             for one in requests:
                 if not one.answer.done():
                     one.answer.set_exception(error)
+        for one in requests:
+            one.go.set()
 
     def _ranked(self, requests: list[_Request], domain: str) -> list[Ranked]:
         users, span = _stacked([one.user for one in requests]), self._model.data.span(domain)
