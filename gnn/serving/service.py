@@ -93,14 +93,18 @@ class Service:
 
     def warm_up(self) -> None:
         """Make what is made at the first use, so that the first request is as fast as others."""
-        self.names.search("a", 1)
-        self.names.user_id(self.names.user(str(self.data.users.ids[0])))
-        asked = self.asked(str(self.data.users.ids[0]))
+        user_id = str(self.data.users.ids[0])
+        name = self.names.user(user_id)
+        self.names.search(name, 1)
+        asked = self.asked(user_id)
         first = self.recommendations(asked, None, 1).lists[0].items[0]
+        if self.profiler is not None:
+            self.profile(name, 1, "auto")
+            self.expansions(name, None, 0.0, 1)
         if self.graph is not None:
-            _ = self.graph.adjacency
+            self.neighborhood(USER, name, hops=2, limit=60)
         if self.model.inductive:
-            self.explain(str(asked.ids[0]), first.domain, first.item_id)
+            self.explain(name, first.domain, first.item_id)
 
     # Users ---------------------------------------------------------------------------------
 
