@@ -19,7 +19,7 @@ from graphgen.titles import Catalogue, find_item
 from graphgen.topk import top_k
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["look_up", "similar_items", "vector_table"]
+__all__ = ["look_up", "similar_items", "similar_scores", "vector_table"]
 
 # User of the item only; no id of a log is the same.
 WITH = "interest:user of the item"
@@ -80,18 +80,11 @@ def similar_items(
         If the model has nothing to compare the item by.
     """
     data = model.data
-    source, item_id, column = look_up(data, item, domain)
+    source, _, column = look_up(data, item, domain)
     targets = [source] if to is None else asked_domains(to, data.items)
-    vectors = model.item_vectors()
     parts = []
     for target in targets:
-        if vectors is not None:
-            scores = _cosines(vectors, column, data.span(target))
-        else:
-            scores = _as_history(model, source, item_id, target)
-        if target == source:
-            scores[:, column - data.span(source).start] = -np.inf
-        indices, values = top_k(scores, k)
+        indices, values = top_k(similar_scores(model, column, target), k)
         found = indices[0] >= 0
         rows = indices[0][found]
         frame = item_frame(data, target).iloc[rows]
@@ -107,6 +100,23 @@ def similar_items(
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def similar_scores(model: Comparer, column: int, target: str) -> np.ndarray:
+    """Return float32 [1, items of a domain], how similar they are to an item; -inf for itself.
+
+    `column` is the item's in the joint index. See `similar_items`.
+    """
+    data, vectors = model.data, model.item_vectors()
+    source = data.domains[data.item_domain[column]]
+    if vectors is not None:
+        scores = _cosines(vectors, column, data.span(target))
+    else:
+        item_id = data.items[source].ids[column - data.span(source).start]
+        scores = _as_history(model, source, item_id, target)
+    if target == source:
+        scores[:, column - data.span(source).start] = -np.inf
+    return scores
 
 
 def look_up(data: TrainingData, item: Any, domain: str | None) -> tuple[str, str, int]:

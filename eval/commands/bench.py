@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
+from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
 
 if TYPE_CHECKING:
@@ -340,6 +341,9 @@ def bench_reasons(
     if out is not None:
         with atomic_file(out) as temporary:
             measured.table().to_csv(temporary, index=False)
+
+
+app.command("serve")(bench_serve)
 
 
 @app.command("report")

@@ -1,6 +1,7 @@
 from .drifting import change_points as change_points
 from .drifting import drift as drift
 from .drifting import evolution as evolution
+from .expansion import Expansions as Expansions
 from .expansion import expand as expand
 from .interests import Interests as Interests
 from .profiling import Profiler as Profiler
@@ -10,6 +11,7 @@ from .reranking import rerank as rerank
 from .sentences import sentence as sentence
 
 __all__ = [
+    "Expansions",
     "Interests",
     "Profiler",
     "Reranker",

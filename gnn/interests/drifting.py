@@ -31,6 +31,8 @@ PIECES: Final = 8
 # Level of the permutation test of a user.
 LEVEL: Final = 0.05
 TINY, ROUNDING = 1e-12, 1e-9
+# Interactions that are permuted at once.
+TOGETHER: Final = 50_000
 LATEST: Final = np.iinfo(np.int64).max
 # Days of a unit of time.
 UNITS: Final = {"": 1.0, "h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -145,26 +147,36 @@ def drift(
     row, when = entry_rows(times), times.data
     has = np.diff(joint.indptr)[times.indices] > 0
     length = np.bincount(row, has, minlength=n).astype(np.int64)
-    start = np.cumsum(length) - length
     day = when // DAY
     day = np.unique(row * (1 + day.max(initial=0)) + day, return_inverse=True)[1]
 
     def pieces(rank: np.ndarray) -> np.ndarray:
-        """Return the piece of each interaction, when they stand in the order of `rank`."""
-        order = np.lexsort((rank, row))
-        own = row[order]
-        place = np.cumsum(has[order]) - has[order] - start[own]
-        piece = np.empty(len(row), dtype=np.int64)
-        piece[order] = np.minimum(place * PIECES // np.maximum(length[own], 1), PIECES - 1)
+        """Return the piece of each interaction, when they stand in the order of `rank`.
+
+        `rank` may hold several orders one after the other.
+        """
+        copies = len(rank) // max(1, len(row))
+        whose = (n * np.arange(copies)[:, None] + row).ravel()
+        counted, lengths = np.tile(has, copies), np.tile(length, copies)
+        order = np.lexsort((rank, whose))
+        own = whose[order]
+        first = (np.cumsum(lengths) - lengths)[own]
+        place = np.cumsum(counted[order]) - counted[order] - first
+        piece = np.empty(len(rank), dtype=np.int64)
+        piece[order] = np.minimum(place * PIECES // np.maximum(lengths[own], 1), PIECES - 1)
         return piece
 
     seen = pieces(when)
     gain, so_far = cells.gains(seen)
     cut, gain = gain.argmax(axis=1), gain.max(axis=1)
     generator, above = np.random.default_rng(seed), np.ones(n)
-    for _ in range(permutations):
-        other, _ = cells.gains(pieces(generator.random(len(row))[day]))
-        above += other.max(axis=1) >= gain - ROUNDING
+    # Of few users many permutations at once.
+    copies = min(permutations, max(1, TOGETHER // max(1, len(row))))
+    copied = _Cells(sp.vstack([users.history] * copies, format="csr"), joint)
+    for low in range(0, permutations, copies):
+        ranks = generator.random((copies, len(row)))[:, day].ravel()
+        other = copied.gains(pieces(ranks))[0].max(axis=1).reshape(copies, n)
+        above += (other[: permutations - low] >= gain - ROUNDING).sum(axis=0)
 
     before = so_far[np.arange(len(so_far)), cut[cells.user]]
     after = so_far[:, -1] - before

@@ -21,7 +21,7 @@ from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, INTEREST, RANK, SCORE, USER_ID
 from graphgen.topk import top_k
 
-__all__ = ["expand"]
+__all__ = ["Expansions", "expand"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,22 @@ class _Options(NamedTuple):
     seed: int
 
 
+class Expansions:
+    """What `expand` learns from the training data, prepared once for many calls.
+
+    Parameters
+    ----------
+    model, interests, by
+        As for `expand`.
+    """
+
+    def __init__(self, model: Model, interests: Interests | None = None, *, by: str = "blend"):
+        self.expander = Expander(model, interests, by=by)
+        self.evidence = _Evidence(self.expander)
+
+
 def expand(
-    model: Model,
+    model: Model | Expansions,
     user_ids: Any,
     *,
     k: int = 5,
@@ -65,7 +79,7 @@ def expand(
     Parameters
     ----------
     model
-        A fitted model.
+        A fitted model, or `Expansions` of it, whose `by` and `interests` then count.
     user_ids
         Users, known or not, as for `gnn.base.Model.recommend`. Those without a history get the
         most common interests.
@@ -112,8 +126,10 @@ def expand(
     k, items = whole_number("k", k, least=1), whole_number("items", items, least=1)
     if not 0 <= boldness <= 1:
         raise ConfigError(f"`boldness` must lie in [0, 1]; got {boldness}.")
-    expander = Expander(model, interests, by=by)
-    data = model.data
+    if not isinstance(model, Expansions):
+        model = Expansions(model, interests, by=by)
+    expander, evidence = model.expander, model.evidence
+    data = expander.model.data
     ids, targets = asked_users(user_ids, distinct=True), asked_domains(domain, data.items)
     users = user_batch(data, ids, history_log(history, data, ids))
     unknown = int((np.diff(users.history.indptr) == 0).sum())
@@ -122,7 +138,7 @@ def expand(
             "%s without a like, in training or the history: the most common interests.",
             counted(unknown, "user"),
         )
-    evidence, options, parts = _Evidence(expander), _Options(k, boldness, items, seed), []
+    options, parts = _Options(k, boldness, items, seed), []
     with progress_bar("Expanding", len(users), enabled=progress) as advance:
         for low in range(0, len(users), expander.block_size):
             part = users.rows_of(slice(low, low + expander.block_size))

@@ -112,12 +112,16 @@ class Profiler:
         )  # fmt: skip
         return Asked(ids, users)
 
-    def table(self, asked: Asked, *, k: int, titles: bool = False) -> pd.DataFrame:
+    def table(
+        self, asked: Asked, *, k: int, titles: bool = False, items: np.ndarray | None = None
+    ) -> pd.DataFrame:
         """Return the table of `profile`; O(interactions · topics of an item) and a sort of them.
 
-        With `titles`, ``item_ids`` holds titles where items have them.
+        With `titles`, ``item_ids`` holds titles where items have them; with `items`, object
+        [n_items], those texts.
         """
         names = self.item_titles if titles else self.item_ids
+        names = names if items is None else items
 
         def work(block: tuple[int, UserBatch]) -> pd.DataFrame:
             low, part = block

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 
 from graphgen.errors import ConfigError, UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
-from graphgen.schema import CATEGORY, INTEREST, ITEM_ID, TITLE, USER
+from graphgen.schema import CATEGORY, INTEREST, TITLE, USER
 from graphgen.titles import Catalogue, find_item, plain
 
 __all__ = ["NameIndex", "Node", "asked_node", "describe", "item_node", "node_number"]
@@ -113,12 +111,14 @@ def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, s
         node_type = adjacency.types[code]
         numbers = nodes[codes == code]
         rows = numbers - adjacency.offset[node_type]
-        texts: Iterable[tuple[str, str, str]]
-        if node_type in graph.domains:
-            frame = graph.item_frame(node_type, rows)
-            texts = zip(frame[ITEM_ID], frame[TITLE], frame[CATEGORY], strict=True)
-        else:
-            texts = ((id_, "", "") for id_ in graph.vocabularies[node_type].decode(rows))
-        for number, (id_, title, category) in zip(numbers.tolist(), texts, strict=True):
+        ids = graph.vocabularies[node_type].decode(rows).tolist()
+        table = graph.item_tables.get(node_type)
+        # Without pandas: it would be most of the cost of so few rows.
+        titles, categories = (
+            [""] * len(ids) if table is None else table[name].take(rows).to_pylist()
+            for name in (TITLE, CATEGORY)
+        )
+        texts = zip(numbers.tolist(), ids, titles, categories, strict=True)
+        for number, id_, title, category in texts:
             described[number] = ((node_type, str(id_)), str(title or id_), str(category or ""))
     return {number: described[number] for number in nodes.tolist()}

@@ -236,6 +236,32 @@ def test_explore(home, graph):
     assert "Users of a row that are also in a column" in (home / "overview.html").read_text()
 
 
+def test_explore_serves_a_model(home, model, monkeypatch):
+    serving = pytest.importorskip("gnn.serving.server")
+    asked = {}
+
+    def serve(service, *, ready, **options):
+        asked.update(options, service=service)
+        ready("http://127.0.0.1:8123/")
+
+    monkeypatch.setattr(serving, "serve", serve)
+    user = pd.read_csv(home / "data" / "train.csv", dtype=str).user_id.iloc[0]
+    (home / "token").write_text("0123456789abcdef")
+    out = interest(
+        "explore", "model", "--user", user, "--no-browser", "--workers", 2,
+        "--token-file", "token", cwd=home,
+    )  # fmt: skip
+    service = asked.pop("service")
+    assert asked == {
+        "host": "127.0.0.1", "port": 8000, "workers": 2, "token": "0123456789abcdef",
+    }  # fmt: skip
+    assert f"#/user/{service.names.user(user)} " in out
+    assert service.neighborhood("user", user, hops=1, limit=5).nodes
+    out = interest("explore", "graph", "--no-browser", cwd=home, status=2)
+    assert "graph is a graph; name --out FILE.html, or a model folder." in out
+    interest("explore", "model", "--user", user, "--out", "of_model.html", cwd=home)
+
+
 def test_compare_with_lists_of_another_system(home, model, data):
     interest("recommend", "model", "--users", "data/test.csv", "--out", "theirs.csv", cwd=home)
     out = interest(

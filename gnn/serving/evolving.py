@@ -1,0 +1,59 @@
+"""How the interests of one user moved, as an answer."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from gnn.interests.drifting import change_points, drift, evolution
+from gnn.interests.estimating import DAY
+from gnn.interests.profiling import Asked, Profiler
+from gnn.serving.answers import Evolution, Window
+from graphgen.errors import ConfigError
+
+__all__ = ["evolution_of"]
+
+logger = logging.getLogger(__name__)
+
+# Windows of a history where none are named, and interests that are shown of each.
+WINDOWS, SHOWN = 8, 6
+
+
+def evolution_of(profiler: Profiler, asked: Asked, windows: str) -> tuple[pd.Series, Evolution]:
+    """Return the test of drift, and the shares in windows of time.
+
+    `windows` is a length as for `gnn.interests.evolution`, or "auto" for an eighth of the history.
+    """
+    moved = drift(profiler, asked).iloc[0]
+    length: str | float = windows
+    times = asked.users.times
+    if windows == "auto" and times is not None:
+        length = max(1.0, float(np.ptp(times.data) + 1) / DAY / WINDOWS)
+    table = evolution(profiler, asked, windows=length)
+    top = table.groupby("interest")["share"].sum().nlargest(SHOWN).index
+    parts = []
+    for (start, end), rows in table.groupby(["start", "end"], sort=True):
+        shares = rows.set_index("interest")["share"].reindex(top)
+        distance = rows["distance"].iloc[0]
+        parts.append(
+            Window(
+                start=start,
+                end=end,
+                interactions=int(rows["interactions"].iloc[0]),
+                distance=None if pd.isna(distance) else float(distance),
+                shares={str(name): float(share) for name, share in shares.items()},
+            )
+        )
+    changes = []
+    if moved["drifts"]:
+        try:
+            changes = change_points(profiler, asked)["since"].tolist()
+        except ConfigError as error:
+            logger.info("%s", error)
+    since = None if pd.isna(moved["since"]) else moved["since"]
+    return moved, Evolution(
+        drifts=bool(moved["drifts"]), p_value=float(moved["p_value"]), since=since,
+        away_from=moved["away_from"], towards=moved["towards"], changes=changes, windows=parts,
+    )  # fmt: skip
