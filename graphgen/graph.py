@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +17,7 @@ from torch_geometric.data import HeteroData
 
 from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError, counted
+from graphgen.networks import to_network
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
@@ -170,6 +172,10 @@ class InterestGraph:
             return torch.empty(2, 0, dtype=torch.int64), torch.empty(0)
         store = self.data[USER, REJECTS, domain]
         return store.edge_index, store.weight
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Return the graph as networkx has it; see `graphgen.networks.to_network`."""
+        return to_network(self)
 
     def require_domain(self, domain: str) -> None:
         """Raise `UnknownIdError`, naming the domains there are, if `domain` is not one."""

@@ -197,3 +197,9 @@ class TextKNN(Model):
     def item_vectors(self) -> np.ndarray:
         """Return float32 [n_items, dim], unit vectors of the items' texts; zeros without text."""
         return self.vectors_
+
+    def user_vectors(self) -> np.ndarray:
+        """Return float32 [n_users, dim], unit vectors of the mean text of histories."""
+        profile = self.data.matrix @ self.vectors_
+        length = np.linalg.norm(profile, axis=1, keepdims=True)
+        return np.asarray(profile / np.maximum(length, 1e-12), dtype=np.float32)
