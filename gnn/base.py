@@ -22,6 +22,7 @@ from gnn.persistence import save_model
 from gnn.recommending import Chooser, Options, fallbacks, ranked_lists, warn_of_unknown
 from gnn.selection import Quality, ranking_quality
 from gnn.similar import similar_items
+from gnn.trained_on import trained_on
 from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
@@ -174,6 +175,7 @@ class Model(ABC):
             if not auto and valid is not None:
                 valid = as_log(valid, what="valid", domains=graph.domains)
             self.fit_once(graph, None if auto else valid, seed=seed, options=options)
+        self.provenance_ |= trained_on(graph)
         options.remove_checkpoints()
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def save_model(
         if data.about is not None:
             Vocabulary(data.topics).save(folder / TOPICS)
             sp.save_npz(folder / ABOUT, data.about)
+        beside = model.provenance_.get("graph_folder")
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(tensors, folder / "state.safetensors")
         manifest = {
@@ -73,6 +75,8 @@ def save_model(
             "domains": data.domains,
             "order": data.order is not None and ("time" if data.has_time else "position"),
             "training": model.history_,
+            # A model and its graph that are moved together are found by the way between them.
+            "graph_beside": beside and os.path.relpath(beside, Path(path).resolve()),
             "provenance": {**provenance(), **model.provenance_},
         }
         write_json(folder / MANIFEST, manifest, schema_version=SCHEMA_VERSION)
@@ -140,5 +144,7 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
     model.history_ = manifest["training"]
     model.chosen_ = manifest["chosen"]
     model.provenance_ = manifest["provenance"]
+    if beside := manifest.get("graph_beside"):
+        model.provenance_["graph_beside"] = str((folder / beside).resolve())
     model.restore(data, state)
     return model

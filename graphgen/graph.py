@@ -76,7 +76,11 @@ class InterestGraph:
         Interactions at or after this instant were left out; None where none were.
     provenance
         Resolved configuration, content hash of the log, encoder and package versions.
+    folder
+        Where it was saved or opened; None for a graph that is only in memory.
     """
+
+    folder: Path | None = None
 
     def __init__(
         self,
@@ -290,6 +294,7 @@ class InterestGraph:
                 "provenance": self.provenance,
             }
             write_json(folder / MANIFEST, manifest, schema_version=SCHEMA_VERSION)
+        self.folder = Path(path)
 
     def _save_tensors(
         self, key: str | tuple[str, str, str], names: tuple[str, ...], folder: Path, prefix: str
@@ -327,13 +332,15 @@ class InterestGraph:
             raise StorageError(f"{folder} is damaged: {error}. Build it again.") from error
         add_reverse_edges(data)
         cutoff = manifest["cutoff"]
-        return cls(
+        graph = cls(
             data,
             vocabularies,
             item_tables=tables,
             cutoff=datetime.fromisoformat(cutoff) if cutoff else None,
             provenance=manifest["provenance"],
         )
+        graph.folder = folder
+        return graph
 
     def __repr__(self) -> str:
         edges = sum(
