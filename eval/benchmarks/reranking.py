@@ -13,9 +13,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from eval.comparison.significance import paired_test
+from eval.evaluation.cells import number
 from eval.evaluation.evaluator import evaluate
 from eval.evaluation.result import EvaluationResult, aligned
-from eval.reports.tables import markdown_table, number
+from eval.reports.tables import markdown_table
 from eval.reports.writing import write_frontier
 from gnn.base import Model
 from gnn.data import TrainingData

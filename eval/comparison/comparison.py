@@ -13,6 +13,7 @@ import pandas as pd
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.pooling import pool_seeds
 from eval.comparison.table_tests import CELL, SYSTEM, looked_up, run_tests
+from eval.evaluation.cells import TIED, by_system, slice_heading
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
@@ -28,6 +29,7 @@ from eval.evaluation.result import (
 )
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError
+from graphgen.html_tables import html_table
 from graphgen.storage import provenance, write_json
 
 __all__ = ["Comparison", "compare_results", "migration_gain", "migration_table"]
@@ -80,6 +82,20 @@ class Comparison:
     def domains(self) -> list[str]:
         """Domains evaluated, sorted."""
         return sorted(set(self.table[DOMAIN]) - {MACRO})
+
+    def _repr_html_(self) -> str:
+        head = headline(self.metrics)
+        tables = (
+            html_table(
+                *by_system(self.table, head, name, MACRO),
+                title=f"{slice_heading(self.table, name)}, macro over domains",
+            )
+            for name in self.slices
+        )
+        return "".join(tables) + (
+            f"<p>Bold is best, {TIED} not significantly different from the best; with 95 % "
+            "bootstrap intervals over users.</p>"
+        )
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write ``metrics.json`` (with `more` in its meta), ``metrics.csv`` and the users."""

@@ -18,9 +18,9 @@ from matplotlib.ticker import MaxNLocator
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
+from eval.evaluation.cells import column_title, slice_title
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult, headline
 from eval.metrics.registry import get_metric
-from eval.reports.tables import column_title, slice_title
 
 __all__ = [
     "Plot",

@@ -23,6 +23,7 @@ from eval import (
     write_report,
 )
 from eval.reports.tables import overview
+from eval.reports.verdict import comparison_verdict, result_verdict
 from graphgen.errors import StorageError
 
 
@@ -93,6 +94,32 @@ def test_the_overview_fits_a_screen_and_marks_no_winner_among_equals(comparison,
     assert rows[0][3].endswith(" *") or rows[1][3].endswith(" *")
     twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
     assert not any(cell.endswith(("*", "†")) for row in overview(twins)[1] for cell in row)
+
+
+def test_a_report_opens_with_a_verdict_data_and_date(comparison, result, tmp_path):
+    page = (write_comparison(comparison, tmp_path / "both") / "report.html").read_text()
+    value = f"{result.value('ndcg@20'):.4f}"
+    assert f"<p>ours ranks best: NDCG@20 {value}, " in page
+    # 99 sign patterns are too few for a p-value that Holm leaves below .05.
+    assert ", though not significantly different from noise." in page
+    assert f"{len(result.per_user.user_id.unique())} users" in page
+    assert f"{result.meta['n_truth_rows']} test rows of 40 users. 20" in page
+    assert comparison_verdict(comparison) in comparison_markdown(comparison)
+    twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
+    assert comparison_verdict(twins) == "No system is ahead of another."
+    low, high = sorted(result.value("ndcg@20", domain=d) for d in ("d0", "d1"))
+    text = result_verdict(result)
+    assert f"({high:.4f})" in text and text.index(f"({high:.4f})") < text.index(f"({low:.4f})")
+
+
+def test_results_show_themselves_in_a_notebook(comparison, result):
+    assert "ours &lt;&amp;&gt; co" in result._repr_html_()
+    for shown in (result, comparison):
+        html = shown._repr_html_()
+        page = Page(html)
+        assert not page.open and "script" not in page.tags
+        assert f"{result.value('ndcg@20'):.4f}" in html
+        assert "40 users" in html
 
 
 def written(request, kind, path):
