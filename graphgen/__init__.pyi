@@ -8,7 +8,6 @@ from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
-from .looking.drawing import draw_neighborhood as draw_neighborhood
 from .looking.neighborhoods import neighborhood as neighborhood
 from .looking.page import write_page as write_page
 from .synthetic.generator import synthesize as synthesize
@@ -31,7 +30,6 @@ __all__ = [
     "build_graph",
     "connect",
     "describe",
-    "draw_neighborhood",
     "load_graph",
     "neighborhood",
     "read_items",

@@ -19,7 +19,7 @@ def explore(
         str | None, Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME.")
     ] = None,
     hops: Annotated[int, Option(help="Steps from the centre.")] = 2,
-    limit: Annotated[int, Option(help="Maximum number of nodes.")] = 60,
+    limit: Annotated[int, Option(help="Maximum number of nodes.")] = 40,
 ) -> None:
     """Write a neighbourhood as one interactive page that works offline.
 
@@ -39,7 +39,7 @@ def explore(
         raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     opened = load_graph(graph)
     node = (USER, user) if user is not None else item_node(opened, str(item))
-    around = neighborhood(opened, node, hops=hops, limit=limit)
+    around = neighborhood(opened, node, hops=hops, limit=limit, users=False)
     write_page(around, out)
     nodes = counted(around.number_of_nodes(), "node")
     say(f"{nodes} and {counted(around.number_of_edges(), 'edge')} are in {out}.")

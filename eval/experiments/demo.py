@@ -112,7 +112,7 @@ def _explain(
     user, domain = str(cold.iloc[0]["user_id"]), str(cold.iloc[0]["domain"])
     recs = model.recommend([user], domain=domain, k=EXPLAINED)
     titles = graph.item_frame(domain).set_index("item_id")["title"]
-    around = neighborhood(graph, (USER, user), hops=2, limit=60)
+    around = neighborhood(graph, (USER, user), hops=2, limit=40, users=False)
     say(f"\nUser {user}, without history in {domain!r}. History elsewhere:")
     for node, facts in around.nodes(data=True):
         if facts["distance"] == 1:

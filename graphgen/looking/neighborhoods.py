@@ -5,23 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import networkx as nx
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from graphgen.adjacency import NO_TIME, Adjacency
+from graphgen.adjacency import NO_TIME, Adjacency, Links
 from graphgen.arrays import GOLDEN_GAMMA, mix_bits, place_in_group
 from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.looking.nodes import Node, describe, node_number
+from graphgen.looking.page import inline_page
+from graphgen.schema import INTERACTS, USER
 
-__all__ = ["neighborhood", "subgraph"]
+__all__ = ["SHARED_USERS", "Neighborhood", "neighborhood", "subgraph"]
+
+# The relation between two items that the same users interacted with; its weight counts them.
+SHARED_USERS: Final = "shared users"
+# Users of an item that are asked for their other items, and such links that an item keeps.
+ASKED_USERS: Final = 64
+KEPT_SHARED: Final = 3
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # How much each rank counts when neighbours are compared; see `neighborhood`.
 SHARED, STRENGTH, RECENCY, SPECIFICITY = 2, 2, 1, 1
+
+
+class Neighborhood(nx.MultiDiGraph):
+    """A networkx graph that shows itself in a notebook; see `neighborhood`."""
+
+    def _repr_html_(self) -> str:
+        return inline_page(self) if "center" in self.graph else ""
 
 
 def neighborhood(
@@ -31,8 +47,10 @@ def neighborhood(
     hops: int = 2,
     limit: int = 60,
     relations: Iterable[str] | None = None,
+    domains: Iterable[str] | None = None,
+    users: bool = True,
     seed: int = 0,
-) -> nx.MultiDiGraph:
+) -> Neighborhood:
     """Return the neighbourhood of a user, an item or a topic, as a labelled subgraph.
 
     The search is breadth-first. Where `limit` forces a choice, each hop may add an equal part of
@@ -57,17 +75,24 @@ def neighborhood(
         Most nodes, the centre among them.
     relations
         Names of the relations to follow, such as ``["interacts"]``; None for all.
+    domains
+        Domains whose items may appear, beside the centre; None for all.
+    users
+        Whether users other than the centre are nodes. False joins items that share users by edges
+        of their own, ``shared users``, whose weight is their number; each item keeps its three
+        strongest.
     seed
         Seed of the tie breaks.
 
     Returns
     -------
-    networkx.MultiDiGraph
-        Nodes are ``(type, id)`` with ``type``, ``label`` (the title, or the id where there is
-        none), ``category``, ``distance`` (steps from the centre within the subgraph) and ``degree``
-        (in the whole graph). Edges have their ``kind`` as key, and ``kind``, ``weight``, ``time``
-        (ISO 8601 in UTC, "" where unknown) and ``count`` (rows of the log). A ``similar`` edge has
-        no direction and is there once.
+    Neighborhood
+        A `networkx.MultiDiGraph`, drawn in a notebook. Nodes are ``(type, id)`` with ``type``,
+        ``label`` (the title, or the id where there is none), ``category``, ``distance`` (steps from
+        the centre within the subgraph), ``degree`` (in the whole graph) and ``more`` (JSON: its
+        neighbours left out, by node type). Edges have their ``kind`` as key, and ``kind``,
+        ``weight``, ``time`` (ISO 8601 in UTC, "" where unknown) and ``count`` (rows of the log). A
+        ``similar`` edge has no direction and is there once.
         ``subgraph.graph`` holds ``center`` and ``domains`` (JSON), ``hops`` and ``limit``. All
         attributes are text or numbers, so networkx writes it as GraphML and GEXF.
 
@@ -98,7 +123,14 @@ def neighborhood(
         raise ConfigError(f"`limit` must be at least 1; got {limit}.")
     center = node_number(graph, node)
     adjacency = graph.adjacency
-    kinds = _chosen_kinds(adjacency, relations)
+    walk = _Walk(
+        adjacency,
+        _chosen_kinds(adjacency, relations),
+        _chosen_types(graph, domains, users=users),
+        users,
+        # A random number by node and seed alone; in numpy the product would warn that it wraps.
+        np.uint64((seed * int(GOLDEN_GAMMA) + 1) % 2**64),
+    )
 
     chosen = [np.array([center])]
     taken = np.zeros(adjacency.n_nodes, dtype=bool)
@@ -111,7 +143,7 @@ def neighborhood(
         frontier = chosen[0]
         for hop in range(hops):
             share = room if refill else -(-room // (hops - hop))
-            found = _offers(adjacency, frontier, taken, kinds, seed)[:share]
+            found = walk.offers(frontier, taken)[:share]
             taken[found] = True
             room -= len(found)
             if refill:
@@ -119,7 +151,10 @@ def neighborhood(
             else:
                 chosen.append(found)
             frontier = chosen[hop + 1]
-    result = _induced(graph, np.concatenate(chosen), kinds, center)
+    result = _induced(graph, np.concatenate(chosen), walk.kinds, center)
+    if not users:
+        _join_by_users(adjacency, result, np.concatenate(chosen), walk.kinds)
+    _count_steps(result)
     result.graph.update(hops=hops, limit=limit)
     return result
 
@@ -135,47 +170,132 @@ def _chosen_kinds(adjacency: Adjacency, relations: Iterable[str] | None) -> np.n
     return np.isin(adjacency.kinds, names)
 
 
-def _offers(
-    adjacency: Adjacency,
-    frontier: np.ndarray,
-    taken: np.ndarray,
-    kinds: np.ndarray | None,
-    seed: int,
+def _chosen_types(
+    graph: InterestGraph, domains: Iterable[str] | None, *, users: bool
 ) -> np.ndarray:
-    """Return the free neighbours of `frontier`, best first, each once."""
-    links = adjacency.links(frontier, kinds)
-    links = links.where(~taken[links.target])
-    if not len(links.target):
-        return links.target
-    # Places in the frontier rather than node numbers: whose turn comes first.
-    place = np.empty(adjacency.n_nodes, dtype=np.int64)
-    place[frontier] = np.arange(len(frontier))
-    turn = place[links.source]
-    kind = adjacency.kind[links.edge].astype(np.int64)
-    sort = kind * len(adjacency.types) + adjacency.type_code(links.target)
-    group = turn * (len(adjacency.kinds) * len(adjacency.types)) + sort
+    """Return bool [types of nodes], those that may appear."""
+    names = graph.domains if domains is None else [domains] if isinstance(domains, str) else domains
+    names = list(names)
+    for name in names:
+        graph.require_domain(name)
+    hidden = {d for d in graph.domains if d not in names} | (set() if users else {USER})
+    return ~np.isin(graph.adjacency.types, list(hidden))
 
-    _, inverse, times = np.unique(links.target, return_inverse=True, return_counts=True)
-    # A random number by node and seed alone; in numpy the product would warn that it wraps.
-    start = np.uint64((seed * int(GOLDEN_GAMMA) + 1) % 2**64)
-    chance = mix_bits(links.target.astype(np.uint64) + start)
-    score = (
-        SHARED * _rank(-times[inverse], group)
-        + STRENGTH * _rank(-adjacency.weight[links.edge], group)
-        + RECENCY * _rank(-adjacency.time[links.edge].astype(np.float64), group)
-        + SPECIFICITY * _rank(adjacency.degree[links.target], group)
+
+class _Found(NamedTuple):
+    """Links to nodes that may be added: numbers of the ends, and what ranks them."""
+
+    source: np.ndarray
+    target: np.ndarray
+    kind: np.ndarray
+    weight: np.ndarray
+    time: np.ndarray
+
+
+class _Walk(NamedTuple):
+    adjacency: Adjacency
+    kinds: np.ndarray | None
+    types: np.ndarray
+    users: bool
+    start: np.uint64
+
+    def offers(self, frontier: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """Return the free neighbours of `frontier`, best first, each once."""
+        adjacency = self.adjacency
+        links = adjacency.links(frontier, self.kinds)
+        found = _Found(
+            links.source,
+            links.target,
+            adjacency.kind[links.edge].astype(np.int64),
+            adjacency.weight[links.edge],
+            adjacency.time[links.edge].astype(np.float64),
+        )
+        if not self.users and _follows(adjacency, self.kinds):
+            parts = zip(found, self._through_users(links), strict=True)
+            found = _Found(*(np.concatenate(pair) for pair in parts))
+        free = ~taken[found.target] & self.types[adjacency.type_code(found.target)]
+        found = _Found(*(values[free] for values in found))
+        if not len(found.target):
+            return found.target
+        # Places in the frontier rather than node numbers: whose turn comes first.
+        place = np.empty(adjacency.n_nodes, dtype=np.int64)
+        place[frontier] = np.arange(len(frontier))
+        turn = place[found.source]
+        sort = found.kind * len(adjacency.types) + adjacency.type_code(found.target)
+        group = turn * ((len(adjacency.kinds) + 1) * len(adjacency.types)) + sort
+
+        _, inverse, times = np.unique(found.target, return_inverse=True, return_counts=True)
+        score = (
+            SHARED * _rank(-times[inverse], group)
+            + STRENGTH * _rank(-found.weight, group)
+            + RECENCY * _rank(-found.time, group)
+            + SPECIFICITY * _rank(adjacency.degree[found.target], group)
+        )
+        order = np.lexsort((self._chance(found.target), score, group))
+        # Within a node: the best of each group, then the second best of each. The first group
+        # changes from node to node, or the first domain would always win a short list.
+        within = place_in_group(group[order])
+        n_sorts = int(sort.max()) + 1
+        rotated = (sort[order] + turn[order]) % n_sorts
+        nested = order[np.lexsort((rotated, within, turn[order]))]
+        across = nested[np.lexsort((turn[nested], place_in_group(turn[nested])))]
+        target = found.target[across]
+        _, first = np.unique(target, return_index=True)
+        return target[np.sort(first)]
+
+    def _chance(self, nodes: np.ndarray) -> np.ndarray:
+        return mix_bits(nodes.astype(np.uint64) + self.start)
+
+    def _through_users(self, links: Links) -> _Found:
+        """Return the items of a sample of the users that links lead to, and how many share them."""
+        adjacency = self.adjacency
+        links = links.where(adjacency.type_code(links.target) == adjacency.types.index(USER))
+        order = np.lexsort((self._chance(links.target), links.source))
+        links = links.where(order[place_in_group(links.source[order]) < ASKED_USERS])
+        items = adjacency.links(links.target).target
+        source = np.repeat(links.source, adjacency.degree[links.target])
+        pairs, count = np.unique(source * adjacency.n_nodes + items, return_counts=True)
+        source, target = np.divmod(pairs, adjacency.n_nodes)
+        kind = np.full(len(pairs), len(adjacency.kinds))
+        return _Found(source, target, kind, count, np.full(len(pairs), float(NO_TIME)))
+
+
+def _follows(adjacency: Adjacency, kinds: np.ndarray | None) -> bool:
+    """Return whether interactions are among the relations that are followed."""
+    return kinds is None or bool(kinds[[kind == INTERACTS for kind in adjacency.kinds]].any())
+
+
+def _join_by_users(
+    adjacency: Adjacency, result: nx.MultiDiGraph, nodes: np.ndarray, kinds: np.ndarray | None
+) -> None:
+    """Add an edge between items that share users, to each item its strongest. O(their users)."""
+    if not _follows(adjacency, kinds):
+        return
+    links = adjacency.links(nodes)
+    links = links.where(adjacency.type_code(links.target) == adjacency.types.index(USER))
+    rows = np.unique(np.stack([links.source, links.target]), axis=1)
+    items, row = np.unique(rows[0], return_inverse=True)
+    people, column = np.unique(rows[1], return_inverse=True)
+    takes = sparse.csr_matrix(
+        (np.ones(len(row), dtype=np.int64), (row, column)), shape=(len(items), len(people))
     )
-    order = np.lexsort((chance, score, group))
-    # Within a node: the best of each group, then the second best of each. The first group changes
-    # from node to node, or the first domain would always win a short list.
-    within = place_in_group(group[order])
-    n_sorts = int(sort.max()) + 1
-    rotated = (sort[order] + turn[order]) % n_sorts
-    nested = order[np.lexsort((rotated, within, turn[order]))]
-    across = nested[np.lexsort((turn[nested], place_in_group(turn[nested])))]
-    target = links.target[across]
-    _, first = np.unique(target, return_index=True)
-    return target[np.sort(first)]
+    count = (takes @ takes.T).toarray()
+    size = np.sqrt(np.maximum(count.diagonal(), 1))
+    np.fill_diagonal(count, 0)
+    likeness = count / np.outer(size, size)
+    order = np.argsort(nodes)
+    place = order[np.searchsorted(nodes[order], items)]
+    earlier = np.where(place[None, :] < place[:, None], likeness, 0.0)
+    best = np.argsort(-likeness, axis=1, kind="stable")[:, :KEPT_SHARED]
+    # The strongest link to a node before it shows by what way an item was reached.
+    best = np.concatenate([best, earlier.argmax(axis=1)[:, None]], axis=1)
+    pairs = {
+        (min(i, j), max(i, j)) for i, row in enumerate(best.tolist()) for j in row if count[i, j]
+    }
+    keys = dict(zip(nodes.tolist(), result, strict=True))
+    for i, j in sorted(pairs):
+        facts = {"kind": SHARED_USERS, "weight": float(count[i, j]), "time": "", "count": 1}
+        result.add_edge(keys[items[i]], keys[items[j]], SHARED_USERS, **facts)
 
 
 def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -183,7 +303,7 @@ def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return pd.Series(values).groupby(group).rank("dense").to_numpy()
 
 
-def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx.MultiDiGraph:
+def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> Neighborhood:
     """Return the given nodes with all edges between them, labelled as by `neighborhood`.
 
     Parameters
@@ -201,19 +321,23 @@ def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> nx
         If the graph lacks one of the nodes.
     """
     numbers = [node_number(graph, node) for node in dict.fromkeys([center, *nodes])]
-    return _induced(graph, np.array(numbers), None, numbers[0])
+    result = _induced(graph, np.array(numbers), None, numbers[0])
+    _count_steps(result)
+    return result
 
 
 def _induced(
     graph: InterestGraph, nodes: np.ndarray, kinds: np.ndarray | None, center: int
-) -> nx.MultiDiGraph:
+) -> Neighborhood:
     adjacency = graph.adjacency
     described = describe(graph, nodes)
     keys = {number: key for number, (key, _, _) in described.items()}
-    result = nx.MultiDiGraph(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
+    more = _left_out(adjacency, nodes)
+    result = Neighborhood(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
     for number, (key, label, category) in described.items():
         facts = {"label": label, "category": category, "distance": -1}
         result.add_node(key, type=key[0], **facts, degree=int(adjacency.degree[number]))
+        result.nodes[key]["more"] = json.dumps(more.get(number, {}))
 
     chosen = np.zeros(adjacency.n_nodes, dtype=bool)
     chosen[nodes] = True
@@ -232,9 +356,27 @@ def _induced(
             known["count"] += 1
         else:
             result.add_edge(head, tail, kind, kind=kind, weight=weight, time=time, count=1)
-    distances = nx.single_source_shortest_path_length(
-        result.to_undirected(as_view=True), keys[center]
-    )
+    return result
+
+
+def _left_out(adjacency: Adjacency, nodes: np.ndarray) -> dict[int, dict[str, int]]:
+    """Count the neighbours of each node that are not among `nodes`, by node and type."""
+    links = adjacency.links(nodes)
+    pairs = np.unique(links.source * adjacency.n_nodes + links.target)
+    source, target = np.divmod(pairs, adjacency.n_nodes)
+    out = ~np.isin(target, nodes)
+    ends = np.stack([source[out], adjacency.type_code(target[out])])
+    more: dict[int, dict[str, int]] = {}
+    kinds, counts = np.unique(ends, axis=1, return_counts=True)
+    for node, code, count in zip(*kinds, counts, strict=True):
+        more.setdefault(int(node), {})[adjacency.types[code]] = int(count)
+    return more
+
+
+def _count_steps(result: nx.MultiDiGraph) -> None:
+    """Set the distance of each node from the centre, -1 where there is no path."""
+    center: Node = tuple(json.loads(result.graph["center"]))
+    undirected = result.to_undirected(as_view=True)
+    distances = nx.single_source_shortest_path_length(undirected, center)
     for key, data in result.nodes.items():
         data["distance"] = distances.get(key, -1)
-    return result

@@ -16,12 +16,9 @@ from torch_geometric.data import HeteroData
 from graphgen.adjacency import NO_TIME
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph, add_reverse_edges
-from graphgen.looking import drawing
 from graphgen.looking.connections import connect, masked_id
-from graphgen.looking.drawing import draw_neighborhood
-from graphgen.looking.layout import node_looks, ring_layout, shorten
-from graphgen.looking.neighborhoods import neighborhood, subgraph
-from graphgen.looking.page import write_page
+from graphgen.looking.elements import elements
+from graphgen.looking.neighborhoods import SHARED_USERS, neighborhood, subgraph
 from graphgen.vocabulary import Vocabulary
 
 
@@ -138,6 +135,7 @@ def test_what_nodes_and_edges_say(small):
         "category": "kind of book",
         "distance": 1,
         "degree": 3,
+        "more": "{}",
     }
     assert around.nodes["book", "b3"]["label"] == "b3"  # no title: the id
     assert around.nodes["user", "ann"]["distance"] == 0
@@ -277,6 +275,49 @@ def test_relations_can_be_chosen(small):
     assert set(alike) == {("book", "b1"), ("book", "b3"), ("film", "f2")}
     with pytest.raises(ConfigError, match="did you mean 'similar'"):
         neighborhood(small, ("user", "ann"), relations=["similr"])
+
+
+def test_without_other_users_their_items_are_joined():
+    graph = make_graph(
+        {"user": list("abcdef"), "book": ["b1", "b2", "b3", "b4"], "film": ["f1"]},
+        takes=[
+            *[("a", "book", "b1")],
+            *[(user, "book", "b1") for user in "bcd"],
+            *[(user, "book", "b2") for user in "bcd"],
+            *[(user, "film", "f1") for user in "cd"],
+            *[(user, "book", "b3") for user in "de"],
+            *[("f", "book", "b4")],
+        ],
+    )
+    around = neighborhood(graph, ("user", "a"), users=False)
+    assert {node for node in around if node[0] == "user"} == {("user", "a")}
+    assert ("book", "b4") not in around  # shares no user
+    shared = {
+        frozenset((head[1], tail[1])): data["weight"]
+        for head, tail, data in around.edges(data=True)
+        if data["kind"] == SHARED_USERS
+    }
+    assert shared == {
+        frozenset(("b1", "b2")): 3, frozenset(("b1", "f1")): 2, frozenset(("b1", "b3")): 1,
+        frozenset(("b2", "f1")): 2, frozenset(("b2", "b3")): 1, frozenset(("b3", "f1")): 1,
+    }  # fmt: skip
+    assert json.loads(around.nodes["book", "b1"]["more"]) == {"user": 3}
+    assert json.loads(around.nodes["book", "b3"]["more"]) == {"user": 2}
+    assert around.nodes["film", "f1"]["distance"] == 2
+    films = neighborhood(graph, ("book", "b1"), users=False, domains="film")
+    assert set(films) == {("book", "b1"), ("film", "f1")}
+    alone = neighborhood(graph, ("book", "b1"), users=False, relations=[], hops=1)
+    assert set(alone) == {("book", "b1")}
+    with pytest.raises(UnknownIdError, match="no domain 'song'"):
+        neighborhood(graph, ("user", "a"), domains=["song"])
+
+
+def test_every_item_of_a_small_picture_is_joined_to_one_before_it():
+    for seed in range(4):
+        graph = random_graph(seed)
+        for limit in (5, 15, 40):
+            around = neighborhood(graph, ("user", "u03"), users=False, hops=3, limit=limit)
+            assert all(data["distance"] >= 0 for _, data in around.nodes(data=True))
 
 
 def test_corners(small):
@@ -421,7 +462,7 @@ def walked():
     return make_graph(ids, [("ann", "book", "a")], alike, then=then)
 
 
-def test_transitions_keep_their_direction_and_stand_beside_other_edges(walked, tmp_path):
+def test_transitions_keep_their_direction_and_stand_beside_other_edges(walked):
     around = neighborhood(walked, ("book", "a"), hops=1)
     assert set(around.edges(keys=True, data="weight")) == {
         (("user", "ann"), ("book", "a"), "interacts", 1.0),
@@ -433,10 +474,10 @@ def test_transitions_keep_their_direction_and_stand_beside_other_edges(walked, t
     assert set(neighborhood(walked, ("film", "c"), relations="next")) == {
         ("film", "c"), ("book", "a"), ("book", "b"),
     }  # fmt: skip
-    page = write_page(around, tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("\\u2192 ") + page.count("→ ") == 3
-    legend = {text.get_text() for text in draw_neighborhood(around).get_legend().get_texts()}
-    assert {"next", "similar, same domain"} <= legend
+    drawn = elements(around)["edges"]
+    assert {edge["text"] for edge in drawn} == {
+        "interacts 1", "next → 2", "next → 3; next ← 1.5; similar 0.5",
+    }  # fmt: skip
 
 
 def test_a_transition_leads_only_to_the_later_item(walked):
@@ -488,91 +529,6 @@ def test_limits_hold_on_a_large_graph():
     for node in nodes:
         assert 1 <= len(neighborhood(graph, node)) <= 60
         assert len(connect(graph, node, ("games", "B000001"))) <= 3
-
-
-# --- pictures ----------------------------------------------------------------------------------
-
-
-def test_rings():
-    around = neighborhood(random_graph(2), ("user", "u03"), limit=50)
-    places = ring_layout(around)
-    radius = {node: np.hypot(*place) for node, place in places.items()}
-    rings = {}
-    for node, data in around.nodes.items():
-        rings.setdefault(data["distance"], set()).add(round(float(radius[node]), 6))
-    assert rings[0] == {0.0}
-    assert all(len(ring) == 1 for ring in rings.values())
-    assert rings[1].pop() + 0.9 < rings[2].pop()
-    points = np.array(list(places.values()))
-    apart = np.linalg.norm(points[:, None] - points, axis=2) + 9 * np.eye(len(points))
-    assert apart.min() > 0.4
-    assert ring_layout(around) == places
-
-
-def test_the_rule_of_labels_is_their_width_on_the_page():
-    assert shorten("short", 5) == "short"
-    assert shorten("longer", 5) == "long…"
-    assert shorten("三体", 4) == "三体"
-    assert shorten("三体三体", 5) == "三体…"
-    assert shorten("三体三体", 4) == "三…"
-
-
-def test_28_domains_look_different():
-    looks = node_looks([f"d{i}" for i in range(28)])
-    assert len(set(looks.values())) == 28 + 2  # people and topics
-
-
-def test_a_static_picture(small):
-    from matplotlib import pyplot as plt
-
-    ax = draw_neighborhood(neighborhood(small, ("user", "ann")))
-    words = [text.get_text() for text in ax.texts]
-    assert {"user ann", "Dune", "Alien", "Solaris"} <= set(words)
-    assert "bob" not in " ".join(words)
-    assert masked_id("bob") in words
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == [
-        "book",
-        "film",
-        "user",
-        "interacts",
-        "similar, across domains",
-        "similar, same domain",
-    ]
-    boxes = [text.get_window_extent() for text in ax.texts]
-    for place, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
-    plt.close(ax.figure)
-
-    figure, given = plt.subplots()
-    assert draw_neighborhood(neighborhood(small, ("user", "hermit")), ax=given) is given
-    plt.close(figure)
-
-
-def test_dollar_signs_are_no_formula():
-    from matplotlib import pyplot as plt
-
-    titles = {"b1": r"From $1 to $\billion"}
-    graph = make_graph({"user": ["ann"], "book": ["b1"]}, [("ann", "book", "b1")], titles=titles)
-    for node in (("user", "ann"), ("book", "b1")):
-        ax = draw_neighborhood(neighborhood(graph, node))
-        ax.figure.canvas.draw()
-        assert titles["b1"] in [text.get_text() for text in ax.texts]
-        plt.close(ax.figure)
-
-
-def test_chinese_titles_are_drawn_where_a_font_has_them(recwarn):
-    from matplotlib import pyplot as plt
-
-    graph = make_graph(
-        {"user": ["ann"], "book": ["b1"]}, [("ann", "book", "b1")], titles={"b1": "三体：地球往事"}
-    )
-    ax = draw_neighborhood(neighborhood(graph, ("user", "ann")))
-    ax.figure.canvas.draw()
-    plt.close(ax.figure)
-    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
-    title = "三体：地球往事" if drawing._cjk_fonts() else "b1"
-    assert title in [text.get_text() for text in ax.texts]
 
 
 def test_of_a_built_graph():
