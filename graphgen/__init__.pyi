@@ -6,10 +6,15 @@ from .graph import InterestGraph as InterestGraph
 from .graph import load_graph as load_graph
 from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
+from .looking.bridges import bridge_interests as bridge_interests
+from .looking.bridges import bridge_items as bridge_items
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
 from .looking.neighborhoods import neighborhood as neighborhood
 from .looking.page import write_page as write_page
+from .synthetic.example import example_data as example_data
+from .synthetic.example import example_graph as example_graph
+from .synthetic.example import write_messy_log as write_messy_log
 from .synthetic.generator import synthesize as synthesize
 from .synthetic.generator import write_synthetic as write_synthetic
 from .tables import ItemTable as ItemTable
@@ -27,15 +32,20 @@ __all__ = [
     "ItemTable",
     "UserTable",
     "Vocabulary",
+    "bridge_interests",
+    "bridge_items",
     "build_graph",
     "connect",
     "describe",
+    "example_data",
+    "example_graph",
     "load_graph",
     "neighborhood",
     "read_items",
     "read_log",
     "read_users",
     "synthesize",
+    "write_messy_log",
     "write_page",
     "write_synthetic",
 ]

@@ -233,9 +233,13 @@ def _lengths(k: Any) -> tuple[int, ...]:
 def _files(truth: Any) -> list[str]:
     """Return the names of the files that a log was read from."""
     report = getattr(truth, "report", None)
-    return [] if report is None else [Path(source).name for source in report.sources]
+    return [] if report is None else _names(report.sources)
 
 
 def _training_files(graph: InterestGraph | None) -> list[str]:
     report = {} if graph is None else graph.provenance.get("log", {}).get("report", {})
-    return [Path(source).name for source in report.get("sources", [])]
+    return _names(report.get("sources", []))
+
+
+def _names(sources: Iterable[str]) -> list[str]:
+    return [Path(source).name for source in sources if Path(source).suffix]  # no DataFrame

@@ -1,3 +1,5 @@
+from .card import Card as Card
+from .card import card as card
 from .drifting import change_points as change_points
 from .drifting import drift as drift
 from .drifting import evolution as evolution
@@ -10,9 +12,11 @@ from .reranking import rerank as rerank
 from .sentences import sentence as sentence
 
 __all__ = [
+    "Card",
     "Interests",
     "Profiler",
     "Reranker",
+    "card",
     "change_points",
     "drift",
     "evolution",
