@@ -10,7 +10,12 @@ from .looking.bridges import bridge_interests as bridge_interests
 from .looking.bridges import bridge_items as bridge_items
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
+from .looking.itemmap import ItemMap as ItemMap
+from .looking.itemmap import item_map as item_map
+from .looking.neighborhoods import Neighborhood as Neighborhood
 from .looking.neighborhoods import neighborhood as neighborhood
+from .looking.overview import Overview as Overview
+from .looking.overview import overview as overview
 from .looking.page import write_page as write_page
 from .synthetic.example import example_data as example_data
 from .synthetic.example import example_graph as example_graph
@@ -29,7 +34,10 @@ __all__ = [
     "GraphDescription",
     "InteractionLog",
     "InterestGraph",
+    "ItemMap",
     "ItemTable",
+    "Neighborhood",
+    "Overview",
     "UserTable",
     "Vocabulary",
     "bridge_interests",
@@ -39,8 +47,10 @@ __all__ = [
     "describe",
     "example_data",
     "example_graph",
+    "item_map",
     "load_graph",
     "neighborhood",
+    "overview",
     "read_items",
     "read_log",
     "read_users",

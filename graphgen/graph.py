@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,6 +182,24 @@ class InterestGraph:
         """Return the graph as networkx has it; see `graphgen.networks.to_network`."""
         return to_network(self)
 
+    def explore(self, user: str | None = None, **settings: Any) -> Any:
+        """Look around in a notebook: a widget that expands and re-centres on a click.
+
+        Needs the extra ``notebook``. A picture that is whole without a kernel, as in a notebook
+        exported to HTML, is `graphgen.neighborhood`.
+
+        Parameters
+        ----------
+        user
+            Id of the user at the centre; or give `item` or `interest`.
+        **settings
+            ``item`` (``DOMAIN=ID`` or a title) or ``interest`` (its name) at the centre; ``hops``
+            (2), ``limit`` (40 nodes), ``relation``, ``domain``, and ``show_ids`` as of
+            `graphgen.looking.elements.elements`.
+        """
+        # By name, at the call: looking imports the graph, never the other way.
+        return import_module("graphgen.looking.widget").explore(self, user=user, **settings)
+
     def require_domain(self, domain: str) -> None:
         """Raise `UnknownIdError`, naming the domains there are, if `domain` is not one."""
         if domain not in self.domains:
@@ -341,6 +360,10 @@ class InterestGraph:
         )
         graph.folder = folder
         return graph
+
+    def _repr_html_(self) -> str:
+        html: str = import_module("graphgen.looking.overview").summary(self)
+        return html
 
     def __repr__(self) -> str:
         edges = sum(

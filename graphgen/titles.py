@@ -13,7 +13,7 @@ import pandas as pd
 from graphgen.errors import UnknownIdError
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["Catalogue", "find_item"]
+__all__ = ["Catalogue", "find_item", "plain"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ def find_item(catalogues: Mapping[str, Catalogue], text: str) -> tuple[str, str]
         raise UnknownIdError(
             f"{text!r} is an id in {', '.join(with_id)}; write it as {with_id[0]}={text}."
         )
-    wanted = _plain(pd.Series([text]))[0]
+    wanted = plain(pd.Series([text]))[0]
     titles = pd.concat(
-        {d: pd.Series(_plain(pd.Series(part.titles))) for d, part in catalogues.items()}
+        {d: pd.Series(plain(pd.Series(part.titles))) for d, part in catalogues.items()}
     )
     for found in (titles == wanted, titles.str.contains(wanted, regex=False)):
         places = list(titles.index[found & (titles != "")]) if wanted else []
@@ -94,7 +94,8 @@ def _item(catalogues: Mapping[str, Catalogue], place: tuple[str, int]) -> _Item:
     return _Item(domain, str(catalogues[domain].ids.ids[row]), catalogues[domain].titles[row])
 
 
-def _plain(texts: pd.Series) -> np.ndarray:
+def plain(texts: pd.Series) -> np.ndarray:
+    """Return texts without differences of case, width and spaces, to compare them."""
     normal = texts.astype(str).str.normalize("NFKC").str.casefold().str.split().str.join(" ")
     return normal.to_numpy(object)
 

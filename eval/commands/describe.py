@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Context, Option
 
 from eval.commands import options
 from eval.commands.console import say, show_rows
@@ -24,20 +25,34 @@ DROPPED = {
 
 
 def describe(
-    graph: options.Graph, as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False
+    context: Context,
+    graph: options.Graph,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    out: Annotated[
+        Path | None, Option("--out", help="Write an overview as one HTML page: charts and topics.")
+    ] = None,
 ) -> None:
     """Show nodes, edges, the overlap between domains, features and provenance.
 
     \b
     interest describe graph/
     interest describe graph/ --json | jq .overlap
+    interest describe graph/ --out overview.html
     """
     import json
 
     from graphgen.description import describe as describe_graph
     from graphgen.graph import load_graph
 
-    description = describe_graph(load_graph(graph))
+    options.check_outputs(context, graph, suffixes=(".html", ".htm"))
+    opened = load_graph(graph)
+    if out is not None:
+        from graphgen.looking.overview import overview
+
+        overview(opened).save(out)
+        say(f"Written: {out}.")
+        return
+    description = describe_graph(opened)
     if as_json:
         say(json.dumps(description.to_dict(), indent=2, ensure_ascii=False))
         return

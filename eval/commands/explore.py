@@ -27,18 +27,15 @@ def explore(
     interest explore graph/ --user ann --out ann.html
     interest explore graph/ --item book=dune --hops 1 --out dune.html
     """
-    from graphgen.errors import ConfigError, counted
+    from graphgen.errors import counted
     from graphgen.graph import load_graph
     from graphgen.looking.neighborhoods import neighborhood
-    from graphgen.looking.nodes import item_node
+    from graphgen.looking.nodes import asked_node
     from graphgen.looking.page import write_page
-    from graphgen.schema import USER
 
     options.check_outputs(context, graph, suffixes=(".html", ".htm"))
-    if (user is None) == (item is None):
-        raise ConfigError("Give either --user ID or --item DOMAIN=ID.")
     opened = load_graph(graph)
-    node = (USER, user) if user is not None else item_node(opened, str(item))
+    node = asked_node(opened, user=user, item=item)
     around = neighborhood(opened, node, hops=hops, limit=limit, users=False)
     write_page(around, out)
     nodes = counted(around.number_of_nodes(), "node")

@@ -12,7 +12,7 @@ from graphgen.looking.connections import hashed_id, masked_id
 from graphgen.looking.nodes import Node
 from graphgen.schema import ABOUT, INTERACTS, NEXT, SIMILAR, USER
 
-__all__ = ["center_node", "center_title", "elements"]
+__all__ = ["center_node", "center_title", "elements", "node_ids"]
 
 LINKS: Final = 3  # of a node, at most: one in the tree, the others shown when it is pointed at
 BOUNDED: Final = {SIMILAR, ABOUT}
@@ -98,6 +98,11 @@ def elements(neighborhood: nx.MultiDiGraph, *, show_ids: bool | None = None) -> 
             }
         )
     return {"nodes": nodes, "edges": edges, "domains": json.loads(neighborhood.graph["domains"])}
+
+
+def node_ids(neighborhood: nx.MultiDiGraph, *, show_ids: bool | None = None) -> dict[str, Node]:
+    """Return the node of each ``id`` of `elements`."""
+    return {f"{n[0]}:{_named(neighborhood, n, show_ids)[0]}": n for n in neighborhood}
 
 
 def _named(neighborhood: nx.MultiDiGraph, node: Node, show_ids: bool | None) -> tuple[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import pandas as pd
 
-from graphgen.errors import UnknownIdError, near_miss
+from graphgen.errors import ConfigError, UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
-from graphgen.schema import CATEGORY, INTEREST, ITEM_ID, TITLE
-from graphgen.titles import Catalogue, find_item
+from graphgen.schema import CATEGORY, INTEREST, ITEM_ID, TITLE, USER
+from graphgen.titles import Catalogue, find_item, plain
 
-__all__ = ["Node", "describe", "item_node", "node_number"]
+__all__ = ["Node", "asked_node", "describe", "item_node", "node_number", "search_nodes"]
 
 Node = tuple[str, str]
 
@@ -50,6 +51,51 @@ def item_node(graph: InterestGraph, text: str) -> Node:
         titles = graph.item_frame(domain)[TITLE].to_numpy(object)
         catalogues[domain] = Catalogue(graph.vocabularies[domain], titles)
     return find_item(catalogues, text)
+
+
+def asked_node(
+    graph: InterestGraph,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    interest: str | None = None,
+) -> Node:
+    """Return the node of the one of `user`, `item` (see `item_node`) and `interest` that is given.
+
+    Raises
+    ------
+    ConfigError
+        If none or several are given.
+    """
+    given = {USER: user, "item": item, INTEREST: interest}
+    named = [(kind, text) for kind, text in given.items() if text is not None]
+    if len(named) != 1:
+        raise ConfigError("Give one of a user, an item and an interest as the centre.")
+    kind, text = named[0]
+    return item_node(graph, text) if kind == "item" else (kind, text)
+
+
+def search_nodes(graph: InterestGraph, text: str, *, limit: int = 12) -> list[dict[str, str]]:
+    """Return items and interests whose names hold a text, shortest first, and the user it names.
+
+    Each has the ``id``, ``kind``, ``key`` and ``label`` of `graphgen.looking.elements`. O(items).
+    """
+    wanted = plain(pd.Series([text]))[0]
+    if not wanted:
+        return []
+    found: list[tuple[int, str, str, str]] = []
+    for kind in [INTEREST] * bool(graph.n_topics) + graph.domains:
+        ids = pd.Series(graph.vocabularies[kind].ids.astype(object))
+        names = ids if kind == INTEREST else graph.item_frame(kind)[TITLE].where(lambda t: t != "")
+        names = names.fillna(ids)
+        hits = names[pd.Series(plain(names)).str.contains(wanted, regex=False)]
+        found += [(len(name), name, kind, ids[row]) for row, name in hits.items()]
+    rows = [(kind, key, name) for _, name, kind, key in sorted(found)[:limit]]
+    if text in graph.vocabularies[USER]:
+        rows.insert(0, (USER, text, f"user {text}"))
+    return [
+        {"id": f"{kind}:{key}", "kind": kind, "key": key, "label": name} for kind, key, name in rows
+    ]
 
 
 def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, str, str]]:

@@ -18,7 +18,7 @@ from graphgen.looking.elements import center_node, center_title, elements
 from graphgen.schema import USER
 from graphgen.storage import atomic_file
 
-__all__ = ["STATIC", "bundle", "inline_page", "write_page"]
+__all__ = ["STATIC", "bundle", "framed", "html_page", "inline_page", "joined", "write_page"]
 
 STATIC: Final = Path(__file__).with_name("static")
 INLINE_HEIGHT: Final = 560  # pixels of a picture in a notebook
@@ -92,30 +92,38 @@ def bundle() -> str:
     library = (STATIC / "cytoscape.esm.min.mjs").read_text(encoding="utf-8")
     library = re.sub(r"export\s*\{\s*(\S+) as default\s*\};?\s*$", r"return \1;", library)
     licence = (STATIC / "LICENSE.cytoscape").read_text(encoding="utf-8")
-    own = "\n".join(
-        re.sub(r"(?m)^import .*\n", "", (STATIC / name).read_text(encoding="utf-8"))
-        for name in ("view.js", "explorer.js")
-    )
+    own = joined("colors.js", "view.js", "explorer.js")
     return f"/* Cytoscape.js\n{licence}*/\nconst cytoscape = (() => {{\n{library}\n}})();\n{own}"
 
 
-@cache
-def _packed() -> str:
-    return base64.b64encode(gzip.compress(bundle().encode(), mtime=0)).decode()
+def joined(*names: str) -> str:
+    """Return modules of `static` as one, without their imports from each other."""
+    modules = [(STATIC / name).read_text(encoding="utf-8") for name in names]
+    return "\n".join(re.sub(r"(?m)^import .*\n", "", module) for module in modules)
+
+
+def html_page(title: str, caption: str, code: str, make: str, content: dict[str, Any]) -> str:
+    """Return a page whose module `code` draws `content`, by its function named `make`."""
+    from jinja2 import Environment, PackageLoader
+
+    pages = Environment(loader=PackageLoader("graphgen.looking", ""), autoescape=True)
+    # No title can close the script element.
+    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
+    return pages.get_template("page.html.j2").render(
+        title=title,
+        caption=caption,
+        css=(STATIC / "view.css").read_text(encoding="utf-8"),
+        content=text,
+        make=make,
+        packed=base64.b64encode(gzip.compress(code.encode(), mtime=0)).decode(),
+    )
 
 
 def _page(neighborhood: nx.MultiDiGraph, title: str | None, show_ids: bool | None) -> str:
-    from jinja2 import Environment, PackageLoader
-
     drawn = elements(neighborhood, show_ids=show_ids)
-    pages = Environment(loader=PackageLoader("graphgen.looking", ""), autoescape=True)
-    return pages.get_template("page.html.j2").render(
-        title=title or f"Around {center_title(neighborhood, show_ids=show_ids)}",
-        caption=_caption(neighborhood, drawn, show_ids),
-        css=(STATIC / "view.css").read_text(encoding="utf-8"),
-        elements=_json(drawn),
-        packed=_packed(),
-    )
+    heading = title or f"Around {center_title(neighborhood, show_ids=show_ids)}"
+    caption = _caption(neighborhood, drawn, show_ids)
+    return html_page(heading, caption, bundle(), "createExplorer", drawn)
 
 
 def _caption(neighborhood: nx.MultiDiGraph, drawn: dict[str, Any], show_ids: bool | None) -> str:
@@ -128,8 +136,3 @@ def _caption(neighborhood: nx.MultiDiGraph, drawn: dict[str, Any], show_ids: boo
     if not show_ids and any(node[0] == USER and node != center for node in neighborhood):
         text += " Ids of other users are masked."
     return text
-
-
-def _json(content: Any) -> str:
-    """Write JSON for a script element: no title can close it."""
-    return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from html.parser import HTMLParser
-from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -17,11 +14,6 @@ from graphgen.looking.page import bundle, inline_page, write_page
 CENTER = ("user", "A1CENTRE00")
 OTHER = ("user", "A2SECRET99")
 NASTY = "</script><script>alert(1)</script><b>&"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 
 
 def make_neighborhood(title="Dune"):
@@ -45,32 +37,6 @@ def make_neighborhood(title="Dune"):
         around.add_edge(*ends, kind="similar", **facts | {"weight": weight})
     around.add_edge(("film", "f2"), ("book", "b1"), kind="next", **facts | {"weight": 5.0})
     return around
-
-
-class Outline(HTMLParser):
-    """Collects what a page would load, and its text outside of scripts."""
-
-    def __init__(self):
-        super().__init__()
-        self.loads, self.text, self.tags, self._skip = [], [], [], False
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self._skip = tag in ("script", "style")
-        self.loads += [value for name, value in attrs if name in ("src", "href") and value]
-
-    def handle_endtag(self, tag):
-        self._skip = False
-
-    def handle_data(self, data):
-        if not self._skip:
-            self.text.append(data)
-
-
-def outline(path):
-    parser = Outline()
-    parser.feed(Path(path).read_text(encoding="utf-8"))
-    return parser
 
 
 def test_the_links_that_matter():
@@ -102,7 +68,7 @@ def test_ids_of_users_show_as_asked():
     assert users == [[CENTER[1], hidden[1]], [CENTER[1], OTHER[1]], hidden]
 
 
-def test_one_small_file_that_loads_nothing_and_hides_other_users(tmp_path):
+def test_one_small_file_that_loads_nothing_and_hides_other_users(tmp_path, outline):
     page = write_page(make_neighborhood(), tmp_path / "deep" / "page.html")
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
     assert page.stat().st_size < 300_000
@@ -127,7 +93,7 @@ def test_the_bundle_is_one_module_with_its_licence():
     assert code.count("export function create") == 2
 
 
-def test_a_title_cannot_break_out(tmp_path):
+def test_a_title_cannot_break_out(tmp_path, outline):
     page = write_page(make_neighborhood(NASTY), tmp_path / "page.html", title=NASTY)
     content = page.read_text(encoding="utf-8")
     assert "<script>alert" not in content
@@ -136,7 +102,7 @@ def test_a_title_cannot_break_out(tmp_path):
     assert "<script>" not in inline_page(make_neighborhood(NASTY)).partition(">")[0]
 
 
-def test_a_node_alone_and_one_without_a_path(tmp_path):
+def test_a_node_alone_and_one_without_a_path(tmp_path, outline):
     alone = nx.MultiDiGraph(center=json.dumps(CENTER), domains=json.dumps(["book"]))
     alone.add_node(CENTER, type="user", label=CENTER[1], category="", distance=0, degree=0)
     text = " ".join(outline(write_page(alone, tmp_path / "alone.html")).text)
@@ -146,52 +112,17 @@ def test_a_node_alone_and_one_without_a_path(tmp_path):
     write_page(alone, tmp_path / "apart.html")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as tools:
-        started = tools.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Open pages; at the end, none has logged an error or asked for anything."""
-    faults, tabs = [], []
-
-    def start(content, **settings):
-        page = browser.new_page(**settings)
-        tabs.append(page)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.on(
-            "request",
-            lambda ask: None if ask.url.startswith(("file:", "blob:")) else faults.append(ask.url),
-        )
-        page.goto(write_page(content, tmp_path / "page.html").as_uri())
-        page.wait_for_function("window.explorer")
-        return page
-
-    yield start
-    for tab in tabs:
-        tab.close()
-    assert faults == []
-
-
 @pytest.mark.slow
 def test_in_a_real_browser(opened):
-    page = opened(make_neighborhood(NASTY), viewport={"width": 1200, "height": 800})
-    shown = "explorer.cy.nodes(':visible').map(n => n.data('label'))"
+    around = make_neighborhood(NASTY)
+    page = opened(lambda path: write_page(around, path), viewport={"width": 1200, "height": 800})
+    shown = "drawn.cy.nodes(':visible').map(n => n.data('label'))"
     assert set(page.evaluate(shown)) == {
         "user A1CENTRE00", NASTY, "三体：地球往事", f"user {hashed_id(OTHER[1])[:4]}…", "Solaris",
         "Roadside Picnic", "+117 users",
     }  # fmt: skip
     apart = page.evaluate(
-        "(() => { const boxes = explorer.cy.nodes().map(n => n.boundingBox({includeEdges: false}));"
+        "(() => { const boxes = drawn.cy.nodes().map(n => n.boundingBox({includeEdges: false}));"
         "return boxes.every((a, i) => boxes.every((b, j) => i === j || a.x2 <= b.x1 + 4 ||"
         "b.x2 <= a.x1 + 4 || a.y2 <= b.y1 + 4 || b.y2 <= a.y1 + 4)); })()"
     )
@@ -204,7 +135,7 @@ def test_in_a_real_browser(opened):
     assert set(page.evaluate(shown)) == {
         "user A1CENTRE00", "三体：地球往事", f"user {hashed_id(OTHER[1])[:4]}…",
     }  # fmt: skip
-    assert page.evaluate("explorer.cy.edges(':visible').length") == 2
+    assert page.evaluate("drawn.cy.edges(':visible').length") == 2
     page.locator(".ig-legend button", has_text="book").click()
 
     page.keyboard.press("/")
@@ -212,7 +143,7 @@ def test_in_a_real_browser(opened):
     page.keyboard.press("Enter")
     assert page.locator(".ig-panel h2").inner_text() == "Solaris"
     assert "next → 5; similar 0.71" in page.locator(".ig-panel").inner_text()
-    lit = "explorer.cy.nodes('.lit').map(n => n.data('key'))"
+    lit = "drawn.cy.nodes('.lit').map(n => n.data('key'))"
     assert set(page.evaluate(lit)) == {"f2", "b1"}
 
     page.locator(".ig-canvas").focus()
@@ -226,7 +157,8 @@ def test_in_a_real_browser(opened):
 
 @pytest.mark.slow
 def test_on_a_phone(opened):
-    page = opened(make_neighborhood(), viewport={"width": 390, "height": 800})
+    around = make_neighborhood()
+    page = opened(lambda path: write_page(around, path), viewport={"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    assert page.evaluate("explorer.cy.nodes('[?center]').renderedBoundingBox().x1") >= 0
-    assert page.evaluate("explorer.cy.width()") == 390
+    assert page.evaluate("drawn.cy.nodes('[?center]').renderedBoundingBox().x1") >= 0
+    assert page.evaluate("drawn.cy.width()") == 390

@@ -1,5 +1,6 @@
 // A view with what one needs to look around alone: search, details, dark and light.
-import { createView, kindColor, moreText, systemTheme } from "./view.js";
+import { kindColor, systemTheme } from "./colors.js";
+import { createView, moreText } from "./view.js";
 
 const SHOWN = 12;
 
@@ -9,17 +10,18 @@ function make(tag, parent, facts = {}) {
   return made;
 }
 
-// onExpand(node) and onCenter(node) are called with the facts of a node; without them the
-// explorer offers neither. `tools` are elements for the bar, such as a choice of relations.
+// onExpand(node) and onCenter(node) are called with the facts of a node, onSearch(text) with what is
+// sought beyond the picture, which is answered by offer(); without them the explorer offers none of
+// these. `tools` are elements for the bar, such as a choice of relations.
 export function createExplorer(container, elements, options = {}) {
-  const { onExpand, onCenter, tools = [], title = "" } = options;
+  const { onExpand, onCenter, onSearch, tools = [], title = "" } = options;
   let theme = options.theme ?? systemTheme();
   const root = make("div", container, { className: "ig-explorer" });
   const bar = make("div", root, { className: "ig-bar" });
   if (title) make("h1", bar, { textContent: title });
   const find = make("div", bar, { className: "ig-find" });
   const input = make("input", find, { type: "search", placeholder: "Search titles" });
-  input.setAttribute("aria-label", "Search titles in this picture");
+  input.setAttribute("aria-label", onSearch ? "Search the graph" : "Search this picture");
   const found = make("ul", find, { hidden: true });
   bar.append(...tools);
   const button = (text, act) => {
@@ -67,17 +69,33 @@ export function createExplorer(container, elements, options = {}) {
     }
   }
 
+  let waiting;
   input.addEventListener("input", () => {
-    const nodes = view.search(input.value);
+    list(view.search(input.value));
+    clearTimeout(waiting);
+    if (onSearch && input.value.trim()) waiting = setTimeout(() => onSearch(input.value), 250);
+  });
+
+  function list(nodes) {
     found.replaceChildren(...nodes.slice(0, SHOWN).map((node) => {
       const entry = make("li");
       make("button", entry, { type: "button", textContent: `${node.label} (${node.kind})` })
-        .addEventListener("click", () => { view.focus(node.id); stop(); });
+        .addEventListener("click", () => {
+          if (!view.focus(node.id)) onCenter?.(node);
+          stop();
+        });
       return entry;
     }));
     if (!nodes.length && input.value.trim()) make("li", found, { textContent: "Nothing found" });
     found.hidden = !input.value.trim();
-  });
+  }
+
+  // Nodes of the whole graph that hold `text`, after those of the picture.
+  function offer(nodes, text) {
+    if (text !== input.value) return;
+    const here = view.search(text), ids = new Set(here.map((node) => node.id));
+    list([...here, ...nodes.filter((node) => !ids.has(node.id))]);
+  }
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") found.querySelector("button")?.click();
     if (event.key === "Escape") { view.search(""); stop(); }
@@ -100,5 +118,5 @@ export function createExplorer(container, elements, options = {}) {
 
   root.dataset.theme = theme;
   if (start) show(view.facts(start.id));
-  return { ...view, setTheme, destroy() { view.destroy(); root.remove(); } };
+  return { ...view, setTheme, offer, destroy() { view.destroy(); root.remove(); } };
 }

@@ -4,17 +4,8 @@
 // the centre in the middle, its neighbours in columns to both sides, each under the node it was
 // reached from, so that every title can be read. Other links show when a node is pointed at.
 import cytoscape from "./cytoscape.esm.min.mjs";
+import { COLORS, FONT, THEMES, kindColor, systemTheme } from "./colors.js";
 
-// Okabe and Ito's colours, which colour-blind readers can distinguish; the yellow darkened.
-const COLORS = [
-  "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A98600", "#56B4E9", "#7A4FBF", "#8C564B",
-];
-const THEMES = {
-  light: { ground: "#ffffff", ink: "#1c2024", soft: "#60646c", line: "#9aa1a9", tint: 0.14 },
-  dark: { ground: "#15181b", ink: "#e6e8ea", soft: "#a3a9b2", line: "#646b74", tint: 0.34 },
-};
-const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", '
-  + '"PingFang SC", "Microsoft YaHei", sans-serif';
 const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 48, WIDEST = 210, NARROW = 640;
 const DASHES = { similar: "dashed", about: "dotted", "shared users": "solid" };
 const STRAIGHT = { bend: [0, 0], along: [0.3, 0.7], from: "0% 0%", to: "0% 0%" };
@@ -24,18 +15,6 @@ const mixed = (color, ground, share) => {
   const channel = (at) => Math.round(part(color, at) * share + part(ground, at) * (1 - share));
   return `rgb(${channel(1)}, ${channel(3)}, ${channel(5)})`;
 };
-
-export function systemTheme() {
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-}
-
-// The colour of a kind of node: a domain by its place among all domains of the graph.
-export function kindColor(kind, domains, theme = systemTheme()) {
-  if (kind === "user") return theme === "dark" ? "#9aa1a9" : "#6b7178";
-  if (kind === "interest") return theme === "dark" ? "#e6e8ea" : "#2b2f33";
-  const at = domains.indexOf(kind);
-  return COLORS[(at < 0 ? domains.length : at) % COLORS.length];
-}
 
 function styles(theme, domains) {
   const t = THEMES[theme];
@@ -167,15 +146,22 @@ export function createView(container, elements, options = {}) {
       cy.add({ group: "edges", data: { ...edge, ...STRAIGHT },
         classes: tree ? "tree" : "extra" });
     }
-    const expanded = cy.getElementById(center ?? "");
-    if (!first && expanded.nonempty()) expanded.data("more", leftOver(expanded, more.nodes));
+    if (!first && center) foundBehind(cy.getElementById(center), fresh);
     arrange(first);
     drawLegend();
   }
 
-  // What is still left out behind a node that has been expanded.
-  function leftOver(node, nodes) {
-    return nodes.find((other) => other.id === node.id)?.more ?? {};
+  // Fewer are left out behind a node once it has been expanded.
+  function foundBehind(node, fresh) {
+    const left = { ...node.data("more") };
+    for (const edge of node.connectedEdges(".tree")) {
+      const other = edge.source().id() === node.id() ? edge.target() : edge.source();
+      const kind = other.data("kind");
+      if (fresh.has(other.id()) && edge.data("relation") !== "shared users" && left[kind]) {
+        left[kind] -= 1;
+      }
+    }
+    node.data("more", left);
   }
 
   function remove(id) {
