@@ -408,6 +408,10 @@ class Model(ABC):
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
         return scores, why
 
+    def parts(self, users: UserBatch, domain: str, columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Return by part of the model float64 [n, columns]: what it adds to some items' scores."""
+        return {self.name: self._score(users, domain)[:, columns].astype(np.float64)}
+
     def __repr__(self) -> str:
         state = f"fitted on {self._data.n_users:,} users" if self._data else "not fitted"
         return f"{type(self).__name__}({state})"

@@ -18,7 +18,7 @@ from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
 from graphgen.titles import Catalogue, find_item
 from graphgen.topk import top_k
 
-__all__ = ["similar_items", "vector_tables"]
+__all__ = ["look_up", "similar_items", "vector_tables"]
 
 # User of the item only; no id of a log is the same.
 WITH = "interest:user of the item"
@@ -79,18 +79,8 @@ def similar_items(
         If the model has nothing to compare the item by.
     """
     data = model.data
-    sources = asked_domains(domain, data.items)
-    catalogues = {
-        name: Catalogue(data.items[name], item_frame(data, name)[TITLE].to_numpy(object))
-        for name in sources
-    }
-    ids = asked_ids(item, name="item ids")
-    if len(ids) != 1:
-        raise InputError(f"Name one item; got {len(ids)}.")
-    text = str(ids[0])
-    source, item_id = find_item(catalogues, f"{domain}={text}" if domain else text)
+    source, item_id, column = look_up(data, item, domain)
     targets = [source] if to is None else asked_domains(to, data.items)
-    column = data.span(source).start + int(data.items[source].encode([item_id])[0])
     vectors = model.item_vectors()
     parts = []
     for target in targets:
@@ -116,6 +106,29 @@ def similar_items(
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def look_up(data: TrainingData, item: Any, domain: str | None) -> tuple[str, str, int]:
+    """Return domain, id and number in the joint index of the item that an id or a title names.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown item or domain; it names the nearest titles.
+    """
+    ids = asked_ids(item, name="item ids")
+    if len(ids) != 1:
+        raise InputError(f"Name one item; got {len(ids)}.")
+    text = str(ids[0])
+    if domain in data.items and text in data.items[domain].ids:
+        source, item_id = domain, text  # without reading all titles
+    else:
+        catalogues = {
+            name: Catalogue(data.items[name], item_frame(data, name)[TITLE].to_numpy(object))
+            for name in asked_domains(domain, data.items)
+        }
+        source, item_id = find_item(catalogues, f"{domain}={text}" if domain else text)
+    return source, item_id, data.span(source).start + int(data.items[source].encode([item_id])[0])
 
 
 def _cosines(vectors: np.ndarray, column: int, span: slice) -> np.ndarray:

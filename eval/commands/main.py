@@ -20,6 +20,7 @@ from eval.commands.describe import describe
 from eval.commands.doctor import doctor
 from eval.commands.evaluate import evaluate
 from eval.commands.expand import expand
+from eval.commands.explain import explain
 from eval.commands.explore import explore
 from eval.commands.export import export
 from eval.commands.models import models
@@ -33,8 +34,8 @@ from eval.commands.train import train
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, similar,
-    profile, expand, evaluate, compare, abtest, power,
+    demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, explain,
+    similar, profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -52,7 +52,11 @@ def recommend(
     titles: Annotated[bool, Option("--titles", help="Add a column of titles.")] = False,
     reasons: Annotated[
         bool,
-        Option("--reasons", help="Add a column of reasons: the model, or the kind of fallback."),
+        Option(
+            "--reasons",
+            help="Add reasons: a column reason, the model or the kind of fallback, and a column "
+            "because, a sentence; in the terminal a line below each item.",
+        ),
     ] = False,
     k: Annotated[int, Option("-k", help="Items in each list.")] = 20,
     history: Annotated[
@@ -104,6 +108,7 @@ def recommend(
     \b
     interest recommend model/ --users users.txt --domain games -k 20 --out recs.csv
     interest recommend model/ --user ann --domain books --domain films --mix
+    interest recommend model/ --user ann --domain books --reasons
     interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     interest recommend model/ --users users.txt --rerank calibrated --strength 0.3 --out recs.csv
@@ -159,6 +164,20 @@ def recommend(
         seed=seed,
         progress=True,
     )
+    if reasons:
+        from gnn.explaining import Explainer
+
+        if fitted.inductive:
+            recs = recs.assign(because=Explainer(fitted).reasons(recs, rows))
+        else:
+            say(f"No sentences: {fitted.name} does not score users by their history.")
+    if out is None and "because" in recs:
+        for of, lists in recs.groupby("user_id", sort=False):
+            say(f"For {of}")
+            for row in lists.itertuples():
+                name = row.title or row.item_id
+                say(f"{row.rank}. {name} [{row.domain}], score {row.score:.4g}\n   {row.because}")
+        return
     if out is None:
         for (of, *_), lists in recs.groupby(["user_id"], sort=False):
             show_table(lists.drop(columns="user_id"), title=f"For {of}")

@@ -18,7 +18,7 @@ from graphgen.features.languages import (
     without_function_words,
 )
 
-__all__ = ["first_free", "name_key", "topic_names"]
+__all__ = ["first_free", "name_key", "topic_names", "word_counts"]
 
 WORDS_IN_NAME = 3
 # Characters of a text that are read for names: a title, or a first sentence or two.
@@ -86,7 +86,7 @@ def topic_names(
     if not n_topics:
         return []
     read = without_function_words(texts.str[:READ_FOR_NAME], text_languages(texts))
-    counts, words = _word_counts(read)
+    counts, words = word_counts(read)
     n = len(texts)
     members = sp.csr_matrix((np.ones(n), (topic, np.arange(n))), shape=(n_topics, n))
     in_topic = sp.csr_matrix(members @ counts).sorted_indices()
@@ -139,7 +139,7 @@ def _joined(words: list[str]) -> list[str]:
     return [", ".join([*start, *more]) for more in ([], *([word] for word in rest)) if start]
 
 
-def _word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
+def word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
     """Return which text has which word, and the words."""
     from sklearn.feature_extraction.text import CountVectorizer
 

@@ -199,6 +199,18 @@ class ExpertScores:
             mixed.index_put_((self.seen_row, self.seen_column), mass, accumulate=True)
         return mixed
 
+    def parts(
+        self, mixture: Mixture, features: torch.Tensor, columns: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return by expert float64 [n, columns]: what it adds to some columns of the mixture."""
+        weights = mixture.weights(features)
+        new = torch.where(self.warm[columns] > 0, 1.0, mixture.new_item_weight)
+        found = {}
+        for place, name in enumerate(mixture.experts):
+            share = self.probabilities(name, mixture.temperature_of(name))[:, columns]
+            found[name] = share.mul_(weights[:, [place]]).mul_(new).double().numpy()
+        return found
+
     def _for_each(self, scores: torch.Tensor) -> torch.Tensor:
         """Return [n, items], a row for each user."""
         return scores if len(scores) == self.n_users else scores.repeat(self.n_users, 1)

@@ -284,6 +284,11 @@ class InterestGNN(Model):
         scores: np.ndarray = mixed.numpy()
         return scores
 
+    def parts(self, users: UserBatch, domain: str, columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Return by expert what it adds to scores, before popularity orders the tail."""
+        scores, features = self._expert_scores(users, domain)
+        return scores.parts(self.mixture_, features, columns)
+
     def expert_weights(self) -> dict[str, float]:
         """Return each expert's mean weight in the gate, over users and domains."""
         own = self.data.history_lengths()

@@ -1,0 +1,5 @@
+"""Reasons: why an item is recommended to a user."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
