@@ -8,12 +8,14 @@ from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
 from .looking.bridges import bridge_interests as bridge_interests
 from .looking.bridges import bridge_items as bridge_items
+from .looking.bridges import crossing_user as crossing_user
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
 from .looking.itemmap import ItemMap as ItemMap
 from .looking.itemmap import item_map as item_map
 from .looking.neighborhoods import Neighborhood as Neighborhood
 from .looking.neighborhoods import neighborhood as neighborhood
+from .looking.neighborhoods import subgraph as subgraph
 from .looking.overview import Overview as Overview
 from .looking.overview import overview as overview
 from .looking.page import write_page as write_page
@@ -44,6 +46,7 @@ __all__ = [
     "bridge_items",
     "build_graph",
     "connect",
+    "crossing_user",
     "describe",
     "example_data",
     "example_graph",
@@ -54,6 +57,7 @@ __all__ = [
     "read_items",
     "read_log",
     "read_users",
+    "subgraph",
     "synthesize",
     "write_messy_log",
     "write_page",

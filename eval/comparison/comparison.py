@@ -83,6 +83,9 @@ class Comparison:
         """Domains evaluated, sorted."""
         return sorted(set(self.table[DOMAIN]) - {MACRO})
 
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.systems)}; {self.meta['n_tests']:,} tests)"
+
     def _repr_html_(self) -> str:
         head = headline(self.metrics)
         tables = (

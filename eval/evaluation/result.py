@@ -112,6 +112,11 @@ class EvaluationResult:
         ]
         return float(row["value"].iloc[0]) if len(row) else float("nan")
 
+    def __repr__(self) -> str:
+        values = [f"{name} {self.value(name):.4f}" for name in headline(self.metrics)]
+        users = counted(self.per_user[USER_ID].nunique(), "user")
+        return f"EvaluationResult({self.name}, {users}: {', '.join(values)})"
+
     def _repr_html_(self) -> str:
         head, n_users = headline(self.metrics), self.per_user[USER_ID].nunique()
         tables = [

@@ -16,12 +16,28 @@ from eval.metrics.registry import get_metric
 from graphgen.errors import counted
 from graphgen.schema import DOMAIN
 
-__all__ = ["comparison_verdict", "data_line", "result_verdict"]
+__all__ = ["comparison_verdict", "data_line", "result_verdict", "verdict"]
 
 PRIMARY: Final = ("ndcg", "recall", "hit-rate", "auc")
 # Groups of fewer users are not spoken of: their figures say little.
 MIN_USERS: Final = 30
 NAMED: Final = 3
+
+
+def verdict(found: Comparison | EvaluationResult) -> str:
+    """Say the outcome of a comparison or an evaluation in plain sentences.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eval import evaluate
+    >>> truth = pd.DataFrame({"user_id": list("abcd"), "domain": "d", "item_id": "x"})
+    >>> verdict(evaluate(truth.assign(rank=1), truth, k=1, metrics=["ndcg"]))
+    'NDCG@1 is 1.0000 [1.0000, 1.0000], over 4 users.'
+    """
+    if isinstance(found, Comparison):
+        return comparison_verdict(found)
+    return result_verdict(found)
 
 
 def comparison_verdict(comparison: Comparison) -> str:

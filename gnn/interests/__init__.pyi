@@ -1,5 +1,7 @@
 from .card import Card as Card
+from .card import NewInterests as NewInterests
 from .card import card as card
+from .card import new_interests as new_interests
 from .drifting import change_points as change_points
 from .drifting import drift as drift
 from .drifting import evolution as evolution
@@ -14,6 +16,7 @@ from .sentences import sentence as sentence
 __all__ = [
     "Card",
     "Interests",
+    "NewInterests",
     "Profiler",
     "Reranker",
     "card",
@@ -21,6 +24,7 @@ __all__ = [
     "drift",
     "evolution",
     "expand",
+    "new_interests",
     "profile",
     "rerank",
     "sentence",

@@ -1,4 +1,4 @@
-"""A user in a notebook: the sentence, the interests, and how they moved."""
+"""A user in a notebook: the interests, how they moved, and those that are new."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from gnn.asked import whole_number
+from gnn.candidates import item_frame
 from gnn.interests.drifting import drift, evolution
+from gnn.interests.expansion import expand
 from gnn.interests.prediction import coming
 from gnn.interests.profiling import Profiler, profiler_of
 from gnn.interests.sentences import sentence
 from graphgen.errors import InputError
 from graphgen.html_tables import html_table
+from graphgen.schema import ITEM_ID, TITLE
 
 if TYPE_CHECKING:
     from gnn.base import Model
 
-__all__ = ["Card", "card"]
+__all__ = ["Card", "NewInterests", "card", "new_interests"]
 
 # Okabe and Ito, "Color universal design"; the last is for all other interests.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -149,3 +152,50 @@ def card(
     moves = evolution(profiler, asked, windows=windows) if timed else None
     next_one = coming(profiler, asked).iloc[0] if known and asked.users.order is not None else None
     return Card(str(asked.ids[0]), sentence(table, moved, next_one), table, moves)
+
+
+@dataclass(frozen=True)
+class NewInterests:
+    """The result of `new_interests`: the table of `gnn.interests.expand`, with titles."""
+
+    title: str
+    table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"{self.title}: {'; '.join(self.table['interest'])}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                row["interest"],
+                row["domain"],
+                f"{row['distance']:.2f}",
+                " · ".join(row["item_ids"].split("|")[:ITEMS_SHOWN]),
+                row["because"],
+            )
+            for row in self.table.to_dict("records")
+        ]
+        header = ["new interest", "in", "distance", "to start with", "because"]
+        return html_table(header, rows, title=self.title, left=len(header))
+
+
+def new_interests(
+    model: Model, user: Any, *, boldness: float = 0.0, k: int = 5, **options: Any
+) -> NewInterests:
+    """Return interests that one user does not have yet, with the titles of items to start with.
+
+    Parameters are those of `gnn.interests.expand`.
+    """
+    found = expand(model, [user], boldness=boldness, k=k, **options)
+    titles: dict[tuple[str, str], str] = {}
+    for domain in found["domain"].unique():
+        frame = item_frame(model.data, domain)
+        named = frame[TITLE].where(frame[TITLE] != "", frame[ITEM_ID])
+        titles |= {
+            (domain, item): str(title) for item, title in zip(frame[ITEM_ID], named, strict=True)
+        }
+    listed = [
+        "|".join(titles[domain, item] for item in text.split("|") if item)
+        for domain, text in zip(found["domain"], found["item_ids"], strict=True)
+    ]
+    return NewInterests(f"New interests at boldness {boldness:g}", found.assign(item_ids=listed))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
-from graphgen.schema import ABOUT, INTEREST, ITEM_ID, SIMILAR, TITLE
+from graphgen.schema import ABOUT, INTEREST, ITEM_ID, SIMILAR, TITLE, USER
 
-__all__ = ["bridge_interests", "bridge_items"]
+__all__ = ["bridge_interests", "bridge_items", "crossing_user"]
+
+# Interactions of a user whose neighbourhood is neither empty nor crowded.
+TYPICAL: Final = 15
 
 
 def bridge_interests(graph: InterestGraph, first: str, second: str, *, k: int = 10) -> pd.DataFrame:
@@ -105,6 +110,19 @@ def bridge_items(graph: InterestGraph, first: str, second: str, *, k: int = 10) 
             f"{second}_id": frames[1][ITEM_ID],
         }
     )
+
+
+def crossing_user(graph: InterestGraph) -> str:
+    """Return a user to begin with: active in the most domains but one, about 15 interactions.
+
+    Of several the first by id. O(interactions).
+    """
+    history = np.stack([np.diff(_taken(graph, domain).indptr) for domain in graph.domains])
+    reached, total = (history > 0).sum(axis=0), history.sum(axis=0)
+    wanted = max(1, min(int(reached.max()), len(graph.domains) - 1))
+    ids = graph.vocabularies[USER].ids
+    order = np.lexsort((ids.astype(str), np.abs(total - TYPICAL), reached != wanted))
+    return str(ids[order[0]])
 
 
 def _check(graph: InterestGraph, first: str, second: str) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from graphgen.build import build_graph
 from graphgen.graph import InterestGraph
-from graphgen.schema import DOMAIN, ITEM_ID, TEXT, TIMESTAMP, TITLE, USER_ID
+from graphgen.schema import CATEGORY, DOMAIN, ITEM_ID, RATING, TEXT, TIMESTAMP, TITLE, USER_ID
 from graphgen.synthetic.generator import SyntheticData, synthesize
 
-__all__ = ["example_data", "example_graph", "write_messy_log"]
+__all__ = ["MessyFiles", "example_data", "example_graph", "write_messy_log"]
 
 USERS, ITEMS = 800, 800
-MESSY_COLUMNS: Final = {USER_ID: "Kunde", ITEM_ID: "Artikel", TIMESTAMP: "Datum", DOMAIN: "Bereich"}
-ITEM_COLUMNS: Final = {ITEM_ID: "Artikel", TITLE: "Titel", TEXT: "Beschreibung"}
+MESSY_COLUMNS: Final = {
+    USER_ID: "Kunde", DOMAIN: "Bereich", ITEM_ID: "Artikel", TIMESTAMP: "Datum",
+    RATING: "Bewertung",
+}  # fmt: skip
+ITEM_COLUMNS: Final = {
+    ITEM_ID: "Artikel", DOMAIN: "Bereich", TITLE: "Titel", TEXT: "Beschreibung",
+    CATEGORY: "Rubrik",
+}  # fmt: skip
 
 
 def example_data() -> SyntheticData:
@@ -36,8 +42,17 @@ def example_graph() -> InterestGraph:
     return build_graph(data.train, data.items, encoder=encoder)
 
 
-def write_messy_log(folder: str | Path) -> tuple[Path, Path]:
-    """Write the example as a German shop might export it, and return the paths of log and items.
+class MessyFiles(NamedTuple):
+    """Paths of a log and of its items, and what their columns mean."""
+
+    log: Path
+    items: Path
+    columns: dict[str, str]
+    item_columns: dict[str, str]
+
+
+def write_messy_log(folder: str | Path) -> MessyFiles:
+    """Write the example as a German shop might export it.
 
     Semicolons, foreign column names, day-first dates, decimal commas, repeated rows, a rating for
     some, and four rows that cannot be used.
@@ -47,16 +62,14 @@ def write_messy_log(folder: str | Path) -> tuple[Path, Path]:
     data, rng = example_data(), np.random.default_rng(0)
     log = data.train[[USER_ID, DOMAIN, ITEM_ID, TIMESTAMP]]
     log = log.assign(**{TIMESTAMP: log[TIMESTAMP].dt.strftime("%d.%m.%Y %H:%M")})
-    log = log.rename(columns=MESSY_COLUMNS).assign(
-        Bewertung=pd.Series(
-            rng.choice(["3,0", "4,0", "4,5", "5,0"], len(log), p=[0.1, 0.3, 0.3, 0.3])
-        )
+    log = log.assign(
+        rating=pd.Series(rng.choice(["3,0", "4,0", "4,5", "5,0"], len(log), p=[0.1, 0.3, 0.3, 0.3]))
     )
+    log = log.rename(columns=MESSY_COLUMNS)
     bad = log.head(4).assign(Datum=["31.02.2023 10:00", "gestern", "01.05.2023 09:00", ""])
     bad.loc[bad.index[2], "Kunde"] = ""
     log = pd.concat([log, log.sample(200, random_state=0), bad])
     paths = folder / "bestellungen.csv", folder / "artikel.csv"
     log.to_csv(paths[0], sep=";", index=False)
-    items = data.items.rename(columns={**ITEM_COLUMNS, DOMAIN: "Bereich", "category": "Rubrik"})
-    items.to_csv(paths[1], sep=";", index=False)
-    return paths
+    data.items.rename(columns=ITEM_COLUMNS).to_csv(paths[1], sep=";", index=False)
+    return MessyFiles(*paths, MESSY_COLUMNS, ITEM_COLUMNS)
