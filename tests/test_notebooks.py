@@ -27,7 +27,12 @@ def run(path):
     for cell in book.cells:
         cell.metadata = {}
     where = {"metadata": {"path": str(path.parent)}}
-    options = {"timeout": 300, "record_timing": False, "store_widget_state": False}
+    options = {
+        "timeout": 300,
+        "record_timing": False,
+        "store_widget_state": False,
+        "coalesce_streams": True,
+    }
     NotebookClient(book, resources=where, **options).execute()
     for cell in book.cells:
         if cell.cell_type == "code":
@@ -38,10 +43,15 @@ def run(path):
 
 
 def light(output):
+    """Keep the richest form that is small; of a picture that is too large, its name."""
     if "data" in output:
-        data = {kind: output.data[kind] for kind in KINDS if kind in output.data}
-        output.data = {k: v for k, v in data.items() if k == "text/plain" or len(v) < LIGHT}
-        output.metadata = {}
+        kept = next(
+            (kind for kind in KINDS if len(output.data.get(kind, "-" * LIGHT)) < LIGHT), None
+        )
+        text = output.data[kept]
+        if kept == "text/plain" and len(output.data) > 1:
+            text = re.sub(r" at 0x\w+", "", text.splitlines()[0])[:100]
+        output.data, output.metadata = {kept: text}, {}
     return output
 
 
