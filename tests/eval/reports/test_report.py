@@ -17,14 +17,16 @@ from eval import (
     EvaluationResult,
     compare_results,
     comparison_markdown,
+    draw,
     evaluate,
+    learning_curve,
     result_markdown,
     write_comparison,
     write_report,
 )
 from eval.reports.tables import overview
 from eval.reports.verdict import comparison_verdict, result_verdict
-from graphgen.errors import StorageError
+from graphgen.errors import ConfigError, StorageError
 
 
 @pytest.fixture
@@ -120,6 +122,26 @@ def test_results_show_themselves_in_a_notebook(comparison, result):
         assert not page.open and "script" not in page.tags
         assert f"{result.value('ndcg@20'):.4f}" in html
         assert "40 users" in html
+
+
+def test_single_pictures_for_notebooks(comparison, result):
+    for found in (comparison, result):
+        by_domain, by_slice = draw(found), draw(found, "recall@20", by="slice")
+        assert repr(by_domain).startswith("NDCG@20 by domain. ")
+        for picture in (by_domain, by_slice):
+            svg = picture._repr_svg_()
+            assert svg.startswith("<svg") and "currentColor" not in svg
+        assert "setting: cold_item" in by_slice.svg
+    with pytest.raises(ConfigError, match="no metric 'luck'"):
+        draw(result, "luck")
+
+
+def test_a_learning_curve_has_the_validation_where_it_was_measured():
+    history = [{"step": 1.0, "loss": 2.0}, {"step": 2.0, "loss": 1.0, "metric": 0.3}]
+    assert "NDCG@20, validation" in learning_curve(history).svg
+    assert "NDCG@20" not in learning_curve(history[:1]).svg
+    with pytest.raises(ConfigError, match="no learning curve"):
+        learning_curve([])
 
 
 def written(request, kind, path):
