@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
 __all__ = ["html_table"]
+
+# With signs, units, spreads, and nothing.
+NUMBER: Final = re.compile(r"[-+±–\d.,%\s]*")
 
 # Colours of the notebook, light or dark, are inherited.
 CELL: Final = "padding:.25em .7em;vertical-align:top;text-align:"
@@ -18,7 +22,6 @@ def html_table(
     *,
     title: str = "",
     note: str = "",
-    left: int = 1,
 ) -> str:
     """Return a table with a line above and one below it.
 
@@ -29,17 +32,23 @@ def html_table(
         mark: "best" (bold), "tied" (†) or "".
     title, note
         Lines above and below.
-    left
-        So many of the first columns are set left, the others right.
+
+    Columns of numbers are set right.
 
     Examples
     --------
     >>> print(html_table(["a"], [[("<1>", "", "best")]]))
     <div><table><thead><tr><th ...>a</th></tr></thead><tbody><tr><td ...><b>&lt;1&gt;</b></td>...
     """
+    rows = list(rows)
+    right = {
+        place
+        for place in range(len(header))
+        if all(NUMBER.fullmatch(_value(row[place])) for row in rows)
+    }
 
     def style(place: int) -> str:
-        return f' style="{CELL}{"left" if place < left else "right"}"'
+        return f' style="{CELL}{"right" if place in right else "left"}"'
 
     head = "".join(f"<th{style(i)}>{escape(name)}</th>" for i, name in enumerate(header))
     body = "".join(
@@ -52,6 +61,10 @@ def html_table(
     below = f'<p style="opacity:.7">{escape(note)}</p>' if note else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div>{above}{table}{below}</div>"
+
+
+def _value(cell: Sequence[str] | str) -> str:
+    return cell if isinstance(cell, str) else cell[0]
 
 
 def _cell(cell: Sequence[str] | str) -> str:

@@ -176,7 +176,7 @@ class NewInterests:
             for row in self.table.to_dict("records")
         ]
         header = ["new interest", "in", "distance", "to start with", "because"]
-        return html_table(header, rows, title=self.title, left=len(header))
+        return html_table(header, rows, title=self.title)
 
 
 def new_interests(
