@@ -48,7 +48,7 @@ def html_table(
     }
 
     def style(place: int) -> str:
-        return f' style="{CELL}{"right" if place in right else "left"}"'
+        return f' style="{CELL}{"right;white-space:nowrap" if place in right else "left"}"'
 
     head = "".join(f"<th{style(i)}>{escape(name)}</th>" for i, name in enumerate(header))
     body = "".join(

@@ -15,6 +15,7 @@ from graphgen.schema import DOMAIN
 __all__ = [
     "MACRO",
     "MAX_DOMAINS",
+    "MIN_USERS",
     "SLICE",
     "TIED",
     "Cell",
@@ -31,6 +32,7 @@ __all__ = [
     "rows_of",
     "slice_heading",
     "slice_title",
+    "slice_users",
 ]
 
 MACRO: Final = "macro"
@@ -38,6 +40,8 @@ SLICE: Final = "slice"
 TIED: Final = "†"
 # Above so many domains, tables by domain show the first of them and point to metrics.csv.
 MAX_DOMAINS: Final = 40
+# Groups of fewer users are not spoken of, and not drawn: their figures say little.
+MIN_USERS: Final = 30
 
 
 def column_title(column: str) -> str:
@@ -82,7 +86,13 @@ def slice_title(name: str) -> str:
     return "all users" if name == "all" else name.replace("=", ": ", 1)
 
 
-def slice_heading(table: pd.DataFrame, name: str) -> str:
+def slice_users(table: pd.DataFrame, domain: str = MACRO) -> dict[str, int]:
+    """Return the distinct users of each slice of a summary or a comparison, over all domains."""
+    users = table[table[DOMAIN] == domain].groupby(SLICE)["n_users"].max()
+    return {name: int(users.get(name, 0)) for name in dict.fromkeys(table[SLICE])}
+
+
+def slice_heading(table: pd.DataFrame, name: str, domain: str = MACRO) -> str:
     """Return the title of a slice and its number of distinct users, by a summary or a comparison.
 
     Examples
@@ -91,9 +101,8 @@ def slice_heading(table: pd.DataFrame, name: str) -> str:
     >>> slice_heading(pd.DataFrame([row]), "setting=cold_user")
     'Setting: cold_user (1,200 users)'
     """
-    rows = table[(table[SLICE] == name) & (table[DOMAIN] == MACRO)]
-    n_users = int(rows["n_users"].max()) if len(rows) else 0
-    return f"{slice_title(name).capitalize()} ({counted(n_users, 'user')})"
+    users = counted(slice_users(table, domain)[name], "user")
+    return f"{slice_title(name).capitalize()} ({users})"
 
 
 # Value and interval, and in a table of systems the mark.
@@ -130,8 +139,8 @@ def by_slice(summary: pd.DataFrame, columns: Sequence[str]) -> tuple[list[str], 
     found = rows_by(macro, "metric", SLICE)
     slices = list(dict.fromkeys(summary[SLICE]))
     header = ["metric", *map(slice_title, slices)]
-    users = macro.groupby(SLICE)["n_users"].max()
-    rows = [plain("users", *(f"{int(users.get(name, 0)):,}" for name in slices))]
+    users = slice_users(summary)
+    rows = [plain("users", *(f"{users[name]:,}" for name in slices))]
     rows += [
         plain(column_title(column)) + [cell(found.get((column, n))) for n in slices]
         for column in columns

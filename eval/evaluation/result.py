@@ -124,7 +124,9 @@ class EvaluationResult:
         ]
         if len(self.slices) > 1:
             tables.append(
-                html_table(*by_slice(self.summary, head), title="By users, macro over domains")
+                html_table(
+                    *by_slice(self.summary, head), title="By group of users, macro over domains"
+                )
             )
         return "".join(tables) + "<p>With 95 % bootstrap intervals over users.</p>"
 

@@ -105,7 +105,7 @@ def comparison_markdown(
             if all(cell[0] == "–" for row in rows for cell in row[1:]):
                 continue
             where = "macro over domains" if domain == MACRO else domain
-            title = f"{slice_heading(comparison.table, name)}, {where}"
+            title = f"{slice_heading(comparison.table, name, domain)}, {where}"
             parts.append(section_markdown(Section(title, "", header, rows)))
     if whole:
         parts += map(section_markdown, comparison_sections(comparison))

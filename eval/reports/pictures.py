@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from eval.comparison.comparison import Comparison
-from eval.evaluation.cells import column_title
+from eval.evaluation.cells import MIN_USERS, column_title, slice_users
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, EvaluationResult, headline
 from eval.reports.plots import COLOURS, Plot, dots_or_bars, draw_axes, legend_above, pick
@@ -33,8 +33,8 @@ def draw(
     metric
         A column such as ``ndcg@20``; default the first headline metric.
     by
-        ``domain``: all users, by domain. ``slice``: macro over domains, by group of users, such as
-        cold against warm.
+        ``domain``: all users, by domain. ``slice``: macro over domains, by group of at least 30
+        users, such as cold against warm.
 
     Raises
     ------
@@ -52,7 +52,9 @@ def draw(
     text = "Means over users, with 95 % bootstrap intervals."
     title = f"{column_title(metric)} by {by}"
     if by == "slice":
-        picture = dots_or_bars(pick(tables, metric, DOMAIN, MACRO), found.slices, SLICE, metric)
+        sizes = slice_users(next(iter(tables.values())))
+        names = [name for name, users in sizes.items() if name == ALL or users >= MIN_USERS]
+        picture = dots_or_bars(pick(tables, metric, DOMAIN, MACRO), names, SLICE, metric)
         return Plot(title, f"{text} Macro over domains.", picture)
     rows = [MACRO, *found.domains] if len(found.domains) > 1 else found.domains
     return Plot(title, text, dots_or_bars(pick(tables, metric, SLICE, ALL), rows, DOMAIN, metric))

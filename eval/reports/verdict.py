@@ -9,7 +9,15 @@ import pandas as pd
 
 from eval.comparison.comparison import Comparison
 from eval.comparison.table_tests import SYSTEM
-from eval.evaluation.cells import MACRO, SLICE, column_title, interval, number, slice_title
+from eval.evaluation.cells import (
+    MACRO,
+    MIN_USERS,
+    SLICE,
+    column_title,
+    interval,
+    number,
+    slice_title,
+)
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import EvaluationResult, headline
 from eval.metrics.registry import get_metric
@@ -19,8 +27,6 @@ from graphgen.schema import DOMAIN
 __all__ = ["comparison_verdict", "data_line", "result_verdict", "verdict"]
 
 PRIMARY: Final = ("ndcg", "recall", "hit-rate", "auc")
-# Groups of fewer users are not spoken of: their figures say little.
-MIN_USERS: Final = 30
 NAMED: Final = 3
 
 
