@@ -194,7 +194,7 @@ class InterestGraph:
             Id of the user at the centre; or give `item` or `interest`.
         **settings
             ``item`` (``DOMAIN=ID`` or a title) or ``interest`` (its name) at the centre; ``hops``
-            (2), ``limit`` (40 nodes), ``relation``, ``domain``, and ``show_ids`` as of
+            (2), ``limit`` (30 nodes), ``relation``, ``domain``, and ``show_ids`` as of
             `graphgen.looking.elements.elements`.
         """
         # By name, at the call: looking imports the graph, never the other way.

@@ -118,7 +118,7 @@ def _chosen(
 ) -> list[tuple[list[Any], bool]]:
     """Return the links of each node to the nodes before it, and whether they make the tree."""
     distance = dict(neighborhood.nodes(data="distance"))
-    inward: dict[Node, list[tuple[float, Node, tuple[Node, Node]]]] = defaultdict(list)
+    inward: dict[Node, list[tuple[int, float, Node, tuple[Node, Node]]]] = defaultdict(list)
     for pair, links in pairs.items():
         near, far = sorted(pair, key=lambda node: distance[node])
         # Siblings of the first ring may be joined: how the items of a user hang together.
@@ -143,7 +143,8 @@ def _strength(facts: dict[str, Any]) -> float:
 
 def _text(facts: dict[str, Any], *, onward: bool) -> str:
     arrow = ("→ " if onward else "← ") if facts["kind"] == NEXT else ""
-    parts = [f"{facts['kind']} {arrow}{facts['weight']:.3g}"]
+    plain = facts["kind"] == INTERACTS and facts["weight"] == 1
+    parts = [facts["kind"] if plain else f"{facts['kind']} {arrow}{facts['weight']:.3g}"]
     if facts["time"]:
         parts.append(facts["time"].partition("T")[0])
     if facts["count"] > 1:

@@ -78,7 +78,7 @@ class ItemMap:
 def item_map(
     graph: InterestGraph,
     *,
-    color: str = "domain",
+    color: str | None = None,
     method: str = "tsne",
     limit: int = 2000,
     user: str | None = None,
@@ -92,7 +92,7 @@ def item_map(
     graph
         The graph.
     color
-        "domain" or "topic".
+        "domain" or "topic"; None for the domain where there are several.
     method
         "tsne" keeps near items together (seconds for 2,000 items); "pca" is at once, and coarse.
     limit
@@ -125,6 +125,7 @@ def item_map(
     >>> item_map(graph, method="pca", limit=50).frame.shape
     (50, 6)
     """
+    color = color or ("domain" if len(graph.domains) > 1 else "topic")
     for name, value, known in (("color", color, COLORINGS), ("method", method, METHODS)):
         if value not in known:
             raise ConfigError(f"`{name}` must be {' or '.join(known)}; got {value!r}.")

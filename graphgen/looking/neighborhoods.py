@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from graphgen.adjacency import NO_TIME, Adjacency, Links
@@ -24,7 +23,8 @@ __all__ = ["SHARED_USERS", "Neighborhood", "neighborhood", "subgraph"]
 
 # The relation between two items that the same users interacted with; its weight counts them.
 SHARED_USERS: Final = "shared users"
-# Users of an item that are asked for their other items, and such links that an item keeps.
+# Users of an item that are asked for their other items, and of these, at most as many; such links
+# that an item keeps.
 ASKED_USERS: Final = 64
 KEPT_SHARED: Final = 3
 
@@ -153,7 +153,7 @@ def neighborhood(
             frontier = chosen[hop + 1]
     result = _induced(graph, np.concatenate(chosen), walk.kinds, center)
     if not users:
-        _join_by_users(adjacency, result, np.concatenate(chosen), walk.kinds)
+        _join_by_users(adjacency, result, chosen, walk.kinds)
     _count_steps(result)
     result.graph.update(hops=hops, limit=limit)
     return result
@@ -256,6 +256,10 @@ class _Walk(NamedTuple):
         source = np.repeat(links.source, adjacency.degree[links.target])
         pairs, count = np.unique(source * adjacency.n_nodes + items, return_counts=True)
         source, target = np.divmod(pairs, adjacency.n_nodes)
+        order = np.lexsort((self._chance(target), adjacency.degree[target], -count, source))
+        order = order[place_in_group(source[order]) < ASKED_USERS]
+        source, target, count = source[order], target[order], count[order]
+        pairs = pairs[order]
         kind = np.full(len(pairs), len(adjacency.kinds))
         return _Found(source, target, kind, count, np.full(len(pairs), float(NO_TIME)))
 
@@ -266,11 +270,12 @@ def _follows(adjacency: Adjacency, kinds: np.ndarray | None) -> bool:
 
 
 def _join_by_users(
-    adjacency: Adjacency, result: nx.MultiDiGraph, nodes: np.ndarray, kinds: np.ndarray | None
+    adjacency: Adjacency, result: nx.MultiDiGraph, hops: list[np.ndarray], kinds: np.ndarray | None
 ) -> None:
     """Add an edge between items that share users, to each item its strongest. O(their users)."""
     if not _follows(adjacency, kinds):
         return
+    nodes = np.concatenate(hops)
     links = adjacency.links(nodes)
     links = links.where(adjacency.type_code(links.target) == adjacency.types.index(USER))
     rows = np.unique(np.stack([links.source, links.target]), axis=1)
@@ -284,10 +289,11 @@ def _join_by_users(
     np.fill_diagonal(count, 0)
     likeness = count / np.outer(size, size)
     order = np.argsort(nodes)
-    place = order[np.searchsorted(nodes[order], items)]
-    earlier = np.where(place[None, :] < place[:, None], likeness, 0.0)
+    hop = np.repeat(np.arange(len(hops)), [len(part) for part in hops])
+    hop = hop[order[np.searchsorted(nodes[order], items)]]
+    earlier = np.where(hop[None, :] < hop[:, None], likeness, 0.0)
     best = np.argsort(-likeness, axis=1, kind="stable")[:, :KEPT_SHARED]
-    # The strongest link to a node before it shows by what way an item was reached.
+    # The strongest link to a node of an earlier hop shows by what way an item was reached.
     best = np.concatenate([best, earlier.argmax(axis=1)[:, None]], axis=1)
     pairs = {
         (min(i, j), max(i, j)) for i, row in enumerate(best.tolist()) for j in row if count[i, j]
@@ -300,7 +306,13 @@ def _join_by_users(
 
 def _rank(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Rank `values` within each group, smallest first, equal values sharing a rank (dense)."""
-    return pd.Series(values).groupby(group).rank("dense").to_numpy()
+    order = np.lexsort((values, group))
+    values, group = values[order], group[order]
+    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+    steps = np.append(0, np.cumsum((values[1:] != values[:-1]) | (group[1:] != group[:-1])))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = steps - np.repeat(steps[starts], np.diff(starts, append=len(order)))
+    return rank
 
 
 def subgraph(graph: InterestGraph, nodes: Sequence[Node], *, center: Node) -> Neighborhood:
@@ -362,14 +374,18 @@ def _induced(
 def _left_out(adjacency: Adjacency, nodes: np.ndarray) -> dict[int, dict[str, int]]:
     """Count the neighbours of each node that are not among `nodes`, by node and type."""
     links = adjacency.links(nodes)
+    chosen = np.zeros(adjacency.n_nodes, dtype=bool)
+    chosen[nodes] = True
+    links = links.where(~chosen[links.target])
     pairs = np.unique(links.source * adjacency.n_nodes + links.target)
     source, target = np.divmod(pairs, adjacency.n_nodes)
-    out = ~np.isin(target, nodes)
-    ends = np.stack([source[out], adjacency.type_code(target[out])])
+    kinds, counts = np.unique(
+        source * len(adjacency.types) + adjacency.type_code(target), return_counts=True
+    )
     more: dict[int, dict[str, int]] = {}
-    kinds, counts = np.unique(ends, axis=1, return_counts=True)
-    for node, code, count in zip(*kinds, counts, strict=True):
-        more.setdefault(int(node), {})[adjacency.types[code]] = int(count)
+    for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+        node, code = divmod(kind, len(adjacency.types))
+        more.setdefault(node, {})[adjacency.types[code]] = count
     return more
 
 

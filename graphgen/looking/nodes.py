@@ -12,7 +12,7 @@ from graphgen.graph import InterestGraph
 from graphgen.schema import CATEGORY, INTEREST, ITEM_ID, TITLE, USER
 from graphgen.titles import Catalogue, find_item, plain
 
-__all__ = ["Node", "asked_node", "describe", "item_node", "node_number", "search_nodes"]
+__all__ = ["NameIndex", "Node", "asked_node", "describe", "item_node", "node_number"]
 
 Node = tuple[str, str]
 
@@ -75,27 +75,33 @@ def asked_node(
     return item_node(graph, text) if kind == "item" else (kind, text)
 
 
-def search_nodes(graph: InterestGraph, text: str, *, limit: int = 12) -> list[dict[str, str]]:
-    """Return items and interests whose names hold a text, shortest first, and the user it names.
+class NameIndex:
+    """Names of items and interests, to search in; built in O(items)."""
 
-    Each has the ``id``, ``kind``, ``key`` and ``label`` of `graphgen.looking.elements`. O(items).
-    """
-    wanted = plain(pd.Series([text]))[0]
-    if not wanted:
-        return []
-    found: list[tuple[int, str, str, str]] = []
-    for kind in [INTEREST] * bool(graph.n_topics) + graph.domains:
-        ids = pd.Series(graph.vocabularies[kind].ids.astype(object))
-        names = ids if kind == INTEREST else graph.item_frame(kind)[TITLE].where(lambda t: t != "")
-        names = names.fillna(ids)
-        hits = names[pd.Series(plain(names)).str.contains(wanted, regex=False)]
-        found += [(len(name), name, kind, ids[row]) for row, name in hits.items()]
-    rows = [(kind, key, name) for _, name, kind, key in sorted(found)[:limit]]
-    if text in graph.vocabularies[USER]:
-        rows.insert(0, (USER, text, f"user {text}"))
-    return [
-        {"id": f"{kind}:{key}", "kind": kind, "key": key, "label": name} for kind, key, name in rows
-    ]
+    def __init__(self, graph: InterestGraph) -> None:
+        self._users = graph.vocabularies[USER]
+        parts = []
+        for kind in [INTEREST] * bool(graph.n_topics) + graph.domains:
+            ids = pd.Series(graph.vocabularies[kind].ids.astype(object))
+            names = ids if kind == INTEREST else graph.item_frame(kind)[TITLE].replace("", pd.NA)
+            parts.append(pd.DataFrame({"kind": kind, "key": ids, "label": names.fillna(ids)}))
+        frame = pd.concat(parts, ignore_index=True)
+        self._frame = frame.iloc[np.argsort(frame["label"].str.len(), kind="stable")]
+        self._plain = pd.Series(plain(self._frame["label"]))
+
+    def search(self, text: str, *, limit: int = 12) -> list[dict[str, str]]:
+        """Return items and interests whose names hold a text, shortest first, and its user.
+
+        Each has the id, kind, key and label of `graphgen.looking.elements`. O(items).
+        """
+        wanted = plain(pd.Series([text]))[0]
+        if not wanted:
+            return []
+        hits = np.flatnonzero(self._plain.str.contains(wanted, regex=False))[:limit]
+        found = self._frame.iloc[hits].to_dict("records")
+        if text in self._users:
+            found.insert(0, {"kind": USER, "key": text, "label": f"user {text}"})
+        return [{"id": f"{one['kind']}:{one['key']}", **one} for one in found]
 
 
 def describe(graph: InterestGraph, nodes: np.ndarray) -> dict[int, tuple[Node, str, str]]:

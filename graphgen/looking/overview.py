@@ -107,8 +107,10 @@ class Overview:
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width, initial-scale=1"><title>Overview</title><style>'
-            ":root { color-scheme: light dark } body { max-width: 60rem; margin: 1rem auto; "
-            f"padding: 0 1rem }}</style></head><body>{self._repr_html_()}</body></html>"
+            ":root { color-scheme: light dark; background: Canvas; color: CanvasText } "
+            "body { max-width: 60rem; margin: 1rem auto; font-family: system-ui, sans-serif; "
+            "padding: 0 1rem }</style></head><body><main><h1>Overview</h1>"
+            f"{self._repr_html_()}</main></body></html>"
         )
         with atomic_file(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -163,7 +165,8 @@ def _topics(graph: InterestGraph) -> dict[str, list[Topic]]:
     if not graph.n_topics:
         return {}
     domains = [d for d in graph.domains if (d, ABOUT, INTEREST) in graph.data.edge_types]
-    links, counts, centers = [], np.zeros((graph.n_topics, len(domains)), dtype=np.int64), 0
+    links: list[tuple[int, float, str, str]] = []
+    counts, centers = np.zeros((graph.n_topics, len(domains)), dtype=np.int64), 0
     for place, domain in enumerate(domains):
         store = graph.data[domain, ABOUT, INTEREST]
         item, topic = store.edge_index.numpy()
@@ -264,7 +267,7 @@ def _overlap(d: GraphDescription) -> str:
             title = f"{d.overlap[a][b]:,} of {d.overlap[a][a]:,} users of {a} also in {b}"
             row.append(f'<td title="{html.escape(title)}"{tint}>{n}<small>{share:.0%}</small></td>')
         rows.append(row)
-    head = ["", *(html.escape(name) for name in names)]
+    head = ["active in", *(html.escape(name) for name in names)]
     dense = " class='dense'" if len(names) > FEW_DOMAINS else ""
     title = "Users of a row that are also in a column"
     return f"<h3>{title}</h3><div{dense}>{_table(head, rows)}</div>"
@@ -304,15 +307,16 @@ def _chart(
         x = float(across(np.array(value)))
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 16}" text-anchor="middle">{text}</text>')
     for name, line in lines.items():
-        x, y = across(line.x), up(line.y)
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+        dots = list(zip(across(line.x), up(line.y), strict=True))
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in dots)
         color = kind_color(name, domains)
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2">'
             f"<title>{html.escape(name)}</title></polyline>"
         )
-        if len(x) == 1:
-            parts.append(f'<circle cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3" fill="{color}"/>')
+        if len(dots) == 1:
+            (a, b) = dots[0]
+            parts.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{color}"/>')
     foot = "" if dates else "share with at least so many interactions, of those with any"
     return (
         f'<figure><h3>{title}</h3><svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" '

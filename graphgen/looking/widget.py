@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import Any
 
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
 from graphgen.looking.elements import elements, node_ids
 from graphgen.looking.neighborhoods import neighborhood
-from graphgen.looking.nodes import Node, asked_node, search_nodes
+from graphgen.looking.nodes import NameIndex, Node, asked_node
 from graphgen.looking.page import STATIC, bundle
 from graphgen.schema import USER
 
@@ -45,7 +46,7 @@ class GraphExplorer(anywidget.AnyWidget):
         center: Node,
         *,
         hops: int = 2,
-        limit: int = 40,
+        limit: int = 30,
         relation: str = "",
         domain: str = "",
         show_ids: bool | None = None,
@@ -59,6 +60,10 @@ class GraphExplorer(anywidget.AnyWidget):
         self.observe(lambda _: self.go_to(self.center), ["hops", "relation", "domain"])
         self.on_msg(lambda _, message, __: self._do(**message))
         self.go_to(center)
+
+    @cached_property
+    def _names(self) -> NameIndex:
+        return NameIndex(self.graph)
 
     def go_to(self, center: Node) -> None:
         """Draw the neighbourhood of another node."""
@@ -88,7 +93,7 @@ class GraphExplorer(anywidget.AnyWidget):
 
     def _do(self, do: str, *, id: str = "", text: str = "") -> None:
         if do == "search":
-            found = search_nodes(self.graph, text)
+            found = self._names.search(text)
             self.nodes |= {one["id"]: (one["kind"], one["key"]) for one in found}
             self.send({"found": found, "text": text})
         elif id in self.nodes and do == "center":
@@ -104,7 +109,7 @@ def explore(
     item: str | None = None,
     interest: str | None = None,
     hops: int = 2,
-    limit: int = 40,
+    limit: int = 30,
     relation: str = "",
     domain: str = "",
     show_ids: bool | None = None,

@@ -68,7 +68,7 @@ def opened(browser, tmp_path):
         page = browser.new_page(**settings)
         tabs.append(page)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: faults.append(said.text))
         page.on(
             "request",
             lambda ask: None if ask.url.startswith(("file:", "blob:")) else faults.append(ask.url),

@@ -11,7 +11,7 @@ import pytest
 import graphgen
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.looking.itemmap import item_map
-from graphgen.looking.nodes import search_nodes
+from graphgen.looking.nodes import NameIndex
 from graphgen.looking.overview import overview
 from graphgen.looking.page import joined
 from graphgen.looking.palette import COLORS
@@ -81,6 +81,11 @@ def test_the_map_keeps_near_items_together(graph, vectors):
     again = item_map(graph, user=user, vectors=given, limit=120)
     np.testing.assert_array_equal(again.frame[["x", "y"]], frame[["x", "y"]])
     if vectors == "given":
+        every = [
+            (domain, item) for domain in graph.domains for item in graph.vocabularies[domain].ids
+        ]
+        of = dict(zip(every, kind, strict=True))
+        kind = np.array([of[key] for key in zip(frame["domain"], frame["item_id"], strict=True)])
         near = NearestNeighbors(n_neighbors=2).fit(frame[["x", "y"]]).kneighbors()[1]
         assert (kind[near] == kind[:, None]).mean() > 0.95
 
@@ -104,14 +109,15 @@ def test_what_a_map_refuses(graph):
 def test_search_by_name(graph):
     domain = graph.domains[0]
     title = graph.item_frame(domain)["title"][0]
-    assert title in [one["label"] for one in search_nodes(graph, title.upper())]
+    names = NameIndex(graph)
+    assert title in [one["label"] for one in names.search(title.upper())]
     topic = graph.topic_names[0]
     assert {"id": f"interest:{topic}", "kind": "interest", "key": topic, "label": topic} in (
-        search_nodes(graph, topic)
+        names.search(topic)
     )
     user = graph.vocabularies["user"].ids[3]
-    assert search_nodes(graph, user)[0]["label"] == f"user {user}"
-    assert search_nodes(graph, "  ") == []
+    assert names.search(user)[0]["label"] == f"user {user}"
+    assert names.search("  ") == []
 
 
 def test_the_widget_follows(graph):

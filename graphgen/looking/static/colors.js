@@ -18,6 +18,13 @@ export function systemTheme() {
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
+// The wheel scrolls a notebook, and zooms a picture in it once that has been clicked; a picture with
+// a page of its own is zoomed at once.
+export function wheelZooms(canvas) {
+  const alone = window === window.top && !document.body.dataset.jpThemeLight;
+  return alone || document.activeElement === canvas;
+}
+
 // The colour of a kind of node: a domain by its place among all domains of the graph.
 export function kindColor(kind, domains, theme = systemTheme()) {
   if (kind === "user") return theme === "dark" ? "#9aa1a9" : "#6b7178";

@@ -43,8 +43,10 @@ export function createExplorer(container, elements, options = {}) {
   const view = createView(stage, elements, { theme, labels: options.labels, onSelect: show,
     onExpand });
 
+  let shown = start?.id;
   function show(node) {
-    if (!node) return node === null && start ? show(view.facts(start.id)) : undefined;
+    if (!node) return start ? show(view.facts(start.id)) : undefined;
+    shown = node.id;
     panel.replaceChildren();
     make("h2", panel, { textContent: node.label });
     const kind = make("p", panel, { className: "ig-kind" });
@@ -71,9 +73,10 @@ export function createExplorer(container, elements, options = {}) {
 
   let waiting;
   input.addEventListener("input", () => {
-    list(view.search(input.value));
     clearTimeout(waiting);
-    if (onSearch && input.value.trim()) waiting = setTimeout(() => onSearch(input.value), 250);
+    const asked = onSearch && input.value.trim();
+    waiting = asked ? setTimeout(() => onSearch(input.value), 250) : null;
+    list(view.search(input.value));
   });
 
   function list(nodes) {
@@ -86,13 +89,14 @@ export function createExplorer(container, elements, options = {}) {
         });
       return entry;
     }));
-    if (!nodes.length && input.value.trim()) make("li", found, { textContent: "Nothing found" });
+    if (!nodes.length) make("li", found, { textContent: waiting ? "Searching…" : "Nothing found" });
     found.hidden = !input.value.trim();
   }
 
   // Nodes of the whole graph that hold `text`, after those of the picture.
   function offer(nodes, text) {
     if (text !== input.value) return;
+    waiting = null;
     const here = view.search(text), ids = new Set(here.map((node) => node.id));
     list([...here, ...nodes.filter((node) => !ids.has(node.id))]);
   }
@@ -113,10 +117,15 @@ export function createExplorer(container, elements, options = {}) {
   function setTheme(next) {
     theme = root.dataset.theme = next;
     view.setTheme(theme);
-    if (start) show(view.facts(start.id));
+    if (shown) show(view.facts(shown));
+  }
+
+  function add(more) {
+    view.add(more);
+    if (shown) show(view.facts(shown));
   }
 
   root.dataset.theme = theme;
   if (start) show(view.facts(start.id));
-  return { ...view, setTheme, offer, destroy() { view.destroy(); root.remove(); } };
+  return { ...view, add, setTheme, offer, destroy() { view.destroy(); root.remove(); } };
 }

@@ -1,5 +1,5 @@
 // A map of items: dots in two dimensions, by domain or by topic, and the way of a user over it.
-import { COLORS, FONT, THEMES, kindColor, systemTheme } from "./colors.js";
+import { COLORS, FONT, THEMES, kindColor, systemTheme, wheelZooms } from "./colors.js";
 
 const NEAR = 9, NAMED = 14;
 
@@ -166,6 +166,7 @@ export function createMap(container, content, options = {}) {
   });
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
   canvas.addEventListener("wheel", (event) => {
+    if (!wheelZooms(canvas)) return;
     event.preventDefault();
     const box = canvas.getBoundingClientRect();
     zoom(Math.exp(-event.deltaY / 400), event.clientX - box.left, event.clientY - box.top);

@@ -4,10 +4,11 @@
 // the centre in the middle, its neighbours in columns to both sides, each under the node it was
 // reached from, so that every title can be read. Other links show when a node is pointed at.
 import cytoscape from "./cytoscape.esm.min.mjs";
-import { COLORS, FONT, THEMES, kindColor, systemTheme } from "./colors.js";
+import { COLORS, FONT, THEMES, kindColor, systemTheme, wheelZooms } from "./colors.js";
 
-const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 48, WIDEST = 210, NARROW = 640;
-const DASHES = { similar: "dashed", about: "dotted", "shared users": "solid" };
+const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 48, WIDEST = 210, NARROW = 760;
+const DASHES = { similar: "dashed", about: "dotted" };
+const THICK = { interacts: 2.2 };
 const STRAIGHT = { bend: [0, 0], along: [0.3, 0.7], from: "0% 0%", to: "0% 0%" };
 
 const mixed = (color, ground, share) => {
@@ -35,9 +36,9 @@ function styles(theme, domains) {
       "background-color": t.ink, color: t.ground, "font-weight": "bold", height: 30,
       "border-color": t.ink } },
     { selector: "node.more", style: {
-      "background-opacity": 0, "border-width": 0, color: t.soft, "font-size": 11, height: 16 } },
+      "background-opacity": 0, "border-width": 0, color: t.soft, "font-size": 12, height: 16 } },
     { selector: "edge", style: {
-      width: 1.3, "line-color": t.line, "curve-style": "unbundled-bezier", opacity: 0.85,
+      width: (edge) => THICK[edge.data("relation")] ?? 1.2, "line-color": t.line, "curve-style": "unbundled-bezier", opacity: 0.85,
       "control-point-distances": "data(bend)", "control-point-weights": "data(along)",
       "edge-distances": "endpoints",
       "source-endpoint": "data(from)", "target-endpoint": "data(to)",
@@ -47,13 +48,14 @@ function styles(theme, domains) {
       "transition-property": "opacity", "transition-duration": 120, "z-index": 1 } },
     { selector: "edge.behind", style: { "line-style": "dotted", width: 1 } },
     { selector: "edge.extra", style: {
-      opacity: 0, events: "no", "control-point-distances": 40, "control-point-weights": 0.5,
+      opacity: 0, events: "no", "curve-style": "straight",
+      "edge-distances": "intersection",
       "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" } },
     { selector: ".hidden", style: { display: "none" } },
     { selector: ".faded", style: { opacity: 0.18 } },
     { selector: "edge.extra.faded", style: { opacity: 0 } },
     { selector: "edge.lit", style: {
-      opacity: 1, "line-color": t.ink, "target-arrow-color": t.ink, width: 1.8, "z-index": 8 } },
+      opacity: 1, "line-color": t.ink, "target-arrow-color": t.ink, "z-index": 8 } },
     { selector: "edge.extra.lit", style: { opacity: 0.75 } },
     { selector: "edge.named", style: {
       label: "data(text)", "font-size": 10.5, "font-family": FONT, color: t.ink,
@@ -149,6 +151,18 @@ export function createView(container, elements, options = {}) {
     if (!first && center) foundBehind(cy.getElementById(center), fresh);
     arrange(first);
     drawLegend();
+    if (current) light(current);
+    if (!first) bringIn(cy.getElementById(center ?? "").closedNeighborhood());
+  }
+
+  // Move the picture where a part of it would be outside, once it stands still.
+  function bringIn(part) {
+    setTimeout(() => {
+      const box = part.renderedBoundingBox();
+      if (box.x1 < 0 || box.y1 < 0 || box.x2 > cy.width() || box.y2 > cy.height()) {
+        cy.animate({ center: { eles: part }, duration: calm ? 0 : 200 });
+      }
+    }, calm ? 0 : 300);
   }
 
   // Fewer are left out behind a node once it has been expanded.
@@ -276,7 +290,7 @@ export function createView(container, elements, options = {}) {
       || (tree.get(id) ?? []).length;
     const text = moreText(node.data("more"));
     if (!near || !text) return;
-    const [short, width] = fitted(text, 11, WIDEST);
+    const [short, width] = fitted(text, 12, WIDEST);
     const more = cy.add({ group: "nodes", classes: "more",
       data: { id: `more ${id}`, kind: "more", owner: id, label: text, text: short,
         width: Math.ceil(width) + 10 } });
@@ -291,13 +305,15 @@ export function createView(container, elements, options = {}) {
     cy.resize();
     const shown = cy.elements(":visible");
     cy.fit(shown, 16);
-    const narrow = canvas.clientWidth < NARROW;
-    const least = narrow ? 0.72 : 0.62;
+    const narrow = canvas.clientWidth < NARROW, center = cy.nodes("[?center]");
+    const wide = (cy.width() - 32) / shown.boundingBox().w;
+    // Where not all of it can be read at once, the centre is in view, and one drags for the rest.
+    const least = narrow ? Math.max(0.72, Math.min(wide, 1)) : 0.62;
     if (cy.zoom() > 1.15) cy.zoom(1.15), cy.center(shown);
     if (cy.zoom() < least) {
       cy.zoom(least);
-      cy.center(cy.nodes("[?center]"));
-      if (narrow) cy.panBy({ x: cy.nodes("[?center]").renderedWidth() / 2 + 8 - cy.width() / 2, y: 0 });
+      cy.center(center);
+      if (narrow) cy.panBy({ x: center.renderedWidth() / 2 + 8 - cy.width() / 2, y: 0 });
     }
   }
 
@@ -307,7 +323,7 @@ export function createView(container, elements, options = {}) {
     cy.elements().not(around).addClass("faded");
     around.addClass("lit");
     const edges = around.edges().not(".more");
-    if (naming && edges.length <= 12) edges.addClass("named");
+    if (naming && edges.length <= 8) edges.addClass("named");
   }
 
   function dim() {
@@ -371,7 +387,7 @@ export function createView(container, elements, options = {}) {
     if (!wanted) return [];
     const found = cy.nodes().not(".more, .hidden").filter(
       (node) => plain(`${node.data("label")} ${node.data("category") ?? ""}`).includes(wanted));
-    cy.elements().not(found).addClass("faded");
+    if (found.nonempty()) cy.elements().not(found).addClass("faded");
     found.addClass("match");
     return found.map(facts);
   }
@@ -394,7 +410,10 @@ export function createView(container, elements, options = {}) {
       button.setAttribute("aria-pressed", String(!hidden.has(kind)));
       const mark = document.createElement("span");
       mark.className = relations.includes(kind) ? "ig-line" : "ig-swatch";
-      if (relations.includes(kind)) mark.style.borderTopStyle = DASHES[kind] ?? "solid";
+      if (relations.includes(kind)) {
+        const thick = THICK[kind] ?? (DASHES[kind] ? 2 : 1);
+        mark.style.borderTop = `${thick}px ${DASHES[kind] ?? "solid"}`;
+      }
       else mark.style.backgroundColor = kindColor(kind, domains, theme);
       button.prepend(mark);
       button.addEventListener("click", () => {
@@ -412,6 +431,8 @@ export function createView(container, elements, options = {}) {
   cy.on("tap", "node", ({ target }) => (target.hasClass("more") ? expand(target) : choose(target)));
   cy.on("dbltap", "node", ({ target }) => target.hasClass("more") || expand(target));
   cy.on("tap", ({ target }) => target === cy && clear());
+  cy.on("tapstart", () => canvas.focus({ preventScroll: true }));
+  canvas.addEventListener("wheel", (event) => wheelZooms(canvas) || event.stopPropagation(), true);
 
   // Arrow keys go to the nearest node in that direction.
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -438,8 +459,14 @@ export function createView(container, elements, options = {}) {
     else return;
     event.preventDefault();
   });
+  let size = "";
   const resized = new ResizeObserver(() => {
-    if (canvas.clientWidth && Math.abs(canvas.clientWidth - cy.width()) > 1) arrange(true);
+    const now = `${canvas.clientWidth} ${canvas.clientHeight}`;
+    if (now !== size && canvas.clientWidth && canvas.clientHeight) {
+      size = now;
+      cy.resize();
+      arrange(true);
+    }
   });
 
   root.dataset.theme = theme;

@@ -197,6 +197,8 @@ def test_explore(home, graph):
     page = (home / "page.html").read_text(encoding="utf-8")
     assert user in page
     assert "<script src=" not in page
+    interest("describe", "graph", "--out", "overview.html", cwd=home)
+    assert "Users of a row that are also in a column" in (home / "overview.html").read_text()
 
 
 def test_compare_with_lists_of_another_system(home, model, data):
