@@ -119,7 +119,7 @@ def look_up(data: TrainingData, item: Any, domain: str | None) -> tuple[str, str
     ids = asked_ids(item, name="item ids")
     if len(ids) != 1:
         raise InputError(f"Name one item; got {len(ids)}.")
-    text = str(ids[0])
+    text = str(ids[0]).removeprefix(f"{domain}=")
     if domain in data.items and text in data.items[domain].ids:
         source, item_id = domain, text  # without reading all titles
     else:

@@ -300,6 +300,48 @@ def bench_rerank(
         say(f"\nThe plots are in {out / 'report.html'}, the figures in {out / 'frontier.csv'}.")
 
 
+@app.command("reasons")
+def bench_reasons(
+    context: Context,
+    model: Annotated[
+        Path | None,
+        Argument(help="A model folder; default: a log with planted causes.", show_default=False),
+    ] = None,
+    users: Annotated[int, Option(help="Users whose recommendation is explained.")] = 500,
+    methods: Annotated[
+        str | None, Option(help="Comma-separated; default: all.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Measure how faithful reasons are, beside other ways to make them.
+
+    The interactions of a user are taken away in 10 steps, the most important first: deletion_auc is
+    the share of the score that is left, pos_p that of the steps in which the item is still among
+    the first 5 (lower is better); for neg_p the least important go first (higher is better). Of a
+    planted log, found is how often the planted cause comes first.
+
+    \b
+    interest bench reasons model/ --out reasons.csv
+    interest bench reasons --users 200
+    """
+    from eval.benchmarks.reasons import measure_planted, measure_reasons
+    from gnn.registry import load_model
+    from graphgen.storage import atomic_file
+
+    options.check_outputs(context, model, suffixes=(".csv",))
+    given: Any = {"users": users, "methods": options.names_in(methods) or None, "seed": seed}
+    if model is None:
+        measured = measure_planted(**given, progress=True)
+    else:
+        measured = measure_reasons(load_model(model), **given, progress=True)
+    say(measured.to_markdown())
+    say("\n† not significantly different from interest explain; ms of one core.")
+    if out is not None:
+        with atomic_file(out) as temporary:
+            measured.table().to_csv(temporary, index=False)
+
+
 @app.command("report")
 def bench_report(
     context: Context,

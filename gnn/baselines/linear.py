@@ -111,7 +111,11 @@ def ease_scores(
     """
     low, high = np.searchsorted(warm, (span.start, span.stop))
     scores = np.zeros((history.shape[0], span.stop - span.start), dtype=np.float32)
-    scores[:, warm[low:high] - span.start] = history[:, warm] @ weights[:, low:high]
+    known = history[:, warm]
+    # SciPy copies a right side in Fortran order: only the rows that few histories need.
+    used = np.unique(known.indices)
+    rows = np.ascontiguousarray(weights[used, low:high])
+    scores[:, warm[low:high] - span.start] = known[:, used] @ rows
     return scores
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnn import MODELS, load_model, make_model
+from gnn import MODELS, explain, load_model, make_model
 from gnn.data import DOMAINS, ORDER, TEXT
+from gnn.explaining.attribution import masked
 from gnn.registry import model_class
 from gnn.similar import vector_tables
 from graphgen.build import build_graph
@@ -283,6 +284,19 @@ def test_people_who_arrive_later_are_scored_from_their_history(fitted, name):
     assert not {"b00", "b03", "b06"} & set(recs.item_id)
     film = fitted(name).recommend(["new"], domain="film", k=3, history=history)
     assert (taste(film.item_id) == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if model_class(n).inductive))
+def test_reasons_sum_to_what_the_history_adds(fitted, name):
+    found = explain(fitted(name), "u000", "f26")
+    user = fitted(name).data.batch(np.array([0]))
+    masks = np.stack([np.ones(user.history.nnz, bool), np.zeros(user.history.nnz, bool)])
+    place = fitted(name).items("film").encode(["f26"])
+    whole, empty = sum(fitted(name).parts(masked(user, masks), "film", place).values())[:, 0]
+    if whole:
+        assert found.explained == pytest.approx(1 - empty / whole, abs=1e-4)
+    assert len(found.interactions) == user.history.nnz
+    assert found.sentence.endswith(".")
 
 
 def test_popularity_counts(log, graph):

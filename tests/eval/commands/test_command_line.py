@@ -1,12 +1,16 @@
-"""The installed console script, on real files."""
+"""The command line on real files: in this process, once as the installed console script."""
 
+import contextlib
 import gzip
+import io
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -22,17 +26,47 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("cli")
 
 
+def environment(cwd):
+    return {"INTEREST_CACHE_DIR": str(cwd / "cache"), "COLUMNS": "200"}
+
+
 def interest(*arguments, cwd, status=0):
-    """Run the script; return what it printed."""
+    """Run a command in this process; return what it printed."""
+    out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
+    handler = logging.StreamHandler(err)
+    level = root.level
+    root.setLevel(logging.WARNING)
+    root.addHandler(handler)
+    code = 0
+    try:
+        with (
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, environment(cwd)),
+            mock.patch.object(sys, "argv", ["interest", *map(str, arguments)]),
+        ):
+            main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    assert code == status, err.getvalue() + out.getvalue()
+    return out.getvalue() + err.getvalue()
+
+
+def script(*arguments, cwd):
+    """Run the console script in a process of its own; return what it printed."""
     done = subprocess.run(
         [SCRIPT, *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
-        env={**os.environ, "INTEREST_CACHE_DIR": str(cwd / "cache"), "COLUMNS": "200"},
+        env={**os.environ, **environment(cwd)},
         timeout=300,
     )
-    assert done.returncode == status, done.stderr + done.stdout
+    assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout + done.stderr
 
 
@@ -497,7 +531,7 @@ def test_a_repetition_replaces_and_another_report_is_kept_beside(small, monkeypa
 
 @pytest.mark.slow
 def test_demo_from_another_directory(home):
-    out = interest("demo", "--users", 600, "--encoder", "hashing", cwd=home)
+    out = script("demo", "--users", 600, "--encoder", "hashing", cwd=home)
     assert "interest-gnn" in out
     assert (home / "demo" / "neighborhood.html").exists()
     assert (home / "demo" / "report" / "report.html").exists()
