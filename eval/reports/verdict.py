@@ -63,7 +63,8 @@ def comparison_verdict(comparison: Comparison) -> str:
     tied = ordered[ordered["tied"].astype(bool) & (ordered[SYSTEM] != name)][SYSTEM].tolist()
     gain = ""
     if second["value"] > 0 and best["value"] > second["value"]:
-        gain = f", {best['value'] / second['value'] - 1:.0%} above {second[SYSTEM]}"
+        percent = 100 * (best["value"] / second["value"] - 1)
+        gain = f", {percent:.0f} % above {second[SYSTEM]}"
     sure = (
         f", though not significantly different from {_listed(tied)}"
         if tied
@@ -123,7 +124,7 @@ def data_line(meta: Mapping[str, Any], made: Mapping[str, Any] | None) -> str:
     trained = _listed(meta.get("files", {}).get("train", []))
     text = f"{rows} of {users}{f' in {files}' if files else ''}"
     text += f", training rows in {trained}" if trained else ""
-    return f"{text}. {str(made['created'])[:10] + '.' if made else ''}".strip()
+    return text + (f". Evaluated on {made['created'][:10]}." if made else ".")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -105,7 +105,7 @@ def test_a_report_opens_with_a_verdict_data_and_date(comparison, result, tmp_pat
     # 99 sign patterns are too few for a p-value that Holm leaves below .05.
     assert ", though not significantly different from noise." in page
     assert f"{len(result.per_user.user_id.unique())} users" in page
-    assert f"{result.meta['n_truth_rows']} test rows of 40 users. 20" in page
+    assert f"{result.meta['n_truth_rows']} test rows of 40 users. Evaluated on 20" in page
     assert comparison_verdict(comparison) in comparison_markdown(comparison)
     twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
     assert comparison_verdict(twins) == "No system is ahead of another."
