@@ -150,10 +150,8 @@ class InterestGraph:
     @property
     def feature_dim(self) -> int:
         """Width of the text features; 0 where there are none."""
-        for domain in self.domains:
-            if "x" in self.data[domain]:
-                return int(self.data[domain].x.shape[1])
-        return 0
+        widths = (int(self.data[d].x.shape[1]) for d in self.domains if "x" in self.data[d])
+        return next(widths, 0)
 
     def interactions(self, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``edge_index`` [2, E] and ``weight`` [E] of ``(user, interacts, domain)``.
@@ -183,20 +181,7 @@ class InterestGraph:
         return to_network(self)
 
     def explore(self, user: str | None = None, **settings: Any) -> Any:
-        """Look around in a notebook: a widget that expands and re-centres on a click.
-
-        Needs the extra ``notebook``. A picture that is whole without a kernel, as in a notebook
-        exported to HTML, is `graphgen.neighborhood`.
-
-        Parameters
-        ----------
-        user
-            Id of the user at the centre; or give `item` or `interest`.
-        **settings
-            ``item`` (``DOMAIN=ID`` or a title) or ``interest`` (its name) at the centre; ``hops``
-            (2), ``limit`` (30 nodes), ``relation``, ``domain``, and ``show_ids`` as of
-            `graphgen.looking.elements.elements`.
-        """
+        """Return a widget to look around in a notebook; see `graphgen.looking.widget.explore`."""
         # By name, at the call: looking imports the graph, never the other way.
         return import_module("graphgen.looking.widget").explore(self, user=user, **settings)
 
@@ -362,8 +347,7 @@ class InterestGraph:
         return graph
 
     def _repr_html_(self) -> str:
-        html: str = import_module("graphgen.looking.overview").summary(self)
-        return html
+        return str(import_module("graphgen.looking.overview").summary(self))
 
     def __repr__(self) -> str:
         edges = sum(

@@ -36,8 +36,10 @@ SHARED, STRENGTH, RECENCY, SPECIFICITY = 2, 2, 1, 1
 class Neighborhood(nx.MultiDiGraph):
     """A networkx graph that shows itself in a notebook; see `neighborhood`."""
 
-    def _repr_html_(self) -> str:
-        return inline_page(self) if "center" in self.graph else ""
+    def _repr_html_(self) -> str | None:
+        # A part of it, without the centre, is a network as any other.
+        center = tuple(json.loads(self.graph.get("center", "[]")))
+        return inline_page(self) if center in self else None
 
 
 def neighborhood(

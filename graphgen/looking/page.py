@@ -92,14 +92,14 @@ def bundle() -> str:
     library = (STATIC / "cytoscape.esm.min.mjs").read_text(encoding="utf-8")
     library = re.sub(r"export\s*\{\s*(\S+) as default\s*\};?\s*$", r"return \1;", library)
     licence = (STATIC / "LICENSE.cytoscape").read_text(encoding="utf-8")
-    own = joined("colors.js", "view.js", "explorer.js")
+    own = joined("colors.js", "styles.js", "view.js", "explorer.js")
     return f"/* Cytoscape.js\n{licence}*/\nconst cytoscape = (() => {{\n{library}\n}})();\n{own}"
 
 
 def joined(*names: str) -> str:
     """Return modules of `static` as one, without their imports from each other."""
     modules = [(STATIC / name).read_text(encoding="utf-8") for name in names]
-    return "\n".join(re.sub(r"(?m)^import .*\n", "", module) for module in modules)
+    return "\n".join(re.sub(r"(?m)^import [^;]*;\n", "", module) for module in modules)
 
 
 def html_page(title: str, caption: str, code: str, make: str, content: dict[str, Any]) -> str:

@@ -114,7 +114,26 @@ def explore(
     domain: str = "",
     show_ids: bool | None = None,
 ) -> GraphExplorer:
-    """Return a widget to look around a graph in a notebook; see `InterestGraph.explore`."""
+    """Return a widget to look around a graph in a notebook; ``graph.explore(...)`` calls it.
+
+    A click selects a node, and offers to expand it or to centre on it; the search finds items and
+    interests of the whole graph. A picture that is whole without a kernel, as in a notebook that is
+    exported to HTML, is `graphgen.looking.neighborhoods.neighborhood`. Needs the extra
+    ``notebook``.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    user, item, interest
+        The centre, one of them: a user's id, ``DOMAIN=ID`` or a title, an interest's name.
+    hops, limit
+        Steps from the centre, and the most nodes, at first.
+    relation, domain
+        The only relation to follow, and the only domain; "" for all.
+    show_ids
+        As of `graphgen.looking.elements.elements`.
+    """
     node = asked_node(graph, user=user, item=item, interest=interest)
     return GraphExplorer(
         graph, node, hops=hops, limit=limit, relation=relation, domain=domain, show_ids=show_ids

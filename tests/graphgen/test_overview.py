@@ -48,6 +48,13 @@ def test_overview_counts_what_there_is(graph, tmp_path, outline):
     assert "150 users" in graph._repr_html_()
 
 
+def test_a_neighborhood_shows_itself_as_long_as_it_has_a_center(graph):
+    center = ("user", graph.vocabularies["user"].ids[0])
+    around = graphgen.neighborhood(graph, center, users=False)
+    assert around._repr_html_().startswith("<iframe srcdoc=")
+    assert around.subgraph([node for node in around if node != center])._repr_html_() is None
+
+
 def test_a_graph_without_topics_times_and_overlap():
     log = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "<b>"], "domain": ["<i>", "<i>"]})
     graph = graphgen.build_graph(log, encoder="none")
@@ -199,3 +206,22 @@ def test_the_widget_in_a_real_browser(opened, graph):
                   "text: 'zzz' })")  # fmt: skip
     assert page.locator(".ig-find li").inner_text() == "zzz top (k)"
     assert before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_have_no_serious_fault_of_accessibility(browser, graph, tmp_path, theme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    around = graphgen.neighborhood(graph, ("interest", graph.topic_names[0]), users=False)
+    page = browser.new_page(color_scheme=theme)
+    for path in (
+        graphgen.write_page(around, tmp_path / "around.html"),
+        item_map(graph, method="pca").save(tmp_path / "map.html"),
+        overview(graph).save(tmp_path / "overview.html"),
+    ):
+        page.goto(path.as_uri())
+        if path.stem != "overview":
+            page.wait_for_function("window.drawn")
+        faults = axe.run(page).response["violations"]
+        assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == []
+    page.close()

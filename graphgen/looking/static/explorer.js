@@ -1,6 +1,7 @@
 // A view with what one needs to look around alone: search, details, dark and light.
 import { kindColor, systemTheme } from "./colors.js";
-import { createView, moreText } from "./view.js";
+import { moreText } from "./styles.js";
+import { createView } from "./view.js";
 
 const SHOWN = 12;
 
