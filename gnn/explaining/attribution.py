@@ -50,8 +50,8 @@ def attribute(value: Value, n: int) -> list[Attribution]:
     history adds is shared out in proportion. A score that is a sum over the history, as those of
     item-knn, graph-filter and ease, is split exactly.
 
-    On amazon4, lists taken apart in this order lose their items sooner than in the order of the
-    sampled Shapley value, for a tenth of the scored parts: see ``interest bench reasons``.
+    On amazon4 a score falls sooner when interactions are taken away in this order than in that of
+    the sampled Shapley value, for a fifth of the scored parts: see ``interest bench reasons``.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,12 +13,12 @@ from gnn.candidates import item_frame
 from gnn.data import UserBatch
 from gnn.explaining.attribution import Attribution, attribute, masked
 from gnn.explaining.explanation import Explanation
-from gnn.explaining.sentences import because
+from gnn.explaining.sentences import Facts, because
 from gnn.interests.interests import Interests
 from gnn.recommending import FALLBACKS
 from gnn.similar import look_up
 from gnn.users import user_batch
-from graphgen.builders.naming import word_counts
+from graphgen.builders.naming import words_of
 from graphgen.errors import ConfigError
 from graphgen.looking.connections import connect, masked_id
 from graphgen.schema import CATEGORY, DOMAIN, INTERACTS, ITEM_ID, TEXT, TITLE, USER, USER_ID
@@ -79,9 +79,18 @@ class Explainer:
         score = scores[0, places[0]]
         scores[0, batch.seen_cells(span)[1]] = -np.inf
         found, experts = self._attributed(batch, domain, places, popular=bool(why[0]))
-        return self._explanation(
-            str(ids[0]), batch, column, found[0], experts[0], score=float(score),
-            rank=1 + int((scores[0] > score).sum()), fallback=FALLBACKS[int(why[0])],
+        fallback = FALLBACKS[int(why[0])]
+        facts = self._facts(batch, self._amounts(batch), column, found[0], experts[0])
+        title, item_id = self._titles[column], self._ids[column]
+        through = self._paths(str(ids[0]), facts.interactions[:STARTS], domain, item_id)
+        return Explanation(
+            str(ids[0]), domain, item_id, title, float(score), 1 + int((scores[0] > score).sum()),
+            because(title, domain, facts, fallback),
+            pd.DataFrame(facts.interactions, columns=[DOMAIN, ITEM_ID, TITLE, "share"]),
+            pd.DataFrame(facts.experts, columns=["expert", "share"]),
+            pd.DataFrame(through, columns=["nodes", "relations", "share"]),
+            pd.DataFrame(facts.interests, columns=["interest", "user_share", "item_share"]),
+            facts.words,
         )  # fmt: skip
 
     def reasons(self, lists: pd.DataFrame, history: Any = None) -> list[str]:
@@ -98,75 +107,84 @@ class Explainer:
             why = FALLBACKS[int(self.model.scored(batch, domain)[1][0])]
             places = data.items[domain].encode(rows[ITEM_ID].to_numpy(object))
             found = self._attributed(batch, domain, places, popular=bool(why))
-            columns = places + data.span(domain).start
+            columns, own = places + data.span(domain).start, self._amounts(batch)
             for at, column, one, experts in zip(rows.index, columns, *found, strict=True):
-                made = self._explanation(
-                    ids[user], batch, column, one, experts, fallback=why, paths=False
-                )
-                result[at] = made.sentence
+                facts = self._facts(batch, own, column, one, experts)
+                result[at] = because(self._titles[column], domain, facts, why)
         return result.tolist()
 
     def _attributed(
         self, user: UserBatch, domain: str, places: np.ndarray, *, popular: bool
     ) -> tuple[list[Attribution], list[dict[str, float]]]:
         """Return what interactions and experts add to the scores of items; nothing if `popular`."""
-        parts = self.model.parts(user, domain, places)
+        whole: dict[str, np.ndarray] = {}
+
+        def value(masks: np.ndarray) -> np.ndarray:
+            scores = np.empty((len(masks), len(places)))
+            for low, part in self.model.blocks(masked(user, masks), domain):
+                parts = self.model.parts(part, domain, places)
+                scores[low : low + len(part)] = sum(parts.values())
+                if not low:  # of `attribute`, the whole history
+                    whole.update({name: values[0] for name, values in parts.items()})
+            return scores
+
+        if popular:
+            value(np.ones((1, user.history.nnz), dtype=bool))
+            none = np.empty(0), np.empty(0, dtype=np.int64)
+            found = [Attribution(*none, 0.0, 0.0)] * len(places)
+        else:
+            found = attribute(value, user.history.nnz)
         experts = [
-            {name: float(values[0, number]) for name, values in parts.items()}
+            {name: float(values[number]) for name, values in whole.items()}
             for number in range(len(places))
         ]
-        if popular:
-            none = np.empty(0), np.empty(0, dtype=np.int64)
-            return [Attribution(*none, 0.0, 0.0)] * len(places), experts
-        value = partial(self._values, user, domain, places)
-        return attribute(value, user.history.nnz), experts
+        return found, experts
 
     def _users(self, ids: np.ndarray, history: Any) -> UserBatch:
         return user_batch(self.model.data, ids, history_log(history, self.model.data, ids))
 
-    def _values(
-        self, user: UserBatch, domain: str, places: np.ndarray, masks: np.ndarray
-    ) -> np.ndarray:
-        """Return float64 [masks, places]: scores with parts of the history."""
-        scores = np.empty((len(masks), len(places)))
-        for low, part in self.model.blocks(masked(user, masks), domain):
-            parts = self.model.parts(part, domain, places)
-            scores[low : low + len(part)] = sum(parts.values())
-        return scores
-
-    def _explanation(
+    def _facts(
         self,
-        user: str,
-        batch: UserBatch,
+        user: UserBatch,
+        own: np.ndarray | None,
         column: int,
         found: Attribution,
         experts: dict[str, float],
-        *,
-        score: float = 0.0,
-        rank: int = 0,
-        fallback: str = "",
-        paths: bool = True,
-    ) -> Explanation:
-        domain = self.model.domains[self.model.data.item_domain[column]]
-        columns = batch.history.indices[found.order]
+    ) -> Facts:
+        """Return what there is to say; `own` are the user's `_amounts`."""
+        data = self.model.data
+        columns = user.history.indices[found.order]
         shares = found.added[found.order] / (found.whole or 1.0)
-        carried = [(c, s) for c, s in zip(columns[:STARTS], shares[:STARTS], strict=True) if s > 0]
-        rows = self._named(columns).assign(share=shares)
+        interactions = [
+            (data.domains[domain], item_id, title, share)
+            for domain, item_id, title, share in zip(
+                data.item_domain[columns].tolist(), self._ids[columns], self._titles[columns],
+                shares.tolist(), strict=True,
+            )
+        ]  # fmt: skip
         total = sum(experts.values()) or 1.0
         by_share = sorted(experts.items(), key=lambda pair: -pair[1])
-        table = pd.DataFrame(
-            [(name, value / total) for name, value in by_share if value],
-            columns=["expert", "share"],
-        )
-        interests = self._shared(batch, column)
-        words = self._words(column, carried)
-        title, item_id = self._titles[column], self._ids[column]
-        text = because(title, domain, rows, table, interests, words, fallback)
-        through = self._paths(user, carried, domain, item_id) if paths else []
-        return Explanation(
-            user, domain, item_id, title, score, rank, text, rows, table,
-            pd.DataFrame(through, columns=["nodes", "relations", "share"]), interests, words,
-        )  # fmt: skip
+        interests: list[tuple[str, float, float]] = []
+        if self._interests is not None and own is not None:
+            item = self._interests.joint[[column]]
+            both = own[item.indices]
+            order = np.argsort(-both * item.data, kind="stable")
+            names = self._interests.names
+            interests = [
+                (names[item.indices[place]], float(both[place]), float(item.data[place]))
+                for place in order
+                if both[place] > 0
+            ]
+        words = self._words(column, columns[:STARTS][shares[:STARTS] > 0], shares)
+        told = [(name, value / total) for name, value in by_share if value]
+        return Facts(interactions, told, interests, words)
+
+    def _amounts(self, user: UserBatch) -> np.ndarray | None:
+        """Return float64 [interests], their shares of a user's history; None without interests."""
+        if self._interests is None:
+            return None
+        amounts = self._interests.amounts(user.history).toarray()[0].astype(float)
+        return np.asarray(amounts / max(amounts.sum(), 1e-12))
 
     @cached_property
     def _ids(self) -> np.ndarray:
@@ -195,49 +213,27 @@ class Explainer:
             ]
         )
 
-    def _named(self, columns: np.ndarray) -> pd.DataFrame:
-        """Return domain, item_id and title of items of the joint index."""
-        data = self.model.data
-        domains = np.asarray(data.domains, dtype=object)[data.item_domain[columns]]
-        return pd.DataFrame(
-            {DOMAIN: domains, ITEM_ID: self._ids[columns], TITLE: self._titles[columns]}
-        )
-
-    def _shared(self, user: UserBatch, column: int) -> pd.DataFrame:
-        """Return interest, user_share and item_share of the interests that both have."""
-        names = ["interest", "user_share", "item_share"]
-        if self._interests is None:
-            return pd.DataFrame(columns=names)
-        own = self._interests.amounts(user.history).toarray()[0].astype(float)
-        item = self._interests.joint[[column]].toarray()[0].astype(float)
-        own /= max(own.sum(), 1e-12)
-        both = np.flatnonzero(own * item)
-        both = both[np.argsort(-(own * item)[both], kind="stable")]
-        interests = [self._interests.names[place] for place in both]
-        return pd.DataFrame(dict(zip(names, (interests, own[both], item[both]), strict=True)))
-
-    def _words(self, column: int, carried: list[tuple[int, float]]) -> tuple[str, ...]:
-        """Return words of the item in texts of the interactions, those of most of them first."""
-        if not carried:
-            return ()
-        places, shares = zip(*carried, strict=True)
-        counts, words = word_counts(pd.Series(self._texts[[column, *places]]))
-        present = counts.toarray() > 0
-        weight = present[0] * (np.array(shares) @ present[1:])
-        best = np.argsort(-weight, kind="stable")[:WORDS]
-        return tuple(words[best[weight[best] > 0]].tolist())
+    def _words(self, column: int, others: np.ndarray, shares: np.ndarray) -> tuple[str, ...]:
+        """Return words of the item in texts of interactions, those with the largest share first."""
+        weight: dict[str, float] = {}
+        wanted = set(words_of(self._texts[column])) if len(others) else set()
+        for other, share in zip(others, shares, strict=False):
+            for word in wanted.intersection(words_of(self._texts[other])):
+                weight[word] = weight.get(word, 0.0) + share
+        return tuple(sorted(weight, key=lambda word: (-weight[word], word))[:WORDS])
 
     def _paths(
-        self, user: str, carried: list[tuple[int, float]], domain: str, item_id: str
+        self, user: str, rows: list[tuple[str, str, str, float]], domain: str, item_id: str
     ) -> list[dict[str, Any]]:
         """Return the paths from the user through the most important interactions to the item."""
         found: list[dict[str, Any]] = []
-        if self.graph is None or not carried:
+        if self.graph is None:
             return found
-        places, shares = zip(*carried, strict=True)
-        for row, share in zip(self._named(np.array(places)).itertuples(), shares, strict=True):
-            source = (row.domain, row.item_id)
-            several = connect(self.graph, source, (domain, item_id), max_paths=PATHS_OF_EACH)
+        for *source, _, share in rows:
+            if share <= 0:
+                continue
+            ends: Any = tuple(source), (domain, item_id)
+            several = connect(self.graph, *ends, max_paths=PATHS_OF_EACH)
             total = sum(path.score for path in several)
             for path in several:
                 # Other users appear masked.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pandas as pd
+from typing import NamedTuple
 
 from gnn.interests.sentences import listing
 
-__all__ = ["because"]
+__all__ = ["Facts", "because"]
 
 # Interactions that a sentence names, and the share of the first that the next must have.
 NAMED, NEARLY = 2, 0.4
@@ -33,54 +31,53 @@ HOW = {
 }
 
 
-def because(
-    title: str,
-    domain: str,
-    interactions: pd.DataFrame,
-    experts: pd.DataFrame,
-    interests: pd.DataFrame,
-    words: Sequence[str],
-    fallback: str = "",
-) -> str:
-    """Say why an item is recommended, from the tables of an `Explanation`.
+class Facts(NamedTuple):
+    """What there is to say about a recommendation, the most important of each first."""
+
+    interactions: list[tuple[str, str, str, float]]
+    """Domain, id, title and share of the score."""
+    experts: list[tuple[str, float]]
+    """Name and share of the score."""
+    interests: list[tuple[str, float, float]]
+    """Name and shares of user and item."""
+    words: tuple[str, ...]
+
+
+def because(title: str, domain: str, facts: Facts, fallback: str = "") -> str:
+    """Say why an item of a domain is recommended.
 
     `fallback` is the reason of `gnn.recommending.FALLBACKS` why the user gets popular items.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"domain": "book", "title": ["Dune", "Emma"], "share": [0.6, 0.1]})
-    >>> experts = pd.DataFrame({"expert": ["filter"], "share": [1.0]})
-    >>> none = pd.DataFrame({"interest": []})
-    >>> because("Alien", "film", rows, experts, none, ["space"])
+    >>> rows = [("book", "b1", "Dune", 0.6), ("book", "b2", "Emma", 0.1)]
+    >>> because("Alien", "film", Facts(rows, [("filter", 1.0)], [], ("space",)))
     'Mostly because of “Dune” from book (60 %): users of these choose it too. Word in common:
     space.'
     """
     if fallback:
         return f"“{_short(title)}” is popular in {domain} ({fallback.partition(': ')[2]})."
-    carried = interactions[interactions["share"] > 0]
-    explained = float(interactions["share"].sum())
-    if not len(carried) or carried["share"].iloc[0] <= 0:
+    rows = facts.interactions
+    if not rows or rows[0][-1] <= 0:
         return f"“{_short(title)}” is popular in {domain}; no interaction of the user raises it."
-    named = carried[carried["share"] >= NEARLY * carried["share"].iloc[0]].head(NAMED)
-    start = "Mostly because" if named["share"].sum() >= MOST else "Above all because"
-    if explained < LITTLE:
-        start = "Mostly because it is popular, and a little because"
+    named = [row for row in rows[:NAMED] if row[-1] >= NEARLY * rows[0][-1]]
+    most = sum(row[-1] for row in named) >= MOST
+    start = "Mostly because of" if most else "Above all because of"
+    if sum(row[-1] for row in rows) < LITTLE:
+        start = "Mostly because it is popular, and a little because of"
     items = [
-        f"“{_short(row.title)}”"
-        + ("" if row.domain == domain else f" from {row.domain}")
-        + f" ({100 * row.share:.0f} %)"
-        for row in named.itertuples()
+        f"“{_short(name)}”" + ("" if of == domain else f" from {of}") + f" ({100 * share:.0f} %)"
+        for of, _, name, share in named
     ]
-    how = [HOW[name] for name in experts["expert"] if name in HOW and name != "popularity"]
-    text = f"{start} of {' and '.join(items)}" + (f": {how[0]}" if how else "") + "."
-    if len(interests):
-        text += f" Interest in common: {listing(interests['interest'].tolist()[:1])}."
-    if words:
-        noun = "Word" if len(words[:WORDS]) == 1 else "Words"
-        text += f" {noun} in common: {', '.join(words[:WORDS])}."
-    against = interactions[interactions["share"] < -LITTLE]
-    if len(against):
-        text += f" Against it: “{_short(against['title'].iloc[-1])}”."
+    text = f"{start} {' and '.join(items)}"
+    how = [HOW[name] for name, _ in facts.experts if name in HOW and name != "popularity"]
+    text += f": {how[0]}." if how else "."
+    if facts.interests:
+        text += f" Interest in common: {listing([facts.interests[0][0]])}."
+    if words := facts.words[:WORDS]:
+        text += f" {'Word' if len(words) == 1 else 'Words'} in common: {', '.join(words)}."
+    if rows[-1][-1] < -LITTLE:
+        text += f" Against it: “{_short(rows[-1][2])}”."
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from graphgen.features.languages import (
     without_function_words,
 )
 
-__all__ = ["first_free", "name_key", "topic_names", "word_counts"]
+__all__ = ["first_free", "name_key", "topic_names", "words_of"]
 
 WORDS_IN_NAME = 3
 # Characters of a text that are read for names: a title, or a first sentence or two.
@@ -86,7 +87,7 @@ def topic_names(
     if not n_topics:
         return []
     read = without_function_words(texts.str[:READ_FOR_NAME], text_languages(texts))
-    counts, words = word_counts(read)
+    counts, words = _word_counts(read)
     n = len(texts)
     members = sp.csr_matrix((np.ones(n), (topic, np.arange(n))), shape=(n_topics, n))
     in_topic = sp.csr_matrix(members @ counts).sorted_indices()
@@ -127,6 +128,22 @@ def first_free(candidates: Iterable[str], used: dict[frozenset[str], str]) -> st
     return used.setdefault(key, keys[key])
 
 
+_stop_words = cache(function_words)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text that may name a topic, in lower case.
+
+    Examples
+    --------
+    >>> words_of("The Old Guitar of 1984")
+    ['old', 'guitar']
+    """
+    stop = _stop_words()
+    words = re.findall(TOKEN, text[:READ_FOR_NAME].lower())
+    return [word for word in words if not any(end.sub("", word) in stop for end in CONTRACTIONS)]
+
+
 def _joined(words: list[str]) -> list[str]:
     """Return the first three words as a name, then longer ones.
 
@@ -139,7 +156,7 @@ def _joined(words: list[str]) -> list[str]:
     return [", ".join([*start, *more]) for more in ([], *([word] for word in rest)) if start]
 
 
-def word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
+def _word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
     """Return which text has which word, and the words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -150,7 +167,7 @@ def word_counts(texts: pd.Series) -> tuple[sp.csr_matrix, np.ndarray]:
         return sp.csr_matrix((len(texts), 0)), np.empty(0, dtype=object)
     words = reader.get_feature_names_out()
     # "it's" and "don't" are function words as "it" and "do" are.
-    stop = function_words()
+    stop = _stop_words()
     kept = [not any(end.sub("", word) in stop for end in CONTRACTIONS) for word in words]
     return counts[:, kept], words[kept]
 
