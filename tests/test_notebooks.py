@@ -62,7 +62,8 @@ def figures(book):
         texts = []
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            texts.append(output.get("text") or data.get("text/html") or data.get("text/plain"))
+            text = output.get("text") or data.get("text/html") or data.get("text/plain")
+            texts.append(text or "")  # none of a plot
         plain = re.sub(
             r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", " ".join(texts), flags=re.S
         )
