@@ -4,17 +4,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fast lint notebooks clean help
+.PHONY: demo test fast lint notebooks write-notebooks clean help
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed-text ## the main job on the embedded example
 	$(BIN)/interest demo
 
 test: $(VENV)/.installed-dev lint ## everything that CI checks: style, types, contracts, tests, notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal # a process for each of two cores
-	$(MAKE) --no-print-directory notebooks
 
 fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
@@ -25,8 +24,11 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-notebooks: $(VENV)/.installed-dev ## run every notebook
-	$(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
+notebooks: $(VENV)/.installed-dev ## run every notebook, and compare its figures with the committed ones
+	$(BIN)/python -m pytest tests/test_notebooks.py
+
+write-notebooks: $(VENV)/.installed-dev ## run every notebook, and write its outputs
+	INTEREST_WRITE_NOTEBOOKS=1 $(BIN)/python -m pytest tests/test_notebooks.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

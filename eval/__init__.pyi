@@ -30,6 +30,9 @@ from .evaluation.sources import Scorer as Scorer
 from .experiments.experiment import compare as compare
 from .reports.markdown import comparison_markdown as comparison_markdown
 from .reports.markdown import result_markdown as result_markdown
+from .reports.pictures import draw as draw
+from .reports.pictures import learning_curve as learning_curve
+from .reports.verdict import verdict as verdict
 from .reports.writing import write_comparison as write_comparison
 from .reports.writing import write_links as write_links
 from .reports.writing import write_report as write_report

@@ -361,6 +361,10 @@ class Model(ABC):
         """Return float32 [n_items of all domains, dim], vectors of items; None without any."""
         return getattr(self, "item_vectors_", None)
 
+    def user_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_users, dim], vectors of training users; None without any."""
+        return getattr(self, "user_vectors_", None)
+
     def save(self, path: str | Path, *, overwrite: bool = False, made_from: str = "") -> None:
         """Write the model to a folder, whole or not at all.
 

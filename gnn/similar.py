@@ -17,9 +17,8 @@ from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
 from graphgen.titles import Catalogue, find_item
 from graphgen.topk import top_k
-from graphgen.vocabulary import Vocabulary
 
-__all__ = ["look_up", "similar_items", "similar_scores", "vector_table"]
+__all__ = ["look_up", "similar_items", "similar_scores", "vector_tables"]
 
 # User of the item only; no id of a log is the same.
 WITH = "interest:user of the item"
@@ -161,19 +160,45 @@ def _as_history(model: Comparer, source: str, item_id: str, target: str) -> np.n
     return scores
 
 
-def vector_table(
-    name: str, items: Mapping[str, Vocabulary], vectors: np.ndarray | None
-) -> pd.DataFrame:
-    """Return domain, item_id and the vector of each item, in columns v0, v1, ...
+def vector_tables(
+    data: TrainingData, items: np.ndarray | None, users: np.ndarray | None = None
+) -> dict[str, pd.DataFrame]:
+    """Return tables of the vectors, in columns v0, v1, ..., after the ids.
+
+    Parameters
+    ----------
+    data
+        Training data.
+    items
+        float [n_items, dim].
+    users
+        float [n_users, dim]; None without.
+
+    Returns
+    -------
+    dict
+        ``items`` (domain, item_id), ``users`` (user_id) and ``interests`` (interest: the unit mean
+        of the vectors of its items, weighted by membership), as far as there are any.
 
     Raises
     ------
     ConfigError
-        If there are no vectors.
+        If there are no vectors of items.
     """
-    if vectors is None:
-        raise ConfigError(f"This {name} has no vectors of items to export.")
+    if items is None:
+        raise ConfigError("This model has no vectors of items to export.")
+    names = np.concatenate([part.ids for part in data.items.values()])
+    of_items = {DOMAIN: np.asarray(data.domains, dtype=object)[data.item_domain], ITEM_ID: names}
+    tables = {"items": _vectors(of_items, items)}
+    if users is not None:
+        tables["users"] = _vectors({USER_ID: data.users.ids}, users)
+    if data.about is not None:
+        mean = np.asarray(data.about.T @ items, dtype=np.float32)
+        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+        tables["interests"] = _vectors({"interest": np.asarray(data.topics, dtype=object)}, mean)
+    return tables
+
+
+def _vectors(ids: Mapping[str, np.ndarray], vectors: np.ndarray) -> pd.DataFrame:
     frame = pd.DataFrame(vectors, columns=[f"v{i}" for i in range(vectors.shape[1])])
-    frame.insert(0, ITEM_ID, np.concatenate([part.ids for part in items.values()]))
-    frame.insert(0, DOMAIN, np.repeat(list(items), [len(part) for part in items.values()]))
-    return frame
+    return pd.concat([pd.DataFrame(ids), frame], axis=1)

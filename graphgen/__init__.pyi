@@ -6,15 +6,22 @@ from .graph import InterestGraph as InterestGraph
 from .graph import load_graph as load_graph
 from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
+from .looking.bridges import bridge_interests as bridge_interests
+from .looking.bridges import bridge_items as bridge_items
+from .looking.bridges import crossing_user as crossing_user
 from .looking.connections import Connection as Connection
 from .looking.connections import connect as connect
 from .looking.itemmap import ItemMap as ItemMap
 from .looking.itemmap import item_map as item_map
 from .looking.neighborhoods import Neighborhood as Neighborhood
 from .looking.neighborhoods import neighborhood as neighborhood
+from .looking.neighborhoods import subgraph as subgraph
 from .looking.overview import Overview as Overview
 from .looking.overview import overview as overview
 from .looking.page import write_page as write_page
+from .synthetic.example import example_data as example_data
+from .synthetic.example import example_graph as example_graph
+from .synthetic.example import write_messy_log as write_messy_log
 from .synthetic.generator import synthesize as synthesize
 from .synthetic.generator import write_synthetic as write_synthetic
 from .tables import ItemTable as ItemTable
@@ -35,9 +42,14 @@ __all__ = [
     "Overview",
     "UserTable",
     "Vocabulary",
+    "bridge_interests",
+    "bridge_items",
     "build_graph",
     "connect",
+    "crossing_user",
     "describe",
+    "example_data",
+    "example_graph",
     "item_map",
     "load_graph",
     "neighborhood",
@@ -45,7 +57,9 @@ __all__ = [
     "read_items",
     "read_log",
     "read_users",
+    "subgraph",
     "synthesize",
+    "write_messy_log",
     "write_page",
     "write_synthetic",
 ]

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +18,7 @@ from torch_geometric.data import HeteroData
 
 from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError, counted
+from graphgen.networks import to_network
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
@@ -181,6 +183,10 @@ class InterestGraph:
             return torch.empty(2, 0, dtype=torch.int64), torch.empty(0)
         store = self.data[USER, REJECTS, domain]
         return store.edge_index, store.weight
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Return the graph as networkx has it; see `graphgen.networks.to_network`."""
+        return to_network(self)
 
     def explore(self, user: str | None = None, **settings: Any) -> Any:
         """Return a widget to look around in a notebook; see `graphgen.looking.widget.explore`."""

@@ -1,5 +1,6 @@
 """Every command and line of Python in README and docs runs, in order, on small data."""
 
+import os
 import re
 import runpy
 import shlex
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -113,6 +115,10 @@ def test_the_quick_start_and_the_four_files_of_a_company(desk, run, caplog):
     refund = pd.read_csv("courses.csv").query("event == 'refund'").iloc[-1]
     rest = run(["recommend", "shop-model", "--user", refund.member_id, "--domain", "courses"])
     assert refund.course not in rest
+    for name in ("users", "items", "interests"):
+        table = pd.read_parquet(f"vectors/{name}.parquet").filter(regex=r"^v\d")
+        assert len(table) and (table.to_numpy() == np.load(f"vectors/{name}.npy")).all()
+    assert {"edges.parquet", "graph.gexf", "items.npy"} <= set(os.listdir("exported"))
     found = Comparison.load("shop-report").results
     assert found["interest-gnn"].value("recall@20") > found["popularity"].value("recall@20")
 

@@ -23,9 +23,10 @@ from eval.benchmarks.tables import (
     introduction,
     reason,
 )
+from eval.evaluation.cells import TIED, by_system, number, rows_by
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import MACRO, SLICE
-from eval.reports.tables import TIED, by_system, legend, markdown_table, marked, number, rows_by
+from eval.reports.tables import legend, markdown_table, marked
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.schema import DOMAIN
 
@@ -195,7 +196,7 @@ def _cells(part: DataSetBenchmark, domains: Iterable[str]) -> dict[tuple[str, st
     return {
         (name[0], domain): " / ".join(marked((cell[0], "", *cell[2:])) for cell in cells)
         for domain in domains
-        for name, *cells in by_system(part.comparison, METRICS, ALL, domain)[1]
+        for name, *cells in by_system(part.comparison.table, METRICS, ALL, domain)[1]
     }
 
 

@@ -13,20 +13,18 @@ from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
 from eval.benchmarks.datasets import DataSet
 from eval.benchmarks.runs import Outcome, mean_cost
 from eval.comparison.comparison import Comparison
-from eval.evaluation.inputs import ALL
-from eval.evaluation.result import MACRO, SLICE
-from eval.reports.tables import (
+from eval.evaluation.cells import (
     TIED,
     by_system,
     column_title,
     interval,
-    legend,
-    markdown_table,
-    marked,
     number,
     rows_by,
     slice_title,
 )
+from eval.evaluation.inputs import ALL
+from eval.evaluation.result import MACRO, SLICE
+from eval.reports.tables import legend, markdown_table, marked
 from graphgen.errors import InputError, counted
 from graphgen.schema import DOMAIN, SETTING
 
@@ -178,7 +176,7 @@ def cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _models_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
-    header, found = by_system(comparison, comparison.metrics, name, MACRO)
+    header, found = by_system(comparison.table, comparison.metrics, name, MACRO)
     rows = {row[0][0]: [marked(cell) for cell in row[1:]] for row in found}
     table = [
         [system, *_values(rows.get(system), outcomes, len(header) - 1), *cost_cells(outcomes)]

@@ -196,12 +196,14 @@ def compare(
 def _report(experiment: Experiment, out: Path, *, overwrite: bool, made_from: str) -> None:
     from eval.reports.sections import comparison_sections, section_markdown
     from eval.reports.tables import legend, overview
+    from eval.reports.verdict import comparison_verdict
     from graphgen.errors import counted
     from graphgen.progress import progress_bar
 
     with progress_bar("Writing the report", enabled=True):
         experiment.save(out, overwrite=overwrite, made_from=made_from)
     comparison = experiment.comparison
+    say(comparison_verdict(comparison))
     header, lines, left_out = overview(comparison)
     show_rows(header, lines, right=header[3:], title="Macro over domains")
     if left_out:

@@ -1,4 +1,4 @@
-"""`interest export`: a graph or the vectors of a model for other tools."""
+"""`interest export`: a graph, or the vectors of a model, for other tools."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typer import Argument, Context, Option
 from eval.commands import options
 from eval.commands.console import say
 
+SCHEMA_VERSION = 1
+# Edges above which GraphML and GEXF, 300 bytes each and slow to write, are on request only.
+MAX_EDGES = 200_000
+
 
 def export(
     context: Context,
     source: Annotated[Path, Argument(help="A graph or model folder.", show_default=False)],
-    network: Annotated[
-        Path | None, Option("--network", help="Write a graph as .graphml or .gexf.")
-    ] = None,
-    nodes: Annotated[
-        Path | None, Option("--nodes", help="Write its nodes as CSV, TSV or Parquet.")
-    ] = None,
-    edges: Annotated[
-        Path | None, Option("--edges", help="Write its edges as CSV, TSV or Parquet.")
-    ] = None,
-    vectors: Annotated[
-        Path | None,
-        Option("--vectors", help="Write the items' vectors of a model or a graph."),
+    out: options.Out,
+    form: Annotated[
+        list[str] | None,
+        Option(
+            "--form",
+            help="Only vectors, parquet, neo4j, graphml or gexf; repeatable. Default: all that "
+            "there is; GraphML and GEXF up to 200,000 edges.",
+            show_default=False,
+        ),
     ] = None,
     user: Annotated[
         str | None, Option(help="Only the neighbourhood of this user of a graph.")
@@ -35,57 +36,77 @@ def export(
     ] = None,
     hops: Annotated[int, Option(help="Steps from the centre.")] = 2,
     limit: Annotated[int, Option(help="Maximum number of nodes around it.")] = 60,
+    overwrite: options.Overwrite = False,
 ) -> None:
-    """Hand a graph on as GraphML, GEXF or tables, and vectors of items as a table.
+    """Write a graph, or the vectors of a model, for other tools.
+
+    vectors: items, users and interests, as NAME.parquet (ids, then v0, v1, ...) and NAME.npy (the
+    vectors alone, in the same order); those of a graph are of texts. parquet: nodes and edges.
+    neo4j: two CSV files for neo4j-admin database import. User ids are written as they are.
 
     \b
-    interest export graph/ --network graph.graphml --nodes nodes.csv --edges edges.parquet
-    interest export graph/ --item books=dune --network dune.gexf
-    interest export model/ --vectors items.parquet
+    interest export graph/ --out exported/
+    interest export graph/ --item books=dune --form gexf --out dune/
+    interest export model/ --out vectors/
+    neo4j-admin database import full --nodes=exported/neo4j_nodes.csv \\
+        --relationships=exported/neo4j_edges.csv
     """
-    from graphgen.errors import ConfigError
-    from graphgen.looking import export as forms
-    from graphgen.storage import table_format, write_table
+    import numpy as np
 
-    tables = [nodes, edges, vectors]
-    if not any([network, *tables]):
-        raise ConfigError("Give at least one of --network, --nodes, --edges and --vectors.")
-    for path in filter(None, tables):
-        table_format(path)
-    if network is not None:
-        forms.network_format(network)
-    options.check_outputs(context, source, files=[network, *tables])
+    from graphgen.errors import ConfigError
+    from graphgen.networks import FORMS, edge_table, node_table, write_form
+    from graphgen.storage import atomic_directory, provenance, write_json, write_table
+
+    made_from = options.check_outputs(context, source, kind="export")
+    for name in form or ():
+        if name not in ("vectors", *FORMS):
+            raise ConfigError(f"--form is vectors, {', '.join(FORMS)}; got {name!r}.")
     is_model = (source / "model.json").exists()
-    if is_model and (network or nodes or edges):
-        raise ConfigError(f"{source} is a model: it has --vectors only; export its graph.")
+    around = user is not None or item is not None
+    if is_model and (around or set(form or ()) - {"vectors"}):
+        raise ConfigError(f"{source} is a model: it has vectors only; export its graph.")
+    if around and "vectors" in (form or ()):
+        raise ConfigError("A neighbourhood has no vectors; leave --user and --item out.")
+    tables, nodes, edges = {}, None, None
     if is_model:
         from gnn.registry import load_model
-        from gnn.similar import vector_table
+        from gnn.similar import vector_tables
 
         model = load_model(source)
-        found = vector_table(model.name, model.data.items, model.item_vectors())
+        tables = vector_tables(model.data, model.item_vectors(), model.user_vectors())
     else:
         from graphgen.graph import load_graph
-        from graphgen.looking.neighborhoods import neighborhood
-        from graphgen.looking.nodes import item_node
 
         graph = load_graph(source)
-        part = graph
-        if user is not None or item is not None:
+        if around:
+            from graphgen.looking.neighborhoods import neighborhood
+            from graphgen.looking.nodes import item_node
+
             node = ("user", user) if user is not None else item_node(graph, str(item))
             part = neighborhood(graph, node, hops=hops, limit=limit)
-        if network is not None:
-            forms.write_network(part, network)
-        if nodes is not None:
-            write_table(forms.node_table(part), nodes)
-        if edges is not None:
-            write_table(forms.edge_table(part), edges)
-        if vectors is not None:
+            nodes, edges = node_table(part), edge_table(part)
+        elif form is None or set(form) & set(FORMS):
+            nodes, edges = node_table(graph), edge_table(graph)
+        if not around and ("vectors" in form if form else graph.feature_dim):
             from gnn.data import TrainingData
-            from gnn.similar import vector_table
+            from gnn.similar import vector_tables
 
             data = TrainingData.from_graph(graph)
-            found = vector_table("graph", data.items, data.features)
-    if vectors is not None:
-        write_table(found, vectors)
-    say(f"Written: {', '.join(str(path) for path in [network, *tables] if path)}.")
+            tables = vector_tables(data, data.features)
+    written = []
+    with atomic_directory(out, kind="export", overwrite=overwrite, made_from=made_from) as folder:
+        for name, table in tables.items():
+            write_table(table, folder / f"{name}.parquet")
+            vectors = table.filter(regex=r"^v\d+$").to_numpy(np.float32)
+            np.save(folder / f"{name}.npy", vectors)
+            written += [f"{name}.parquet", f"{name}.npy"]
+        if nodes is not None and edges is not None:
+            few = len(edges) <= MAX_EDGES
+            default = FORMS if few else FORMS[:2]
+            for name in [name for name in FORMS if name in (form or default)]:
+                written += write_form(nodes, edges, name, folder)
+            if form is None and not few:
+                say(f"GraphML and GEXF are left out: {len(edges):,} edges; ask for them by --form.")
+        facts = {"source": str(source), "provenance": provenance()}
+        write_json(folder / "export.json", facts, schema_version=SCHEMA_VERSION)
+    say(f"Written to {out}: {', '.join(written)}.")

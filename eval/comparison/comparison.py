@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -13,6 +14,15 @@ import pandas as pd
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.pooling import pool_seeds
 from eval.comparison.table_tests import CELL, SYSTEM, looked_up, run_tests
+from eval.evaluation.cells import (
+    MIN_USERS,
+    TIED,
+    by_system,
+    slice_heading,
+    slice_title,
+    slice_users,
+)
+from eval.evaluation.inputs import ALL
 from eval.evaluation.result import (
     DOMAIN,
     MACRO,
@@ -28,12 +38,15 @@ from eval.evaluation.result import (
 )
 from eval.metrics.registry import get_metric
 from graphgen.errors import ConfigError, InputError
+from graphgen.html_tables import html_table
 from graphgen.storage import provenance, write_json
 
 __all__ = ["Comparison", "compare_results", "migration_gain", "migration_table"]
 
 ALPHA: Final = 0.05
 GAIN_METRICS: Final = ("recall", "ndcg")
+# In a notebook.
+SHOWN: Final = ("recall", "ndcg", "hit-rate", "auc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +93,26 @@ class Comparison:
     def domains(self) -> list[str]:
         """Domains evaluated, sorted."""
         return sorted(set(self.table[DOMAIN]) - {MACRO})
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.systems)}; {self.meta['n_tests']:,} tests)"
+
+    def _repr_html_(self) -> str:
+        head, sizes = headline(self.metrics, SHOWN), slice_users(self.table)
+        small = [slice_title(name) for name in self.slices if sizes[name] < MIN_USERS]
+        tables = (
+            html_table(
+                *by_system(self.table, head, name, MACRO),
+                title=f"{slice_heading(self.table, name)}, macro over domains",
+            )
+            for name in self.slices
+            if name == ALL or sizes[name] >= MIN_USERS
+        )
+        note = f"Bold is best, {TIED} not significantly different from the best; with 95 % "
+        note += "bootstrap intervals over users."
+        if small:
+            note += f" Not shown, with fewer than {MIN_USERS} users: {', '.join(small)}."
+        return f"{''.join(tables)}<p>{escape(note)}</p>"
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write ``metrics.json`` (with `more` in its meta), ``metrics.csv`` and the users."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,6 +164,7 @@ def evaluate(
         "n_truth_rows": relevant.n_rows,
         "domains": {d.domain: {"users": len(d.user_ids)} for d in relevant.domains},
         "graded": graded,
+        "files": {"test": _files(truth), "train": _training_files(context.graph)},
         "notes": [
             *_refused(relevant.n_refused, graded),
             *_later_training(truth, context.graph, recommendations),
@@ -226,3 +228,18 @@ def _lengths(k: Any) -> tuple[int, ...]:
     if not lengths:
         raise ConfigError("`k` must hold at least one length of list; got none.")
     return tuple(sorted({int(length) for length in lengths}))
+
+
+def _files(truth: Any) -> list[str]:
+    """Return the names of the files that a log was read from."""
+    report = getattr(truth, "report", None)
+    return [] if report is None else _names(report.sources)
+
+
+def _training_files(graph: InterestGraph | None) -> list[str]:
+    report = {} if graph is None else graph.provenance.get("log", {}).get("report", {})
+    return _names(report.get("sources", []))
+
+
+def _names(sources: Iterable[str]) -> list[str]:
+    return [Path(source).name for source in sources if Path(source).suffix]  # no DataFrame

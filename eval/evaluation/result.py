@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from eval.evaluation.cells import MACRO, SLICE, by_domain, by_slice
 from eval.evaluation.inputs import ALL
 from eval.evaluation.resampling import (
     bootstrap_means,
@@ -19,6 +20,7 @@ from eval.evaluation.resampling import (
 )
 from eval.metrics.base import Array
 from graphgen.errors import ConfigError, InputError, StorageError, counted
+from graphgen.html_tables import html_table
 from graphgen.schema import DOMAIN, USER_ID
 from graphgen.storage import atomic_directory, read_json, write_json
 
@@ -26,8 +28,6 @@ __all__ = ["MACRO", "Curve", "EvaluationResult", "headline", "records"]
 
 Curve = dict[str, list[float]]
 
-MACRO = "macro"
-SLICE = "slice"
 SCHEMA_VERSION = 2
 METRICS_FILE = "metrics.json"
 PER_USER_FILE = "per_user.parquet"
@@ -113,6 +113,24 @@ class EvaluationResult:
             (summary["metric"] == metric) & (summary[DOMAIN] == domain) & (summary[SLICE] == slice)
         ]
         return float(row["value"].iloc[0]) if len(row) else float("nan")
+
+    def __repr__(self) -> str:
+        values = [f"{name} {self.value(name):.4f}" for name in headline(self.metrics)]
+        users = counted(self.per_user[USER_ID].nunique(), "user")
+        return f"EvaluationResult({self.name}, {users}: {', '.join(values)})"
+
+    def _repr_html_(self) -> str:
+        head, n_users = headline(self.metrics), self.per_user[USER_ID].nunique()
+        tables = [
+            html_table(*by_domain(self.summary, head, ALL), title=f"{self.name}: {n_users:,} users")
+        ]
+        if len(self.slices) > 1:
+            tables.append(
+                html_table(
+                    *by_slice(self.summary, head), title="By group of users, macro over domains"
+                )
+            )
+        return "".join(tables) + "<p>With 95 % bootstrap intervals over users.</p>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``metrics.json`` holds."""

@@ -96,6 +96,9 @@ class Experiment:
         rows = [{"system": name, **vars(run)} for name, runs in self.runs.items() for run in runs]
         return pd.DataFrame(rows, columns=COSTS)
 
+    def _repr_html_(self) -> str:
+        return self.comparison._repr_html_()
+
     def to_markdown(self) -> str:
         """Return the comparison and the costs (means over seeds, and peak) as Markdown."""
         rows = [

@@ -11,6 +11,17 @@ import pandas as pd
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
+from eval.evaluation.cells import (
+    MAX_DOMAINS,
+    TIED,
+    by_domain,
+    by_slice,
+    by_system,
+    cell,
+    number,
+    plain,
+    slice_heading,
+)
 from eval.evaluation.result import MACRO, EvaluationResult, headline
 from eval.reports.plots import Plot, window_plot
 from eval.reports.sections import (
@@ -19,18 +30,8 @@ from eval.reports.sections import (
     frontier_section,
     result_sections,
 )
-from eval.reports.tables import (
-    MAX_DOMAINS,
-    TIED,
-    by_domain,
-    by_slice,
-    by_system,
-    cell,
-    legend,
-    number,
-    plain,
-    slice_title,
-)
+from eval.reports.tables import legend
+from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 
 __all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
 
@@ -47,14 +48,22 @@ def result_page(result: EvaluationResult, analyses: Analyses, plots: Sequence[Pl
     """Return the report of one system."""
     head, meta = headline(result.metrics), result.meta
     parts = [
-        Section(f"By domain, {slice_title(name)}", "", *by_domain(result, head, name))
+        Section(
+            f"{slice_heading(result.summary, name)}, by domain",
+            "",
+            *by_domain(result.summary, head, name),
+        )
         for name in result.slices
     ]
     parts += result_sections(analyses)
-    parts.append(Section("Every metric, macro over domains", "", *by_slice(result, result.metrics)))
+    parts.append(
+        Section("Every metric, macro over domains", "", *by_slice(result.summary, result.metrics))
+    )
     return _page(
         title=f"Evaluation of {result.name}",
         heading=result.name,
+        verdict=result_verdict(result),
+        about=data_line(meta, meta.get("provenance")),
         lead="Means over users with 95 % bootstrap intervals over users; macro is the plain mean "
         "over domains.",
         facts={
@@ -77,19 +86,21 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
     domains = comparison.domains[:MAX_DOMAINS] if len(comparison.domains) > 1 else []
     parts: list[Section | Folded] = []
     for name in slices:
-        title = slice_title(name).capitalize()
-        table = by_system(comparison, head, name, MACRO)
+        title = slice_heading(comparison.table, name)
+        table = by_system(comparison.table, head, name, MACRO)
         parts.append(Section(f"{title}, macro over domains", "", *table))
-        inner = [Section(d, "", *by_system(comparison, head, name, d)) for d in domains]
+        inner = [Section(d, "", *by_system(comparison.table, head, name, d)) for d in domains]
         parts.append(Folded(f"{title}, by domain", inner))
     parts += comparison_sections(comparison)
     for name, analyses in comparison.analyses.items():
         parts.append(Folded(f"More on {name}", result_sections(analyses, compared=True)))
-    every = Section("", "", *by_system(comparison, comparison.metrics, slices[0], MACRO))
+    every = Section("", "", *by_system(comparison.table, comparison.metrics, slices[0], MACRO))
     parts.append(Folded("Every metric, macro over domains", [every]))
     return _page(
         title="Comparison of recommenders",
         heading="Comparison",
+        verdict=comparison_verdict(comparison),
+        about=data_line(next(iter(results.values())).meta, comparison.meta.get("provenance")),
         lead=legend(comparison),
         facts={
             "systems": len(comparison.systems),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.comparison import Comparison
+from eval.evaluation.cells import MAX_DOMAINS, by_domain, by_slice, by_system, slice_heading
 from eval.evaluation.result import MACRO, EvaluationResult, headline
 from eval.reports.sections import (
     Section,
@@ -13,7 +14,8 @@ from eval.reports.sections import (
     result_sections,
     section_markdown,
 )
-from eval.reports.tables import MAX_DOMAINS, by_domain, by_slice, by_system, legend, slice_title
+from eval.reports.tables import legend
+from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 from graphgen.errors import ConfigError
 
 __all__ = ["comparison_markdown", "result_markdown"]
@@ -37,16 +39,22 @@ def result_markdown(
     columns = list(metrics) if metrics is not None else result.metrics
     head = headline(columns)
     sections = [
-        Section("", "", *by_slice(result, columns)),
+        Section("", "", *by_slice(result.summary, columns)),
         *(
-            Section(f"By domain, {slice_title(name)}", "", *by_domain(result, head, name))
+            Section(
+                f"{slice_heading(result.summary, name)}, by domain",
+                "",
+                *by_domain(result.summary, head, name),
+            )
             for name in result.slices
         ),
         *result_sections(analyses),
     ]
     lead = "Macro over domains, with 95 % bootstrap intervals over users."
+    about = data_line(result.meta, result.meta.get("provenance"))
     tables = map(section_markdown, sections)
-    return "\n\n".join([f"# {result.name}", lead, *tables, *_notes(result, analyses)]) + "\n"
+    start = [f"# {result.name}", result_verdict(result), about, lead]
+    return "\n\n".join([*start, *tables, *_notes(result, analyses)]) + "\n"
 
 
 def comparison_markdown(
@@ -86,13 +94,18 @@ def comparison_markdown(
         several = comparison.domains if len(comparison.domains) > 1 else []
         domains = [MACRO, *several][: MAX_DOMAINS + 1]
     parts = ["# Comparison", legend(comparison)]
+    if whole:
+        about = data_line(
+            next(iter(comparison.results.values())).meta, comparison.meta.get("provenance")
+        )
+        parts[1:1] = [comparison_verdict(comparison), about]
     for name in slices if slices is not None else comparison.slices:
         for domain in domains:
-            header, rows = by_system(comparison, columns, name, domain)
+            header, rows = by_system(comparison.table, columns, name, domain)
             if all(cell[0] == "–" for row in rows for cell in row[1:]):
                 continue
             where = "macro over domains" if domain == MACRO else domain
-            title = f"{slice_title(name).capitalize()}, {where}"
+            title = f"{slice_heading(comparison.table, name, domain)}, {where}"
             parts.append(section_markdown(Section(title, "", header, rows)))
     if whole:
         parts += map(section_markdown, comparison_sections(comparison))

@@ -18,21 +18,27 @@ from matplotlib.ticker import MaxNLocator
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
+from eval.evaluation.cells import column_title, slice_title
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, Curve, EvaluationResult, headline
 from eval.metrics.registry import get_metric
-from eval.reports.tables import column_title, slice_title
 
 __all__ = [
     "Plot",
     "comparison_plots",
+    "dots_or_bars",
+    "draw_axes",
     "frontier_plots",
+    "legend_above",
     "link_plots",
+    "pick",
     "result_plots",
     "window_plot",
 ]
 
 # Drawn in this colour, then replaced by the text colour of the page, light or dark.
 INK: Final = "#010203"
+# Readable on white and on black.
+GREY: Final = "#808080"
 # Okabe and Ito, "Color universal design", without black and yellow; readable on both grounds.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 DASHES: Final = ("-", "--", "-.", ":")
@@ -54,6 +60,13 @@ class Plot:
     title: str
     text: str
     svg: str
+
+    def __repr__(self) -> str:
+        return f"{self.title}. {self.text}"
+
+    def _repr_svg_(self) -> str:
+        # A notebook may show it as an image, to which it has no text colour to give.
+        return self.svg.replace("<svg ", '<svg width="480" ', 1).replace("currentColor", GREY)
 
 
 def comparison_plots(comparison: Comparison) -> list[Plot]:
@@ -112,10 +125,12 @@ def frontier_plots(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Plot]
             axes.plot(1, table[column].iloc[0], "+", color=INK, markersize=11, zorder=4)
             axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
             axes.set(xlabel="share of NDCG kept", ylabel=title)
-            _legend_above(axes, table["method"].nunique() - 1)
+            legend_above(axes, table["method"].nunique() - 1)
 
         read = text if column != "miscalibration" else text.rsplit(" Up", 1)[0] + lower
-        plots.append(Plot(f"{title} against NDCG", read, _draw(3.6, paint, f"frontier {column}")))
+        plots.append(
+            Plot(f"{title} against NDCG", read, draw_axes(3.6, paint, f"frontier {column}"))
+        )
     return plots
 
 
@@ -134,10 +149,10 @@ def window_plot(moves: pd.DataFrame) -> Plot:
         axes.set_ylabel("share (%)")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(3))
-        _legend_above(axes, len(shown))
+        legend_above(axes, len(shown))
 
     text = "Expected share of the interactions of each window, at its end."
-    return Plot("Interests over time", text, _draw(3.0 + 0.1 * len(shown), paint, "windows"))
+    return Plot("Interests over time", text, draw_axes(3.0 + 0.1 * len(shown), paint, "windows"))
 
 
 def _summary_plots(
@@ -148,22 +163,22 @@ def _summary_plots(
     rows = [MACRO, *domains] if len(domains) > 1 else list(domains)
     for metric in main[:3]:
         text = "Dots are means over users, bars their 95 % bootstrap intervals."
-        picture = _dots_or_bars(_pick(summaries, metric, SLICE, slices[0]), rows, DOMAIN, metric)
+        picture = dots_or_bars(pick(summaries, metric, SLICE, slices[0]), rows, DOMAIN, metric)
         plots.append(Plot(f"{column_title(metric)} by domain", text, picture))
     if len(slices) > 1:
         text = "Macro over domains, with 95 % bootstrap intervals over users."
-        picture = _dots_or_bars(_pick(summaries, main[0], DOMAIN, MACRO), slices, SLICE, main[0])
+        picture = dots_or_bars(pick(summaries, main[0], DOMAIN, MACRO), slices, SLICE, main[0])
         plots.append(Plot(f"{column_title(main[0])} by slice", text, picture))
     lift = _first(metrics, "popularity-lift")
     if lift:
-        tables = _pick(summaries, lift, DOMAIN, MACRO)
+        tables = pick(summaries, lift, DOMAIN, MACRO)
         kept = [name for name in slices if any((t[SLICE] == name).any() for t in tables.values())]
         text = (
             "How much more popular the lists are than the items that the users themselves had "
             "chosen; 0 is as popular."
         )
         if kept:
-            picture = _dots_or_bars(tables, kept, SLICE, lift)
+            picture = dots_or_bars(tables, kept, SLICE, lift)
             plots.append(Plot("Popularity lift by slice", text, picture))
     diversity = _first(metrics, "ild", "ild-category", "coverage")
     if diversity:
@@ -184,7 +199,7 @@ def _first(metrics: Sequence[str], *names: str) -> str | None:
     return next(found, None)
 
 
-def _pick(summaries: Summaries, metric: str, column: str, value: str) -> Summaries:
+def pick(summaries: Summaries, metric: str, column: str, value: str) -> Summaries:
     """Keep the rows of a metric, of one slice or of one domain, that have a value."""
     return {
         name: table[(table["metric"] == metric) & (table[column] == value) & table["value"].notna()]
@@ -192,7 +207,7 @@ def _pick(summaries: Summaries, metric: str, column: str, value: str) -> Summari
     }
 
 
-def _dots_or_bars(tables: Summaries, keys: Sequence[str], column: str, metric: str) -> str:
+def dots_or_bars(tables: Summaries, keys: Sequence[str], column: str, metric: str) -> str:
     """Draw a row per domain or slice: a dot (slices: a bar) with its interval per system."""
     keys, n, bars, label = list(keys)[:MAX_ROWS], len(tables), column == SLICE, column_title(metric)
     step = 0.8 / n if bars else min(0.16, 0.7 / n)
@@ -222,10 +237,10 @@ def _dots_or_bars(tables: Summaries, keys: Sequence[str], column: str, metric: s
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(label)
         if n > 1:
-            _legend_above(axes, n)
+            legend_above(axes, n)
 
     lines = len(keys) * max(1.0, 0.5 * n)
-    return _draw(1.0 + 0.28 * lines + 0.2 * n * (n > 1), paint, f"{label} {column}")
+    return draw_axes(1.0 + 0.28 * lines + 0.2 * n * (n > 1), paint, f"{label} {column}")
 
 
 def _points(
@@ -258,9 +273,9 @@ def _frontier(points: pd.DataFrame, x_label: str, y_label: str) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        _legend_above(axes, len(points))
+        legend_above(axes, len(points))
 
-    return _draw(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
+    return draw_axes(2.9 + 0.1 * len(points), paint, f"{x_label} {y_label}")
 
 
 def _roc_plot(curves: Mapping[str, Curve], title: str) -> Plot:
@@ -301,12 +316,12 @@ def _in_unit_square(
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x[1], ylabel=y[1])
         if len(shown) > 1:
-            _legend_above(axes, len(shown))
+            legend_above(axes, len(shown))
 
-    return Plot(title, text, _draw(3.3 + 0.1 * len(shown), paint, title))
+    return Plot(title, text, draw_axes(3.3 + 0.1 * len(shown), paint, title))
 
 
-def _draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
+def draw_axes(height: float, paint: Callable[[Axes], None], salt: str) -> str:
     """Paint one pair of axes and return it as an SVG element.
 
     `salt` makes the ids inside differ from those of the other pictures of the page.
@@ -338,7 +353,7 @@ def _draw(height: float, paint: Callable[[Axes], None], salt: str) -> str:
     return svg.replace(INK, "currentColor")
 
 
-def _legend_above(axes: Axes, n: int) -> None:
+def legend_above(axes: Axes, n: int) -> None:
     """Put the legend of `n` series above the axes."""
     axes.legend(
         loc="lower left",

@@ -11,21 +11,20 @@ import pandas as pd
 from eval.comparison.analyses import Analyses
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
-from eval.evaluation.result import DOMAIN, MACRO
-from eval.reports.tables import (
+from eval.evaluation.cells import (
     MAX_DOMAINS,
     Cell,
     Row,
     cell,
     column_title,
     interval,
-    markdown_table,
-    marked,
     number,
     plain,
     rows_of,
     slice_title,
 )
+from eval.evaluation.result import DOMAIN, MACRO
+from eval.reports.tables import markdown_table, marked
 
 __all__ = [
     "Section",

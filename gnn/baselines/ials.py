@@ -73,6 +73,10 @@ class IALS(Model):
         vectors: np.ndarray = self._solver.solve(users.weighted).numpy()
         return vectors @ self.item_vectors_[self.data.span(domain)].T
 
+    def user_vectors(self) -> np.ndarray:
+        """Return float32 [n_users, dim], the least-squares vectors of training users."""
+        return self._solver.solve(self.data.weighted).numpy()
+
 
 def alternate(
     matrix: sp.csr_matrix,

@@ -263,6 +263,10 @@ class TextKNN(Model):
         """Return float32 [n_items, dim], unit vectors of the items' texts; zeros without text."""
         return self.vectors_
 
+    def user_vectors(self) -> np.ndarray:
+        """Return float32 [n_users, dim], unit vectors of the mean text of histories."""
+        return _unit(self.data.matrix @ self.vectors_)
+
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Return float32 [n, dim], rows of length 1, or 0."""

@@ -1,3 +1,7 @@
+from .card import Card as Card
+from .card import NewInterests as NewInterests
+from .card import card as card
+from .card import new_interests as new_interests
 from .drifting import change_points as change_points
 from .drifting import drift as drift
 from .drifting import evolution as evolution
@@ -11,14 +15,18 @@ from .reranking import rerank as rerank
 from .sentences import sentence as sentence
 
 __all__ = [
+    "Card",
     "Expansions",
     "Interests",
+    "NewInterests",
     "Profiler",
     "Reranker",
+    "card",
     "change_points",
     "drift",
     "evolution",
     "expand",
+    "new_interests",
     "profile",
     "rerank",
     "sentence",

@@ -109,6 +109,9 @@ class BiTGCF(EpochModel):
         vectors = self.user_vectors_[number, np.maximum(users.index, 0)]
         return cold_last(vectors @ self.item_vectors_[span].T, self.data.warm[span])
 
+    def user_vectors(self) -> None:
+        """Return None: a user has a vector in each domain."""
+
 
 class BiTGCFNetwork:
     """Embeddings, propagation and transfer of Liu et al., CIKM 2020, for two or more domains.

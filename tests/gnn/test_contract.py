@@ -13,6 +13,7 @@ from gnn import MODELS, explain, load_model, make_model
 from gnn.data import DOMAINS, ORDER, TEXT
 from gnn.explaining.attribution import masked
 from gnn.registry import model_class
+from gnn.similar import vector_tables
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError, NotFittedError, StorageError, UnknownIdError
 from graphgen.log import InteractionLog
@@ -100,6 +101,28 @@ def test_scores_have_the_shape_of_the_catalogue(fitted, name):
     assert scores.shape == (3, len(model.items("film")))
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
+
+
+@every_model
+def test_vectors_have_a_row_for_each_item_user_and_topic(fitted, name):
+    model = fitted(name)
+    items, users = model.item_vectors(), model.user_vectors()
+    if items is None:
+        assert users is None
+        with pytest.raises(ConfigError, match="no vectors of items"):
+            vector_tables(model.data, None)
+        return
+    tables = vector_tables(model.data, items, users)
+    sizes = {"items": model.data.n_items, "users": model.data.n_users}
+    sizes["interests"] = len(model.data.topics)
+    for kind, table in tables.items():
+        vectors = table.filter(regex=r"^v\d+$").to_numpy()
+        assert vectors.shape == (sizes[kind], items.shape[1]) and np.isfinite(vectors).all()
+    # A user is nearer to the items of the user than to the others.
+    if users is not None and name != "bpr-mf":
+        own = np.asarray(model.data.matrix.todense()) > 0
+        scores = users @ items.T
+        assert scores[own].mean() > scores[~own].mean()
 
 
 @every_model

@@ -300,6 +300,12 @@ class InterestGNN(Model):
         """Return float32 [n_items, dim], the network's unit vectors of items; None without it."""
         return None if self.vectors_ is None else self.vectors_.items.numpy()
 
+    def user_vectors(self) -> np.ndarray | None:
+        """Return float32 [n_users, dim], the network's unit vectors of users; None without it."""
+        if self.vectors_ is None:
+            return None
+        return NetworkExpert(self.data, self.vectors_).of_history(self.data.matrix).numpy()
+
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
         if self.trend_ is None:

@@ -174,4 +174,8 @@ class NetworkExpert:
 
     def users(self, users: UserBatch) -> torch.Tensor:
         """Return float32 [n, dim], unit vectors of users; O(interactions · dim)."""
-        return to_unit(torch.from_numpy(users.history @ self._vectors.history.numpy()))
+        return self.of_history(users.history)
+
+    def of_history(self, history: sp.csr_matrix) -> torch.Tensor:
+        """Return float32 [n, dim] of the rows of CSR [n, n_items], as `users`."""
+        return to_unit(torch.from_numpy(history @ self._vectors.history.numpy()))

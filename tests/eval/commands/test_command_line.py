@@ -512,7 +512,7 @@ def content(folder):
         ("recommend model --user u1 --out log.csv/recs.csv", "log.csv: it is a file"),
         ("recommend model --user u1 --out recs.json", "written as .csv, .tsv"),
         ("explore graph --user u1 --out theirs", "--out must end in .html or .htm; got theirs."),
-        ("export graph --nodes a.csv --edges a.csv", "Two outputs have one path"),
+        ("export graph --out theirs", "was not written by interest"),
         ("build log.csv --quarantine new/bad.csv --out new", "Two outputs have one path"),
         ("abtest log.csv --conversion x --out model", "(model, not A/B test)"),
         ("bench models --out theirs", "was not written by interest"),

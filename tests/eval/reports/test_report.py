@@ -17,13 +17,16 @@ from eval import (
     EvaluationResult,
     compare_results,
     comparison_markdown,
+    draw,
     evaluate,
+    learning_curve,
     result_markdown,
     write_comparison,
     write_report,
 )
 from eval.reports.tables import overview
-from graphgen.errors import StorageError
+from eval.reports.verdict import comparison_verdict, result_verdict
+from graphgen.errors import ConfigError, StorageError
 
 
 @pytest.fixture
@@ -93,6 +96,52 @@ def test_the_overview_fits_a_screen_and_marks_no_winner_among_equals(comparison,
     assert rows[0][3].endswith(" *") or rows[1][3].endswith(" *")
     twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
     assert not any(cell.endswith(("*", "†")) for row in overview(twins)[1] for cell in row)
+
+
+def test_a_report_opens_with_a_verdict_data_and_date(comparison, result, tmp_path):
+    page = (write_comparison(comparison, tmp_path / "both") / "report.html").read_text()
+    value = f"{result.value('ndcg@20'):.4f}"
+    assert f"<p>ours ranks best: NDCG@20 {value}, " in page
+    # 99 sign patterns are too few for a p-value that Holm leaves below .05.
+    assert ", though not significantly different from noise." in page
+    assert f"{len(result.per_user.user_id.unique())} users" in page
+    assert f"{result.meta['n_truth_rows']} test rows of 40 users. Evaluated on 20" in page
+    assert comparison_verdict(comparison) in comparison_markdown(comparison)
+    twins = compare_results({"a": result, "b": result}, bootstrap=50, permutations=99)
+    assert comparison_verdict(twins) == "No system is ahead of another."
+    low, high = sorted(result.value("ndcg@20", domain=d) for d in ("d0", "d1"))
+    text = result_verdict(result)
+    assert f"({high:.4f})" in text and text.index(f"({high:.4f})") < text.index(f"({low:.4f})")
+
+
+def test_results_show_themselves_in_a_notebook(comparison, result):
+    assert "ours &lt;&amp;&gt; co" in result._repr_html_()
+    for shown in (result, comparison):
+        html = shown._repr_html_()
+        page = Page(html)
+        assert not page.open and "script" not in page.tags
+        assert f"{result.value('ndcg@20'):.4f}" in html
+        assert "40 users" in html
+
+
+def test_single_pictures_for_notebooks(comparison, result):
+    for found in (comparison, result):
+        by_domain, by_slice = draw(found), draw(found, "recall@20", by="slice")
+        assert repr(by_domain).startswith("NDCG@20 by domain. ")
+        for picture in (by_domain, by_slice):
+            svg = picture._repr_svg_()
+            assert svg.startswith("<svg") and "currentColor" not in svg
+        assert "setting: cold_item" in by_slice.svg
+    with pytest.raises(ConfigError, match="no metric 'luck'"):
+        draw(result, "luck")
+
+
+def test_a_learning_curve_has_the_validation_where_it_was_measured():
+    history = [{"step": 1.0, "loss": 2.0}, {"step": 2.0, "loss": 1.0, "metric": 0.3}]
+    assert "NDCG@20, validation" in learning_curve(history).svg
+    assert "NDCG@20" not in learning_curve(history[:1]).svg
+    with pytest.raises(ConfigError, match="no learning curve"):
+        learning_curve([])
 
 
 def written(request, kind, path):
