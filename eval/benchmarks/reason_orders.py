@@ -12,7 +12,7 @@ import torch
 
 from gnn.base import Model
 from gnn.data import UserBatch
-from gnn.explaining.attribution import attribute, masked
+from gnn.explaining.attribution import attribute, masked, parts_of
 from gnn.models.interest.model import InterestGNN
 from gnn.models.interest.network import NetworkVectors
 from gnn.numerics.scoring import to_unit
@@ -52,10 +52,9 @@ class Case:
 
     def parts(self, masks: np.ndarray) -> dict[str, np.ndarray]:
         """Return by part of the model float64 [masks]: what it adds to the score of the item."""
-        batches = self.model.blocks(masked(self.user, masks), self.domain)
         place = np.array([self.place])
-        found = [self.model.parts(part, self.domain, place) for _, part in batches]
-        return {name: np.concatenate([part[name][:, 0] for part in found]) for name in found[0]}
+        found = parts_of(self.model, self.user, self.domain, place, masks)
+        return {name: values[:, 0] for name, values in found.items()}
 
     def value(self, masks: np.ndarray) -> np.ndarray:
         """Return float64 [masks], the score of the item with parts of the history."""

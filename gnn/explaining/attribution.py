@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
 from gnn.data import UserBatch
 
-__all__ = ["Attribution", "Value", "attribute", "masked"]
+if TYPE_CHECKING:
+    from gnn.base import Model
+
+__all__ = ["Attribution", "Value", "attribute", "masked", "parts_of"]
 
 # Keeps a division by nothing at 0.
 TINY = 1e-300
+# Interactions of all histories that are scored at a time.
+CELLS = 1 << 20
 
 # Returns the scores [b, m] of m items for a user with b parts of the history, given as masks, bool
 # [b, n].
@@ -112,3 +117,19 @@ def masked(user: UserBatch, masks: np.ndarray) -> UserBatch:
         order=part(rows.order, user.order),
         weights=part(rows.weights, user.weights),
     )
+
+
+def parts_of(
+    model: Model, user: UserBatch, domain: str, places: np.ndarray, masks: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return by part of a model float64 [masks, places]: what it adds to items of a domain.
+
+    `user` and `masks` are as in `masked`; some are scored at a time, so memory stays bounded.
+    """
+    size = max(1, CELLS // max(1, masks.shape[1]))
+    found = [
+        model.parts(part, domain, places)
+        for low in range(0, len(masks), size)
+        for _, part in model.blocks(masked(user, masks[low : low + size]), domain)
+    ]
+    return {name: np.concatenate([parts[name] for parts in found]) for name in found[0]}

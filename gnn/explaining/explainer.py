@@ -11,7 +11,7 @@ import pandas as pd
 from gnn.asked import asked_users, history_log
 from gnn.candidates import item_frame
 from gnn.data import UserBatch
-from gnn.explaining.attribution import Attribution, attribute, masked
+from gnn.explaining.attribution import Attribution, attribute, masked, parts_of
 from gnn.explaining.explanation import Explanation
 from gnn.explaining.sentences import Facts, because
 from gnn.interests.interests import Interests
@@ -120,13 +120,10 @@ class Explainer:
         whole: dict[str, np.ndarray] = {}
 
         def value(masks: np.ndarray) -> np.ndarray:
-            scores = np.empty((len(masks), len(places)))
-            for low, part in self.model.blocks(masked(user, masks), domain):
-                parts = self.model.parts(part, domain, places)
-                scores[low : low + len(part)] = sum(parts.values())
-                if not low:  # of `attribute`, the whole history
-                    whole.update({name: values[0] for name, values in parts.items()})
-            return scores
+            parts = parts_of(self.model, user, domain, places, masks)
+            # The first row of `attribute` is the whole history.
+            whole.update({name: values[0] for name, values in parts.items()})
+            return np.asarray(sum(parts.values()))
 
         if popular:
             value(np.ones((1, user.history.nnz), dtype=bool))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Semaphore
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from graphgen.graph import InterestGraph
 
 __all__ = ["Service"]
-
-logger = logging.getLogger(__name__)
 
 # A user of a request who is in no log.
 STRANGER = "interest:stranger"
