@@ -72,7 +72,7 @@ def mine(
         str | None,
         Option(
             help="Comma-separated: item, category, interest; default: category and interest, or "
-            "item where the graph has neither.",
+            "item where these give no rule.",
             show_default=False,
         ),
     ] = None,

@@ -23,7 +23,7 @@ class AssociationConfig(Config):
     """Settings of `Association`."""
 
     levels: tuple[Literal["item", "category", "interest"], ...] = pydantic.Field(
-        (ITEMS,), min_length=1
+        ("item",), min_length=1
     )
     """Terms that rules are between. Categories and interests, where the graph has them, reach items
     that no rule of items does, and cost cold users a little on validation rows."""
