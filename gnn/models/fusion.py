@@ -58,7 +58,7 @@ class Fusion(Model):
     """
 
     name: ClassVar[str] = "fusion"
-    Config: ClassVar[type[Config]] = FusionConfig
+    Config = FusionConfig
     _parts: list[Model]
     weights_: np.ndarray
     """float32 [2, models], of users with and without history in the target domain."""

@@ -41,6 +41,7 @@ def bridge_interests(graph: InterestGraph, first: str, second: str, *, k: int = 
     >>> log = pd.DataFrame({"user_id": ["ann", "ann", "bob"], "item_id": ["dune", "alien", "emma"],
     ...                     "domain": ["book", "film", "book"]})
     >>> items = pd.DataFrame({"item_id": ["dune", "alien", "emma"],
+    ...                       "domain": ["book", "film", "book"],
     ...                       "category": ["space", "space", "love"]})
     >>> graph = build_graph(log, items, encoder="none", category_items=1, topics=0)
     >>> bridge_interests(graph, "book", "film")[["interest", "users"]].to_dict("records")
