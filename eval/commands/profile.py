@@ -60,8 +60,8 @@ def profile(
     Share is the expected share of the user's interactions, with a 90 % credible interval; weight
     is the logarithm of its odds over those of all users: 0 for a user who is like everybody. An
     interest is established from two interactions and 90 % probability of a share above that of all
-    users. Interests that a user does not have yet are found by `interest expand`; its help says
-    what --boldness 0, 0.5 and 1 cost.
+    users. Interests that a user does not have yet are found by `interest expand`, at a boldness
+    whose cost its help shows.
 
     \b
     interest profile model/ --user ann

@@ -89,10 +89,15 @@ def learning_curve(history: Sequence[Mapping[str, float]]) -> Plot:
         other = axes.twinx()
         values = [entry["metric"] for entry in measured]
         other.plot(
-            [entry[unit] for entry in measured], values, "--o", color=COLOURS[1], markersize=4
+            [entry[unit] for entry in measured],
+            values,
+            "o",
+            ls="--",
+            color=COLOURS[1],
+            markersize=4,
         )
         other.set_ylabel("NDCG@20, validation")
-        axes.plot([], [], "--o", color=COLOURS[1], markersize=4, label="NDCG@20, validation")
+        axes.plot([], [], "o", ls="--", color=COLOURS[1], markersize=4, label="NDCG@20, validation")
         legend_above(axes, 2)
 
     text = f"Loss of each {unit}" + (", and NDCG@20 on validation rows." if measured else ".")

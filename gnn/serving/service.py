@@ -75,11 +75,11 @@ class Service:
     ) -> None:
         self.model, self.graph, self.data = model, graph, model.data
         self.profiler: Profiler | None = None
-        self.expansions_: Expansions | None = None
+        self.expanding: Expansions | None = None
         self.no_interests = ""
         try:
             self.profiler = Profiler(model)
-            self.expansions_ = Expansions(model, self.profiler.interests)
+            self.expanding = Expansions(model, self.profiler.interests)
         except ConfigError as error:
             self.no_interests = str(error)
         topics = self.profiler.interests.names if self.profiler else ()
@@ -237,17 +237,17 @@ class Service:
 
     # Interests -----------------------------------------------------------------------------
 
-    def _needs_interests(self) -> Profiler:
-        if self.profiler is None:
+    def _needs_interests(self) -> tuple[Profiler, Expansions]:
+        if self.profiler is None or self.expanding is None:
             raise Problem(409, self.no_interests)
-        return self.profiler
+        return self.profiler, self.expanding
 
     @_in_turn
     def profile(self, name: str, k: int, windows: str | None) -> answers.Profile:
         """Return the interests of a user, and with `windows` how they moved."""
         from gnn.interests.sentences import sentence
 
-        profiler, asked = self._needs_interests(), self.user(name)
+        (profiler, _), asked = self._needs_interests(), self.user(name)
         table = profiler.table(asked, k=k, items=self._columns_as_text)
         moved = moves = None
         if windows is not None and asked.users.times is not None and table["interactions"].any():
@@ -279,12 +279,11 @@ class Service:
         self, name: str, domains: Sequence[str] | None, boldness: float, k: int
     ) -> answers.Expansions:
         """Return new interests of a user; see `gnn.interests.expand`."""
-        self._needs_interests()
+        _, expanding = self._needs_interests()
         for domain in domains or ():
             self.names.domain(domain)
         user_id = self.names.user_id(name)
-        assert self.expansions_ is not None
-        found = expand(self.expansions_, [user_id], k=k, boldness=boldness, domain=domains or None)
+        found = expand(expanding, [user_id], k=k, boldness=boldness, domain=domains or None)
         rows = []
         for row in _records(found):
             starts = [i for i in row["item_ids"].split(SEPARATOR) if i]
@@ -295,14 +294,14 @@ class Service:
 
     def interest(self, name: str) -> answers.Typical:
         """Return an interest with its most typical items by domain."""
-        interests = self._needs_interests().interests
+        profiler, expanding = self._needs_interests()
+        interests = profiler.interests
         if name not in interests.names:
             raise Problem(404, f"This model knows no interest {name!r}.", field="name")
         number = interests.names.index(name)
-        assert self.expansions_ is not None
         lists = []
         liking = np.log1p(self.data.liking)
-        for domain, members in self.expansions_.expander.columns.items():
+        for domain, members in expanding.expander.columns.items():
             low, high = members.indptr[number : number + 2]
             place, start = members.indices[low:high], self.data.span(domain).start
             weight = members.data[low:high] * liking[start + place]
@@ -310,7 +309,7 @@ class Service:
             if len(order):
                 items = self._listed(start + place[order], weight[order])
                 lists.append(answers.Listed(domain=domain, items=items))
-        users = int(self.expansions_.evidence.users[number])
+        users = int(expanding.evidence.users[number])
         return answers.Typical(interest=name, users=users, lists=lists)
 
     # The graph -----------------------------------------------------------------------------

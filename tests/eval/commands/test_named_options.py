@@ -14,8 +14,8 @@ from eval.commands.main import app
 ROOT = Path(__file__).parents[3]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 CALL = re.compile(r"\binterest (bench \w+|[a-z]+)\b")
-# Options of other programs: pip, make, pytest.
-FOREIGN = {"--no-deps", "--recursive"}
+# Options of other programs: pip, make, wrk, neo4j-admin.
+FOREIGN = {"--no-deps", "--recursive", "--timeout", "--nodes", "--relationships"}
 # The rivals of the benchmark are programs of their own.
 PROGRAMS = ROOT / "eval" / "benchmarks" / "rivals"
 # Commands that read tables of users; messages of the reader name these options.
