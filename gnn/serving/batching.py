@@ -105,11 +105,9 @@ def _stacked(users: list[UserBatch]) -> UserBatch:
     def stack(parts: list[sp.csr_matrix | None]) -> sp.csr_matrix | None:
         return None if parts[0] is None else sp.vstack(parts, format="csr")
 
-    history = stack([one.history for one in users])
-    assert history is not None
     return UserBatch(
         np.concatenate([one.index for one in users]),
-        history,
+        sp.vstack([one.history for one in users], format="csr"),
         np.concatenate([one.keys for one in users]),
         stack([one.order for one in users]),
         stack([one.weights for one in users]),
