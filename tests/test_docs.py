@@ -66,6 +66,10 @@ def desk(tmp_path, cache, monkeypatch):
 def run(monkeypatch, capsys):
     """Run a command in this process; return what it printed."""
 
+    # A server runs until it is interrupted.
+    monkeypatch.setattr("gnn.serving.server.serve", lambda *_, ready, **given: ready("http://x/"))
+    monkeypatch.setattr("webbrowser.open", lambda url: None)
+
     def run(arguments):
         monkeypatch.setattr(sys, "argv", ["interest", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:

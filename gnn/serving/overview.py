@@ -53,19 +53,24 @@ class Overview:
         known = np.isfinite(places[:, 0])
         liking = np.where(known, self.model.data.liking, -1)
         top = np.argsort(-liking, kind="stable")[: min(ITEMS, int(known.sum()))]
-        assert self.profiler is not None
-        share = self.profiler.prior.shares
+        profiler = self._needed()
+        share = profiler.prior.shares
         return InterestMap(
             topics=[
                 MapTopic(interest=name, x=float(x), y=float(y), share=float(share[number]))
                 for number, (name, (x, y)) in enumerate(
-                    zip(self.profiler.interests.names, topics.round(4), strict=True)
+                    zip(profiler.interests.names, topics.round(4), strict=True)
                 )
             ],
             items=[at(int(column)) for column in top],
             way=[at(int(column)) for column in way if known[column]],
             ordered=self.model.data.order is not None,
         )
+
+    def _needed(self) -> Profiler:
+        if self.profiler is None:
+            raise Problem(409, "Without interests there is no map.")
+        return self.profiler
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -74,9 +79,7 @@ class Overview:
         Interests by t-SNE of the mean vectors of their items (without vectors, of who shares them);
         items at the mean of their interests, a little apart from each other.
         """
-        if self.profiler is None:
-            raise Problem(409, "Without interests there is no map.")
-        joint, vectors = self.profiler.interests.joint, self.model.item_vectors()
+        joint, vectors = self._needed().interests.joint, self.model.item_vectors()
         if vectors is None:
             both = sp.csr_matrix(self.model.data.matrix @ joint)
             vectors = (joint.multiply(1.0) @ (both.T @ both)).toarray()

@@ -93,10 +93,9 @@ def serve(
         with suppress(KeyboardInterrupt):  # Ctrl-C, after which uvicorn has ended in order
             Server(config).run([fair])
 
-    context = multiprocessing.get_context("fork") if workers > 1 else None
     for number in range(1, workers):
-        assert context is not None
-        others.append(context.Process(target=run, args=(number,), daemon=True))
+        fork = multiprocessing.get_context("fork")
+        others.append(fork.Process(target=run, args=(number,), daemon=True))
         others[-1].start()
     # uvicorn sends itself the signal again when it is done; the others must end before we do.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

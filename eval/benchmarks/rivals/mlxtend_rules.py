@@ -4,13 +4,12 @@ interest rules mine graph/ --levels item --fdr 1 --per-pair 1000000 --out rules.
 python mlxtend_rules.py train.csv rules.csv beauty toys
 """
 
+import argparse
 import resource
-import sys
 import time
 
 import numpy as np
 import pandas as pd
-from mlxtend.frequent_patterns import association_rules, fpgrowth
 
 # The defaults of `interest rules mine`: users of an item, and of both together.
 MIN_USERS, TOGETHER = 5, 2
@@ -19,6 +18,8 @@ MEASURES = ["support", "confidence", "lift", "conviction"]
 
 def main(train: str, ours: str, one: str, other: str) -> None:
     """Print seconds, memory, and the largest difference of each measure."""
+    from mlxtend.frequent_patterns import association_rules, fpgrowth
+
     log = pd.read_csv(train, dtype=str)
     log = log[log.domain.isin([one, other])].drop_duplicates(["user_id", "domain", "item_id"])
     log = log[log.groupby("user_id").domain.transform("nunique") == 2]
@@ -51,4 +52,7 @@ def main(train: str, ours: str, one: str, other: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("train", "ours", "one", "other"):
+        parser.add_argument(name)
+    main(**vars(parser.parse_args()))

@@ -15,7 +15,8 @@ from eval import evaluate
 from eval.benchmarks.speed import SCRIPT
 
 FOLDER = SCRIPT.parent
-SCRIPTS = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "common.py", FOLDER / "problem.py", SCRIPT})
+NO_MODELS = {"common.py", "problem.py", "mlxtend_rules.py", SCRIPT.name}
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in NO_MODELS)
 
 
 def module(name):
