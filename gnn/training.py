@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pydantic
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ from gnn.validation import Scores, ValidationRows, measure
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["EpochModel", "TrainingLoop", "best_step", "train_in_steps"]
+__all__ = ["EpochModel", "TrainingLoop", "best_step", "dividing_width", "train_in_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -294,6 +295,13 @@ class EpochModel(Model):
         """Return the number of epochs that was best on held-out rows."""
         best = best_step(self.history_, "epoch")
         return {} if best is None else {"epochs": best}
+
+
+def dividing_width(heads: int, info: pydantic.ValidationInfo) -> int:
+    """Check that attention heads divide `embedding_dim`, which stands before them in a config."""
+    if info.data.get("embedding_dim", heads) % heads:
+        raise ValueError(f"it must divide `embedding_dim`, {info.data['embedding_dim']}")
+    return heads
 
 
 def best_step(history: Sequence[dict[str, float]], unit: str = "step") -> int | None:

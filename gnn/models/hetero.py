@@ -13,6 +13,7 @@ from torch import nn
 
 from gnn.data import TrainingData
 from gnn.encoders import TEXTS, Encoder, EncoderConfig, EncoderModel, text_vectors
+from gnn.training import dividing_width
 
 __all__ = ["HeteroGNN", "HeteroGNNConfig", "sample_entries"]
 
@@ -54,12 +55,7 @@ class HeteroGNNConfig(EncoderConfig):
     epochs: int = pydantic.Field(10, ge=1)
     """Passes over the users at the most."""
 
-    @pydantic.field_validator("heads")
-    @classmethod
-    def _divide(cls, heads: int, info: pydantic.ValidationInfo) -> int:
-        if info.data.get("embedding_dim", heads) % heads:
-            raise ValueError(f"it must divide `embedding_dim`, {info.data['embedding_dim']}")
-        return heads
+    _divide = pydantic.field_validator("heads")(dividing_width)
 
 
 class HeteroGNN(EncoderModel):

@@ -15,7 +15,7 @@ from gnn.data import ORDER, TrainingData, UserBatch, known_histories
 from gnn.fitting import FitOptions
 from gnn.numerics.order import sequences
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import EpochModel
+from gnn.training import EpochModel, dividing_width
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -55,12 +55,7 @@ class SASRecConfig(Config):
     patience: int = pydantic.Field(3, ge=1)
     """Validations without improvement after which training stops."""
 
-    @pydantic.field_validator("heads")
-    @classmethod
-    def _divide(cls, heads: int, info: pydantic.ValidationInfo) -> int:
-        if info.data.get("embedding_dim", heads) % heads:
-            raise ValueError(f"it must divide `embedding_dim`, {info.data['embedding_dim']}")
-        return heads
+    _divide = pydantic.field_validator("heads")(dividing_width)
 
 
 class SASRec(EpochModel):
