@@ -19,8 +19,8 @@ import pandas as pd
 import gnn
 from eval.benchmarks.datasets import TRAINED, DataSet
 from eval.evaluation.result import EvaluationResult
+from gnn.trained_on import graph_digest
 from graphgen.errors import InterestError, StorageError
-from graphgen.graph import MANIFEST as GRAPH_MANIFEST
 from graphgen.graph import load_graph
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_file, package_version
@@ -128,7 +128,7 @@ def prepare_graph(
         reason = _work({"graph": str(folder), "inputs": inputs}, data, None, folder)
         if reason:
             raise InterestError(f"Data set {data.name!r}: {reason}")
-    return KeptGraph(folder, _graph_digest(folder))
+    return KeptGraph(folder, graph_digest(load_graph(folder)))
 
 
 def execute(
@@ -195,17 +195,6 @@ def _source_digests(names: Iterable[str]) -> dict[str, str]:
         for name in sorted(names)
         if (PACKAGES / name).is_file()
     }
-
-
-def _graph_digest(folder: Path) -> str:
-    manifest = json.loads((folder / GRAPH_MANIFEST).read_text(encoding="utf-8"))
-    # Not the provenance: a graph that was built again is the same graph.
-    total = hashlib.sha256(json.dumps([manifest["nodes"], manifest["edges"]]).encode())
-    for path in sorted(folder.iterdir()):
-        if path.name != GRAPH_MANIFEST:
-            with path.open("rb") as file:
-                total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
 
 
 def _finished(folder: Path, inputs: dict[str, Any]) -> EvaluationResult | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -69,9 +70,9 @@ class AutoencoderNetwork(Encoder):
         length = np.sqrt(np.maximum(np.diff(history.indptr), 1.0))
         return pool(self.table, sp.csr_matrix(sp.diags(1 / length) @ history))
 
+    @abstractmethod
     def code(self, history: sp.csr_matrix) -> torch.Tensor:
         """Return float32 [n, dim], what is decoded."""
-        raise NotImplementedError
 
     def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
         """Return the codes, with a 1 for the bias."""

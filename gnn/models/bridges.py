@@ -88,19 +88,23 @@ class BridgeEncoder(Encoder):
         `users` are the factors [n, d] of `history` [n, items of the source domain].
         """
 
-    def own(self, history: sp.csr_matrix, place: int) -> torch.Tensor:
-        """Return float32 [n, d], the factors of the users' history in a domain; zeros without."""
+    def parts(self, history: sp.csr_matrix) -> list[sp.csr_matrix]:
+        """Return, by domain, CSR [n, items of the domain]."""
+        return [sp.csr_matrix(history[:, span]) for span in self._spans]
+
+    def own(self, part: sp.csr_matrix, place: int) -> torch.Tensor:
+        """Return float32 [n, d], the factors of histories in a domain; zeros without."""
         if not self._solvers:
             self._solvers = [
                 row_solver(self.factors[span], self._factor_config) for span in self._spans
             ]
-        return self._solvers[place].solve(sp.csr_matrix(history[:, self._spans[place]]))
+        return self._solvers[place].solve(part)
 
     def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
         """Return the vectors in each domain, mapped where there is no history in it."""
-        parts = [sp.csr_matrix(history[:, span]) for span in self._spans]
+        parts = self.parts(history)
         counts = [torch.from_numpy(np.diff(part.indptr).astype(np.float32)) for part in parts]
-        own = [self.own(history, place) for place in range(len(parts))]
+        own = [self.own(part, place) for place, part in enumerate(parts)]
         total = [torch.zeros_like(vectors) for vectors in own]
         weight = [torch.zeros_like(count) for count in counts]
         for pair, (source, target) in enumerate(self.pairs):
@@ -154,15 +158,15 @@ class EMCDR(BridgeModel):
         return _MappedFactors(self._factors, data, self._factor_config(), self.config)
 
     def _loss(self, users: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
-        encoder, history = self._encoder, self.data.matrix[users]
-        domains = range(len(self.data.domains))
-        own = [encoder.own(history, place) for place in domains]
+        encoder = self._encoder
+        parts = encoder.parts(self.data.matrix[users])
+        own = [encoder.own(part, place) for place, part in enumerate(parts)]
         present = [(vectors != 0).any(1) for vectors in own]
         total = torch.zeros(())
         for pair, (source, target) in enumerate(encoder.pairs):
             both = present[source] & present[target]
             if both.any():
-                mapped = encoder.bridge(pair, own[source][both], history)
+                mapped = encoder.bridge(pair, own[source][both], parts[source][both.numpy()])
                 total = total + functional.mse_loss(mapped, own[target][both])
         return total
 

@@ -99,16 +99,13 @@ class InterestGAN(EpochModel):
         )
         self._items = functional.normalize(factors)
         with seeded(generator):
-            self._build()
+            self._networks = self._build()
         self._held_out = generator.random(data.n_users) < HELD_OUT
         vectors = self._interests(data.matrix)
         user, target = np.nonzero(self._overlap(data))
         kept = ~self._held_out[user]
         user, target = user[kept], target[kept]
-        parameters = {
-            **{f"generator.{k}": v for k, v in self._generator.named_parameters()},
-            **{f"critic.{k}": v for k, v in self._critic.named_parameters()},
-        }
+        parameters = dict(self._networks.named_parameters())
         optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.0, 0.9))
 
         def batches() -> list[np.ndarray]:
@@ -133,7 +130,7 @@ class InterestGAN(EpochModel):
                     distance = -float(apart.detach())
                 optimizer.zero_grad()
                 (-self._judged(self._made(condition), condition).mean()).backward()
-                self._critic.zero_grad()
+                self._networks["critic"].zero_grad()
                 optimizer.step()
             return distance
 
@@ -149,7 +146,7 @@ class InterestGAN(EpochModel):
             options=options,
         )
 
-    def _build(self) -> None:
+    def _build(self) -> nn.ModuleDict:
         config, domains = self.config, len(self.data.domains)
         given = domains * config.embedding_dim + domains
 
@@ -160,8 +157,12 @@ class InterestGAN(EpochModel):
                 nn.Linear(wide, wide), nn.LeakyReLU(0.2), nn.Linear(wide, outside),
             )  # fmt: skip
 
-        self._generator = layers(given + config.noise_dim, config.embedding_dim)
-        self._critic = layers(given + config.embedding_dim, 1)
+        return nn.ModuleDict(
+            {
+                "generator": layers(given + config.noise_dim, config.embedding_dim),
+                "critic": layers(given + config.embedding_dim, 1),
+            }
+        )
 
     def _interests(self, history: sp.csr_matrix) -> torch.Tensor:
         """Return float32 [n, domains, d], unit interest vectors; zeros without history."""
@@ -181,10 +182,12 @@ class InterestGAN(EpochModel):
 
     def _made(self, condition: torch.Tensor) -> torch.Tensor:
         noise = torch.randn(len(condition), self.config.noise_dim)
-        return functional.normalize(self._generator(torch.cat([noise, condition], dim=1)))
+        return functional.normalize(
+            self._networks["generator"](torch.cat([noise, condition], dim=1))
+        )
 
     def _judged(self, vectors: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        judged: torch.Tensor = self._critic(torch.cat([vectors, condition], dim=1))
+        judged: torch.Tensor = self._networks["critic"](torch.cat([vectors, condition], dim=1))
         return judged
 
     def _gradient_penalty(
@@ -207,7 +210,9 @@ class InterestGAN(EpochModel):
             # The same noise for all users: a user's vectors do not depend on the batch.
             noise = torch.randn(samples, 1, self.config.noise_dim).expand(-1, len(condition), -1)
             given = condition.expand(samples, -1, -1)
-            return functional.normalize(self._generator(torch.cat([noise, given], dim=2)), dim=2)
+            return functional.normalize(
+                self._networks["generator"](torch.cat([noise, given], dim=2)), dim=2
+            )
 
     def generate(
         self, user_ids: list[str], *, domain: str, samples: int = 8, seed: int = 0
@@ -268,16 +273,12 @@ class InterestGAN(EpochModel):
         return self._items.numpy()
 
     def _state(self) -> dict[str, torch.Tensor]:
-        parts = {"generator": self._generator, "critic": self._critic}
-        state = {f"{p}.{k}": v for p, part in parts.items() for k, v in part.state_dict().items()}
         held_out = torch.from_numpy(self._held_out)
-        return {**state, "items": self._items, "held_out": held_out}
+        return {**self._networks.state_dict(), "items": self._items, "held_out": held_out}
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        self._items, self._held_out = state["items"], state["held_out"].numpy()
+        learned = dict(state)
+        self._items, self._held_out = learned.pop("items"), learned.pop("held_out").numpy()
         with seeded(np.random.default_rng(0)):
-            self._build()
-        for name, part in (("generator", self._generator), ("critic", self._critic)):
-            start = f"{name}."
-            own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-            part.load_state_dict(own)
+            self._networks = self._build()
+        self._networks.load_state_dict(learned)

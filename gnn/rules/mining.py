@@ -31,8 +31,8 @@ class MinedRules:
     terms
         The terms that `source` and `target`, int64 [r], number.
     together, n_source, n_target, n_users
-        float64 [r], users of both terms, of either, and all users active in both domains, whom
-        alone these counts are about: users of one domain say nothing of a pair.
+        float64 [r], users of both terms, of either, and all users active in both domains; only
+        these are counted, since users of one domain cannot have both terms.
     p, q
         float64 [r], p-value of Fisher's exact test for more users together than independence gives,
         and the least false discovery rate at which the rule is found.

@@ -148,7 +148,7 @@ def test_a_linear_bridge_nears_the_least_squares_one(log):
         graph, seed=1, valid=None
     )
     encoder, matrix = model._encoder, model.data.matrix
-    book, film = (encoder.own(matrix, place) for place in range(2))
+    book, film = (encoder.own(part, n) for n, part in enumerate(encoder.parts(matrix)))
     both = (book != 0).any(1) & (film != 0).any(1)
     wanted = torch.linalg.lstsq(book[both], film[both]).solution
     ours = encoder.bridges[encoder.pairs.index((0, 1))].weight.T.detach()

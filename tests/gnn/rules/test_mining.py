@@ -26,7 +26,7 @@ def data():
             rows += [
                 (f"u{user}", domain, f"i{first + i}") for i in items | ({7} if both else set())
             ]
-        if user % 5 == 0:  # A user of one domain says nothing of pairs across.
+        if user % 5 == 0:  # A user of one domain cannot have a pair across domains.
             rows = [row for row in rows if row[:2] != (f"u{user}", "film")]
     log = pd.DataFrame(rows, columns=["user_id", "domain", "item_id"])
     items = log[["item_id", "domain"]].drop_duplicates()
