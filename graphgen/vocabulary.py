@@ -148,7 +148,9 @@ class Vocabulary:
             found = pc.index_in(query, value_set=self._array).fill_null(-1)
             indices = found.to_numpy(zero_copy_only=False)
         else:
-            indices = self._index.get_indexer(query.to_numpy(zero_copy_only=False))
+            # An array would be searched for strings first.
+            asked = pd.Index(query.to_numpy(zero_copy_only=False), dtype=object)
+            indices = self._index.get_indexer(asked)
         indices = indices.astype(np.int64, copy=False)
         if missing == "raise" and (indices < 0).any():
             unknown = pc.unique(query.filter(pa.array(indices < 0))).to_pylist()

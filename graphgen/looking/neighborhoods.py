@@ -280,9 +280,9 @@ def _join_by_users(
     nodes = np.concatenate(hops)
     links = adjacency.links(nodes)
     links = links.where(adjacency.type_code(links.target) == adjacency.types.index(USER))
-    rows = np.unique(np.stack([links.source, links.target]), axis=1)
-    items, row = np.unique(rows[0], return_inverse=True)
-    people, column = np.unique(rows[1], return_inverse=True)
+    source, target = _distinct(adjacency, links)
+    items, row = np.unique(source, return_inverse=True)
+    people, column = np.unique(target, return_inverse=True)
     takes = sparse.csr_matrix(
         (np.ones(len(row), dtype=np.int64), (row, column)), shape=(len(items), len(people))
     )
@@ -346,49 +346,53 @@ def _induced(
     adjacency = graph.adjacency
     described = describe(graph, nodes)
     keys = {number: key for number, (key, _, _) in described.items()}
-    more = _left_out(adjacency, nodes)
-    result = Neighborhood(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
-    for number, (key, label, category) in described.items():
-        facts = {"label": label, "category": category, "distance": -1}
-        result.add_node(key, type=key[0], **facts, degree=int(adjacency.degree[number]))
-        result.nodes[key]["more"] = json.dumps(more.get(number, {}))
-
+    links = adjacency.links(nodes)
     chosen = np.zeros(adjacency.n_nodes, dtype=bool)
     chosen[nodes] = True
-    links = adjacency.links(nodes, kinds)
-    edges = np.unique(links.edge[chosen[links.target]])
-    for edge in edges.tolist():
-        head, tail = keys[int(adjacency.head[edge])], keys[int(adjacency.tail[edge])]
-        stamp = int(adjacency.time[edge])
+    inside = chosen[links.target]
+    more = _left_out(adjacency, links.where(~inside))
+    result = Neighborhood(domains=json.dumps(graph.domains), center=json.dumps(keys[center]))
+    degrees = adjacency.degree[nodes].tolist()
+    for (number, (key, label, category)), degree in zip(described.items(), degrees, strict=True):
+        facts = {"label": label, "category": category, "distance": -1, "degree": degree}
+        result.add_node(key, type=key[0], **facts, more=json.dumps(more.get(number, {})))
+
+    edges = np.unique(links.edge[inside])
+    if kinds is not None:
+        edges = edges[kinds[adjacency.kind[edges]]]
+    columns = (adjacency.head, adjacency.tail, adjacency.kind, adjacency.weight, adjacency.time)
+    for head, tail, code, weight, stamp in zip(*(c[edges].tolist() for c in columns), strict=True):
         time = "" if stamp == NO_TIME else (EPOCH + timedelta(milliseconds=stamp)).isoformat()
-        weight = float(adjacency.weight[edge])
-        kind = adjacency.kinds[adjacency.kind[edge]]
-        if result.has_edge(head, tail, kind):  # the log was not de-duplicated
-            known = result.edges[head, tail, kind]
+        ends, kind = (keys[head], keys[tail]), adjacency.kinds[code]
+        if result.has_edge(*ends, kind):  # the log was not de-duplicated
+            known = result.edges[*ends, kind]
             known["weight"] = max(known["weight"], weight)
             known["time"] = max(known["time"], time)
             known["count"] += 1
         else:
-            result.add_edge(head, tail, kind, kind=kind, weight=weight, time=time, count=1)
+            result.add_edge(*ends, kind, kind=kind, weight=weight, time=time, count=1)
     return result
 
 
-def _left_out(adjacency: Adjacency, nodes: np.ndarray) -> dict[int, dict[str, int]]:
-    """Count the neighbours of each node that are not among `nodes`, by node and type."""
-    links = adjacency.links(nodes)
-    chosen = np.zeros(adjacency.n_nodes, dtype=bool)
-    chosen[nodes] = True
-    links = links.where(~chosen[links.target])
-    pairs = np.unique(links.source * adjacency.n_nodes + links.target)
-    source, target = np.divmod(pairs, adjacency.n_nodes)
-    kinds, counts = np.unique(
-        source * len(adjacency.types) + adjacency.type_code(target), return_counts=True
-    )
+def _left_out(adjacency: Adjacency, links: Links) -> dict[int, dict[str, int]]:
+    """Count the distinct targets of `links` by source and type."""
+    source, target = _distinct(adjacency, links)
+    # Sorted by source and target, and so by source and type.
+    kinds = source * len(adjacency.types) + adjacency.type_code(target)
+    starts = np.flatnonzero(np.diff(kinds, prepend=-1))
+    counts = np.diff(starts, append=len(kinds)).tolist()
     more: dict[int, dict[str, int]] = {}
-    for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+    for kind, count in zip(kinds[starts].tolist(), counts, strict=True):
         node, code = divmod(kind, len(adjacency.types))
         more.setdefault(node, {})[adjacency.types[code]] = count
     return more
+
+
+def _distinct(adjacency: Adjacency, links: Links) -> tuple[np.ndarray, np.ndarray]:
+    """Return sources and targets of `links`, sorted, each pair once."""
+    pairs = np.sort(links.source * adjacency.n_nodes + links.target)
+    source, target = np.divmod(pairs[np.diff(pairs, prepend=-1) != 0], adjacency.n_nodes)
+    return source, target
 
 
 def _count_steps(result: nx.MultiDiGraph) -> None:
