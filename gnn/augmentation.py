@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,17 @@ from gnn.data import TrainingData
 from gnn.numerics.sparse import entry_rows, kept_entries
 from graphgen.errors import ConfigError
 
-__all__ = ["drop_interactions", "mix_histories", "semantic_interactions"]
+__all__ = [
+    "draw_interactions",
+    "drop_interactions",
+    "generated_interactions",
+    "mix_histories",
+    "only_interactions",
+    "semantic_interactions",
+]
+
+# Users for whom items are generated at once.
+USERS_AT_ONCE = 256
 
 
 def drop_interactions(
@@ -23,13 +34,33 @@ def drop_interactions(
     Edge dropping: Wu et al., "Self-supervised graph learning for recommendation", SIGIR 2021.
     Every user keeps at least one interaction.
     """
+    return only_interactions(data, draw_interactions(data, 1 - share, generator))
+
+
+def draw_interactions(
+    data: TrainingData,
+    share: float,
+    generator: np.random.Generator,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return bool [nnz], a random share of the interactions, at least one of each user.
+
+    Those with a larger `weight`, float [nnz] above 0, are drawn more often (Efraimidis and
+    Spirakis, "Weighted random sampling with a reservoir", 2006). O(nnz).
+    """
     row = entry_rows(data.matrix)
     draw = generator.random(len(row))
-    kept = draw >= share
+    if weight is not None:
+        draw = draw ** (weight.mean() / weight)
+    kept: np.ndarray = draw >= np.quantile(draw, 1 - share) if len(draw) else draw > 0
     # Of a user who would lose all, the one with the largest draw stays.
     largest = np.full(data.n_users, -1.0)
     np.maximum.at(largest, row, draw)
-    kept |= draw == largest[row]
+    return kept | (draw == largest[row])
+
+
+def only_interactions(data: TrainingData, kept: np.ndarray) -> TrainingData:
+    """Return the data with the interactions of a mask, bool [nnz]."""
     parts: dict[str, Any] = {
         name: _kept(getattr(data, name), kept) for name in ("matrix", "order", "weights")
     }
@@ -72,6 +103,38 @@ def mix_histories(data: TrainingData, share: float, generator: np.random.Generat
     uniform = sp.csr_matrix(data.matrix.T)
     other = _drawn_by_weight(uniform, data.matrix.indices[from_], generator)
     return _with_virtual(data, from_, _drawn_by_weight(data.matrix, other, generator))
+
+
+def generated_interactions(
+    data: TrainingData,
+    share: float,
+    generator: np.random.Generator,
+    generate: Callable[[np.ndarray, str], np.ndarray],
+) -> TrainingData:
+    """Return the data with virtual interactions of users with few, in domains and of items alike.
+
+    `share` of the number of interactions are added, at most one for each user and domain: the new
+    item with the highest of the scores that `generate` returns for users, int64 [n], in a domain,
+    float32 [n, items]. Users are drawn with a weight of 1 / (1 + their interactions in the domain).
+    """
+    length = data.history_lengths()
+    user, place = np.nonzero((length.sum(axis=1) > 0)[:, None] & (length >= 0))
+    weight = 1 / (1.0 + length[user, place])
+    number = min(int(share * data.matrix.nnz), len(user))
+    chosen = generator.choice(len(user), number, replace=False, p=weight / weight.sum())
+    from_, item = [], []
+    for each, domain in enumerate(data.domains):
+        users, span = np.sort(user[chosen[place[chosen] == each]]), data.span(domain)
+        for low in range(0, len(users), USERS_AT_ONCE):
+            block = users[low : low + USERS_AT_ONCE]
+            scores = generate(block, domain)
+            scores[data.batch(block).seen_cells(span)] = -np.inf
+            scores[:, ~data.warm[span]] = -np.inf
+            from_.append(data.matrix.indptr[block + 1] - 1)
+            item.append(span.start + scores.argmax(axis=1))
+    if not item:
+        return data
+    return _with_virtual(data, np.concatenate(from_).astype(np.int64), np.concatenate(item))
 
 
 def _kept(matrix: sp.csr_matrix | None, kept: np.ndarray) -> sp.csr_matrix | None:

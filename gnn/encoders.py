@@ -19,7 +19,7 @@ from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
 from gnn.numerics.scoring import cold_last, inner_products
 from gnn.numerics.sparse import entry_rows, kept_entries
-from gnn.training import EpochModel
+from gnn.training import EpochConfig, EpochModel
 from gnn.validation import ValidationRows
 from graphgen.config import Config
 
@@ -41,46 +41,34 @@ TEXTS = "texts"
 WHOLE_DOMAIN = 0.5
 
 
-class EncoderConfig(Config):
-    """Settings of an `EncoderModel`."""
+class EncoderConfig(EpochConfig):
+    """Settings of an `EncoderModel`; batches and epochs are of users."""
 
-    embedding_dim: int = pydantic.Field(64, ge=1)
-    """Width of the vectors."""
     hidden_share: float = pydantic.Field(0.3, gt=0, lt=1)
     """Share of a history that a training step hides and predicts from the rest."""
     temperature: float = pydantic.Field(0.1, gt=0)
     """The distribution over items is softmax(score / temperature)."""
     dropout: float = pydantic.Field(0.1, ge=0, lt=1)
     """In training, of the hidden layers."""
-    learning_rate: float = pydantic.Field(0.003, gt=0)
-    """Of Adam."""
     weight_decay: float = pydantic.Field(0.0, ge=0)
     """Of AdamW."""
-    batch_size: int = pydantic.Field(1024, ge=1)
-    """Users a gradient step."""
     num_negatives: int = pydantic.Field(1024, ge=1)
     """Items of a domain, drawn uniformly, that a batch is ranked against."""
-    epochs: int = pydantic.Field(30, ge=1)
-    """Passes over the users at the most."""
-    validate_every: int = pydantic.Field(2, ge=1)
-    """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
 
 
 class Encoder(nn.Module):
     """What an `EncoderModel` learns: vectors of users in each domain, and of its items."""
 
     @abstractmethod
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
-        """Return, by domain, float32 [n, d] for histories CSR [n, n_items of all domains]."""
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Return, for some domains, float32 [n, d] of histories CSR [n, n_items of all domains]."""
 
     @abstractmethod
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         """Return float32 [n, d] for items of a domain, int64 [n]."""
 
-    def extra_loss(self, history: sp.csr_matrix, users: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return what is added to the ranking loss, such as an alignment of domains."""
+    def extra_loss(self) -> torch.Tensor:
+        """Return what is added to the ranking loss of the users just encoded."""
         return torch.zeros(())
 
     def refresh(self) -> None:
@@ -161,12 +149,12 @@ class EncoderModel(EpochModel):
         hidden = hide(self.data, users, self.config.hidden_share, generator)
         if not len(hidden.user):
             return torch.zeros(())
-        vectors = self._encoder.users(hidden.known)
+        vectors = self._encoder.users(hidden.known, np.unique(hidden.domain).tolist())
         losses = {
-            place: self._ranking_loss(vectors[place], place, hidden, generator)
-            for place in np.unique(hidden.domain).tolist()
+            place: self._ranking_loss(users, place, hidden, generator)
+            for place, users in vectors.items()
         }
-        return self._encoder.combine(losses) + self._encoder.extra_loss(hidden.known, vectors)
+        return self._encoder.combine(losses) + self._encoder.extra_loss()
 
     def _ranking_loss(
         self, users: torch.Tensor, place: int, hidden: Hidden, generator: np.random.Generator
@@ -185,10 +173,22 @@ class EncoderModel(EpochModel):
         own = own.index_select(0, torch.from_numpy(hidden.user[here]))
         positive = (own * good).sum(1)
         negative = own @ bad.T
+        positive, negative = self._corrected(positive, negative, hidden, place, drawn)
         # Of the sum over all items of the domain the sample is an estimate.
         negative = negative + float(np.log(max(1.0, len(warm) / len(drawn))))
         negative = negative.masked_fill(wanted[:, None] == drawn, -torch.inf)
         return functional.softplus(negative.logsumexp(1) - positive).mean()
+
+    def _corrected(
+        self,
+        positive: torch.Tensor,
+        negative: torch.Tensor,
+        hidden: Hidden,
+        place: int,
+        drawn: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits of the hidden items of a domain [h], and of drawn items [h, m]."""
+        return positive, negative
 
     def _scaled(self, vectors: torch.Tensor) -> torch.Tensor:
         return functional.normalize(vectors) if self.cosine else vectors
@@ -203,7 +203,7 @@ class EncoderModel(EpochModel):
     @torch.no_grad()
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         place, span = self.data.domains.index(domain), self.data.span(domain)
-        vectors = self._scaled(self._encoder.users(users.history)[place])
+        vectors = self._scaled(self._encoder.users(users.history, [place])[place])
         scores: np.ndarray = inner_products(vectors, self._items[place]).numpy()
         return scores if self.reaches_cold else cold_last(scores, self.data.warm[span])
 

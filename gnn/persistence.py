@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,12 +21,13 @@ from graphgen.storage import atomic_directory, provenance, read_json, write_json
 from graphgen.tables import read_arrow, write_arrow
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["read_model", "save_model"]
+__all__ = ["nested", "part_state", "read_model", "restore_part", "save_model", "within"]
 
 SCHEMA_VERSION = 3
 MANIFEST = "model.json"
 ORDER, WEIGHTS, REJECTED = "order.npy", "weights.npy", "rejected.npz"
 TOPICS, ABOUT = "topics.arrow", "about.npz"
+CHOSEN = "chosen.json"
 
 
 def save_model(
@@ -148,3 +150,35 @@ def read_model(path: str | Path, make: Callable[..., Any]) -> Any:
         model.provenance_["graph_beside"] = str((folder / beside).resolve())
     model.restore(data, state)
     return model
+
+
+def nested(name: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a part as those of the whole: each is called ``name.`` and its name."""
+    return {f"{name}.{key}": tensor for key, tensor in state.items()}
+
+
+def within(name: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a part, by their own names; the inverse of `nested`.
+
+    Examples
+    --------
+    >>> within("a", nested("a", {"x": torch.ones(1)}) | {"b.x": torch.zeros(1)})
+    {'x': tensor([1.])}
+    """
+    start = f"{name}."
+    return {k.removeprefix(start): tensor for k, tensor in state.items() if k.startswith(start)}
+
+
+def part_state(model: Any, name: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a model inside another, with what it chose."""
+    chosen = np.frombuffer(json.dumps(model.chosen_).encode(), dtype=np.uint8)
+    return nested(name, {**model._state(), CHOSEN: torch.from_numpy(chosen.copy())})
+
+
+def restore_part(
+    model: Any, name: str, data: TrainingData, state: Mapping[str, torch.Tensor]
+) -> None:
+    """Restore a model inside another from what `part_state` returned."""
+    own = within(name, state)
+    model.chosen_ = json.loads(bytes(own.pop(CHOSEN).numpy()))
+    model.restore(data, own)

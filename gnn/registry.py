@@ -46,10 +46,12 @@ MODELS: dict[str, str] = {
     "adversarial": "gnn.models.adversarial:Adversarial",
     "multitask": "gnn.models.multitask:MultiTask",
     "hetero-gnn": "gnn.models.hetero:HeteroGNN",
+    "rules-gnn": "gnn.models.rules_gnn:RulesGNN",
     "interest-gan": "gnn.models.interest_gan:InterestGAN",
     "fusion": "gnn.models.fusion:Fusion",
     "stacking": "gnn.models.fusion:Stacking",
     "bagging": "gnn.models.augmented:Bagging",
+    "boosting": "gnn.models.augmented:Boosting",
     "augmented": "gnn.models.augmented:Augmented",
     "interest-gnn": "gnn.models.interest.model:InterestGNN",
 }

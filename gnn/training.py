@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pydantic
@@ -17,10 +17,22 @@ from safetensors.torch import load_file, save_file
 from gnn.base import Model
 from gnn.fitting import FitOptions, fit_fingerprint
 from gnn.validation import Scores, ValidationRows, measure
+from graphgen.config import Config
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_directory, read_json, write_json
 
-__all__ = ["EpochModel", "TrainingLoop", "best_step", "dividing_width", "train_in_steps"]
+__all__ = [
+    "BatchSize",
+    "EpochConfig",
+    "EpochModel",
+    "Epochs",
+    "LearningRate",
+    "TrainingLoop",
+    "ValidateEvery",
+    "best_step",
+    "dividing_width",
+    "train_in_steps",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +40,30 @@ SCHEMA_VERSION = 1
 CHECKPOINT = "checkpoint.json"
 # Users of each kind for early stopping: over all domains, or in each if that is more.
 VALIDATION_USERS, VALIDATION_DOMAIN_USERS = 1000, 500
+
+
+def _least(value: int, description: str) -> Any:
+    return pydantic.Field(ge=value, description=description)
+
+
+# Settings of `EpochConfig` for which a model has a default of its own: bounds and description stay.
+LearningRate: TypeAlias = Annotated[float, pydantic.Field(gt=0, description="Of Adam.")]
+BatchSize: TypeAlias = Annotated[int, _least(1, "Users or interactions a gradient step.")]
+Epochs: TypeAlias = Annotated[int, _least(1, "Passes over the training data at the most.")]
+ValidateEvery: TypeAlias = Annotated[int, _least(1, "Epochs between two validations.")]
+
+
+class EpochConfig(Config):
+    """Settings of an `EpochModel`."""
+
+    embedding_dim: int = pydantic.Field(64, ge=1)
+    """Width of the vectors."""
+    learning_rate: LearningRate = 0.003
+    batch_size: BatchSize = 1024
+    epochs: Epochs = 30
+    validate_every: ValidateEvery = 2
+    patience: int = pydantic.Field(3, ge=1)
+    """Validations without improvement after which training stops."""
 
 
 @dataclass
@@ -241,13 +277,14 @@ def train_in_steps(
 
 
 class EpochModel(Model):
-    """A model trained in epochs of shuffled interactions, whose config has epochs and batch_size.
+    """A model trained in epochs of shuffled interactions.
 
     Users who arrive after training get the popularity answer.
     """
 
     chooses: ClassVar[bool] = True
     inductive: ClassVar[bool] = False
+    Config: ClassVar[type[Config]] = EpochConfig
 
     def _train(
         self,

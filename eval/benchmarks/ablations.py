@@ -14,10 +14,9 @@ from graphgen.builders.transitions import with_interactions
 from graphgen.graph import InterestGraph
 from graphgen.schema import INTERACTS, REV_INTERACTS, SIMILAR
 
-__all__ = ["ABLATED", "OTHER_DOMAINS", "Ablation", "ablations"]
+__all__ = ["ABLATED", "Ablation", "ablations"]
 
 ABLATED: Final = "interest-gnn"
-OTHER_DOMAINS: Final = "without the other domains"
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,10 @@ class Ablation:
         Returns the graph that the variant is trained on.
     settings
         Fields of the model's config that differ.
-    separately
-        Train in each domain on that domain alone.
     """
 
     graph: Callable[[InterestGraph], InterestGraph] = lambda graph: graph
     settings: Mapping[str, Any] = field(default_factory=dict)
-    separately: bool = False
 
 
 def ablations(
@@ -67,10 +63,6 @@ def ablations(
         "without times": (Ablation(without_times), timeless),
         "without the trend": (Ablation(settings={"trend": False}), timeless),
         "without id dropout": (Ablation(settings={"id_dropout": 0.0}), ""),
-        OTHER_DOMAINS: (
-            Ablation(separately=True),
-            "" if len(graph.domains) > 1 else "the graph has one domain",
-        ),
     }
     notes = []
     if len(experts) > 1:

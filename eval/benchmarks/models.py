@@ -146,7 +146,8 @@ def measure_models(
     ablation
         Also measure the variants of `interest-gnn`.
     alone
-        By name of a data set, models that are also trained in each domain on that domain alone.
+        By name of a data set with several domains, models that are also trained in each domain on
+        that domain alone: what the other domains bring, or cost.
     judging
         ``k`` and ``metrics`` as in `eval.evaluate`, and ``next_item`` for
         `eval.benchmarks.next_item.measure_lists`.
@@ -166,12 +167,13 @@ def measure_models(
     Raises
     ------
     ConfigError
-        For unknown models or settings, or an ablation without `interest-gnn`.
+        For unknown models or settings, a model in `alone` that is not in `models`, or an ablation
+        without `interest-gnn`.
     InterestError
         If a graph cannot be built.
     """
-    _check(models, seeds, ablation, settings or {})
     out, settings, alone = Path(out), settings or {}, alone or {}
+    _check(models, seeds, ablation, settings, alone)
     if not (out / "models.json").exists():  # From now on the folder is known as a benchmark.
         write_json(out / "models.json", CLAIM, schema_version=SCHEMA_VERSION)
     started = time.perf_counter()
@@ -191,9 +193,12 @@ def measure_models(
         about[each.name] = repr(graph).removeprefix("InterestGraph(").removesuffix(")")
         mine = settings.get(ABLATED, {})
         variants, notes[each.name] = ablations(graph, mine) if ablation else ({}, [])
+        wanted, separate = [(model, "") for model in models], alone.get(each.name, ())
+        if len(graph.domains) > 1:
+            wanted += [(model, ALONE) for model in separate]
+        elif separate:
+            notes[each.name].append("No model was fitted alone: there is one domain.")
         del graph
-        wanted = [(model, "") for model in models]
-        wanted += [(model, ALONE) for model in alone.get(each.name, ())]
         for model, variant in wanted:
             drawn = seeds if model_class(model).random else seeds[:1]
             plans += [Run(each, model, variant, seed, settings.get(model, {})) for seed in drawn]
@@ -235,13 +240,20 @@ def measure_models(
 
 
 def _check(
-    models: Sequence[str], seeds: Sequence[int], ablation: bool, settings: Mapping[str, Any]
+    models: Sequence[str],
+    seeds: Sequence[int],
+    ablation: bool,
+    settings: Mapping[str, Any],
+    alone: Mapping[str, Sequence[str]],
 ) -> None:
     for what, values in (("models", models), ("seeds", seeds)):
         if not values or len(set(values)) < len(values):
             raise ConfigError(f"`{what}` must name at least one, each once; got {list(values)}.")
     for model in models:
         model_class(model).Config.make(settings.get(model))
+    for model in (name for names in alone.values() for name in names):
+        if model not in models:
+            raise ConfigError(f"`alone` names {model!r}, which is not among `models`.")
     if ablation and ABLATED not in models:
         raise ConfigError(f"An ablation takes parts from {ABLATED}; name it among `models`.")
 
@@ -259,8 +271,9 @@ def _summarised(
     parts, alone = _results({ABLATED: models.get(ABLATED, []), **variants}), {}
     for model in models:
         name = f"{model} {ALONE}"
-        if name in parts and model in results:
-            pair = {model: results[model], name: parts.pop(name)}
+        separate = parts.pop(name, None)
+        if separate and model in results:
+            pair = {model: results[model], name: separate}
             alone[model] = compare_results(pair, baseline=name, bootstrap=bootstrap)
     ablation = None
     if ABLATED in parts and len(parts) > 1:

@@ -27,7 +27,7 @@ from eval.evaluation.cells import TIED, by_system, number, rows_by
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import MACRO, SLICE
 from eval.reports.tables import legend, markdown_table, marked
-from graphgen.errors import ConfigError, InputError, counted
+from graphgen.errors import InputError, counted
 from graphgen.schema import DOMAIN
 
 __all__ = ["DEFAULT_MODELS", "SequenceBenchmark", "measure_sequence", "protocols"]
@@ -128,12 +128,9 @@ def measure_sequence(
     Raises
     ------
     ConfigError, InputError
-        As `measure_models`; for a model in `alone` that is not in `models`; as `protocols`.
+        As `measure_models`; as `protocols`.
     """
     chosen = [name for name in DEFAULT_ALONE if name in models] if alone is None else list(alone)
-    strange = [name for name in chosen if name not in models]
-    if strange:
-        raise ConfigError(f"`alone` names {strange[0]!r}, which is not among `models`.")
     parts = protocols(data)
     options |= {"judging": JUDGING, "alone": {parts[0].name: chosen}}
     found = measure_models(parts, models, out, **options)

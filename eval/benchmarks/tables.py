@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from eval.benchmarks.ablations import ABLATED, OTHER_DOMAINS
+from eval.benchmarks.ablations import ABLATED
 from eval.benchmarks.datasets import DataSet
-from eval.benchmarks.runs import Outcome, mean_cost
+from eval.benchmarks.runs import ALONE, Outcome, mean_cost
 from eval.comparison.comparison import Comparison
 from eval.evaluation.cells import (
     TIED,
@@ -42,16 +42,18 @@ __all__ = [
 COSTS: Final = ("fit s", "users/s", "peak GB")
 # What decides whether the other domains help a group of users.
 DECISIVE: Final = "ndcg@20"
+GAIN: Final = "NDCG@20 minus alone"
+LOST: Final = "‡"
 
 
 @dataclass(frozen=True)
 class DataSetBenchmark:
     """What was found on one data set.
 
-    ``models`` and ``variants`` (of `interest-gnn`) hold the runs by name, one for each seed;
-    ``ablation`` compares the variants with the full model. A comparison is None where no run
-    finished that it needs; ``notes`` say which variants were left out, and why; ``alone`` compares
-    models with themselves, trained in each domain alone.
+    ``models`` and ``variants`` (of `interest-gnn`, and ``NAME alone``) hold the runs by name, one
+    for each seed; ``ablation`` compares the variants with the full model. A comparison is None
+    where no run finished that it needs; ``notes`` say which variants were left out, and why;
+    ``alone`` compares models with themselves, trained in each domain alone.
     """
 
     data: DataSet
@@ -121,6 +123,7 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
     for name in _shown(part.comparison):
         table = _models_table(part, part.comparison, name)
         lines += [f"### {_title(part.comparison, name)}", table]
+    lines += _other_domains(part)
     if part.ablation is not None:
         lines += [
             f"### Ablation of {ABLATED}",
@@ -130,12 +133,12 @@ def _data_set(part: DataSetBenchmark) -> list[str]:
         for name in _shown(part.ablation):
             table = _ablation_table(part, part.ablation, name)
             lines += [f"#### {_title(part.ablation, name)}", table]
-        lines += _other_domains(part.ablation)
     partly = [
         f"{name}: {sum(not o.cost for o in outcomes)} of {len(outcomes)} seeds failed. "
         f"{reason(outcomes)}"
         for name, outcomes in {**part.models, **part.variants}.items()
-        if any(o.cost for o in outcomes) and not all(o.cost for o in outcomes)
+        if not all(o.cost for o in outcomes)
+        and (any(o.cost for o in outcomes) or outcomes[0].run.ablation == ALONE)
     ]
     notes = [*partly, *part.notes]
     return [*lines, "\n".join(f"- {note}" for note in notes)] if notes else lines
@@ -178,11 +181,28 @@ def cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
 def _models_table(part: DataSetBenchmark, comparison: Comparison, name: str) -> str:
     header, found = by_system(comparison.table, comparison.metrics, name, MACRO)
     rows = {row[0][0]: [marked(cell) for cell in row[1:]] for row in found}
+    gains = _gains(part, name)
     table = [
-        [system, *_values(rows.get(system), outcomes, len(header) - 1), *cost_cells(outcomes)]
+        [
+            system,
+            *_values(rows.get(system), outcomes, len(header) - 1),
+            *([gains.get((system, MACRO), "–")] if part.alone else []),
+            *cost_cells(outcomes),
+        ]
         for system, outcomes in part.models.items()
     ]
-    return markdown_table([*header, *COSTS], table)
+    return markdown_table([*header, *([GAIN] if part.alone else []), *COSTS], table)
+
+
+def _gains(part: DataSetBenchmark, name: str) -> dict[tuple[str, str], str]:
+    """Write by model and domain what the other domains bring the users of a slice."""
+    found = {}
+    for model, comparison in part.alone.items():
+        table = comparison.table
+        mine = (table["system"] == model) & (table["metric"] == DECISIVE) & (table[SLICE] == name)
+        for (domain,), row in rows_by(table[mine], DOMAIN).items():
+            found[model, domain] = difference(row, losses=True)
+    return found
 
 
 def _values(cells: list[str] | None, outcomes: Sequence[Outcome], width: int) -> list[str]:
@@ -199,6 +219,8 @@ def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -
     ]
     rows = [[ABLATED, *values, *cost_cells(part.models[ABLATED])]]
     for variant, outcomes in part.variants.items():
+        if outcomes[0].run.ablation == ALONE:
+            continue
         found = None
         if any(outcome.cost for outcome in outcomes):
             found = [difference(cells.get((variant, metric))) for metric in metrics]
@@ -206,38 +228,32 @@ def _ablation_table(part: DataSetBenchmark, comparison: Comparison, name: str) -
     return markdown_table(["variant", *map(column_title, metrics), *COSTS], rows)
 
 
-def difference(row: Mapping[str, Any] | None, *, gain: bool = False) -> str:
-    """Write a variant's difference to the full model, or the latter's gain over the variant."""
+def difference(row: Mapping[str, Any] | None, *, losses: bool = False) -> str:
+    """Write the difference to the reference; `losses` marks those that are significant."""
     if row is None or not np.isfinite(row["difference"]):
         return "–"
     value, low, high = (row[name] for name in ("difference", "difference_low", "difference_high"))
-    mark = "" if row["separable"] else TIED
-    if gain:
-        mark = mark or ("‡" if value > 0 else "")
-        value, low, high = -value, -high, -low
+    mark = LOST if losses and row["separable"] and value < 0 else ""
+    mark = mark if row["separable"] else TIED
     return f"{value:+.4f}{mark} [{low:+.4f}, {high:+.4f}]"
 
 
-def _other_domains(comparison: Comparison) -> list[str]:
-    """Return the gain from the other domains, by group of users and by domain."""
-    table = comparison.table
-    alone = table[
-        (table["system"] == OTHER_DOMAINS)
-        & (table["metric"] == DECISIVE)
-        & (table[DOMAIN] != MACRO)
-        & table[SLICE].isin(_shown(comparison))
-    ]
-    if alone.empty:
+def _other_domains(part: DataSetBenchmark) -> list[str]:
+    """Return what the other domains bring each model, by group of users and by domain."""
+    if not part.alone or part.comparison is None:
         return []
-    cells = rows_by(alone, DOMAIN, SLICE)
-    names = list(dict.fromkeys(alone[SLICE]))
-    rows = [
-        [domain, *(difference(cells.get((domain, name)), gain=True) for name in names)]
-        for domain in comparison.domains
+    domains = part.comparison.domains
+    lines = [
+        "### What the other domains bring",
+        f"{GAIN}: the model fitted once on all domains minus the same model fitted in each domain "
+        f"on that domain's rows alone, on the same users, with 95 % intervals; {TIED} not "
+        f"significant, {LOST} a significant loss (negative transfer).",
     ]
-    return [
-        "#### What the other domains bring",
-        f"{column_title(DECISIVE)} of the full model minus that of one trained in each domain "
-        f"alone, with 95 % intervals; {TIED} no significant gain, ‡ a significant loss.",
-        markdown_table(["domain", *map(slice_title, names)], rows),
-    ]
+    for name in _shown(part.comparison):
+        gains = _gains(part, name)
+        rows = [[model, *(gains.get((model, d), "–") for d in domains)] for model in part.alone]
+        lines += [
+            f"#### {_title(part.comparison, name)}",
+            markdown_table(["system", *domains], rows),
+        ]
+    return lines

@@ -61,14 +61,14 @@ def measure(job: Mapping[str, Any]) -> None:
         read_log(files[part], as_in=meaning) if part in files else None
         for part in ("valid", "history")
     )
-    variant = Ablation(separately=inputs["ablation"] == ALONE)
-    if inputs["ablation"] and not variant.separately:
+    variant, alone = Ablation(), inputs["ablation"] == ALONE
+    if inputs["ablation"] and not alone:
         variant = ablations(graph, inputs["settings"])[0][inputs["ablation"]]
     settings, seed = {**inputs["settings"], **variant.settings}, inputs["seed"]
     known, model = variant.graph(graph), inputs["model"]
 
     def make() -> Any:
-        if variant.separately:
+        if alone:
             return train_separately(
                 known, model, test.domains, settings=settings, valid=valid, seed=seed
             )

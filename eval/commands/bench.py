@@ -96,6 +96,14 @@ def bench_models(
         ),
     ] = None,
     seeds: Annotated[str, Option(help="Comma-separated; one run for each.")] = "0",
+    alone: Annotated[
+        str | None,
+        Option(
+            help="Models that are also fitted in each domain alone, for the gain or loss by the "
+            "other domains; comma-separated, or none; default: all of --models.",
+            show_default=False,
+        ),
+    ] = None,
     ablation: Annotated[
         bool, Option("--ablation", help="Also fit interest-gnn without each of its parts.")
     ] = False,
@@ -107,10 +115,12 @@ def bench_models(
     set_: options.ModelSet = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Measure accuracy and cost of each model, and the effect of each part of interest-gnn.
+    """Measure accuracy and cost of each model, and the effect of the other domains.
 
-    Every model and seed runs in a separate process. Finished runs are kept in --out: an
-    interrupted benchmark goes on where it stopped, and further models are added.
+    The column minus alone is the model less the same model fitted in each domain on that domain's
+    rows alone: below 0, the other domains do harm (negative transfer). Every model and seed runs in
+    a separate process. Finished runs are kept in --out: an interrupted benchmark goes on where it
+    stopped, and further models are added.
 
     \b
     interest bench models --out bench/
@@ -124,11 +134,14 @@ def bench_models(
 
     _resume(context, out, data, config)
     names = options.names_in(models) or list_models()
+    separate = [] if alone == "none" else options.names_in(alone) or names
+    found = find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")]
     with show_progress():
         measured = measure_models(
-            find_data_sets(data) if data else [synthetic_data_set(out / "synthetic")],
+            found,
             names,
             out,
+            alone={each.name: separate for each in found},
             seeds=options.seed_numbers(seeds) or [0],
             ablation=ablation,
             settings=options.model_settings(config, set_, names),

@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from torch_geometric.data import HeteroData
 
 from gnn.base import Model
-from gnn.registry import make_model
+from gnn.data import DOMAINS
+from gnn.registry import model_class
 from graphgen.builders.transitions import with_interactions
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
@@ -92,10 +93,15 @@ def train_separately(
     seed: int = 0,
     progress: bool = False,
 ) -> SeparateModels:
-    """Fit a model in each of `domains` on that domain alone; the rest is as in `Model.fit`."""
+    """Fit a model in each of `domains` on that domain alone; the rest is as in `Model.fit`.
+
+    A model that needs several domains is fitted too: with one, it is what it is without transfer.
+    """
+    made = model_class(model)
+    single = type(made.__name__, (made,), {"requires": made.requires - {DOMAINS}})
     return SeparateModels(
         {
-            domain: make_model(model, **(settings or {})).fit(
+            domain: single(**(settings or {})).fit(
                 only_domain(graph, domain),
                 valid="auto" if valid is None else valid.where(domain=domain),
                 seed=seed,

@@ -12,8 +12,14 @@ import torch
 from gnn.data import TrainingData, UserBatch
 from gnn.numerics.losses import NegativeSampler, bpr_loss
 from gnn.numerics.scoring import cold_last
-from gnn.training import EpochModel
-from graphgen.config import Config
+from gnn.training import (
+    BatchSize,
+    EpochConfig,
+    EpochModel,
+    Epochs,
+    LearningRate,
+    ValidateEvery,
+)
 
 __all__ = ["BPRMF", "BPRMFConfig"]
 
@@ -28,23 +34,15 @@ Compare: TypeAlias = Callable[
 ]
 
 
-class BPRMFConfig(Config):
+class BPRMFConfig(EpochConfig):
     """Settings of `BPRMF`."""
 
-    embedding_dim: int = pydantic.Field(64, ge=1)
-    """Width of the factors."""
-    learning_rate: float = pydantic.Field(0.01, gt=0)
-    """Of Adam; the paper uses plain SGD."""
+    learning_rate: LearningRate = 0.01
     regularization: float = pydantic.Field(0.1, ge=0)
     """Weight of the squared norm of the factors and biases in a batch."""
-    batch_size: int = pydantic.Field(16384, ge=1)
-    """Interactions a gradient step."""
-    epochs: int = pydantic.Field(60, ge=1)
-    """Passes over the interactions at the most."""
-    validate_every: int = pydantic.Field(5, ge=1)
-    """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
+    batch_size: BatchSize = 16384
+    epochs: Epochs = 60
+    validate_every: ValidateEvery = 5
 
 
 class BPRMF(EpochModel):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import pydantic
-import scipy.sparse as sp
 import torch
 from torch import nn
 from torch.nn import functional
@@ -61,7 +59,7 @@ class _AdversarialEncoder(SharedSpaceEncoder):
             nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, len(data.domains))
         )
 
-    def extra_loss(self, history: sp.csr_matrix, users: Sequence[torch.Tensor]) -> torch.Tensor:
+    def extra_loss(self) -> torch.Tensor:
         vectors = torch.cat([functional.normalize(part) for _, part in self._parts])
         counts = torch.tensor([len(rows) for rows, _ in self._parts])
         domain = torch.repeat_interleave(torch.arange(len(counts)), counts)

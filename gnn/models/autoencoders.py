@@ -47,11 +47,11 @@ class Autoencoder(EncoderModel):
         domain = self.data.item_domain[history.indices]
         starts = np.array([self.data.span(name).start for name in self.data.domains])
         whole = Hidden(known, entry_rows(history), history.indices - starts[domain], domain)
-        vectors = self._encoder.users(known)
-        total = self._encoder.extra_loss(known, vectors)
-        for place in np.unique(domain).tolist():
+        vectors = self._encoder.users(known, np.unique(domain).tolist())
+        total = self._encoder.extra_loss()
+        for place, codes in vectors.items():
             share = float((domain == place).sum()) / len(users)
-            total = total + share * self._ranking_loss(vectors[place], place, whole, generator)
+            total = total + share * self._ranking_loss(codes, place, whole, generator)
         return total
 
 
@@ -74,10 +74,10 @@ class AutoencoderNetwork(Encoder):
     def code(self, history: sp.csr_matrix) -> torch.Tensor:
         """Return float32 [n, dim], what is decoded."""
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return the codes, with a 1 for the bias."""
         code = self.code(history)
-        return [torch.cat([code, torch.ones(len(code), 1)], dim=1)] * len(self._starts)
+        return dict.fromkeys(places, torch.cat([code, torch.ones(len(code), 1)], dim=1))
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         """Return the rows of the decoder, with the bias."""
@@ -138,7 +138,7 @@ class _VariationalNetwork(AutoencoderNetwork):
             latent = latent + torch.randn_like(latent) * (self._log_variance / 2).exp()
         return torch.tanh(self.hidden(latent))
 
-    def extra_loss(self, history: sp.csr_matrix, users: Sequence[torch.Tensor]) -> torch.Tensor:
+    def extra_loss(self) -> torch.Tensor:
         mean, log_variance = self._mean, self._log_variance
         divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(1) / 2
         return self._weight * divergence.mean()

@@ -14,8 +14,7 @@ from gnn.data import DOMAINS, TrainingData, UserBatch
 from gnn.numerics.losses import NegativeSampler
 from gnn.numerics.propagation import bipartite_propagator, xavier_uniform
 from gnn.numerics.scoring import cold_last
-from gnn.training import EpochModel
-from graphgen.config import Config
+from gnn.training import EpochConfig, EpochModel, ValidateEvery
 
 __all__ = ["BiTGCF", "BiTGCFConfig", "BiTGCFNetwork"]
 
@@ -23,11 +22,9 @@ __all__ = ["BiTGCF", "BiTGCFConfig", "BiTGCFNetwork"]
 CHUNK_PAIRS = 8192
 
 
-class BiTGCFConfig(Config):
+class BiTGCFConfig(EpochConfig):
     """Settings of `BiTGCF`; defaults are those of the paper or of its authors' code."""
 
-    embedding_dim: int = pydantic.Field(64, ge=1)
-    """Width of the embeddings."""
     num_layers: int = pydantic.Field(3, ge=1)
     """Layers of propagation, each followed by a transfer."""
     transfer: float = pydantic.Field(0.8, ge=0, le=1)
@@ -44,12 +41,7 @@ class BiTGCFConfig(Config):
     """Of Adam. The authors' 0.001 goes with their batches of 1,024."""
     batch_size: int = pydantic.Field(65536, ge=1)
     """Interactions a gradient step; each step propagates over all domains."""
-    epochs: int = pydantic.Field(30, ge=1)
-    """Passes over the interactions at the most."""
-    validate_every: int = pydantic.Field(3, ge=1)
-    """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
+    validate_every: ValidateEvery = 3
 
 
 class BiTGCF(EpochModel):

@@ -100,25 +100,30 @@ class BridgeEncoder(Encoder):
             ]
         return self._solvers[place].solve(part)
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
-        """Return the vectors in each domain, mapped where there is no history in it."""
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Return the vectors in some domains, mapped where there is no history in them."""
         parts = self.parts(history)
-        counts = [torch.from_numpy(np.diff(part.indptr).astype(np.float32)) for part in parts]
-        own = [self.own(part, place) for place, part in enumerate(parts)]
-        total = [torch.zeros_like(vectors) for vectors in own]
-        weight = [torch.zeros_like(count) for count in counts]
-        for pair, (source, target) in enumerate(self.pairs):
-            rows = ((counts[source] > 0) & (counts[target] == 0)).nonzero().ravel()
-            if len(rows):
-                history_of = parts[source][rows.numpy()]
-                mapped = self.bridge(pair, own[source][rows], history_of)
-                count = counts[source][rows]
-                total[target] = total[target].index_add(0, rows, mapped * count[:, None])
-                weight[target] = weight[target].index_add(0, rows, count)
-        return [
-            vectors + summed / number.clamp(min=1)[:, None]
-            for vectors, summed, number in zip(own, total, weight, strict=True)
-        ]
+        counts = torch.from_numpy(np.stack([np.diff(part.indptr) for part in parts])).float()
+        new = counts == 0
+        mapped_somewhere = new[list(places)].any(0)
+        own: list[torch.Tensor] = []
+        for place, part in enumerate(parts):
+            rows = torch.ones_like(mapped_somewhere) if place in places else mapped_somewhere
+            vectors = torch.zeros(len(rows), self.factors.shape[1])
+            vectors[rows] = self.own(sp.csr_matrix(part[rows.numpy()]), place)
+            own.append(vectors)
+        found = {}
+        for target in places:
+            total, weight = torch.zeros_like(own[target]), torch.zeros(len(new[target]))
+            for pair, (source, other) in enumerate(self.pairs):
+                rows = (new[target] & ~new[source]).nonzero().ravel()
+                if other == target and len(rows):
+                    mapped = self.bridge(pair, own[source][rows], parts[source][rows.numpy()])
+                    count = counts[source][rows]
+                    total = total.index_add(0, rows, mapped * count[:, None])
+                    weight = weight.index_add(0, rows, count)
+            found[target] = own[target] + total / weight.clamp(min=1)[:, None]
+        return found
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         """Return the factors of items."""

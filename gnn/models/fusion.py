@@ -12,6 +12,7 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
+from gnn.persistence import part_state, restore_part
 from gnn.registry import make_model
 from gnn.selection import sample_users
 from gnn.validation import KINDS, SEEN_SCORE, RankingQuality, ValidationRows, best_labels
@@ -101,15 +102,13 @@ class Fusion(Model):
     def _state(self) -> dict[str, torch.Tensor]:
         state = {"weights_": torch.from_numpy(self.weights_)}
         for place, part in enumerate(self._parts):
-            state |= {f"{place}.{name}": value for name, value in part._state().items()}
+            state |= part_state(part, str(place))
         return state
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.weights_, self._parts = state["weights_"].numpy(), self._untrained()
         for place, part in enumerate(self._parts):
-            start = f"{place}."
-            own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-            part.restore(self.data, own)
+            restore_part(part, str(place), self.data, state)
 
 
 class StackingConfig(FusionConfig):

@@ -125,7 +125,7 @@ class _HeteroEncoder(Encoder):
         # The vectors of all items before each layer and after the last.
         self.register_buffer("tables", torch.zeros(config.num_layers + 1, data.n_items, dim))
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return the same vectors for every domain."""
         if not self.training:
             vectors = self._users_by_tables(history)
@@ -140,7 +140,7 @@ class _HeteroEncoder(Encoder):
             own = np.stack([np.searchsorted(nodes[ITEM], items), start + rows])
             edges[HISTORY] = torch.cat([edges[HISTORY], torch.from_numpy(own)], dim=1)
             vectors = self._layers(self._start(nodes), edges)[-1][USER][start:]
-        return [vectors] * len(self._starts)
+        return dict.fromkeys(places, vectors)
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         """Return the vectors of items, in training from a sampled neighbourhood."""

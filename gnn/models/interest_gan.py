@@ -19,9 +19,8 @@ from gnn.encoders import pool, seeded
 from gnn.fitting import FitOptions
 from gnn.numerics.generative import density_and_coverage, nearest_ratio, two_sample_accuracy
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import EpochModel
+from gnn.training import EpochConfig, EpochModel, Epochs, ValidateEvery
 from gnn.validation import ValidationRows
-from graphgen.config import Config
 
 __all__ = ["InterestGAN", "InterestGANConfig"]
 
@@ -31,11 +30,9 @@ HELD_OUT = 0.1
 COMPARED = 2000
 
 
-class InterestGANConfig(Config):
+class InterestGANConfig(EpochConfig):
     """Settings of `InterestGAN`; gradient penalty and critic steps are the paper's."""
 
-    embedding_dim: int = pydantic.Field(64, ge=1)
-    """Width of the vectors of items and interests."""
     factor_epochs: int = pydantic.Field(16, ge=1)
     """Passes of the factorisation that makes the vectors of items."""
     noise_dim: int = pydantic.Field(16, ge=1)
@@ -50,14 +47,8 @@ class InterestGANConfig(Config):
     """Vectors that are generated for a user, and whose mean ranks the items."""
     learning_rate: float = pydantic.Field(0.0005, gt=0)
     """Of Adam, with the betas 0 and 0.9 of the paper."""
-    batch_size: int = pydantic.Field(1024, ge=1)
-    """Users a step."""
-    epochs: int = pydantic.Field(40, ge=1)
-    """Passes over users and target domains at the most."""
-    validate_every: int = pydantic.Field(4, ge=1)
-    """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
+    epochs: Epochs = 40
+    validate_every: ValidateEvery = 4
 
 
 class InterestGAN(EpochModel):

@@ -12,6 +12,7 @@ import torch
 from gnn.baselines.bpr_mf import BPRMF, BPRMFConfig, Compare
 from gnn.data import TrainingData
 from gnn.numerics.propagation import bipartite_propagator, xavier_uniform
+from gnn.training import Epochs, ValidateEvery
 
 __all__ = ["LightGCN", "LightGCNConfig"]
 
@@ -28,10 +29,8 @@ class LightGCNConfig(BPRMFConfig):
     batch_size: int = pydantic.Field(16384, ge=1)
     """Interactions a gradient step. The paper's 2,048 propagates the whole graph eight times as
     often for the same epoch."""
-    epochs: int = pydantic.Field(40, ge=1)
-    """Passes over the interactions at the most."""
-    validate_every: int = pydantic.Field(4, ge=1)
-    """Epochs between two validations."""
+    epochs: Epochs = 40
+    validate_every: ValidateEvery = 4
 
 
 class LightGCN(BPRMF):

@@ -78,9 +78,9 @@ class MultiTask(EncoderModel):
         hidden = hide(data, users, self.config.hidden_share, generator)
         encoder, gradients = self._encoder, {}
         shared = encoder.shared_parameters()
-        vectors = encoder.users(hidden.known)
-        for place in np.unique(hidden.domain).tolist():
-            loss = self._ranking_loss(vectors[place], place, hidden, generator)
+        vectors = encoder.users(hidden.known, np.unique(hidden.domain).tolist())
+        for place, own in vectors.items():
+            loss = self._ranking_loss(own, place, hidden, generator)
             parts = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
             flat = [
                 torch.zeros_like(p) if g is None else g for p, g in zip(shared, parts, strict=True)
@@ -112,7 +112,7 @@ class _MultiTaskEncoder(Encoder):
         self.towers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(tasks))
         self.log_variance = nn.Parameter(torch.zeros(tasks))
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
         sums, counts = [], []
         for span in self._spans:
             own = sp.csr_matrix(history[:, span])
@@ -122,11 +122,11 @@ class _MultiTaskEncoder(Encoder):
         x = torch.cat([total / count.clamp(min=1) for total, count in pairs], dim=1)
         mean = torch.stack(sums).sum(0) / torch.stack(counts).sum(0).clamp(min=1)
         shared = [expert(x) for expert in self.shared]
-        vectors = []
-        for experts, gate, tower in zip(self.own, self.gates, self.towers, strict=True):
-            outputs = torch.stack([*shared, *(expert(x) for expert in experts)], dim=1)
-            mixed = (gate(x).softmax(1).unsqueeze(2) * outputs).sum(1)
-            vectors.append(mean + tower(mixed))
+        vectors = {}
+        for task in places:
+            outputs = torch.stack([*shared, *(expert(x) for expert in self.own[task])], dim=1)
+            mixed = (self.gates[task](x).softmax(1).unsqueeze(2) * outputs).sum(1)
+            vectors[task] = mean + self.towers[task](mixed)
         return vectors
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:

@@ -15,9 +15,15 @@ from gnn.data import ORDER, TrainingData, UserBatch, known_histories
 from gnn.fitting import FitOptions
 from gnn.numerics.order import sequences
 from gnn.numerics.scoring import cold_last, inner_products
-from gnn.training import EpochModel, dividing_width
+from gnn.training import (
+    BatchSize,
+    EpochConfig,
+    EpochModel,
+    Epochs,
+    LearningRate,
+    dividing_width,
+)
 from gnn.validation import ValidationRows
-from graphgen.config import Config
 
 __all__ = ["SASRec", "SASRecConfig"]
 
@@ -29,7 +35,7 @@ INITIAL_SCALE = 0.02
 BUCKET = 32
 
 
-class SASRecConfig(Config):
+class SASRecConfig(EpochConfig):
     """Settings of `SASRec`."""
 
     embedding_dim: int = pydantic.Field(64, ge=2)
@@ -42,18 +48,11 @@ class SASRecConfig(Config):
     """Latest items of a sequence that are read."""
     dropout: float = pydantic.Field(0.5, ge=0, lt=1)
     """In training, of embeddings, attention and layers."""
-    learning_rate: float = pydantic.Field(0.001, gt=0)
-    """Of Adam."""
-    batch_size: int = pydantic.Field(256, ge=1)
-    """Users a gradient step."""
+    learning_rate: LearningRate = 0.001
+    batch_size: BatchSize = 256
     num_negatives: int = pydantic.Field(512, ge=1)
     """Negatives that a batch shares, drawn by popularity."""
-    epochs: int = pydantic.Field(40, ge=1)
-    """Passes over the users at the most."""
-    validate_every: int = pydantic.Field(2, ge=1)
-    """Epochs between two validations."""
-    patience: int = pydantic.Field(3, ge=1)
-    """Validations without improvement after which training stops."""
+    epochs: Epochs = 40
 
     _divide = pydantic.field_validator("heads")(dividing_width)
 

@@ -93,19 +93,19 @@ class SharedSpaceEncoder(Encoder):
             # What is learned is added to the mean: the first steps rank by that.
             yield some, mean + layer(mean)
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return the same vectors for every domain: the sum over those of the history."""
         self._parts = list(self.of_domains(history))
         total = torch.zeros(history.shape[0], self._config.embedding_dim)
         for some, vectors in self._parts:
             total = total.index_add(0, torch.from_numpy(some), vectors)
-        return [total] * len(self._spans)
+        return dict.fromkeys(places, total)
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         """Return the embeddings of items."""
         return self.embeddings[domain].index_select(0, index)
 
-    def extra_loss(self, history: sp.csr_matrix, users: Sequence[torch.Tensor]) -> torch.Tensor:
+    def extra_loss(self) -> torch.Tensor:
         """Return the losses of consistency and of alignment, means over pairs of domains."""
         config, total = self._config, torch.zeros(())
         pairs = list(itertools.combinations(self._parts, 2))

@@ -69,11 +69,11 @@ class _TextEncoder(Encoder):
         self.bridges, self.towers = maps(), maps()
         self.query = nn.Parameter(torch.zeros(dim)) if config.pooling == "attention" else None
 
-    def users(self, history: sp.csr_matrix) -> Sequence[torch.Tensor]:
+    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
         # The sum is as good as the mean: what follows is linear, and its length does not count.
         weight = None if self.query is None else (self.texts @ self.query).exp()
         pooled = pool(self.texts, history, weight)
-        return [bridge(pooled) for bridge in self.bridges]
+        return {place: self.bridges[place](pooled) for place in places}
 
     def items(self, domain: int, index: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self.towers[domain](self.texts[index + self._starts[domain]])

@@ -41,6 +41,7 @@ from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
 from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.numerics.sparse import pack_csr, unpack_csr
+from gnn.persistence import nested, within
 from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
@@ -316,25 +317,20 @@ class InterestGNN(Model):
     def _state(self) -> dict[str, torch.Tensor]:
         state = pack_csr("similar", self.similar_)
         if self.vectors_ is not None:
-            state |= {f"network.{name}": tensor for name, tensor in vars(self.vectors_).items()}
+            state |= nested("network", vars(self.vectors_))
         if self.factors_ is not None:
-            factors = self.factors_.state(self.data.domains)
-            state |= {f"factors.{name}": tensor for name, tensor in factors.items()}
+            state |= nested("factors", self.factors_.state(self.data.domains))
         if self.ridge_ is not None:
             # Transposed, the columns that LAPACK left behind are rows without a copy.
             state["ridge"] = torch.from_numpy(self.ridge_.T)
         if self.leading_ is not None:
-            leading = self.leading_._asdict()
-            state |= {f"leading.{name}": torch.from_numpy(part) for name, part in leading.items()}
+            leading = self.leading_._asdict().items()
+            state |= nested("leading", {name: torch.from_numpy(part) for name, part in leading})
         return state
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            names = [name for name in state if name.startswith(prefix)]
-            return {name.removeprefix(prefix): state[name] for name in names}
-
         self.similar_ = unpack_csr("similar", state)
-        network, factors, leading = part("network."), part("factors."), part("leading.")
+        network, factors, leading = (within(n, state) for n in ("network", "factors", "leading"))
         self.vectors_ = NetworkVectors(**network) if network else None
         self.factors_ = None
         if factors:

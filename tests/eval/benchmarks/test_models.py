@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eval.benchmarks.ablations import OTHER_DOMAINS, ablations
+from eval.benchmarks.ablations import ablations
 from eval.benchmarks.datasets import find_data_set, find_data_sets, synthetic_data_set
 from eval.benchmarks.models import measure_models
 from eval.benchmarks.runs import REFUSED, _finished, _work
@@ -17,8 +17,7 @@ from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
 
-# One expert: six variants remain, without times, the trend, dropout, the choice of the filter, the
-# other domains, and the gate.
+# One expert: four variants remain, without times, the trend, dropout, and the gate.
 SETTINGS = {"interest-gnn": {"steps": 2, "experts": ["filter"]}}
 MODELS = ["popularity", "text-knn", "interest-gnn"]
 
@@ -43,6 +42,7 @@ def measure(data, out):
         MODELS,
         out,
         ablation=True,
+        alone={"shop": MODELS},
         settings=SETTINGS,
         encoder="none",
         on_run=told.append,
@@ -94,8 +94,6 @@ def test_variants_lack_what_their_name_says(graph):
     assert features["without semantic edges"] == graph.feature_dim > 0
     assert not any(t[1] == "similar" for t in edges["without text"])
     assert features["without text"] == 0
-    assert edges[OTHER_DOMAINS] == graph.data.edge_types  # parted when it is trained
-    assert variants[OTHER_DOMAINS].separately
     assert graph.feature_dim == 256  # the graph itself is left as it was
 
 
@@ -131,16 +129,18 @@ def test_experts_and_gate_are_taken_away(graph):
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 9  # the graph, three models, five variants
+    assert len(told) == 11  # the graph, three models, each alone, four variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
     for setting in ("warm", "cold_user", "cold_item"):
         assert f"### setting: {setting}" in page
     assert "### Ablation of interest-gnn" in page
-    assert "| without the other domains | " in page
     assert "- 'without text' was left out: the graph has no text." in page
-    assert "#### What the other domains bring" in page
+    header = next(line for line in page.splitlines() if line.startswith("| system"))
+    assert "| NDCG@20 minus alone | fit s |" in header
+    assert "### What the other domains bring" in page
+    assert "- text-knn alone: 1 of 1 seeds failed. A text-knn model needs text" in page
 
 
 @pytest.mark.slow
@@ -149,12 +149,14 @@ def test_figures_are_those_of_the_runs(first):
     table = first[0].table.set_index(["table", "slice", "domain", "metric", "system"])
     key = ("setting=warm", "macro", "ndcg@20")
     full = part.models["interest-gnn"][0].result
-    alone = part.variants[OTHER_DOMAINS][0].result
-    expected = alone.value("ndcg@20", slice=key[0]) - full.value("ndcg@20", slice=key[0])
-    row = table.loc[("ablation", *key, OTHER_DOMAINS)]
-    assert row["reference"] == "interest-gnn"
+    alone = part.variants["interest-gnn alone"][0].result
+    expected = full.value("ndcg@20", slice=key[0]) - alone.value("ndcg@20", slice=key[0])
+    row = table.loc[("alone", *key, "interest-gnn")]
+    assert row["reference"] == "interest-gnn alone"
     assert row["difference"] == pytest.approx(expected)
     assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+    # Nothing of another domain is in the order of popularity.
+    assert table.loc[("alone", *key, "popularity"), "difference"] == 0
     row = table.loc[("models", *key, "popularity")]
     assert row["value"] == part.models["popularity"][0].result.value("ndcg@20", slice=key[0])
     assert row["peak_gigabytes"] > 0.05
@@ -170,7 +172,7 @@ def test_what_is_finished_is_not_run_again(first, data, out):
     before = written()
     again, told = measure(data, out)
     assert written() == before
-    assert sum("(kept)" in line for line in told) == 7
+    assert sum("(kept)" in line for line in told) == 8
     assert "text-knn, seed 0: failed" in "\n".join(told)
     assert again.to_markdown() == first[0].to_markdown()
 
@@ -210,7 +212,7 @@ def test_the_files_agree(first, tmp_path):
     assert content["config"]["settings"] == SETTINGS
     assert content["provenance"]["packages"]["torch"]
     runs = content["data_sets"]["shop"]["runs"]
-    assert [bool(run.get("reason")) for run in runs] == [False, True, *[False] * 6]
+    assert [run["model"] for run in runs if "reason" in run] == ["text-knn", "text-knn"]
     table = pd.read_csv(tmp_path / "models.csv")
     assert len(table) == len(content["table"]) == len(measured.table)
     assert table["value"].to_numpy() == pytest.approx(measured.table["value"].to_numpy())
@@ -236,6 +238,8 @@ def test_what_cannot_be_measured_is_refused_at_once(data, tmp_path):
         measure_models([data], ["popularty"], tmp_path)
     with pytest.raises(ConfigError, match="name it among `models`"):
         measure_models([data], ["popularity"], tmp_path, ablation=True)
+    with pytest.raises(ConfigError, match="`alone` names 'ease', which is not among"):
+        measure_models([data], MODELS, tmp_path, alone={"shop": ["ease"]})
     with pytest.raises(ConfigError, match="each once"):
         measure_models([data], ["popularity"], tmp_path, seeds=[0, 0])
     with pytest.raises(ConfigError, match="has no setting 'step'"):
@@ -252,7 +256,8 @@ def test_the_command_goes_on_where_it_stopped(first, data, out):
         command = [script, "bench", "models", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    done = bench(f"shop={folder}", "--models", "popularity", "--encoder", "none", "--out", out)
+    only = "--models", "popularity", "--alone", "none", "--encoder", "none"
+    done = bench(f"shop={folder}", *only, "--out", out)
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if "1/1  shop, popularity" in line)
     assert line.endswith("(kept)")

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from eval import compare
-from eval.experiments.single_domain import only_domain
+from eval.experiments.single_domain import only_domain, train_separately
+from gnn.data import DOMAINS
+from gnn.registry import MODELS, model_class
 from graphgen.build import build_graph
 from graphgen.log import InteractionLog
 
@@ -40,6 +42,22 @@ def test_the_part_of_one_domain_knows_nothing_of_the_others(rows):
     assert part.data["film", "about", "interest"].edge_index.shape[1] == 0
     for mine, whole in zip(part.interactions("film"), graph.interactions("film"), strict=True):
         assert mine.equal(whole)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if DOMAINS in model_class(n).requires))
+def test_models_of_several_domains_are_fitted_without_transfer(rows, name):
+    """Warm users get items of their taste; users new to the domain what is popular."""
+    graph = build_graph(rows[0], encoder="none")
+    small = {"epochs": 20, "embedding_dim": 8, "learning_rate": 0.01}
+    config = model_class(name).Config.model_fields
+    settings = {key: value for key, value in small.items() if key in config}
+    models = train_separately(graph, name, ["film"], settings=settings)
+    scores = models.score(["u002", "u003", "u000", "u001"], domain="film")
+    taste = np.array([int(item[-2:]) % 2 for item in models.items("film").ids])
+    for user, own in enumerate(scores[:2]):
+        assert own[taste == user].mean() > own[taste != user].mean()
+    np.testing.assert_array_equal(*scores[2:])
+    assert model_class(name).requires == {DOMAINS}
 
 
 def test_transitions_of_one_domain_are_not_counted_over_the_others():

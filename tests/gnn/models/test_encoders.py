@@ -200,6 +200,24 @@ def test_a_variational_code_is_drawn_in_training_only(graph):
         assert not torch.equal(encoder.code(history), encoder.code(history))
 
 
+@pytest.mark.parametrize(
+    "name", ["text-bridge", "shared-space", "multitask", "emcdr", "ptupcdr", "mult-vae"]
+)
+def test_vectors_of_the_wanted_domain_are_those_of_all(graph, name):
+    """Users with history in both domains, in one, and in none."""
+    model = make_model(name, **{**SMALL, "epochs": 1}).fit(graph, seed=1, valid=None)
+    history = model.data.matrix[:6].tolil()
+    history[:2, model.data.span("film")] = 0
+    history[2, model.data.span("book")] = 0
+    history[3] = 0
+    history = history.tocsr()
+    with torch.no_grad():
+        both = model._encoder.users(history, [0, 1])
+        for place, wanted in both.items():
+            (only,) = model._encoder.users(history, [place]).values()
+            torch.testing.assert_close(only, wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_one_domain_is_too_few_for_a_bridge(plain_graph):
     with pytest.raises(ConfigError, match="needs at least two domains"):
         make_model("ptupcdr").fit(plain_graph)
@@ -237,11 +255,54 @@ def test_layers_of_all_items_give_users_what_whole_neighbourhoods_give(graph):
     model = make_model("hetero-gnn", **settings).fit(graph, seed=1, valid=None)
     encoder, history = model._encoder, model.data.matrix[:4]
     with torch.no_grad():
-        by_tables = encoder.users(history)[0]
+        by_tables = encoder.users(history, [0])[0]
         encoder.train()
         encoder.left_out[:] = False
-        sampled = encoder.users(history)[0]
+        sampled = encoder.users(history, [0])[0]
     torch.testing.assert_close(by_tables, sampled, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_corrects_rules(graph, tmp_path):
+    """A rule against the taste of its users is outvoted; of unknown users it decides."""
+    file = tmp_path / "rules.toml"
+    file.write_text(
+        '[[rules]]\nif = {domain = "book"}\nthen = {domain = "film", item = "f01"}\nweight = 3\n'
+    )
+    settings = {**SMALL, "epochs": 10}
+    plain = make_model("hetero-gnn", **settings).fit(graph, seed=1, valid=None)
+    model = make_model("rules-gnn", file=str(file), **settings).fit(graph, seed=1, valid=None)
+    assert model._encoder.strength != 1
+    users = [f"u{u:03d}" for u in range(0, 30, 3)]
+    place = model.items("film").encode(["f01"])
+    prior = model._prior(model.data.batch(np.arange(3)), "film")
+    assert prior[:, place].unique().item() == pytest.approx(3 * np.log(2))
+    assert (prior.sum(1) == prior[:, place].ravel()).all()
+    top = model.recommend(users, domain="film", k=1).item_id.str[1:].astype(int)
+    assert (top % 3 == 0).all()
+    scores = [m.score(users, domain="film")[:, place].mean() for m in (plain, model)]
+    assert scores[1] > scores[0]
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(
+        again.score(users, domain="film"), model.score(users, domain="film")
+    )
+
+
+def test_rules_with_a_window_see_the_shown_part_of_a_history(log, tmp_path):
+    dated = log.assign(timestamp=pd.date_range("2026-01-01", periods=len(log), freq="h"))
+    file = tmp_path / "rules.toml"
+    file.write_text(
+        '[[rules]]\nif = {domain = "book", since = 2026-01-02, least = 2}\n'
+        'then = {domain = "film"}\n'
+    )
+    model = make_model("rules-gnn", file=str(file), **{**SMALL, "epochs": 1})
+    model.fit(build_graph(dated, encoder="none"), seed=1, valid=None)
+    model._users = np.arange(50)
+    hidden = hide(model.data, model._users, 0.5, np.random.default_rng(0))
+    shown = model._shown(hidden)
+    assert cells(shown.order) == cells(hidden.known)
+    whole = model.data.order[model._users]
+    assert (shown.order != whole.multiply(hidden.known).astype(np.int64)).nnz == 0
 
 
 def test_few_entries_are_drawn_from_long_rows_and_all_from_short_ones():

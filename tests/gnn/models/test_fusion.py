@@ -1,15 +1,22 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from gnn import load_model, make_model
 from gnn.augmentation import (
     _drawn_by_weight,
+    draw_interactions,
     drop_interactions,
+    generated_interactions,
     mix_histories,
+    only_interactions,
     semantic_interactions,
 )
 from gnn.data import TrainingData
+from gnn.fitting import FitOptions
 from gnn.holdout import hold_out
+from gnn.models.augmented import _qualities
+from graphgen.build import build_graph
 from graphgen.errors import ConfigError
 
 PARTS = ("item-knn", "popularity")
@@ -45,6 +52,21 @@ def test_parts_have_their_settings_after_loading(graph, tmp_path):
     users = ["u000", "nobody"]
     np.testing.assert_array_equal(
         again.score(users, domain="film"), model.score(users, domain="film")
+    )
+
+
+@pytest.mark.parametrize("name", ["fusion", "bagging", "augmented"])
+def test_parts_that_choose_are_loaded_with_their_choice(graph, name, tmp_path):
+    settings = {"steps": 2, "embedding_dim": 8, "experts": ["filter", "popularity"]}
+    if name == "augmented":
+        given = {"model": "interest-gnn", "settings": settings}
+    else:
+        given = {"models": ["interest-gnn"], "settings": {"interest-gnn": settings}}
+    model = make_model(name, **given, **({"copies": 2} if name == "bagging" else {}))
+    model.fit(graph, seed=1).save(tmp_path / "model")
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "model").score(["u000"], domain="film"),
+        model.score(["u000"], domain="film"),
     )
 
 
@@ -107,6 +129,48 @@ def test_virtual_interactions_are_new_and_of_similar_items_or_users_alike(data):
     assert (taste[added.col] == added.row % 3).all()
 
 
+def test_heavy_interactions_are_drawn_more_often(data):
+    weight = np.where(np.arange(data.matrix.nnz) % 2, 3.0, 1.0)
+    kept = draw_interactions(data, 0.5, np.random.default_rng(0), weight)
+    assert kept.mean() == pytest.approx(0.5, abs=0.02)
+    assert kept[1::2].mean() > 0.6 > 0.4 > kept[::2].mean()
+    assert (np.add.reduceat(kept, data.matrix.indptr[:-1]) > 0).all()
+
+
+def test_generated_interactions_are_the_best_new_items_of_users_with_few(data):
+    scores = {domain: np.arange(len(items)) for domain, items in data.items.items()}
+
+    def generate(users, domain):
+        return np.tile(scores[domain].astype(np.float32), (len(users), 1))
+
+    more = generated_interactions(data, 0.1, np.random.default_rng(0), generate)
+    added = (more.matrix - data.matrix).tocoo()
+    assert added.nnz == int(0.1 * data.matrix.nnz)
+    assert set(more.matrix.data) == {1.0}
+    for user, item in zip(added.row, added.col, strict=True):
+        span = data.span(data.domains[data.item_domain[item]])
+        new = np.flatnonzero(data.warm[span] & (data.matrix[user, span].toarray()[0] == 0))
+        assert item - span.start == new.max()
+
+
+def test_a_gan_adds_interactions_of_the_taste(graph, monkeypatch):
+    gan = {"embedding_dim": 8, "factor_epochs": 8, "hidden_dim": 32, "epochs": 16}
+    gan |= {"batch_size": 32, "learning_rate": 0.003}
+    made = []
+
+    def watched(*given):
+        made.append(generated_interactions(*given))
+        return made[0]
+
+    monkeypatch.setattr("gnn.models.augmented.generated_interactions", watched)
+    make_model("augmented", model="item-knn", generated=0.1, gan=gan).fit(graph, valid=None)
+    added = (made[0].matrix - TrainingData.from_graph(graph).matrix).tocoo()
+    ids = np.concatenate([items.ids for items in made[0].items.values()])
+    taste = np.array([int(name[1:]) % 3 for name in ids])
+    assert added.nnz > 50
+    assert (taste[added.col] == added.row % 3).mean() > 0.9
+
+
 def test_similar_items_are_drawn_by_similarity(data):
     item = int(np.diff(data.similar.indptr).argmax())
     near = data.similar[item].toarray().ravel()
@@ -162,3 +226,34 @@ def test_copies_of_a_bag_differ(graph):
     assert not np.allclose(scores[0], scores[1])
     wanted = sum(map(z, scores))
     np.testing.assert_allclose(model.score(["u003"], domain="film"), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_boosted_copy_is_fitted_to_what_those_before_rank_badly(monkeypatch):
+    """By popularity, the interactions with unpopular items."""
+    user, item = np.nonzero(np.arange(300)[:, None] * np.arange(1, 13) < 300)
+    rows = pd.DataFrame({"user_id": user.astype(str), "item_id": item.astype(str), "domain": "d"})
+    parts = []
+
+    def watched(*given):
+        parts.append(only_interactions(*given))
+        return parts[-1]
+
+    monkeypatch.setattr("gnn.models.augmented.only_interactions", watched)
+    model = make_model("boosting", models=("popularity",), copies=3, share=0.5)
+    model.fit(build_graph(rows, encoder="none"), seed=1)
+    mean = [model.data.popularity[part.matrix.indices].mean() for part in parts]
+    assert max(mean[1:]) < mean[0]
+    assert (model.weights_ > 0).all() and len(set(model.weights_[0])) > 1
+
+
+def test_the_quality_of_a_copy_is_that_of_a_loop(data):
+    left = np.arange(0, data.matrix.nnz, 7)
+    part = make_model("item-knn").fit_data(data, None, seed=0, options=FitOptions())
+    row = np.repeat(np.arange(data.n_users), np.diff(data.matrix.indptr))[left]
+    for got, user, item in zip(
+        _qualities(part, data, left), row, data.matrix.indices[left], strict=True
+    ):
+        domain = data.domains[data.item_domain[item]]
+        scores = part.score_batch(data.batch(np.array([user])), domain)[0]
+        own = scores[item - data.span(domain).start]
+        assert got == pytest.approx((np.sign(own - scores)).mean(), abs=1e-6)

@@ -184,3 +184,30 @@ def test_nothing_significant_is_popularity(small, caplog):
     assert "No rule is significant" in caplog.text
     popular = make_model("popularity").fit(small).recommend(["ann"], domain="film", k=1)
     assert model.recommend(["ann"], domain="film", k=1).item_id.tolist() == popular.item_id.tolist()
+
+
+def test_items_without_interactions_stand_last_but_where_a_rule_names_them(graph, tmp_path):
+    """Warm and new items of a domain, for users with history there (u000) and without (new)."""
+    file = tmp_path / "rules.toml"
+    file.write_text(HEAD.replace('"film"}', '"film", item = "f24"}') + "weight = 20\n")
+    history = pd.DataFrame({"user_id": "new", "domain": "book", "item_id": ["b00", "b03", "b06"]})
+    models = {
+        "item": make_model("association"),
+        "interest": make_model("association", levels=("item", "interest")),
+        "mined": make_model("rules"),
+        "file": make_model("rules", file=str(file)),
+    }
+    for name, model in models.items():
+        model.fit(graph)
+        new = model.items("film").encode(["f24", "f25", "f26"])  # Of the tastes 0, 1 and 2.
+        known = np.setdiff1d(np.arange(len(model.items("film"))), new)
+        for scores in model.score(["u000", "new"], domain="film", history=history):
+            if name == "file":
+                assert scores[new[0]] > scores[known].max()
+                assert scores[new[1:]].max() < scores[known].min()
+            elif name == "item":
+                assert scores[new].max() < scores[known].min()
+            else:
+                # Interests reach a new item of the taste before those of other tastes.
+                assert scores[new[0]] > scores[new[1:]].max()
+                assert scores[new[1:]].max() < scores[known].max()
