@@ -4,6 +4,10 @@ from .description import GraphDescription as GraphDescription
 from .description import describe as describe
 from .graph import InterestGraph as InterestGraph
 from .graph import load_graph as load_graph
+from .importing import ImportReport as ImportReport
+from .importing import import_data as import_data
+from .inspection import Inspection as Inspection
+from .inspection import inspect_files as inspect_files
 from .log import InteractionLog as InteractionLog
 from .log import read_log as read_log
 from .looking.bridges import bridge_interests as bridge_interests
@@ -34,6 +38,8 @@ __all__ = [
     "BuildConfig",
     "Connection",
     "GraphDescription",
+    "ImportReport",
+    "Inspection",
     "InteractionLog",
     "InterestGraph",
     "ItemMap",
@@ -50,6 +56,8 @@ __all__ = [
     "describe",
     "example_data",
     "example_graph",
+    "import_data",
+    "inspect_files",
     "item_map",
     "load_graph",
     "neighborhood",

@@ -23,6 +23,7 @@ from eval.commands.expand import expand
 from eval.commands.explain import explain
 from eval.commands.explore import explore
 from eval.commands.export import export
+from eval.commands.importing import import_, inspect
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
@@ -35,8 +36,8 @@ from eval.commands.train import train
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, build, describe, explore, export, split, models, train, recommend, explain,
-    similar, profile, expand, evaluate, compare, abtest, power,
+    demo, doctor, synth, inspect, import_, build, describe, explore, export, split, models, train,
+    recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ HELP = {
     compare: with_settings(MODELS_TITLE, models_settings),
 }
 for command in COMMANDS:
-    app.command(cls=HELP.get(command))(command)
+    app.command(command.__name__.rstrip("_"), cls=HELP.get(command))(command)
 app.add_typer(rules, name="rules")
 app.add_typer(bench, name="bench")
 

@@ -36,7 +36,16 @@ from graphgen.reading.tabular import TableFile
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_file
 
-__all__ = ["QUARANTINE_COLUMNS", "Opened", "clean_frame", "open_table", "read_tables"]
+__all__ = [
+    "QUARANTINE_COLUMNS",
+    "BadRows",
+    "Opened",
+    "clean_frame",
+    "collect_bad_rows",
+    "in_megabytes",
+    "open_table",
+    "read_tables",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +54,7 @@ MEGABYTE = 1 << 20
 
 
 @dataclass
-class _Bad:
+class BadRows:
     """Bad rows of all files so far."""
 
     total: int = 0
@@ -108,7 +117,7 @@ def read_tables(
         shared = ColumnMap(columns)
     used: list[str] = []
     target = _quarantine_path(quarantine, found) if found else Path()
-    bad = _Bad()
+    bad = BadRows()
     frames: list[pd.DataFrame] = []
     names: list[str] = []
     n_read = n_filtered = undivided = 0
@@ -119,7 +128,7 @@ def read_tables(
         names.append("DataFrame")
     total = sum(source.path.stat().st_size for source in found)
     with progress_bar("Reading (MB)", total // MEGABYTE + 1, enabled=progress) as bar:
-        advance = _in_megabytes(bar)
+        advance = in_megabytes(bar)
         for source in found:
             opened = open_table(source, spec, shared, delimiter=delimiter, encoding=encoding)
             if opened is None:
@@ -176,7 +185,8 @@ def _quarantine_path(quarantine: str | Path | None, found: Sequence[Source]) -> 
     return target
 
 
-def _in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
+def in_megabytes(bar: Callable[..., None]) -> Callable[[int], None]:
+    """Return a function that moves a bar of megabytes by bytes."""
     seen = 0
 
     def advance(n_bytes: int) -> None:
@@ -272,7 +282,7 @@ def _read_one(
     resolved: dict[str, str],
     clean: Clean,
     advance: Callable[[int], None],
-    bad: _Bad,
+    bad: BadRows,
     *,
     keep: bool,
 ) -> tuple[pd.DataFrame, int, int]:
@@ -292,7 +302,7 @@ def _read_one(
     if len(faults) or raw.bad:
         lines = file.lines() if raw.lines is None else raw.lines
         lines = lines if chosen is None else lines[chosen]
-        _collect(bad, raw, faults, lines, source.name, keep=keep)
+        collect_bad_rows(bad, raw, faults, lines, source.name, keep=keep)
     return frame, n_rows + len(raw.bad), n_rows - raw.n_rows
 
 
@@ -339,9 +349,10 @@ def _matching(
     return mask
 
 
-def _collect(
-    bad: _Bad, raw: RawTable, faults: Faults, lines: np.ndarray, name: str, *, keep: bool
+def collect_bad_rows(
+    bad: BadRows, raw: RawTable, faults: Faults, lines: np.ndarray, name: str, *, keep: bool
 ) -> None:
+    """Add the bad rows of a table to those so far; `keep` their content too."""
     bad.total += len(raw.bad) + len(faults)
     shown = [
         BadRow(name, r.line, r.column, shorten(r.value), r.reason) for r in raw.bad[:SHOWN_ROWS]

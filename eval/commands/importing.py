@@ -1,0 +1,106 @@
+"""`interest import` and `interest inspect`: from files as they are to tables that can be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Context, Option
+
+from eval.commands import options
+from eval.commands.console import next_step, say, show_rows
+
+
+def import_(
+    context: Context,
+    kind: Annotated[
+        str,
+        Argument(
+            metavar="KIND",
+            help="amazon, movielens, recbole, goodreads, yelp, lastfm, douban, ciao, lightgcn, "
+            "graphstorm, or table: tables with usual names of columns.",
+        ),
+    ],
+    paths: Annotated[
+        list[str],
+        Argument(metavar="PATH...", help="Files, folders (searched whole), or DOMAIN=PATH."),
+    ],
+    out: options.Out,
+    only_in_log: Annotated[
+        bool,
+        Option("--only-in-log", help="Leave out items and users without an interaction."),
+    ] = False,
+    on_bad_rows: Annotated[
+        Literal["error", "quarantine"],
+        Option("--on-bad-rows", help="error: stop at bad rows; quarantine: OUT/bad_rows.csv."),
+    ] = "error",
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write log.csv, items.csv, users.csv and social.csv from a public data set.
+
+    \b
+    interest import movielens ml-25m/ --out data/
+    interest import amazon reviews_Books_5.json.gz meta_Books.json.gz --only-in-log --out books/
+    interest import yelp yelp_dataset/ --out yelp/
+    """
+    from graphgen.errors import counted
+    from graphgen.importing import import_data
+
+    made_from = options.check_outputs(context, paths, kind="imported data")
+    report = import_data(
+        kind,
+        *paths,
+        out=out,
+        on_bad_rows=on_bad_rows,
+        only_in_log=only_in_log,
+        overwrite=overwrite,
+        made_from=made_from,
+        progress=True,
+    )
+    rows = [
+        (f"{t}.csv", f"{n:,}", f"{report.left_out.get(t, 0):,}") for t, n in report.rows.items()
+    ]
+    show_rows(["table", "rows", "left out"], rows, right=["rows", "left out"])
+    say(f"The log has {counted(report.users, 'user')} and {counted(report.items, 'item')}.")
+    for sentence in report.published:
+        say(sentence)
+    for name, number in report.bad.items():
+        say(f"{name}: {counted(number, 'bad row')}, in {out / 'bad_rows.csv'}.")
+    if report.unused:
+        say(f"Not used: {', '.join(report.unused)}.")
+    tables = [
+        f"--{table} {out}/{table}.csv" for table in ("items", "users") if table in report.rows
+    ]
+    next_step(" ".join([f"interest build {out}/log.csv", *tables, "--out graph/"]))
+
+
+def inspect(
+    paths: Annotated[
+        list[Path], Argument(metavar="FILE...", help="CSV, JSON, Parquet or Excel files, folders.")
+    ],
+    encoding: Annotated[str | None, Option(help="Text encoding, such as gb18030.")] = None,
+) -> None:
+    """Look at unknown files: which column is the user, the item, the time, the rating, and why.
+
+    \b
+    interest inspect events.csv products.json
+    """
+    from graphgen.inspection import inspect_files
+
+    found = inspect_files(*paths, encoding=encoding)
+    if found.kind:
+        say(f"The files have the layout of {found.kind}.")
+    for look in found.looks:
+        if look.table:
+            rows = [(guess.role, guess.column, guess.why) for guess in look.guesses]
+            show_rows(["role", "column", "why"], rows, title=f"{look.file}: {look.table}")
+            if look.others:
+                say(f"Other columns: {', '.join(look.others)}.")
+        else:
+            say(f"{look.file}: not used")
+        if look.note:
+            say(f"{look.file}: {look.note}.".replace("..", "."))
+    if found.command:
+        next_step(found.command)
+    else:
+        say("No file is a log: a table with a column of users and one of items.")
