@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from graphgen.reading.sources import SourceLike
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID, WEIGHT
 
 __all__ = ["InteractionLog", "ReadReport", "read_log"]
+
+DAY = 86_400_000  # milliseconds
 
 
 class InteractionLog:
@@ -79,6 +81,9 @@ class InteractionLog:
         self._frame = frame
         self._codes: dict[str, Codes] = {}
         self._pairs: tuple[np.ndarray, int] | None = None
+        # Arrays [n] that go with the rows and are no columns: "events" are the codes of those whose
+        # weights add up, -1 for the other rows.
+        self.notes: dict[str, np.ndarray] = {}
         self._report = report
         self._digest: str | None = None
 
@@ -155,7 +160,7 @@ class InteractionLog:
             if isinstance(wanted, str) or not isinstance(wanted, Iterable):
                 wanted = [wanted]
             keep &= self._frame[name].isin(list(wanted)).to_numpy()
-        return self._kept(keep, "filtered")
+        return self.keep(keep, "filtered")
 
     def before(self, cutoff: str | datetime | pd.Timestamp) -> Self:
         """Keep the rows with a timestamp strictly before `cutoff` (UTC where it has no zone).
@@ -172,30 +177,70 @@ class InteractionLog:
         except ValueError:
             raise ConfigError(f"`cutoff` must be an ISO 8601 date; got {cutoff!r}.") from None
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-        return self._kept((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
+        return self.keep((self._frame[TIMESTAMP] < moment).to_numpy(), "filtered")
 
-    def deduplicate(self) -> Self:
-        """Keep the latest row of each user, domain and item; of equal or no times, the first."""
-        return self._kept(latest_rows(self._pair_codes(), self.order), "duplicates")
+    def deduplicate(self, *, every_row: bool = False) -> Self:
+        """Keep the latest row of each user, domain and item; of equal or no times, the first.
 
-    def _combined(self, additive: np.ndarray) -> Self:
-        """Combine the rows of each pair; see `graphgen.reading.filters.combined_rows`."""
+        Events that `read_log` was given a meaning of add up, and with `every_row` all rows do: see
+        `graphgen.reading.filters.combined_rows`.
+        """
+        if every_row:
+            log = self if WEIGHT in self._frame else self.with_columns(**{WEIGHT: np.float32(1)})
+            additive = np.ones(len(log), dtype=bool)
+        else:
+            log, additive = self, self.notes.get("events", np.full(1, -1)) >= 0
         if not additive.any():
-            return self.deduplicate()
-        weight = self._frame[WEIGHT].to_numpy(float)
-        keep, total = combined_rows(self._pair_codes(), weight, additive, self.order)
-        dropped = ~keep & np.isnan(weight)
-        frame = self._frame.assign(**{WEIGHT: total.astype(np.float32)})
-        log = self._of(frame, replace(self._report, dropped=int(dropped.sum())))
-        log._codes, log._pairs = self._codes, self._pairs
-        log = log._kept(keep, "duplicates")
+            return log.keep(latest_rows(log.pair_codes, log.order), "duplicates")
+        weight = log._frame[WEIGHT].to_numpy(float)
+        keep, total = combined_rows(log.pair_codes, weight, additive, log.order)
+        gone = int((~keep & np.isnan(weight)).sum())
+        log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report
-        log._report = replace(report, duplicates=report.duplicates - int(dropped.sum()))
+        counts = {"duplicates": report.duplicates - gone, "dropped": report.dropped + gone}
+        log._report = replace(report, **counts)
         return log
 
-    def _pair_codes(self) -> np.ndarray:
+    def copies(self) -> np.ndarray:
+        """Mark the rows that equal an earlier one in every column: bool [n].
+
+        Rows of events may be repeats where nothing tells them apart, and then are none: without
+        times, and where all times are whole days.
+        """
+        rows = np.flatnonzero(pd.Series(self.pair_codes).duplicated(keep=False).to_numpy())
+        event = self.notes.get("events")
+        if event is None and EVENT in self._frame:
+            named = (self._frame[EVENT] != "").to_numpy()
+            event = np.where(named, self._frame[EVENT].cat.codes, -1)
+        if event is not None and (self.order is None or not (self.order % DAY).any()):
+            rows = rows[event[rows] < 0]
+        part = self._frame.iloc[rows]
+        part = part if event is None else part.assign(**{EVENT: event[rows]})
+        copies = np.zeros(len(self), dtype=bool)
+        copies[rows] = part.duplicated().to_numpy()
+        return copies
+
+    @property
+    def item_codes(self) -> np.ndarray:
+        """int64 [n], a code for the domain and item of each row."""
+        return self._item_codes()[0]
+
+    @property
+    def user_codes(self) -> np.ndarray:
+        """int32 [n], a code for the user of each row."""
+        return self._coded(USER_ID).codes
+
+    @property
+    def pair_codes(self) -> np.ndarray:
+        """int64 [n], a code for the user and item of each row."""
         items, n_items = self._item_codes()
-        return self._coded(USER_ID).codes.astype(np.int64) * max(n_items, 1) + items
+        return self.user_codes.astype(np.int64) * max(n_items, 1) + items
+
+    def with_columns(self, **columns: Any) -> Self:
+        """Return the same rows with other values in columns that are not ids."""
+        log = self._of(self._frame.assign(**columns), self._report)
+        log._codes, log._pairs, log.notes = self._codes, self._pairs, dict(self.notes)
+        return log
 
     @property
     def liked(self) -> np.ndarray:
@@ -204,9 +249,16 @@ class InteractionLog:
             return np.ones(len(self), dtype=bool)
         return (self._frame[WEIGHT] > 0).to_numpy()
 
-    def k_core(self, k: int) -> Self:
-        """Keep the largest part in which every user and every item has `k` likes or more.
+    def with_report(self, report: ReadReport) -> Self:
+        """Return the same log with another report."""
+        log = self.with_columns()
+        log._report = report
+        return log
 
+    def k_core(self, k: int, k_items: int | None = None) -> Self:
+        """Keep the largest part in which every user has `k` likes or more, and every item.
+
+        `k_items` is another number for items.
         Rows that are no likes stay where their user and item do. See `core_rows`.
 
         Raises
@@ -218,19 +270,19 @@ class InteractionLog:
         """
         if k < 0:
             raise ConfigError(f"`k_core` must be at least 0; got {k}.")
-        if k <= 1 or not len(self):
+        if max(k, k_items or 0) <= 1 or not len(self):
             return self
         users, items = self._coded(USER_ID).codes, self._item_codes()[0]
         liked = self.liked
         keep = np.zeros(len(self), dtype=bool)
-        keep[liked] = core_rows(users[liked], items[liked], k)
+        keep[liked] = core_rows(users[liked], items[liked], k, k_items)
         keep |= ~liked & np.isin(users, users[keep]) & np.isin(items, items[keep])
         if not keep.any():
             raise InputError(
                 f"The {k}-core is empty: no users and items with {k} interactions each. "
                 "Use a smaller --k-core."
             )
-        return self._kept(keep, "k_core_dropped")
+        return self.keep(keep, "k_core_dropped")
 
     @classmethod
     def concat(cls, *logs: Self) -> Self:
@@ -272,7 +324,8 @@ class InteractionLog:
             self._pairs = codes, len(distinct)
         return self._pairs
 
-    def _kept(self, keep: np.ndarray, counter: str) -> Self:
+    def keep(self, keep: np.ndarray, counter: str = "filtered") -> Self:
+        """Keep the rows of a mask, bool [n]; the report counts the others as `counter`."""
         dropped = len(keep) - int(keep.sum())
         if not dropped:
             return self
@@ -282,6 +335,7 @@ class InteractionLog:
         counts: Any = {counter: getattr(self._report, counter) + dropped}
         log = self._of(frame, replace(self._report, **counts))
         log._codes = {name: coded.filter(keep) for name, coded in self._codes.items()}
+        log.notes = {name: values[keep] for name, values in self.notes.items()}
         return log
 
 
@@ -298,6 +352,7 @@ def read_log(
     k_core: int = 0,
     deduplicate: bool = True,
     ordered: bool = False,
+    clean: Callable[[InteractionLog], InteractionLog] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     day_first: bool | None = None,
@@ -305,7 +360,8 @@ def read_log(
 ) -> InteractionLog:
     r"""Read interactions from table files.
 
-    The steps, in order: filter by ``#column=value``, validation, meaning, de-duplication, k-core.
+    The steps, in order: filter by ``#column=value``, validation, meaning, `clean`, de-duplication,
+    k-core.
 
     - Columns: ``user_id`` and ``item_id``; optional ``domain`` (else ``"items"``), ``timestamp``,
       ``position``, ``rating``, ``weight``, ``event``. Headers match but for case and surrounding
@@ -355,6 +411,8 @@ def read_log(
     ordered
         The rows of each user are in order: the number of the row is its ``position`` where a log
         has neither positions nor timestamps.
+    clean
+        What else to do with all rows, such as `graphgen.cleaning.pipeline.cleaner`.
     delimiter, encoding
         By default found from the header and the byte order mark (else UTF-8).
     day_first
@@ -403,13 +461,20 @@ def read_log(
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
         whole[POSITION] = np.arange(len(whole))
     frame, additive, taken = meaning.apply(whole)
+    events = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
     frame = with_own_users(frame, separate)
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
+    if events is not None:
+        log.notes["events"] = events
+    if clean is not None:
+        log = clean(log)
+    elif deduplicate and events is not None:
+        log = log.keep(~log.copies(), "duplicates")
     if deduplicate:
-        log = log._combined(additive)
-    elif WEIGHT in frame:
-        log = log._kept(frame[WEIGHT].notna().to_numpy(), "dropped")
+        log = log.deduplicate()
+    elif WEIGHT in log._frame:
+        log = log.keep(log._frame[WEIGHT].notna().to_numpy(), "dropped")
     log._frame = log._frame.drop(columns=_partly_missing(log._frame))
     return log.k_core(k_core)
 

@@ -65,6 +65,14 @@ def build(
     k_core: Annotated[
         int, Option(help="Keep users and items with at least this many interactions.")
     ] = 0,
+    clean: Annotated[
+        list[str] | None,
+        Option(
+            help="Setting of a cleaning step, NAME=VALUE, as `interest clean --help` lists them; "
+            "repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     cutoff: Annotated[
         str | None, Option(help="Leave out interactions at or after this ISO time.")
     ] = None,
@@ -82,6 +90,8 @@ def build(
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
+    from graphgen.cleaning.config import CleanConfig
+    from graphgen.cleaning.pipeline import cleaner
     from graphgen.description import describe
     from graphgen.log import read_log
     from graphgen.tables import read_items, read_users
@@ -92,8 +102,10 @@ def build(
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     given = {name: value for name, value in given.items() if value is not None}
     settings = BuildConfig.make(options.given_settings(config, set_), **given)
+    cleaning = CleanConfig.make(options.given_settings(None, clean))
     log = read_log(
         *sources,
+        clean=cleaner(cleaning) if clean else None,
         quarantine=quarantine,
         **options.meaning_options(event, positive, negative, separate_users),
         ordered=ordered,
@@ -102,6 +114,8 @@ def build(
         **tables.read,
     )
     options.say_meaning(log, always=True)
+    for step in log.report.cleaning:
+        say(f"{step['step']}: {step['rows']:,} rows left out, {step['changed']:,} changed")
     table = read_items(*items, **tables.read) if items else None
     separate = log.report.taken.separate
     user_table = read_users(*users, separate_users=separate, **tables.read) if users else None

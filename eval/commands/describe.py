@@ -21,6 +21,7 @@ DROPPED = {
     "duplicates": "duplicate",
     "dropped": "dropped events",
     "k_core_dropped": "outside the k-core",
+    "cleaned": "cleaned",
 }
 
 

@@ -13,6 +13,7 @@ import typer
 from eval.commands.abtest import abtest, power
 from eval.commands.bench import app as bench
 from eval.commands.build import build
+from eval.commands.clean import clean
 from eval.commands.compare import compare
 from eval.commands.console import Commands, run, say
 from eval.commands.demo import demo
@@ -28,7 +29,13 @@ from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.rules import app as rules
-from eval.commands.settings import build_settings, models_settings, split_settings, with_settings
+from eval.commands.settings import (
+    build_settings,
+    clean_settings,
+    models_settings,
+    split_settings,
+    with_settings,
+)
 from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
@@ -36,7 +43,7 @@ from eval.commands.train import train
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, inspect, import_, build, describe, explore, export, split, models, train,
+    demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models, train,
     recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
@@ -52,6 +59,7 @@ app = typer.Typer(
 MODELS_TITLE = "Settings (`interest models NAME` explains them)"
 HELP = {
     build: with_settings("Settings (--set NAME=VALUE, or --config)", build_settings),
+    clean: with_settings("Settings (--set NAME=VALUE, or --config)", clean_settings),
     split: with_settings("Protocols and their options (--set NAME=VALUE)", split_settings),
     train: with_settings(MODELS_TITLE, models_settings),
     compare: with_settings(MODELS_TITLE, models_settings),

@@ -36,7 +36,16 @@ def with_settings(title: str, rows: Callable[[], Rows]) -> type[TyperCommand]:
 
 def build_settings() -> Rows:
     """Return the settings of `interest build`."""
-    rows = _settings(_find("graphgen.build", "BuildConfig"))
+    return _config_settings("graphgen.build", "BuildConfig")
+
+
+def clean_settings() -> Rows:
+    """Return the settings of `interest clean`."""
+    return _config_settings("graphgen.cleaning.config", "CleanConfig")
+
+
+def _config_settings(module: str, name: str) -> Rows:
+    rows = _settings(_find(module, name))
     return [(f"{name}={default}", text) for name, default, text in rows]
 
 
@@ -125,7 +134,7 @@ def _fields(module: str, node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
             yield from _fields(*_find(module, base.id))
     for line, text in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(line, ast.AnnAssign) and isinstance(text, ast.Expr):
-            described = ast.literal_eval(text.value).replace("``", "")
+            described = ast.literal_eval(text.value).replace("`", "")
             default = str(_value(module, line.value))
             yield ast.unparse(line.target), default, " ".join(described.split())
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
 
 from eval.splits.base import Split
 from eval.splits.duplicate_items import find_twins
 from graphgen.errors import counted
 from graphgen.log import InteractionLog
+from graphgen.reading.frames import write_rows
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, TIMESTAMP, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
@@ -251,7 +250,7 @@ def write_split(
 
 def _write_one(split: Split, folder: Path) -> dict[str, Any]:
     for name, part in split.parts.items():
-        _write_csv(part.frame, folder / f"{name}.csv")
+        write_rows(part.frame, folder / f"{name}.csv")
     for name, table in split.tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     if len(split.twins):
@@ -260,11 +259,3 @@ def _write_one(split: Split, folder: Path) -> dict[str, Any]:
     (folder / "card.txt").write_text(card_text(card), encoding="utf-8")
     write_json(folder / CARD, card, schema_version=SCHEMA_VERSION)
     return card
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    if TIMESTAMP in frame:
-        # ISO 8601 with milliseconds: exact, and readable by `read_log` and by eye.
-        text = frame[TIMESTAMP].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
-        frame = frame.assign(**{TIMESTAMP: text})
-    pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)

@@ -105,18 +105,20 @@ def combined_rows(
     return keep, result
 
 
-def core_rows(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
-    """Mark the largest part in which every user and every item has `k` rows or more.
+def core_rows(
+    users: np.ndarray, items: np.ndarray, k: int, k_items: int | None = None
+) -> np.ndarray:
+    """Mark the largest part in which every user has `k` rows or more, every item `k_items`.
 
-    Rows of users and items below `k` are dropped, again and again, until none is left to drop
+    Rows of users and items below that are dropped, again and again, until none is left to drop
     (Seidman 1983, on the bipartite graph). O(n) for each round.
 
     Parameters
     ----------
     users, items
         Non-negative integer codes for each row.
-    k
-        Least number of rows.
+    k, k_items
+        Least numbers of rows; `k_items` is by default `k`.
 
     Returns
     -------
@@ -130,9 +132,10 @@ def core_rows(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
     [True, True, True, True, False]
     """
     rows = np.arange(len(users))
+    k_items = k if k_items is None else k_items
     while rows.size:
         user, item = users[rows], items[rows]
-        enough = (np.bincount(user) >= k)[user] & (np.bincount(item) >= k)[item]
+        enough = (np.bincount(user) >= k)[user] & (np.bincount(item) >= k_items)[item]
         if enough.all():
             break
         rows = rows[enough]

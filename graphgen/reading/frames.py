@@ -1,21 +1,23 @@
-"""Tables in memory, read as files are."""
+"""Tables in memory, read as files are, and written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 
 from graphgen.errors import InputError
 from graphgen.ids import as_ids
 from graphgen.reading.cleaning import Faults, arrow_column
 from graphgen.reading.columns import TableSpec, resolve_columns
 from graphgen.reading.report import ReadReport
-from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
 
-__all__ = ["Clean", "as_frame", "clean_frame", "frames_in"]
+__all__ = ["Clean", "as_frame", "clean_frame", "frames_in", "write_rows"]
 
 
 class Clean(Protocol):
@@ -84,3 +86,12 @@ def frames_in(sources: Iterable[Any]) -> tuple[list[tuple[str | None, Any]], lis
             else:
                 others.append(table if domain is None else {domain: table})
     return given, others
+
+
+def write_rows(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write the rows of a log as CSV that `read_log` reads back as they are."""
+    if TIMESTAMP in frame:
+        # ISO 8601 with milliseconds: exact, and readable by `read_log` and by eye.
+        text = frame[TIMESTAMP].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
+        frame = frame.assign(**{TIMESTAMP: text})
+    pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)

@@ -35,6 +35,10 @@ class ReadReport:
         Rows left out because of an event that is to be dropped.
     k_core_dropped
         Rows left out by the k-core filter.
+    cleaned
+        Rows left out by the steps of `graphgen.cleaning`.
+    cleaning
+        One entry for each such step: ``step``, ``rows``, ``changed`` and ``note``.
     interactions, users, items
         What is left; items are pairs of domain and id.
     taken
@@ -50,6 +54,8 @@ class ReadReport:
     duplicates: int = 0
     dropped: int = 0
     k_core_dropped: int = 0
+    cleaned: int = 0
+    cleaning: tuple[dict[str, Any], ...] = ()
     interactions: int = 0
     users: int = 0
     items: int = 0
@@ -58,10 +64,14 @@ class ReadReport:
     @classmethod
     def merged(cls, reports: Sequence[Self]) -> Self:
         """Add up the reports of logs that are put together."""
-        counted = ("rows_read", "filtered", "bad", "duplicates", "dropped", "k_core_dropped")
+        counted = (
+            *("rows_read", "filtered", "bad", "duplicates", "dropped", "k_core_dropped"),
+            "cleaned",
+        )
         return cls(
             sources=tuple(source for report in reports for source in report.sources),
             columns=tuple(line for report in reports for line in report.columns),
+            cleaning=tuple(step for report in reports for step in report.cleaning),
             taken=Taken.merged([report.taken for report in reports]),
             quarantine=next((r.quarantine for r in reports if r.quarantine), None),
             **{name: sum(getattr(report, name) for report in reports) for name in counted},

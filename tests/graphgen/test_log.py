@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_any_ids_survive_a_csv_file(pairs):
     frame = frame_of(pairs, "user_id item_id")
     if not pairs:
         return
-    expected = [(a.strip(), b.strip()) for a, b in pairs]
+    expected = [tuple(unicodedata.normalize("NFC", x.strip()) for x in pair) for pair in pairs]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         frame.to_csv(path, index=False, lineterminator="\n", quoting=1)

@@ -1,0 +1,1 @@
+"""Cleaning of logs: named steps, each of which is reported."""
