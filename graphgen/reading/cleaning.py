@@ -20,6 +20,8 @@ __all__ = [
     "Faults",
     "all_empty",
     "arrow_column",
+    "coded_series",
+    "codes_of",
     "id_codes",
     "shorten",
     "to_codes",
@@ -30,6 +32,7 @@ __all__ = [
 MISSING_ID = "must not be empty"
 SHOWN_ROWS = 20
 SHOWN_VALUE = 100
+NO_CODES = np.zeros(0, np.int32)
 
 
 def shorten(value: str) -> str:
@@ -139,6 +142,20 @@ class Codes:
         """Return the ids, row by row; missing ones are null."""
         codes = pa.array(self.codes, mask=self.codes < 0)
         return self.values.take(codes)
+
+
+def coded_series(coded: Codes) -> pd.Series:
+    """Return codes as a series that holds each distinct id once; ids are missing nowhere."""
+    column = pa.DictionaryArray.from_arrays(pa.array(coded.codes), coded.values)
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([column])))
+
+
+def codes_of(column: pd.Series) -> Codes:
+    """Return the codes of a series of `coded_series`, also of several one after the other."""
+    encoded = arrow_column(column).unify_dictionaries()
+    chunks = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+    values = encoded.chunk(0).dictionary if chunks else pa.array([], pa.large_string())
+    return Codes(chunks[0] if len(chunks) == 1 else np.concatenate([NO_CODES, *chunks]), values)
 
 
 def arrow_column(values: Any) -> pa.ChunkedArray:

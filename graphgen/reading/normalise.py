@@ -14,6 +14,7 @@ from graphgen.reading.cleaning import (
     Codes,
     Faults,
     all_empty,
+    coded_series,
     id_codes,
     to_codes,
     to_floats,
@@ -81,7 +82,7 @@ def interaction_frame(
     Returns
     -------
     frame : pandas.DataFrame
-        The good rows in order.
+        The good rows in order, ids as codes (`graphgen.reading.cleaning.coded_series`).
     faults : Faults
         The bad ones.
     """
@@ -105,7 +106,7 @@ def interaction_frame(
     frame: dict[str, object] = {}
     for role in (name for name in (USER_ID, DOMAIN, ITEM_ID) if name in ids):
         coded = ids.pop(role).filter(keep)
-        frame[role] = category(coded) if role == DOMAIN else strings(coded.decode())
+        frame[role] = category(coded) if role == DOMAIN else coded_series(coded)
     if times is not None:
         frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
     elif positions is not None:
