@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -95,7 +96,7 @@ def make_log(
     items = _ids(b"I", max(N_DOMAINS, rows // ROWS_OF_ITEM))
     domains = pa.array(["beauty", "books", "films", "games", "music"])
     paths, bounds = [], np.linspace(0, rows, files + 1).astype(np.int64)
-    for number, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for number, (low, high) in enumerate(itertools.pairwise(bounds)):
         path = folder / f"log-{number:04d}.csv"
         writer = None
         for start in range(low, high, CHUNK):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def number_log(
     values = log.codes(ITEM_ID).values
     owner, value = np.divmod(pairs, max(len(values), 1))
     bounds = np.searchsorted(owner, np.arange(len(log.domains) + 1))
-    own = dict(zip(log.domains, zip(bounds[:-1], bounds[1:], strict=True), strict=True))
+    own = dict(zip(log.domains, itertools.pairwise(bounds), strict=True))
     tables = {} if items is None else dict(list(items.frame.groupby(DOMAIN)[ITEM_ID]))
     local = np.empty(len(pairs), dtype=np.int32)
     names = sorted({*own, *map(str, tables)})

@@ -255,9 +255,11 @@ def to_codes(column: pa.ChunkedArray) -> Codes:
     return Codes(codes, again.dictionary, wrong)
 
 
-def id_codes(column: pa.ChunkedArray, name: str, faults: Faults) -> Codes:
-    """Encode a column of ids, and record the rows without one."""
-    coded = to_codes(column)
+def id_codes(
+    column: pa.ChunkedArray, name: str, faults: Faults, coded: Codes | None = None
+) -> Codes:
+    """Encode a column of ids, unless it is `coded`, and record the rows without one."""
+    coded = coded or to_codes(column)
     for mask, reason in coded.wrong:
         faults.add(mask, name, column, reason)
     faults.add(coded.codes < 0, name, column, MISSING_ID)
@@ -305,6 +307,9 @@ def all_empty(column: pa.ChunkedArray) -> bool:
         return False
     if column.null_count == len(column):
         return True
+    if pa.types.is_dictionary(column.type):
+        found = [chunk.dictionary.take(chunk.indices.unique()) for chunk in column.chunks]
+        return all_empty(pa.chunked_array(found, column.type.value_type))
     if pa.types.is_floating(column.type):
         return bool(pc.all(column.is_null(nan_is_null=True)).as_py())
     if not is_text(column.type):

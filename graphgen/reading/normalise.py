@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -87,10 +88,15 @@ def interaction_frame(
         The bad ones.
     """
     faults = Faults(n_rows)
-    ids: dict[str, Codes] = {}
-    for role in (USER_ID, ITEM_ID):
-        if role in resolved:
-            ids[role] = id_codes(table.pop(resolved[role]), resolved[role], faults)
+    roles = [role for role in (USER_ID, ITEM_ID) if role in resolved]
+    columns = [table.pop(resolved[role]) for role in roles]
+    with ThreadPoolExecutor(len(roles)) as threads:  # Arrow works outside of Python's lock.
+        coded = list(threads.map(to_codes, columns))
+    ids = {
+        role: id_codes(column, resolved[role], faults, codes)
+        for role, column, codes in zip(roles, columns, coded, strict=True)
+    }
+    del columns, coded
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults

@@ -18,7 +18,9 @@ def with_pandas(files):
 
     frame = pd.concat([pd.read_csv(file, dtype=dict.fromkeys(IDS, str)) for file in files])
     codes = {name: pd.factorize(frame[name]) for name in IDS}
-    return "read_csv, factorize of three columns", {n: len(values) for n, (_, values) in codes.items()}
+    return "read_csv, factorize of three columns", {
+        n: len(values) for n, (_, values) in codes.items()
+    }
 
 
 def with_polars(files):
@@ -72,4 +74,4 @@ if __name__ == "__main__":
     name, *files = sys.argv[1:]
     what, sizes = globals()[f"with_{name}"](files)
     version = f"{name} {importlib.metadata.version(name)}"
-    print(json.dumps({"system": version, "what": what, "sizes": sizes}))  # noqa: T201
+    print(json.dumps({"system": version, "what": what, "sizes": sizes}))
