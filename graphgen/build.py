@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
-from graphgen.builders.interactions import add_interactions
+from graphgen.builders.interactions import add_interactions, number_log
 from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.topics import FormerTopics, add_topics
 from graphgen.builders.transitions import add_transitions
@@ -168,11 +168,13 @@ def build_graph(
         )
 
     _check_tables(log, items, users, encoder=config.encoder)
-    vocabularies = _vocabularies(log, items, users)
+    numbered = number_log(log, items, users)
+    vocabularies = numbered.vocabularies
     data = HeteroData()
     for node_type, vocabulary in vocabularies.items():
         data[node_type].num_nodes = len(vocabulary)
-    add_interactions(data, log, vocabularies)
+    add_interactions(data, log, numbered)
+    del numbered
     add_reverse_edges(data)
     add_transitions(data, next_k=config.next_k, next_weight=config.next_weight)
 
@@ -224,20 +226,19 @@ def _check_tables(
 ) -> None:
     """Count the rows of the tables that the log does not mention; refuse a table of only such."""
     if users is not None:
-        ours, theirs = users.frame[USER_ID].unique(), log.frame[USER_ID].unique()
+        ours, theirs = users.frame[USER_ID].unique(), log.users()
         found = found_in(ours, theirs)
         sides: dict[str, Any] = {"ours": ours, "theirs": theirs, "many": 0.5}
         check_join("user", "the user table", found, "the log", **sides)
     if items is None:
         return
-    frames = items.frame, log.frame
-    parts = {}
+    frame, parts = items.frame, {}
     for domain in items.domains:
-        ours, theirs = (f.loc[f[DOMAIN] == domain, ITEM_ID].unique() for f in frames)
+        ours, theirs = frame.loc[frame[DOMAIN] == domain, ITEM_ID].unique(), log.items(domain)
         parts[domain] = ours, theirs, found_in(ours, theirs)
     found = np.concatenate([part[2] for part in parts.values()])
     if not found.any():
-        ours, theirs = (frame[ITEM_ID].unique() for frame in frames)
+        ours, theirs = (table.frame[ITEM_ID].unique() for table in (items, log))
         missing = sorted(set(items.domains) - set(log.domains))
         of = "the item table" + (f" ({', '.join(missing)})" if missing else "")
         check_join("item", of, found, f"the log of {', '.join(log.domains)}", ours=ours,
@@ -259,21 +260,6 @@ def _check_tables(
                 "item", where, found_in(theirs, ours), of, ours=theirs, theirs=ours, many=0.5,
                 effect="They have no title and no text.",
             )  # fmt: skip
-
-
-def _vocabularies(
-    log: InteractionLog, items: ItemTable | None, users: UserTable | None
-) -> dict[str, Vocabulary]:
-    columns = [table.frame[USER_ID] for table in (log, users) if table is not None]
-    result = {USER: Vocabulary.from_values(*columns)}
-    tables = [log.frame[[DOMAIN, ITEM_ID]]]
-    if items is not None:
-        tables.append(items.frame[[DOMAIN, ITEM_ID]])
-    for domain in sorted(set().union(*(t[DOMAIN].unique() for t in tables))):
-        result[domain] = Vocabulary.from_values(
-            *(t.loc[t[DOMAIN] == domain, ITEM_ID] for t in tables)
-        )
-    return result
 
 
 def _align(

@@ -10,16 +10,23 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from graphgen.arrays import dense_codes
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.meaning import Meaning, Taken, separate_domains
-from graphgen.reading.cleaning import Codes, arrow_column, to_codes
+from graphgen.reading.cleaning import Codes, arrow_column, coded_series, codes_of, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import read_tables
 from graphgen.reading.filters import combined_rows, core_rows, latest_rows
 from graphgen.reading.frames import clean_frame
-from graphgen.reading.normalise import concat_frames, interaction_frame, with_own_users
+from graphgen.reading.normalise import (
+    concat_frames,
+    interaction_frame,
+    strings,
+    with_own_users,
+)
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID, WEIGHT
@@ -78,9 +85,10 @@ class InteractionLog:
         return log
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
-        self._frame = frame
+        self._frame = frame  # The ids in it are codes.
+        self._text: pd.DataFrame | None = None
         self._codes: dict[str, Codes] = {}
-        self._pairs: tuple[np.ndarray, int] | None = None
+        self._pairs: tuple[np.ndarray, np.ndarray] | None = None
         # Arrays [n] that go with the rows and are no columns: "events" are the codes of those whose
         # weights add up, -1 for the other rows.
         self.notes: dict[str, np.ndarray] = {}
@@ -90,7 +98,20 @@ class InteractionLog:
     @property
     def frame(self) -> pd.DataFrame:
         """The table; a copy-on-write view, so changing it does not change the log."""
-        return self._frame.copy(deep=False)
+        if self._text is None:
+            ids = {name: strings(self.codes(name).decode()) for name in (USER_ID, ITEM_ID)}
+            self._text = self._frame.assign(**ids)
+        return self._text.copy(deep=False)
+
+    @property
+    def frame_of_codes(self) -> pd.DataFrame:
+        """The table with ids as codes, see `codes`; it is not to be changed."""
+        return self._frame
+
+    @property
+    def domain_codes(self) -> np.ndarray:
+        """The number in `domains` of the domain of each row."""
+        return self._frame[DOMAIN].cat.codes.to_numpy()
 
     @property
     def report(self) -> ReadReport:
@@ -117,13 +138,12 @@ class InteractionLog:
     @property
     def n_users(self) -> int:
         """Number of distinct users."""
-        coded = self._coded(USER_ID)
-        return int((np.bincount(coded.codes, minlength=1) > 0).sum())
+        return int((np.bincount(self.codes(USER_ID).codes, minlength=1) > 0).sum())
 
     @property
     def n_items(self) -> int:
         """Number of distinct pairs of domain and item id."""
-        return self._item_codes()[1]
+        return len(self.item_codes()[1])
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -144,6 +164,19 @@ class InteractionLog:
             f"in {counted(len(self.domains), 'domain')}, {order})"
         )
 
+    def users(self) -> np.ndarray:
+        """Return the id of each user once, an object array in no order."""
+        coded = self.codes(USER_ID)
+        used = np.bincount(coded.codes, minlength=len(coded.values)) > 0
+        return np.asarray(coded.values.filter(pa.array(used)).to_numpy(zero_copy_only=False))
+
+    def items(self, domain: str) -> np.ndarray:
+        """Return the id of each item of a domain once, an object array in no order."""
+        values = self.codes(ITEM_ID).values
+        owner, value = np.divmod(self.item_codes()[1], max(len(values), 1))
+        own = owner == self.domains.index(domain) if domain in self.domains else owner < 0
+        return np.asarray(values.take(pa.array(value[own])).to_numpy(zero_copy_only=False))
+
     def where(self, **columns: Any) -> Self:
         """Keep the rows in which each named column has the given value, or one of a list or array.
 
@@ -159,7 +192,11 @@ class InteractionLog:
                 raise InputError(f"The log has no column {name!r}; {hint}")
             if isinstance(wanted, str) or not isinstance(wanted, Iterable):
                 wanted = [wanted]
-            keep &= self._frame[name].isin(list(wanted)).to_numpy()
+            if name in (USER_ID, ITEM_ID):
+                coded = self.codes(name)
+                keep &= strings(coded.values).isin(list(wanted)).to_numpy()[coded.codes]
+            else:
+                keep &= self._frame[name].isin(list(wanted)).to_numpy()
         return self.keep(keep, "filtered")
 
     def before(self, cutoff: str | datetime | pd.Timestamp) -> Self:
@@ -221,20 +258,15 @@ class InteractionLog:
         return copies
 
     @property
-    def item_codes(self) -> np.ndarray:
-        """int64 [n], a code for the domain and item of each row."""
-        return self._item_codes()[0]
-
-    @property
     def user_codes(self) -> np.ndarray:
         """int32 [n], a code for the user of each row."""
-        return self._coded(USER_ID).codes
+        return self.codes(USER_ID).codes
 
     @property
     def pair_codes(self) -> np.ndarray:
         """int64 [n], a code for the user and item of each row."""
-        items, n_items = self._item_codes()
-        return self.user_codes.astype(np.int64) * max(n_items, 1) + items
+        items, pairs = self.item_codes()
+        return self.user_codes.astype(np.int64) * max(len(pairs), 1) + items
 
     def with_columns(self, **columns: Any) -> Self:
         """Return the same rows with other values in columns that are not ids."""
@@ -272,7 +304,7 @@ class InteractionLog:
             raise ConfigError(f"`k_core` must be at least 0; got {k}.")
         if max(k, k_items or 0) <= 1 or not len(self):
             return self
-        users, items = self._coded(USER_ID).codes, self._item_codes()[0]
+        users, items = self.codes(USER_ID).codes, self.item_codes()[0]
         liked = self.liked
         keep = np.zeros(len(self), dtype=bool)
         keep[liked] = core_rows(users[liked], items[liked], k, k_items)
@@ -304,24 +336,29 @@ class InteractionLog:
     def digest(self) -> str:
         """Return a hash of the rows, whatever their order; see `frame_digest`."""
         if self._digest is None:
-            for name in (USER_ID, ITEM_ID):
-                self._coded(name)
-            self._digest = frame_digest(self._frame, self._codes)
+            coded = {name: self.codes(name) for name in (USER_ID, ITEM_ID)}
+            self._digest = frame_digest(self._frame, coded)
         return self._digest
 
-    def _coded(self, name: str) -> Codes:
-        """Return a column of text as codes; after a filter some values may have no row."""
+    def codes(self, name: str) -> Codes:
+        """Return the column of user or item ids as codes; some values may have no row."""
         if name not in self._codes:
-            self._codes[name] = to_codes(arrow_column(self._frame[name]))
+            self._codes[name] = codes_of(self._frame[name])
         return self._codes[name]
 
-    def _item_codes(self) -> tuple[np.ndarray, int]:
-        """Return a dense code for the (domain, item) of each row, and how many there are."""
+    def item_codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return a dense code for the (domain, item) of each row, and what they stand for.
+
+        Returns
+        -------
+        codes, pairs
+            int64 [n], and int64 [n_items]: the number of the domain in `domains` times the number
+            of values in ``codes("item_id")``, plus that of the value.
+        """
         if self._pairs is None:
-            items, domains = self._coded(ITEM_ID), self._frame[DOMAIN].cat.codes.to_numpy()
+            items, domains = self.codes(ITEM_ID), self.domain_codes
             pair = domains.astype(np.int64) * max(len(items.values), 1) + items.codes
-            codes, distinct = pd.factorize(pair)
-            self._pairs = codes, len(distinct)
+            self._pairs = dense_codes(pair)
         return self._pairs
 
     def keep(self, keep: np.ndarray, counter: str = "filtered") -> Self:
@@ -334,7 +371,6 @@ class InteractionLog:
             frame[name] = frame[name].cat.remove_unused_categories()
         counts: Any = {counter: getattr(self._report, counter) + dropped}
         log = self._of(frame, replace(self._report, **counts))
-        log._codes = {name: coded.filter(keep) for name, coded in self._codes.items()}
         log.notes = {name: values[keep] for name, values in self.notes.items()}
         return log
 
@@ -463,7 +499,9 @@ def read_log(
     frame, additive, taken = meaning.apply(whole)
     events = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
-    frame = with_own_users(frame, separate)
+    if separate:
+        frame = with_own_users(frame, separate)
+        frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
     if events is not None:
         log.notes["events"] = events

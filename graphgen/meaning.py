@@ -170,6 +170,9 @@ class Meaning:
             If no row has the columns that a rule needs.
         """
         n = len(frame)
+        rules = self.events or self.positive or self.negative
+        if not rules and not {WEIGHT, RATING, EVENT}.intersection(frame):
+            return frame, np.zeros(n, dtype=bool), _all_liked(frame)
         raw, rating = _numbers(frame, WEIGHT), _numbers(frame, RATING)
         weighted, rated = ~np.isnan(raw), ~np.isnan(rating)
         event = _events(frame)
@@ -387,6 +390,17 @@ def _count(frame: pd.DataFrame, signal: np.ndarray, weight: np.ndarray) -> tuple
         {"domain": str(domain), "signal": str(name), **{k: int(row[k]) for k in OUTCOMES}}
         for (domain, name), row in table.iterrows()
     )
+
+
+def _all_liked(frame: pd.DataFrame) -> Taken:
+    """Return what is said of rows that are all likes, because nothing tells them apart."""
+    domains = [str(name) for name in frame[DOMAIN].cat.categories]
+    sizes = np.bincount(frame[DOMAIN].cat.codes, minlength=len(domains))
+    rows = tuple(
+        {"domain": domain, "signal": "none", **dict.fromkeys(OUTCOMES, 0), "likes": int(size)}
+        for domain, size in zip(domains, sizes, strict=True)
+    )
+    return Taken(dict.fromkeys(domains, "every row"), {}, rows)
 
 
 def _short(value: float | str) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from graphgen.arrays import sorted_texts
 from graphgen.errors import ConfigError, InputError, StorageError, UnknownIdError
 from graphgen.ids import as_ids, id_texts
 from graphgen.storage import atomic_file
@@ -79,12 +80,28 @@ class Vocabulary:
         vocabulary._set(pc.unique(merged), unique=False)
         return vocabulary
 
+    @classmethod
+    def numbered(cls, ids: pa.Array) -> tuple[Self, np.ndarray]:
+        """Build from different ids of `graphgen.ids.as_ids`; return the index of each, too.
+
+        Examples
+        --------
+        >>> Vocabulary.numbered(pa.array(["b", "a"], pa.large_string()))[1]
+        array([1, 0])
+        """
+        vocabulary = cls.__new__(cls)
+        order = sorted_texts(ids)
+        vocabulary._array = ids.take(pa.array(order))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        return vocabulary, place
+
     def _set(self, ids: pa.Array, *, unique: bool) -> None:
         if ids.null_count:
             raise InputError(
                 "An id is missing: a vocabulary holds text, no None, no NaN and no empty text."
             )
-        ids = ids.take(pc.sort_indices(ids))
+        ids = ids.take(pa.array(sorted_texts(ids)))
         if unique and len(ids) > 1:
             repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1))
             if pc.any(repeated).as_py():

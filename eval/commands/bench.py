@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
+from eval.commands.bench_build import bench_build
 from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
 
@@ -356,6 +357,7 @@ def bench_reasons(
             measured.table().to_csv(temporary, index=False)
 
 
+app.command("build")(bench_build)
 app.command("serve")(bench_serve)
 
 

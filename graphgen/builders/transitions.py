@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from graphgen.arrays import place_in_group, visit_numbers
+from graphgen.arrays import place_in_group, sorted_rows, visit_numbers
 from graphgen.schema import ABOUT, INTERACTS, NEXT, USER
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def following(
     n_items = order.shape[1]
     linked = sp.csr_matrix((n_items, n_items), dtype=np.float32)
     longest = int(length.max()) if len(row) else 0
-    lags = min(max_lag, longest - 1, max(1, MAX_PAIRS // max(1, len(row))))
-    for lag in range(1, lags + 1):
+    for lag in range(1, n_lags(max_lag, longest, len(row)) + 1):
         first = np.flatnonzero(row[:-lag] == row[lag:])
         gap = visit[first + lag] - visit[first]
         if not within_visits:
@@ -126,6 +125,11 @@ def following(
     popularity = np.bincount(item, minlength=n_items)
     scale = sp.diags(np.maximum(popularity, 1.0) ** -item_exponent, dtype=np.float32)
     return sp.csr_matrix(scale @ linked @ scale, dtype=np.float32)
+
+
+def n_lags(wanted: int, longest: int, n_rows: int) -> int:
+    """Return how many places are looked back in histories of at most `longest` items."""
+    return min(wanted, longest - 1, max(1, MAX_PAIRS // max(1, n_rows)))
 
 
 def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 1.0) -> None:
@@ -157,22 +161,19 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     item = np.concatenate([i[1] + start for i, start in zip(ends, starts, strict=False)])
     when = np.concatenate([store[names[0]].numpy() for store in stores.values()])
     by_user = np.argsort(user, kind="stable")
-    rows = np.cumsum([0, *np.bincount(user, minlength=data[USER].num_nodes)])
-    # Not by way of coordinates, which would add up the times of equal interactions.
-    order = sp.csr_matrix(
-        (when[by_user], item[by_user], rows), shape=(data[USER].num_nodes, starts[-1])
-    )
+    user, item, when = user[by_user], item[by_user], when[by_user]
+    del by_user
     owner = np.repeat(np.arange(len(stores)), np.diff(starts))
-    if names[0] == "position" and start_anew(order, owner):
-        order = by_domain(order, owner)
-    linked = following(order, max_lag=EDGE_LAG, within_visits=False).tocoo()
-    weight = 2 * linked.data
-    kept = np.flatnonzero((weight > next_weight) & (linked.row != linked.col))
-    source, target = linked.row[kept].astype(np.int64), linked.col[kept].astype(np.int64)
+    if names[0] == "position":
+        # Not by way of coordinates, which would add up the times of equal interactions.
+        rows = np.cumsum([0, *np.bincount(user, minlength=data[USER].num_nodes)])
+        if start_anew(sp.csr_matrix((when, item, rows), shape=(len(rows) - 1, starts[-1])), owner):
+            user = user * len(stores) + owner[item]
+    source, target, weight = _steps(user, item, when, int(starts[-1]), next_weight)
     group = 2 * source + (owner[source] != owner[target])
     # Ties are broken at random, not by the order of ids.
-    chance = np.random.default_rng(0).random(len(kept))
-    best = np.lexsort((chance, -weight[kept], group))
+    chance = np.random.default_rng(0).random(len(group))
+    best = np.lexsort((chance, -weight, group))
     best = best[place_in_group(group[best]) < next_k]
     pair = owner[source[best]] * len(stores) + owner[target[best]]
     domains = list(stores)
@@ -182,7 +183,40 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
         store = data[domains[a], NEXT, domains[b]]
         index = np.stack([source[own] - starts[a], target[own] - starts[b]])
         store.edge_index = torch.from_numpy(index)
-        store.weight = torch.from_numpy(weight[kept[own]])
+        store.weight = torch.from_numpy(weight[own])
+
+
+def _steps(
+    user: np.ndarray, item: np.ndarray, when: np.ndarray, n_items: int, least: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pairs of different items, and their weights above `least`, sorted by pair.
+
+    The same as twice ``following(..., max_lag=EDGE_LAG, within_visits=False)``, but pairs are
+    counted by a sort of integers: no matrix holds those that few users have.
+    """
+    shuffled = np.random.default_rng(0).random(len(user))
+    sorting = sorted_rows(user, when, shuffled)
+    del shuffled
+    user, item, when = user[sorting], item[sorting], when[sorting]
+    del sorting
+    visit = visit_numbers(user, when)
+    longest = int(np.bincount(user).max(initial=0)) if len(user) else 0
+    parts = [np.zeros(0, dtype=np.int64)]
+    for lag in range(1, n_lags(EDGE_LAG, longest, len(user)) + 1):
+        first = np.flatnonzero((user[:-lag] == user[lag:]) & (item[:-lag] != item[lag:]))
+        gap = (visit[first + lag] - visit[first]).astype(np.int64)
+        first, gap = first[gap > 0], gap[gap > 0]
+        # The visits between are in the two lowest bits.
+        parts.append(((item[first] * n_items + item[first + lag]) << 2) + gap)
+    keys = np.concatenate(parts)
+    del parts
+    keys.sort()
+    pair = keys >> 2
+    starts = np.flatnonzero(np.append(True, pair[1:] != pair[:-1])[: len(pair)])
+    weight = np.add.reduceat(np.exp2(1 - (keys & 3)), starts) if len(keys) else np.zeros(0)
+    kept = weight > least
+    source, target = np.divmod(pair[starts[kept]], n_items)
+    return source, target, weight[kept].astype(np.float32)
 
 
 def with_interactions(graph: InterestGraph, data: HeteroData, **provenance: Any) -> InterestGraph:

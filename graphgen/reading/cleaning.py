@@ -20,6 +20,8 @@ __all__ = [
     "Faults",
     "all_empty",
     "arrow_column",
+    "coded_series",
+    "codes_of",
     "id_codes",
     "shorten",
     "to_codes",
@@ -30,6 +32,7 @@ __all__ = [
 MISSING_ID = "must not be empty"
 SHOWN_ROWS = 20
 SHOWN_VALUE = 100
+NO_CODES = np.zeros(0, np.int32)
 
 
 def shorten(value: str) -> str:
@@ -141,6 +144,20 @@ class Codes:
         return self.values.take(codes)
 
 
+def coded_series(coded: Codes) -> pd.Series:
+    """Return codes as a series that holds each distinct id once; ids are missing nowhere."""
+    column = pa.DictionaryArray.from_arrays(pa.array(coded.codes), coded.values)
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([column])))
+
+
+def codes_of(column: pd.Series) -> Codes:
+    """Return the codes of a series of `coded_series`, also of several one after the other."""
+    encoded = arrow_column(column).unify_dictionaries()
+    chunks = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+    values = encoded.chunk(0).dictionary if chunks else pa.array([], pa.large_string())
+    return Codes(chunks[0] if len(chunks) == 1 else np.concatenate([NO_CODES, *chunks]), values)
+
+
 def arrow_column(values: Any) -> pa.ChunkedArray:
     """Return a pandas or Arrow column as a chunked array; objects of several types become text."""
     if isinstance(values, pa.ChunkedArray):
@@ -238,9 +255,11 @@ def to_codes(column: pa.ChunkedArray) -> Codes:
     return Codes(codes, again.dictionary, wrong)
 
 
-def id_codes(column: pa.ChunkedArray, name: str, faults: Faults) -> Codes:
-    """Encode a column of ids, and record the rows without one."""
-    coded = to_codes(column)
+def id_codes(
+    column: pa.ChunkedArray, name: str, faults: Faults, coded: Codes | None = None
+) -> Codes:
+    """Encode a column of ids, unless it is `coded`, and record the rows without one."""
+    coded = coded or to_codes(column)
     for mask, reason in coded.wrong:
         faults.add(mask, name, column, reason)
     faults.add(coded.codes < 0, name, column, MISSING_ID)
@@ -288,6 +307,9 @@ def all_empty(column: pa.ChunkedArray) -> bool:
         return False
     if column.null_count == len(column):
         return True
+    if pa.types.is_dictionary(column.type):
+        found = [chunk.dictionary.take(chunk.indices.unique()) for chunk in column.chunks]
+        return all_empty(pa.chunked_array(found, column.type.value_type))
     if pa.types.is_floating(column.type):
         return bool(pc.all(column.is_null(nan_is_null=True)).as_py())
     if not is_text(column.type):

@@ -287,7 +287,8 @@ def _read_one(
     keep: bool,
 ) -> tuple[pd.DataFrame, int, int]:
     """Return the good rows of a file, the number of its rows and of those filtered out."""
-    raw = file.read(advance=advance)
+    ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
+    raw = file.read(advance=advance, ids=ids)
     n_rows = raw.n_rows
     chosen = _matching(raw, source, file, resolved)
     if chosen is not None:

@@ -21,7 +21,7 @@ def latest_rows(key: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Boolean. O(n), and a sort of the rows that have a double.
+        Boolean. O(n log n).
 
     Examples
     --------
@@ -29,7 +29,12 @@ def latest_rows(key: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     [False, True, True]
     """
     keep = np.ones(len(key), dtype=bool)
-    rows = np.flatnonzero(pd.Series(key).duplicated(keep=False).to_numpy())
+    ordered = np.sort(key)
+    doubled = pd.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if not len(doubled):
+        return keep
+    rows = np.flatnonzero(pd.Series(key).isin(doubled).to_numpy())
     if times is not None and rows.size:
         rows = rows[np.lexsort((rows, -times[rows]))]
     again = pd.Series(key[rows]).duplicated().to_numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from graphgen.reading.cleaning import (
     Codes,
     Faults,
     all_empty,
+    coded_series,
     id_codes,
     to_codes,
     to_floats,
@@ -81,15 +83,20 @@ def interaction_frame(
     Returns
     -------
     frame : pandas.DataFrame
-        The good rows in order.
+        The good rows in order, ids as codes (`graphgen.reading.cleaning.coded_series`).
     faults : Faults
         The bad ones.
     """
     faults = Faults(n_rows)
-    ids: dict[str, Codes] = {}
-    for role in (USER_ID, ITEM_ID):
-        if role in resolved:
-            ids[role] = id_codes(table.pop(resolved[role]), resolved[role], faults)
+    roles = [role for role in (USER_ID, ITEM_ID) if role in resolved]
+    columns = [table.pop(resolved[role]) for role in roles]
+    with ThreadPoolExecutor(len(roles)) as threads:  # Arrow works outside of Python's lock.
+        coded = list(threads.map(to_codes, columns))
+    ids = {
+        role: id_codes(column, resolved[role], faults, codes)
+        for role, column, codes in zip(roles, columns, coded, strict=True)
+    }
+    del columns, coded
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
@@ -105,7 +112,7 @@ def interaction_frame(
     frame: dict[str, object] = {}
     for role in (name for name in (USER_ID, DOMAIN, ITEM_ID) if name in ids):
         coded = ids.pop(role).filter(keep)
-        frame[role] = category(coded) if role == DOMAIN else strings(coded.decode())
+        frame[role] = category(coded) if role == DOMAIN else coded_series(coded)
     if times is not None:
         frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
     elif positions is not None:

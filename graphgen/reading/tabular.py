@@ -6,6 +6,7 @@ import io
 import logging
 from array import array
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -119,7 +120,7 @@ class TableFile:
         """Whether it is delimited text, or has columns and types of its own."""
         return "typed" if self._format in ("parquet", "json", "excel") else "text"
 
-    def read(self, *, advance: Advance | None = None) -> RawTable:
+    def read(self, *, advance: Advance | None = None, ids: Collection[str] = ()) -> RawTable:
         """Read all rows.
 
         Arrow does it, at about 0.05 us for each row and column. A file with quoted line breaks,
@@ -129,6 +130,8 @@ class TableFile:
         ----------
         advance
             Called with the number of compressed bytes read since the last call.
+        ids
+            Columns in which texts repeat: they may come as Arrow dictionaries.
 
         Raises
         ------
@@ -145,7 +148,7 @@ class TableFile:
             with self._stream(advance) as stream:
                 table = self._read_adjacency(stream)
         else:
-            table = self._read_fast(advance) or self._read_exact()
+            table = self._read_fast(advance, ids) or self._read_exact()
         if not table.n_rows and not table.bad:
             raise InputError(f"{self.name} has a header, but no rows under it.")
         return table
@@ -266,7 +269,7 @@ class TableFile:
             f"{first.strip()[:60]!r}."
         )
 
-    def _read_fast(self, advance: Advance | None) -> RawTable | None:
+    def _read_fast(self, advance: Advance | None, ids: Collection[str]) -> RawTable | None:
         """Read with Arrow; None unless each line that is not empty is a record of its own."""
         invalid: list[pa.csv.InvalidRow] = []
 
@@ -274,12 +277,14 @@ class TableFile:
             invalid.append(row)
             return "error" if len(invalid) > MAX_BAD_ROWS else "skip"
 
+        chunks: list[list[pa.Array]] = [[] for _ in self.keys]
+        broken = False
         with self._stream(advance) as stream:
             stream.skip(self._skip)
             try:
-                table = pa.csv.read_csv(
+                reader = pa.csv.open_csv(
                     pa.PythonFile(stream, "r"),
-                    # Threads do not number invalid rows, and are no faster here.
+                    # Threads of Arrow do not number invalid rows.
                     read_options=pa.csv.ReadOptions(
                         column_names=self.keys, block_size=BLOCK, use_threads=False
                     ),
@@ -294,20 +299,25 @@ class TableFile:
                         null_values=[],
                     ),
                 )
+                for batch in _ahead(reader):
+                    # A quoted line break may as well be a quote that was never closed.
+                    broken = broken or (stream.quotes and any(map(_has_line_break, batch)))
+                    for key, chunk, column in zip(self.keys, chunks, batch, strict=True):
+                        chunk.append(column.dictionary_encode() if key in ids else column)
             except pa.ArrowInvalid as error:
                 logger.debug("%s: fast reading gave up: %s", self.name, error)
                 return None
             last = stream.last_line.decode()
-            if invalid and invalid[-1].number == table.num_rows + len(invalid):
+            columns = dict(zip(self.keys, map(_chunked, chunks), strict=True))
+            n_rows = len(columns[self.keys[0]])
+            if invalid and invalid[-1].number == n_rows + len(invalid):
                 last = invalid[-1].text
             if stream.nuls or '"' in last:  # the file may end inside quotes
                 return None
-            quotes = stream.quotes
-        # A quoted line break may as well be a quote that was never closed.
-        texts = pa.chunked_array([[row.text for row in invalid]], pa.string())
-        if quotes and any(_has_line_break(column) for column in (*table.columns, texts)):
-            return None
-        raw = RawTable(dict(zip(self.keys, table.columns, strict=True)), table.num_rows)
+            texts = pa.array([row.text for row in invalid], pa.string())
+            if broken or (stream.quotes and _has_line_break(texts)):
+                return None
+        raw = RawTable(columns, n_rows)
         if invalid:
             lines = self.lines()
             numbers = np.array([row.number for row in invalid]) - 1
@@ -381,7 +391,27 @@ class TableFile:
         return RawTable(columns, len(lines), lines, bad)
 
 
-def _has_line_break(column: pa.ChunkedArray) -> bool:
+def _ahead(reader: pa.csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a reader, which reads the next one meanwhile."""
+
+    def read() -> pa.RecordBatch | None:
+        try:
+            return reader.read_next_batch()
+        except StopIteration:
+            return None
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(read)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(read)
+            yield batch
+
+
+def _chunked(chunks: list[pa.Array]) -> pa.ChunkedArray:
+    return pa.chunked_array(chunks, None if chunks else pa.string())
+
+
+def _has_line_break(column: pa.Array) -> bool:
     return any(pc.any(pc.match_substring(column, mark)).as_py() or False for mark in ("\n", "\r"))
 
 
