@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 
 from graphgen.log import InteractionLog
@@ -15,7 +16,7 @@ from graphgen.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["add_interactions"]
+__all__ = ["add_interactions", "likes_matrix"]
 
 
 def add_interactions(
@@ -53,3 +54,13 @@ def add_interactions(
         store.weight = torch.from_numpy(weight[rows])
         if when is not None:
             store["time" if clock else "position"] = torch.from_numpy(when[rows])
+
+
+def likes_matrix(data: HeteroData, domains: list[str]) -> sp.csr_matrix:
+    """Return CSR [users, items], 1 where a user likes an item, domains one after the other."""
+    parts = []
+    for domain in domains:
+        user, item = data[USER, INTERACTS, domain].edge_index.numpy()
+        shape = (data[USER].num_nodes, data[domain].num_nodes)
+        parts.append(sp.csr_matrix((np.ones(len(user), np.float32), (user, item)), shape=shape))
+    return sp.csr_matrix(sp.hstack(parts, format="csr"))
