@@ -67,7 +67,12 @@ class TrainingData:
     matrix
         float32 CSR [n_users, n_items], 1 where the user liked the item.
     features
-        float32 [n_items, dim] text features, rows of zeros without text; None without any.
+        float32 [n_items, dim], the vectors of all modalities (text, images, …) side by side, zeros
+        where an item has none; None without any.
+    modalities
+        Width of each modality in `features`, in the order of its columns.
+    user_features
+        float32 [n_users, dim], texts of users, zeros without any; None where no user has one.
     similar
         float32 CSR [n_items, n_items], similarity of semantic neighbours; None without any.
     order
@@ -102,6 +107,8 @@ class TrainingData:
     rejected: sp.csr_matrix | None = None
     topics: tuple[str, ...] = ()
     about: sp.csr_matrix | None = None
+    modalities: Mapping[str, int] = field(default_factory=dict)
+    user_features: np.ndarray | None = None
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -146,7 +153,8 @@ class TrainingData:
         users = graph.vocabularies[USER]
         return cls(
             users, items, matrix, features, similar, order, has_time, graph.item_tables, weights,
-            rejected, graph.topic_names, about_matrix(graph),
+            rejected, graph.topic_names, about_matrix(graph), graph.modalities,
+            graph.data[USER].x.numpy() if "x" in graph.data[USER] else None,
         )  # fmt: skip
 
     @property

@@ -146,7 +146,7 @@ def _lost_items(
         if "x" not in graph.data[domain]:
             continue
         own = edges.domain == number
-        text = graph.data[domain].has_text.numpy()
+        text = graph.described(domain)
         count = np.bincount(edges.item[own], minlength=len(text))
         warm, cold = np.flatnonzero(text & (count > 0)), int((text & (count == 0)).sum())
         n_lost = min(cold, int(share * len(warm)))

@@ -282,7 +282,8 @@ def fallbacks(users: UserBatch, scores: np.ndarray, *, known: np.ndarray) -> np.
 
     A constant row of scores ranks nothing, and popularity takes its place.
     """
-    empty = np.diff(users.history.indptr) == 0
+    # Some models know users without a history, by their texts.
+    empty = ~known & (np.diff(users.history.indptr) == 0)
     cases = [empty & (users.index < 0), empty, ~known, _constant(scores)]
     return np.select(cases, range(1, 1 + len(cases)), 0)
 

@@ -12,29 +12,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pydantic
-import scipy.sparse as sp
-import torch
 from torch_geometric.data import HeteroData
 
+from graphgen.builders.features import FeatureConfig, add_features, add_user_features
 from graphgen.builders.interactions import add_interactions, number_log
-from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.topics import FormerTopics, add_topics
 from graphgen.builders.transitions import add_transitions
-from graphgen.config import Config
 from graphgen.errors import InputError
-from graphgen.features.languages import ENGLISH, language_shares
-from graphgen.features.text import encode_texts, make_encoder, word_vectors
 from graphgen.graph import InterestGraph, add_reverse_edges, as_graph
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog, read_log
-from graphgen.progress import progress_bar
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import (
     CATEGORY,
     DOMAIN,
     INTEREST,
     ITEM_ID,
-    SIMILAR,
     TEXT,
     TITLE,
     USER,
@@ -50,31 +43,11 @@ logger = logging.getLogger(__name__)
 
 # Characters of a text that replace a missing title.
 LABEL = 60
-# What the encoders that do not know many languages do with other texts than English, and the share
-# of such texts from which on it is said.
-ONE_LANGUAGE = {
-    "minilm": "reads English only",
-    "hashing": "compares spellings, which link no two languages",
-}
-OTHER_SHARE = 0.2
 
 
-class BuildConfig(Config):
+class BuildConfig(FeatureConfig):
     """How a graph is built."""
 
-    encoder: str = "minilm"
-    """``minilm`` (English), ``multilingual`` (16 languages), ``hashing``, ``none``, or a folder or
-    hub name of a transformers model."""
-    max_tokens: int = pydantic.Field(128, ge=1, le=8192)
-    """Tokens of a text that a language model reads."""
-    similar_k: int = pydantic.Field(20, ge=0)
-    """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
-    word_share: float = pydantic.Field(0.5, ge=0, le=1)
-    """Share of common words (cosine of TF-IDF) in the similarity of two items; the rest is the
-    cosine of their text vectors."""
-    min_similarity: float = pydantic.Field(0.3, ge=-1, le=1)
-    """Two items without a common word are not linked where the cosine of their text vectors is
-    less."""
     next_k: int = pydantic.Field(20, ge=0)
     """Items that follow an item in the histories of users, linked inside its domain and, again,
     across domains, where the log has an order; 0 for none."""
@@ -187,8 +160,15 @@ def build_graph(
     aligned = _align(items, vocabularies)
     if items is not None:
         tables = {domain: _kept_columns(frame) for domain, frame in aligned.items()}
-        texts = {domain: frame["text_of"] for domain, frame in aligned.items()}
-        made["text"] = _add_text(data, texts, config, cache_dir, progress)
+        made |= add_features(data, aligned, config, cache_dir=cache_dir, progress=progress)
+    if users is not None:
+        made |= add_user_features(
+            data,
+            _user_rows(users, vocabularies[USER]),
+            config,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
     former = None
     if topics_from is not None:
         own = {domain: vocabularies[domain] for domain in aligned}
@@ -291,6 +271,12 @@ def _align(
     return result
 
 
+def _user_rows(users: UserTable, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Return the columns of the user table, row i being user i; "" where nothing is known."""
+    own = users.frame.drop_duplicates(USER_ID).set_index(USER_ID)
+    return own.reindex(vocabulary.ids, fill_value="")
+
+
 def _kept_columns(frame: pd.DataFrame) -> pa.Table:
     """Return what a graph keeps of the items of a domain: extra columns only if they are filled."""
     extras = [n for n in frame if n not in (TITLE, CATEGORY, "text_of") and (frame[n] != "").any()]
@@ -298,71 +284,3 @@ def _kept_columns(frame: pd.DataFrame) -> pa.Table:
         name: pa.array(frame[name], pa.large_string()) for name in (TITLE, CATEGORY, *extras)
     }
     return pa.table(columns)
-
-
-def _add_text(
-    data: HeteroData,
-    texts: Mapping[str, pd.Series],
-    config: BuildConfig,
-    cache_dir: Path | None,
-    progress: bool,
-) -> dict[str, Any]:
-    """Add ``x``, ``has_text`` and similar edges in place; return their provenance."""
-    encoder = make_encoder(config.encoder, max_tokens=config.max_tokens)
-    present = {d: (column != "").to_numpy(dtype=bool, copy=True) for d, column in texts.items()}
-    for domain, mask in present.items():
-        data[domain].has_text = torch.from_numpy(mask)
-    if encoder is None or not any(mask.any() for mask in present.values()):
-        return {"encoder": "none", "encoded": 0}
-    filled = pd.concat([texts[d][present[d]] for d in texts], ignore_index=True)
-    shares = language_shares(filled)
-    if encoder.name in ONE_LANGUAGE and 1 - shares.get(ENGLISH, 0.0) >= OTHER_SHARE:
-        logger.warning(
-            "Languages of the item texts: %s. The encoder %s %s; choose "
-            "--encoder multilingual (pip install 'interest-expansion[multilingual]').",
-            ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
-            encoder.name,
-            ONE_LANGUAGE[encoder.name],
-        )
-    vectors, n_encoded = encode_texts(encoder, filled, cache_dir=cache_dir, progress=progress)
-    start = 0
-    for domain, mask in present.items():
-        count = int(mask.sum())
-        if count:
-            x = np.zeros((len(mask), encoder.dim), dtype=np.float32)
-            x[mask] = vectors[start : start + count]
-            data[domain].x = torch.from_numpy(x)
-        start += count
-    if config.similar_k:
-        written = [d for d in texts if "x" in data[d]]
-        with progress_bar("Linking similar items", len(filled), enabled=progress) as advance:
-            edges = semantic_neighbors(
-                {d: data[d].x for d in written},
-                {d: data[d].has_text for d in written},
-                _word_vectors({d: texts[d] for d in written}) if config.word_share else None,
-                word_share=config.word_share,
-                k=config.similar_k,
-                min_similarity=config.min_similarity,
-                on_progress=advance,
-            )
-        for (source, target), (edge_index, similarity) in edges.items():
-            store = data[source, SIMILAR, target]
-            store.edge_index, store.weight = edge_index, similarity
-    return {
-        "encoder": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "dim": encoder.dim,
-        "texts": len(filled),
-        "encoded": n_encoded,
-        "languages": shares,
-    }
-
-
-def _word_vectors(texts: Mapping[str, pd.Series]) -> dict[str, sp.csr_matrix]:
-    """Return TF-IDF vectors by domain; words count in all domains together."""
-    stacked = word_vectors(pd.concat(texts.values(), ignore_index=True))
-    stops = np.cumsum([len(column) for column in texts.values()])
-    return {
-        domain: stacked[stop - len(column) : stop]
-        for (domain, column), stop in zip(texts.items(), stops, strict=True)
-    }

@@ -9,7 +9,7 @@ from importlib import metadata
 from platform import python_version
 
 from graphgen.features.cache import default_cache_dir
-from graphgen.features.text import PACKAGED_BERT
+from graphgen.features.packaged import PACKAGED_BERT
 from graphgen.storage import DISTRIBUTION, package_version
 
 __all__ = ["Check", "diagnose"]

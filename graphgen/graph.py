@@ -58,13 +58,15 @@ class InterestGraph:
     Attributes
     ----------
     data
-        ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1 (rows of zeros where the
-        item has no text; absent where no item of the domain has any), ``data[domain].has_text`` is
-        bool ``[n]``. ``data["interest"].community`` is bool ``[n]``, whether a topic is a community
-        (absent where none is). ``data["user", "interacts", domain]`` has ``edge_index`` int64
-        ``[2, E]`` sorted by user, then time or position (without any, in the order of the log),
-        ``weight`` float32 ``[E]``, above 0, and, if the log has times, ``time`` int64 ``[E]`` in
-        milliseconds since 1970 UTC, or, if it has positions, ``position`` int64 ``[E]``.
+        ``data[domain].x`` is float32 ``[n, dim]`` with rows of length 1, the vectors of all
+        `modalities` side by side (zeros where the item has none; absent where no item of the domain
+        has any), ``data[domain].has_text`` is bool ``[n]``; ``data["user"].x`` likewise is the text
+        of users, where there is any. ``data["interest"].community`` is bool ``[n]``, whether a
+        topic is a community (absent where none is). ``data["user", "interacts", domain]`` has
+        ``edge_index`` int64 ``[2, E]`` sorted by user, then time or position (without any, in the
+        order of the log), ``weight`` float32 ``[E]``, above 0, and, if the log has times, ``time``
+        int64 ``[E]`` in milliseconds since 1970 UTC, or, if it has positions, ``position`` int64
+        ``[E]``.
         ``data[a, "similar", b]`` has ``edge_index`` and ``weight``, the similarity,
         ``data[a, "next", b]`` the count of `graphgen.builders.transitions`;
         ``data[domain, "about", "interest"]`` has ``edge_index`` sorted by item and ``weight``, 1
@@ -157,9 +159,26 @@ class InterestGraph:
 
     @property
     def feature_dim(self) -> int:
-        """Width of the text features; 0 where there are none."""
+        """Width of the features of items; 0 where there are none."""
         widths = (int(self.data[d].x.shape[1]) for d in self.domains if "x" in self.data[d])
         return next(widths, 0)
+
+    @property
+    def modalities(self) -> dict[str, int]:
+        """Width of each modality in the features of items, in the order of their columns."""
+        if not self.feature_dim:
+            return {}
+        named = self.provenance.get("modalities", [])
+        return {m["name"]: m["dim"] for m in named} or {"text": self.feature_dim}
+
+    def described(self, domain: str) -> np.ndarray:
+        """Return bool [n], which items of a domain have features of any modality, or a text."""
+        store, some = self.data[domain], np.zeros(len(self.vocabularies[domain]), dtype=bool)
+        if "has_text" in store:
+            some |= store.has_text.numpy()
+        if "x" in store and list(self.modalities) != ["text"]:
+            some |= (store.x != 0).any(dim=1).numpy()
+        return some
 
     def interactions(self, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``edge_index`` [2, E] and ``weight`` [E] of ``(user, interacts, domain)``.

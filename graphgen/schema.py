@@ -6,10 +6,12 @@ from typing import Final
 
 __all__ = [
     "ABOUT",
+    "AUDIO",
     "CATEGORY",
     "DOMAIN",
     "EVENT",
     "GROUP",
+    "IMAGE",
     "INTERACTS",
     "INTEREST",
     "INTERESTS",
@@ -54,6 +56,9 @@ TEXT: Final = "text"
 CATEGORY: Final = "category"
 GROUP: Final = "group"
 PROVIDER: Final = "provider"
+# Files of an item
+IMAGE: Final = "image"
+AUDIO: Final = "audio"
 
 # Recommendations
 SCORE: Final = "score"

@@ -21,7 +21,7 @@ from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
-from graphgen.schema import CATEGORY, DOMAIN, GROUP, ITEM_ID, TEXT, TITLE, USER_ID
+from graphgen.schema import AUDIO, CATEGORY, DOMAIN, GROUP, IMAGE, ITEM_ID, TEXT, TITLE, USER_ID
 
 __all__ = [
     "ItemTable",
@@ -295,7 +295,7 @@ def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTabl
     items = ItemTable._read(sources, options)
     frame, known = items.frame, [TITLE, TEXT, CATEGORY]
     described = (frame[known] != "").any(axis=1).groupby(frame[DOMAIN].astype(str)).any()
-    others = [name for name in frame.columns if name not in (*known, ITEM_ID, DOMAIN)]
+    others = [name for name in frame.columns if name not in (*known, ITEM_ID, DOMAIN, IMAGE, AUDIO)]
     if others and not described.all():
         logger.warning(
             "The items of %s have no title, text or category. If one of %s holds them, say so: "

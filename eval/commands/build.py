@@ -29,12 +29,26 @@ def build(
         list[str] | None,
         Option(help="Items: item_id, domain, title, text, category (several: A|B)."),
     ] = None,
-    users: Annotated[list[str] | None, Option(help="Users: user_id, group.")] = None,
+    users: Annotated[
+        list[str] | None, Option(help="Users: user_id, group, profile and queries (texts).")
+    ] = None,
     encoder: Annotated[
         str | None,
         Option(
-            help="minilm (English), multilingual (16 languages), hashing, none, or a folder or hub "
-            "name of a BERT model."
+            help="minilm (English), int8 and static (the same, faster), multilingual (16 "
+            "languages), hashing, none, or a folder or hub name of a BERT model."
+        ),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        Option(help="Folder of the files in the columns image and audio of the items."),
+    ] = None,
+    vectors: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME=FILE.npy",
+            help="Item vectors made elsewhere; the column row of the items says which row is an "
+            "item's, or NAME=FILE.npy#COLUMN. Repeatable.",
         ),
     ] = None,
     topics: Annotated[
@@ -87,6 +101,7 @@ def build(
     interest build books=books.csv films=films.csv.gz --out graph/
     interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
     interest build new.csv --items items.csv --topics-from graph/ --out new-graph/
+    interest build plays.csv --items items.csv --vectors sound=vggish.npy --out graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
@@ -97,9 +112,13 @@ def build(
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, topics_from, config, kind="graph", files=[quarantine]
-    )
-    given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
+        context, sources, items, users, topics_from, config, vectors, kind="graph",
+        files=[quarantine],
+    )  # fmt: skip
+    given = {
+        "encoder": encoder, "topics": topics, "cutoff": cutoff, "media": media,
+        "vectors": options.named_paths(vectors, "--vectors") or None,
+    }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     settings = BuildConfig.make(options.given_settings(config, set_), **given)
     cleaning = CleanConfig.make(options.given_settings(None, clean))

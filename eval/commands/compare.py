@@ -112,7 +112,7 @@ def compare(
         context, train, valid, test, items, users, recs, config, graph, kind="report"
     )
     names, alone = options.names_in(models), options.names_in(single_domain)
-    others = dict(entry.partition("=")[::2] for entry in recs or [])
+    others = options.named_paths(recs, "--recs")
     if not names and not others:
         raise ConfigError("Name at least one of --models or --recs NAME=PATH.")
     if task != "items" and (recs or single_domain or users or by or curves or graded or seeds):

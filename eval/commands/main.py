@@ -43,8 +43,8 @@ from eval.commands.train import train
 
 # In the order in which one uses them.
 COMMANDS = (
-    demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models, train,
-    recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
+    train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

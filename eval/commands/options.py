@@ -255,6 +255,23 @@ def parse_columns(columns: Sequence[str] | None) -> ColumnMap | None:
     return ColumnMap(result, shared, by_file)
 
 
+def named_paths(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Turn a repeated NAME=PATH into a mapping.
+
+    Examples
+    --------
+    >>> named_paths(["sound=vggish.npy"], "--vectors")
+    {'sound': 'vggish.npy'}
+    """
+    pairs = [text.partition("=") for text in given or []]
+    for name, _, path in pairs:
+        if not name.strip() or not path:
+            raise ConfigError(
+                f"{option} is written NAME=PATH; got {name + (path and '=' + path)!r}."
+            )
+    return {name.strip(): path for name, _, path in pairs}
+
+
 def meaning_options(
     event: Sequence[str] | None,
     positive: Sequence[str] | None,

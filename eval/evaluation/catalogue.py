@@ -68,7 +68,7 @@ class GraphContext:
         if features is None and "x" in graph.data[domain]:
             store = graph.data[domain]
             features = store.x.numpy()
-            has = store.has_text.numpy() if "has_text" in store else np.ones(len(features), bool)
+            has = graph.described(domain) if "has_text" in store else np.ones(len(features), bool)
             if not (aligned and len(features) == len(items)):
                 features, has = features[np.where(known, index, 0)], has[index] & known
         categories, n_categories = _categories(graph, domain, index)

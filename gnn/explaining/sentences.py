@@ -23,6 +23,7 @@ HOW = {
     "ridge": CO_CONSUMED,
     "sequence": "this item follows the user's latest items in other histories",
     "recent": "this item is near the user's latest items in the interest graph",
+    "profile": "users with a similar profile or similar searches choose this item",
     "item-knn": CO_CONSUMED,
     "user-knn": "users with a similar history choose this item",
     "graph-filter": CO_CONSUMED,

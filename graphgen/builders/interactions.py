@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy.sparse as sp
 import torch
 
 from graphgen.arrays import sorted_rows
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from graphgen.tables import ItemTable, UserTable
 
-__all__ = ["Numbered", "add_interactions", "number_log"]
+__all__ = ["Numbered", "add_interactions", "likes_matrix", "number_log"]
 
 
 class Numbered(NamedTuple):
@@ -124,3 +125,13 @@ def add_interactions(data: HeteroData, log: InteractionLog, numbered: Numbered) 
             rows = rows[liked[rows]]
         order = sorted_rows(numbered.user[rows], None if when is None else when[rows])
         add(INTERACTS, domain, rows[order])
+
+
+def likes_matrix(data: HeteroData, domains: list[str]) -> sp.csr_matrix:
+    """Return CSR [users, items], 1 where a user likes an item, domains one after the other."""
+    parts = []
+    for domain in domains:
+        user, item = data[USER, INTERACTS, domain].edge_index.numpy()
+        shape = (data[USER].num_nodes, data[domain].num_nodes)
+        parts.append(sp.csr_matrix((np.ones(len(user), np.float32), (user, item)), shape=shape))
+    return sp.csr_matrix(sp.hstack(parts, format="csr"))

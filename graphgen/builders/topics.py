@@ -13,9 +13,10 @@ import torch
 
 from graphgen.builders.clusters import Clusters, find_clusters, n_learned
 from graphgen.builders.communities import community_names, item_vectors
+from graphgen.builders.interactions import likes_matrix
 from graphgen.builders.naming import topic_names
 from graphgen.progress import progress_bar
-from graphgen.schema import ABOUT, CATEGORY, INTERACTS, INTEREST, TITLE, USER
+from graphgen.schema import ABOUT, CATEGORY, INTEREST, TITLE
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def add_topics(
         Show a bar.
     """
     everything = pd.concat(list(items.values()))
-    likes = _likes(data, list(items))
+    likes = likes_matrix(data, list(items))
     texted = np.concatenate(
         [(frame["text_of"] != "").to_numpy() & ("x" in data[d]) for d, frame in items.items()]
     )
@@ -262,16 +263,6 @@ class FormerTopics(NamedTuple):
             "items": int(both.sum()),
             "adjusted_rand": rand,
         }
-
-
-def _likes(data: HeteroData, domains: list[str]) -> sp.csr_matrix:
-    """Return 1 where a user likes an item, of all domains one after the other."""
-    parts = []
-    for domain in domains:
-        user, item = data[USER, INTERACTS, domain].edge_index.numpy()
-        shape = (data[USER].num_nodes, data[domain].num_nodes)
-        parts.append(sp.csr_matrix((np.ones(len(user), np.float32), (user, item)), shape=shape))
-    return sp.csr_matrix(sp.hstack(parts, format="csr"))
 
 
 def category_topics(

@@ -6,8 +6,11 @@ import pytest
 
 from graphgen.errors import ConfigError
 from graphgen.features import cache as cache_module
+from graphgen.features import encoders
+from graphgen.features.bert import BertEncoder
 from graphgen.features.cache import VectorCache
-from graphgen.features.text import BertEncoder, HashingEncoder, encode_texts, make_encoder
+from graphgen.features.encoders import encode, make_encoder
+from graphgen.features.text import HashingEncoder
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,47 @@ def test_fingerprint_tells_settings_apart(bert):
     assert BertEncoder("minilm", max_tokens=16).fingerprint != bert.fingerprint
 
 
+def test_int8_is_the_packaged_bert_in_eight_bits(bert):
+    texts = ["a spaceship lands on Mars", "tax law", "the old man and the sea"]
+    encoder = make_encoder("int8")
+    assert encoder.dim == bert.dim and encoder.fingerprint != bert.fingerprint
+    assert (encoder.encode(texts) * bert.encode(texts)).sum(1).min() > 0.98
+
+
+@pytest.fixture
+def tiny_bert(tmp_path):
+    """A BERT of two random layers over 60 words, saved with its tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path / "tiny"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{n}" for n in range(55))]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(words))
+    torch.manual_seed(0)
+    BertModel(
+        BertConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                   intermediate_size=16)
+    ).save_pretrained(folder)  # fmt: skip
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+def test_a_static_table_is_distilled_once_and_means_its_words(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTEREST_CACHE_DIR", str(tmp_path / "cache"))
+    encoder = make_encoder(f"static:{tiny_bert}")
+    vectors = encoder.encode(["word7", "word7 word7", "word7 word8", "word8", "nothing known", ""])
+    assert vectors.shape == (6, 16)
+    np.testing.assert_allclose(np.linalg.norm(vectors[:4], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    assert not vectors[4:].any()
+    # Two words lie between their vectors, the rarer one nearer.
+    assert vectors[2] @ vectors[3] >= vectors[2] @ vectors[0] > vectors[0] @ vectors[3]
+    monkeypatch.setattr(BertEncoder, "encode", None)
+    again = make_encoder(f"static:{tiny_bert}")
+    np.testing.assert_array_equal(again.encode(["word7"]), vectors[:1])
+
+
 def test_hashing_is_stable_and_multilingual():
     encoder = HashingEncoder()
     vectors = encoder.encode(["龙猫 森林", "龙猫", "tax law"])
@@ -80,19 +124,19 @@ class Counting(HashingEncoder):
 def test_each_distinct_text_is_encoded_once_and_never_again(tmp_path):
     texts = pd.Series(["b", "a", "b", "c"])
     first = Counting()
-    vectors, encoded = encode_texts(first, texts, cache_dir=tmp_path)
+    vectors, encoded = encode(first, texts, cache_dir=tmp_path)
     assert sorted(first.seen) == ["a", "b", "c"]
     assert encoded == 3
     np.testing.assert_array_equal(vectors[0], vectors[2])
     second = Counting()
-    again, encoded = encode_texts(second, texts, cache_dir=tmp_path)
+    again, encoded = encode(second, texts, cache_dir=tmp_path)
     assert second.seen == []
     assert encoded == 0
     np.testing.assert_array_equal(again, vectors)
 
 
 def test_an_interrupted_encoding_keeps_what_it_had(tmp_path, monkeypatch):
-    monkeypatch.setattr("graphgen.features.text.TEXTS_PER_SHARD", 2)
+    monkeypatch.setitem(encoders.PER_SHARD, "text", 2)
 
     class Dying(Counting):
         def encode(self, texts):
@@ -101,9 +145,9 @@ def test_an_interrupted_encoding_keeps_what_it_had(tmp_path, monkeypatch):
             return super().encode(texts)
 
     with pytest.raises(KeyboardInterrupt):
-        encode_texts(Dying(), pd.Series(list("abcd")), cache_dir=tmp_path)
+        encode(Dying(), pd.Series(list("abcd")), cache_dir=tmp_path)
     rest = Counting()
-    encode_texts(rest, pd.Series(list("abcd")), cache_dir=tmp_path)
+    encode(rest, pd.Series(list("abcd")), cache_dir=tmp_path)
     assert len(rest.seen) == 2
 
 

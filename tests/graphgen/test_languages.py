@@ -11,12 +11,13 @@ import pytest
 
 from graphgen import build_graph
 from graphgen.errors import MissingDependencyError
+from graphgen.features.encoders import make_encoder
 from graphgen.features.languages import (
     language_shares,
     text_languages,
     without_function_words,
 )
-from graphgen.features.text import make_encoder, word_vectors
+from graphgen.features.text import word_vectors
 
 NAMES = {"en": "English", "de": "German", "zh": "Chinese"}
 needs_multilingual = pytest.mark.skipif(

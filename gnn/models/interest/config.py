@@ -9,6 +9,7 @@ import pydantic
 
 from gnn.data import TrainingData
 from gnn.models.interest.experts import EXPERTS
+from gnn.models.interest.fusion import Fusion
 from gnn.models.interest.mixture import Mixture
 from gnn.models.interest.trend import TrendConfig
 from gnn.numerics.linear_filter import FilterConfig
@@ -57,6 +58,11 @@ class InterestGNNConfig(Config):
     id_dropout: float | None = pydantic.Field(None, ge=0, lt=1)
     """Share of the items that a step trains as new items, without ids and layers; None takes 0.2,
     or 0.05 on dense logs."""
+    fusion: Fusion = "gate"
+    """Fusion of the modalities of an item, where a graph has several: gate (each by itself),
+    attention (they compete) or concat (a linear map of all)."""
+    modality_dropout: float = pydantic.Field(0.2, ge=0, lt=1)
+    """Share of the modalities that a training step hides, so that an item is found by each."""
     user_exponent: float = pydantic.Field(0.5, ge=0, le=1)
     """Exponent of the users' degrees in the propagation."""
     item_exponent: float | None = pydantic.Field(None, ge=0, le=1)
@@ -70,7 +76,7 @@ class InterestGNNConfig(Config):
     experts: tuple[str, ...] = EXPERTS
     """Experts to mix, as far as the data allows them: filter, gnn, popularity, factors, semantic
     (items with text), ridge (2 to 6,000 items with interactions), sequence and recent (logs with
-    timestamps or positions)."""
+    timestamps or positions), profile (users with texts)."""
     gated: bool = True
     """Let the weights of the experts depend on the user's numbers of interactions."""
     filter: FilterConfig | None = None
@@ -106,7 +112,8 @@ class TrainingSettings:
 
     Attributes
     ----------
-    steps, learning_rate, text_rate, temperature, num_negatives, chunk_users, id_dropout
+    steps, learning_rate, text_rate, temperature, num_negatives, chunk_users, id_dropout, \
+    modality_dropout
         As in `InterestGNNConfig`.
     item_exponent
         Likewise.
@@ -119,6 +126,7 @@ class TrainingSettings:
     num_negatives: int
     chunk_users: int
     id_dropout: float
+    modality_dropout: float
     item_exponent: float
 
     @classmethod

@@ -42,7 +42,9 @@ __all__ = [
     "symmetric_neighbors",
 ]
 
-EXPERTS = ("filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence", "recent")
+EXPERTS = (
+    "filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence", "recent", "profile",
+)  # fmt: skip
 # Experts that follow the order of events.
 ORDERED = ("sequence", "recent")
 # Items with interactions up to which the inverse of all pairs takes seconds. The sparse form for
@@ -91,6 +93,8 @@ def missing_for(name: str, data: TrainingData, ridge_items: int = MAX_RIDGE_ITEM
     """Return why the data does not allow an expert, or ""; "ridge" up to `ridge_items` items."""
     if name == "semantic" and data.similar is None:
         return "the graph has no semantic edges (build it with item texts)"
+    if name == "profile" and data.user_features is None:
+        return "the graph has no texts of users (build it with --users, of columns user_text)"
     if name in ORDERED and data.order is None:
         return "the log has no timestamps and no positions"
     warm = int(data.warm.sum())

@@ -45,6 +45,7 @@ DEFAULT_LOGITS = {
     "ridge": 0.5,
     "sequence": -0.5,
     "recent": -0.5,
+    "profile": -0.5,
 }
 # An expert that gives all unseen warm items of a user no more than this has no score for the user.
 NO_SCORE = 1e-12

@@ -34,6 +34,7 @@ from gnn.models.interest.experts import (
 from gnn.models.interest.gate import learn_mixture
 from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
+from gnn.models.interest.profile import ProfileExpert, ProfileVectors, fit_profiles
 from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
 from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
@@ -100,6 +101,7 @@ class InterestGNN(Model):
         self.vectors_: NetworkVectors | None = None
         self.factors_: FactorBridge | None = None
         self.ridge_: np.ndarray | None = None
+        self.profiles_: ProfileVectors | None = None
         self.leading_: LeadingDirections | None = None
         self.filter_ = config.filter or FilterConfig()
         self.trend_: Trend | None = None
@@ -145,6 +147,7 @@ class InterestGNN(Model):
             semantic_weight=config.semantic_weight,
             semantic_neighbors=config.semantic_neighbors,
             generator=generator,
+            fusion=config.fusion,
         )
         adjacency = Propagator(
             normalized_adjacency(data.matrix, config.user_exponent, settings.item_exponent)
@@ -197,6 +200,9 @@ class InterestGNN(Model):
         if "ridge" in names:
             strength = config.ridge_share * data.n_users
             self.ridge_ = ease_weights(data.matrix[:, np.flatnonzero(data.warm)], strength)
+
+        if "profile" in names and data.user_features is not None:
+            self.profiles_ = fit_profiles(data, data.user_features, np.random.default_rng(seed))
 
     def _factor_config(self) -> FactorBridgeConfig:
         return FactorBridgeConfig(embedding_dim=self.config.factor_dim, epochs=FACTOR_EPOCHS)
@@ -254,6 +260,8 @@ class InterestGNN(Model):
             return SemanticExpert(data, self.similar_)
         if name == "recent" and self.vectors_ is not None:
             return RecentExpert(data, self.vectors_, config.recent_half_life)
+        if name == "profile" and self.profiles_ is not None:
+            return ProfileExpert(data, self.profiles_)
         if name == "sequence":
             return SequenceExpert(data, transitions(data), config.sequence_half_life)
         return PopularityExpert(data)
@@ -307,6 +315,13 @@ class InterestGNN(Model):
             return None
         return NetworkExpert(self.data, self.vectors_).of_history(self.data.matrix).numpy()
 
+    def _knows(self, users: UserBatch) -> np.ndarray:
+        known = super()._knows(users)
+        expert = self._experts.get("profile")
+        if isinstance(expert, ProfileExpert):
+            known = known | (expert.users(users) != 0).any(dim=1).numpy()
+        return known
+
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
         if self.trend_ is None:
@@ -323,6 +338,8 @@ class InterestGNN(Model):
         if self.ridge_ is not None:
             # Transposed, the columns that LAPACK left behind are rows without a copy.
             state["ridge"] = torch.from_numpy(self.ridge_.T)
+        if self.profiles_ is not None:
+            state |= {f"profile.{name}": tensor for name, tensor in vars(self.profiles_).items()}
         if self.leading_ is not None:
             leading = self.leading_._asdict().items()
             state |= nested("leading", {name: torch.from_numpy(part) for name, part in leading})
@@ -332,6 +349,8 @@ class InterestGNN(Model):
         self.similar_ = unpack_csr("similar", state)
         network, factors, leading = (within(n, state) for n in ("network", "factors", "leading"))
         self.vectors_ = NetworkVectors(**network) if network else None
+        profiles = part("profile.")
+        self.profiles_ = ProfileVectors(**profiles) if profiles else None
         self.factors_ = None
         if factors:
             self.factors_ = FactorBridge.from_state(factors, self.data, self._factor_config())

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gnn.data import TrainingData, UserBatch
+from gnn.models.interest.fusion import Fusion, ModalityFusion
 from gnn.numerics.propagation import Propagator, inverse_power
 from gnn.numerics.scoring import inner_products, to_unit
 from gnn.numerics.sparse import keep_largest
@@ -17,7 +18,7 @@ from gnn.numerics.svd import spectral_vectors
 
 __all__ = ["InterestNetwork", "NetworkExpert", "NetworkVectors"]
 
-# Ridge of the map from text to spectral vectors that the projection starts from.
+# Ridge of the map from features to spectral vectors that the projection starts from.
 TEXT_RIDGE = 30.0
 # Interactions above which an item leans less on its semantic neighbours.
 SPARSE_ITEM = 20.0
@@ -26,9 +27,9 @@ SPARSE_ITEM = 20.0
 class InterestNetwork(nn.Module):
     """Vectors of items and users by propagation over the interactions of all domains.
 
-    The base of an item is i_0 = m·id + P·text, smoothed over semantic neighbours, + λ S i_0, where
-    m is 1 for items with interactions; items without text have one learned vector in place of
-    P·text. A round of propagation goes to the users and back, u_{l+1} = A i_l and
+    The base of an item is i_0 = m·id + content, smoothed over semantic neighbours, + λ S i_0, where
+    m is 1 for items with interactions and the content is P·text, or, of several modalities, that of
+    `ModalityFusion`. A round of propagation goes to the users and back, u_{l+1} = A i_l and
     i_{l+1} = Aᵀ u_{l+1}, as in LightGCN (He et al., SIGIR 2020) without user embeddings: those were
     worth nothing on the validation rows of amazon4 and game_video, and without them every user is a
     function of a history. The vector of a user or an item is the normalised sum of its layers.
@@ -47,6 +48,8 @@ class InterestNetwork(nn.Module):
         Neighbours of an item in S, weighted by squared cosine.
     generator
         Source of randomness for the start.
+    fusion
+        How the modalities of an item become its content.
     """
 
     def __init__(
@@ -58,23 +61,17 @@ class InterestNetwork(nn.Module):
         semantic_weight: float,
         semantic_neighbors: int,
         generator: np.random.Generator,
+        fusion: Fusion = "gate",
     ) -> None:
         super().__init__()
         self.num_layers = num_layers
         self._warm = torch.from_numpy(data.warm).float().unsqueeze(1)
         vectors = spectral_vectors(data.matrix, dim, generator) * self._warm
-        self._text: torch.Tensor | None = None
+        self.content: ModalityFusion | None = None
         if data.features is not None:
-            self._text = torch.from_numpy(data.features)
-            has_text = (self._text != 0).any(dim=1)
-            self._textless = (~has_text).float().unsqueeze(1)
-            known = has_text & torch.from_numpy(data.warm)
-            x, y = self._text[known], vectors[known]
-            gram = x.T @ x + TEXT_RIDGE * torch.eye(x.shape[1])
-            projection = torch.linalg.solve(gram, x.T @ y)
-            vectors = (vectors - self._text @ projection) * self._warm
-            self.projection = nn.Parameter(projection)
-            self.textless = nn.Parameter(torch.zeros(1, dim))
+            self.content = ModalityFusion(data, vectors, kind=fusion, ridge=TEXT_RIDGE)
+            start = self.content.features @ self.content.projection.detach()
+            vectors = (vectors - start) * self._warm
         self.item = nn.Parameter(vectors)
         self._semantic: Propagator | None = None
         if data.similar is not None and semantic_weight > 0:
@@ -85,18 +82,23 @@ class InterestNetwork(nn.Module):
             need = semantic_weight * np.minimum(1.0, SPARSE_ITEM / np.maximum(data.popularity, 1))
             self._semantic = Propagator(sp.diags(need * inverse_power(total, 1.0)) @ nearest)
 
-    def base(self, dropped: torch.Tensor | None = None) -> torch.Tensor:
-        """Return float32 [n_items, dim]; ids of `dropped` items (bool [n_items]) are left out."""
+    def base(
+        self, dropped: torch.Tensor | None = None, hidden: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return float32 [n_items, dim]; ids of `dropped` items (bool [n_items]) are left out.
+
+        So are the modalities `hidden`, bool [n_items, modalities].
+        """
         identity = self._warm if dropped is None else self._warm * ~dropped.unsqueeze(1)
         vectors = self.item * identity
-        if self._text is not None:
-            vectors = vectors + self._text @ self.projection + self._textless * self.textless
+        if self.content is not None:
+            vectors = vectors + self.content(hidden)
         if self._semantic is not None:
             vectors = vectors + self._semantic @ vectors
         return vectors
 
     def forward(
-        self, adjacency: Propagator, dropped: torch.Tensor
+        self, adjacency: Propagator, dropped: torch.Tensor, hidden: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the unit vectors of users and items; O(num_layers · nnz · dim).
 
@@ -106,8 +108,10 @@ class InterestNetwork(nn.Module):
             A, [n_users, n_items].
         dropped
             bool [n_items], items without their ids and their layers.
+        hidden
+            bool [n_items, modalities], modalities that are left out.
         """
-        base = items = self.base(dropped)
+        base = items = self.base(dropped, hidden)
         user_sum, item_sum = torch.zeros(1), torch.zeros(1)
         for _ in range(self.num_layers):
             users = adjacency @ items

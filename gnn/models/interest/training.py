@@ -73,7 +73,7 @@ class NetworkTrainer:
     def step(self) -> float:
         """Do one step and return the loss per interaction."""
         dropped = torch.from_numpy(self.generator.random(self._n_items) < self.settings.id_dropout)
-        users, items = self.network(self._adjacency, dropped)
+        users, items = self.network(self._adjacency, dropped, self._hidden())
         size = self.settings.chunk_users
         chunks = [
             SoftmaxChunk(who, weight, torch.from_numpy(self._negatives(target.warm)))
@@ -88,6 +88,13 @@ class NetworkTrainer:
         loss.backward()
         self.optimizer.step()
         return float(loss.detach())
+
+    def _hidden(self) -> torch.Tensor | None:
+        """Return the modalities that this step hides, bool [n_items, modalities]."""
+        content, share = self.network.content, self.settings.modality_dropout
+        if content is None or content.present.shape[1] == 1 or not share:
+            return None
+        return torch.from_numpy(self.generator.random(content.present.shape) < share)
 
     def _negatives(self, candidates: np.ndarray) -> np.ndarray:
         if len(candidates) <= self.settings.num_negatives:

@@ -57,9 +57,13 @@ def crowded():
 
 
 def test_the_data_decides_which_experts_there_are(data):
-    assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e not in ORDERED)
+    lacking = (*ORDERED, "profile")
+    assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e not in lacking)
     assert missing_for("sequence", data) == "the log has no timestamps and no positions"
-    assert available_experts(EXPERTS, replace(data, order=data.matrix)) == EXPERTS
+    texts = np.ones((data.n_users, 2), np.float32)
+    assert (
+        available_experts(EXPERTS, replace(data, order=data.matrix, user_features=texts)) == EXPERTS
+    )
     bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
     assert not {"semantic", "ridge"} & set(available_experts(EXPERTS, bare))
     with pytest.raises(ConfigError, match="no expert 'filters'"):

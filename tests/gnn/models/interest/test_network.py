@@ -64,7 +64,7 @@ def test_a_new_item_has_the_base_of_its_text_and_a_dropped_one_no_identity(data,
     with torch.no_grad():
         network.item.fill_(1.0)
         network._semantic = None
-        text = torch.from_numpy(data.features) @ network.projection
+        text = torch.from_numpy(data.features) @ network.content.projection
         base = network.base(torch.arange(data.n_items) == 0)
     identity = torch.from_numpy(data.warm).float()
     identity[0] = 0
