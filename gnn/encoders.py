@@ -46,7 +46,7 @@ class EncoderConfig(EpochConfig):
 
     hidden_share: float = pydantic.Field(0.3, gt=0, lt=1)
     """Share of a history that a training step hides and predicts from the rest."""
-    temperature: float = pydantic.Field(0.1, gt=0)
+    temperature: float = pydantic.Field(0.2, gt=0)
     """The distribution over items is softmax(score / temperature)."""
     dropout: float = pydantic.Field(0.1, ge=0, lt=1)
     """In training, of the hidden layers."""

@@ -234,7 +234,7 @@ class InteractionLog:
         gone = int((~keep & np.isnan(weight)).sum())
         log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report
-        counts = {"duplicates": report.duplicates - gone, "dropped": report.dropped + gone}
+        counts: Any = {"duplicates": report.duplicates - gone, "dropped": report.dropped + gone}
         log._report = replace(report, **counts)
         return log
 
@@ -497,17 +497,17 @@ def read_log(
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
         whole[POSITION] = np.arange(len(whole))
     frame, additive, taken = meaning.apply(whole)
-    events = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
+    adding = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
     if separate:
         frame = with_own_users(frame, separate)
         frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
-    if events is not None:
-        log.notes["events"] = events
+    if adding is not None:
+        log.notes["events"] = adding
     if clean is not None:
         log = clean(log)
-    elif deduplicate and events is not None:
+    elif deduplicate and adding is not None:
         log = log.keep(~log.copies(), "duplicates")
     if deduplicate:
         log = log.deduplicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import pydantic
 import scipy.sparse as sp
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ __all__ = ["TextBridge", "TextBridgeConfig"]
 class TextBridgeConfig(EncoderConfig):
     """Settings of `TextBridge`."""
 
+    temperature: float = pydantic.Field(0.1, gt=0)
+    """The distribution over items is softmax(score / temperature)."""
     pooling: Literal["mean", "attention"] = "attention"
     """How the texts of a history make one vector: their mean, or weighted by a learned softmax over
     the items of the history."""

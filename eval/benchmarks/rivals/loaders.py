@@ -35,7 +35,8 @@ def with_duckdb(files):
     import duckdb
 
     duckdb.sql(
-        f"create table log as select * from read_csv({files}, types={dict.fromkeys(IDS, 'VARCHAR')})"
+        f"create table log as select * from read_csv({files}, "
+        f"types={dict.fromkeys(IDS, 'VARCHAR')})"
     )
     for name in IDS:
         duckdb.sql(

@@ -339,7 +339,7 @@ class InterestGNN(Model):
             # Transposed, the columns that LAPACK left behind are rows without a copy.
             state["ridge"] = torch.from_numpy(self.ridge_.T)
         if self.profiles_ is not None:
-            state |= {f"profile.{name}": tensor for name, tensor in vars(self.profiles_).items()}
+            state |= nested("profile", vars(self.profiles_))
         if self.leading_ is not None:
             leading = self.leading_._asdict().items()
             state |= nested("leading", {name: torch.from_numpy(part) for name, part in leading})
@@ -347,9 +347,10 @@ class InterestGNN(Model):
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.similar_ = unpack_csr("similar", state)
-        network, factors, leading = (within(n, state) for n in ("network", "factors", "leading"))
+        network, factors, leading, profiles = (
+            within(n, state) for n in ("network", "factors", "leading", "profile")
+        )
         self.vectors_ = NetworkVectors(**network) if network else None
-        profiles = part("profile.")
         self.profiles_ = ProfileVectors(**profiles) if profiles else None
         self.factors_ = None
         if factors:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -185,7 +187,7 @@ def test_virtual_interactions_are_as_late_and_as_strong_as_theirs(data):
     row = np.repeat(np.arange(data.n_users), np.diff(data.matrix.indptr))
     order = data.matrix.copy().astype(np.int64)
     order.data = 1 + row
-    marked = TrainingData(**{**vars(data), "order": order, "weights": data.matrix * 2})
+    marked = replace(data, order=order, weights=data.matrix * 2)
     more = mix_histories(marked, 0.5, np.random.default_rng(0))
     assert (
         more.order.data == 1 + np.repeat(np.arange(data.n_users), np.diff(more.order.indptr))
