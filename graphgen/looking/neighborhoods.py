@@ -17,12 +17,10 @@ from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.looking.nodes import Node, describe, node_number
 from graphgen.looking.page import inline_page
-from graphgen.schema import INTERACTS, USER
+from graphgen.schema import INTERACTS, SHARED_USERS, USER
 
-__all__ = ["SHARED_USERS", "Neighborhood", "neighborhood", "subgraph"]
+__all__ = ["Neighborhood", "neighborhood", "subgraph"]
 
-# The relation between two items that the same users interacted with; its weight counts them.
-SHARED_USERS: Final = "shared users"
 # Users of an item that are asked for their other items, and of these, at most as many; such links
 # that an item keeps.
 ASKED_USERS: Final = 64
