@@ -127,7 +127,7 @@ def test_somebody_new_gets_lists(page, url, service):
     [
         ("#/", "Begin with a user"),
         ("#/user/{user}", "Recommendations"),
-        ("#/user/{user}/profile", "How they moved"),
+        ("#/user/{user}/profile", "Change over time"),
         ("#/user/{user}/network", "other users"),
         ("#/user/{user}/expansions?boldness=0.5", "Boldness"),
         ("#/user/{user}/whatif", "History"),
