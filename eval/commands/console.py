@@ -144,11 +144,26 @@ def run(app: Callable[[], Any]) -> None:
     """Run the command line, on a terminal of any encoding."""
     keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_first_time())
     codecs.register_error("interest", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="interest")
     app()
+
+
+def _first_time() -> Callable[[logging.LogRecord], bool]:
+    """Return a filter that lets each warning pass once."""
+    said: set[str] = set()
+
+    def fresh(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        known = record.levelno == logging.WARNING and text in said
+        said.add(text)
+        return not known
+
+    return fresh
 
 
 @contextmanager

@@ -34,6 +34,13 @@ SHARED, STRENGTH, RECENCY, SPECIFICITY = 2, 2, 1, 1
 class Neighborhood(nx.MultiDiGraph):
     """A networkx graph that shows itself in a notebook; see `neighborhood`."""
 
+    def __repr__(self) -> str:
+        center = tuple(json.loads(self.graph.get("center", "[]")))
+        if center not in self:
+            return super().__repr__()
+        name = self.nodes[center]["label"]
+        return f"Neighborhood of {name!r}: {len(self)} nodes (a notebook shows the picture)"
+
     def _repr_html_(self) -> str | None:
         # A part of it, without the centre, is a network as any other.
         center = tuple(json.loads(self.graph.get("center", "[]")))
