@@ -16,7 +16,8 @@ export function listCard(list, { user = null, level = "h2", moved = null } = {})
     list.fallback ? h("p", { className: "soft" },
       `The most popular items (${list.fallback.replace("popularity: ", "")}).`) : null,
     list.items.length ? itemList(list.items, { user, moved })
-      : h("p", { className: "soft" }, "Nothing is left to recommend: the user has all of its items."));
+      : h("p", { className: "soft" },
+        "Nothing is left to recommend: the user has all of its items."));
 }
 
 export function itemList(items, { user = null, moved = null } = {}) {
@@ -79,6 +80,7 @@ function explained(found) {
     parts.push(h("p", null, h("small", { className: "soft" }, "Words in common: "),
       found.words.slice(0, 2 * SHOWN).join(", ")));
   }
-  shares("Share of the score by part of the model", found.experts, (row) => h("span", null, row.expert));
+  shares("Share of the score by part of the model", found.experts,
+    (row) => h("span", null, row.expert));
   return parts;
 }

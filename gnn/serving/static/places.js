@@ -18,7 +18,8 @@ export async function startView(page, _, __, signal) {
       h("span", { className: "soft" }, count(domain.interactions, "interaction"))))),
     h("h2", null, "Begin with a user"),
     h("p", { className: "soft" }, "Some users with interactions in several domains. Or search "
-      + "above (key /) for a title, an interest or a user id." + (model.show_ids ? "" : " User ids are shown hashed; `interest explore --show-ids` shows them.")),
+      + "above (key /) for a title, an interest or a user id."
+      + (model.show_ids ? "" : " User ids are shown hashed unless the app is started with --show-ids.")),
     h("ul", { className: "users" }, some.users.map((user) => h("li", null,
       h("a", { href: link.user(user.user), className: "card" }, h("strong", null, user.label),
         h("span", { className: "soft" }, dotted(Object.entries(user.interactions)
@@ -34,19 +35,20 @@ export async function itemView(page, [domain, id], query, signal) {
     h("p", { className: "soft" }, swatch(domain), `${domain} · ${id}`));
   await addNetwork(page, { kind: domain, key: id, page, query });
   page.append(h("h2", null, "Similar items"),
-    h("p", { className: "soft" }, "In each domain the items that the model finds closest to this one; "
-      + "a bar compares a score with the best of its list."),
+    h("p", { className: "soft" }, "In each domain the items that the model finds closest to "
+      + "this one; a bar compares a score with the best of its list."),
     h("div", { className: "cards" }, found.lists.map((list) => listCard(list, { level: "h3" }))));
 }
 
 export async function interestView(page, [name], query, signal) {
   const found = await get(`interests/${path(name)}/items`, {}, signal);
   page.append(h("h1", null, found.interest),
-    h("p", { className: "soft" }, `An interest of ${count(found.users, "user")}, named by the words `
-      + "that are typical of its items."));
+    h("p", { className: "soft" }, `An interest of ${count(found.users, "user")}, named by the `
+      + "words that are typical of its items."));
   await addNetwork(page, { kind: "interest", key: name, page, query });
   page.append(h("h2", null, "Typical items"),
-    h("p", { className: "soft" }, "A bar compares how typical an item is with the first of its list."),
+    h("p", { className: "soft" }, "A bar compares how typical an item is with the first "
+      + "of its list."),
     h("div", { className: "cards" }, found.lists.map((list) => listCard(list, { level: "h3" }))));
 }
 

@@ -62,8 +62,8 @@ async function recommendations({ body, id, model, query, signal }) {
     } }, name || "All domains"));
     choice.lastChild.dataset.domain = name;
   }
-  body.append(choice, h("p", { className: "soft" }, "The best items of each domain that the user does not "
-    + "have yet; a bar compares a score with the best of its list."), lists);
+  body.append(choice, h("p", { className: "soft" }, "The best items of each domain that the "
+    + "user does not have yet; a bar compares a score with the best of its list."), lists);
   await load(chosen);
 }
 
@@ -78,8 +78,8 @@ async function profile({ body, id, model, query, signal }) {
       "The interactions have no times, so changes of interests over time cannot be shown."));
   }
   body.append(h("h2", null, "Interests"),
-    h("p", { className: "soft" }, "Share of the user's interactions that belongs to an interest: the estimate "
-      + "(black mark) and its 90 % interval (bar). Established interests come "
+    h("p", { className: "soft" }, "Share of the user's interactions that belongs to an interest: "
+      + "the estimate (mark) and its 90 % interval (bar). Established interests come "
       + "first; a grey bar marks those that could be chance."),
     h("ol", { className: "interests" }, found.interests.map((row) => h("li",
       { className: row.established ? "" : "faint" },

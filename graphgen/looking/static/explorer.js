@@ -13,7 +13,8 @@ function make(tag, parent, facts = {}) {
 
 // onExpand(node) and onCenter(node) are called with the facts of a node, onSearch(text) with what is
 // sought beyond the picture, which is answered by offer(); without them the explorer offers none of
-// these; without `themed` the page has a switch between dark and light of its own. `tools` are elements for the bar, such as a choice of relations.
+// these; without `themed` the page has a switch between dark and light of its own. `tools` are
+// elements for the bar, such as a choice of relations.
 export function createExplorer(container, elements, options = {}) {
   const { onExpand, onCenter, onSearch, tools = [], title = "", themed = true } = options;
   let theme = options.theme ?? systemTheme();

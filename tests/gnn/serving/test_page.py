@@ -118,7 +118,7 @@ def test_somebody_new_gets_lists(page, url, service):
     title = str(service.names.titles["film"][5])
     page.locator("main [role=combobox]").fill(title)
     page.locator("main [role=option]").first.click()
-    page.wait_for_selector("text=1 change;")
+    page.wait_for_selector("text=1 item;")
     assert page.locator("section.card").count() == len(service.data.domains)
 
 
