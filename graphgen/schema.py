@@ -27,6 +27,7 @@ __all__ = [
     "REV_INTERACTS",
     "SCORE",
     "SETTING",
+    "SHARED_USERS",
     "SIMILAR",
     "TEXT",
     "TIMESTAMP",
@@ -79,3 +80,6 @@ SIMILAR: Final = "similar"
 ABOUT: Final = "about"
 # Items that follow each other in the histories of users.
 NEXT: Final = "next"
+# Two items that the same users interacted with, in a neighbourhood without other users; its weight
+# counts them.
+SHARED_USERS: Final = "shared users"

@@ -26,6 +26,8 @@ KEPT = "interest.kept"
 # Signs of a table between two columns, and the most that a table with many columns is wide.
 BORDER = 3
 MAX_WIDTH = 100_000
+# Margins (top, right, bottom, left) of the lines that belong to another.
+BELOW = (0, 0, 0, 6)
 # In the messages of PyTorch on the CPU and on a GPU.
 OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
 # Signs of our tables on terminals that lack them.
@@ -42,8 +44,11 @@ PLAIN = {
 }
 
 
-def say(message: Any = "") -> None:
-    """Print a line, or anything that rich can draw, to standard output."""
+def say(message: Any = "", *, whole: bool = False) -> None:
+    """Print a line, or anything that rich can draw, to standard output.
+
+    On a terminal a line breaks between words, unless it stays `whole` to be copied.
+    """
     from rich.console import Console
 
     class Output(Console):
@@ -57,7 +62,16 @@ def say(message: Any = "") -> None:
         # A table breaks between words only, on a narrow terminal too: it must not lose letters.
         unbound = terminal.options.update(width=MAX_WIDTH)
         terminal.width = max(terminal.width, terminal.measure(message, options=unbound).minimum)
-    terminal.print(message, soft_wrap=isinstance(message, str))
+    terminal.print(
+        message, soft_wrap=isinstance(message, str) and (whole or not terminal.is_terminal)
+    )
+
+
+def say_below(text: str) -> None:
+    """Print what belongs to the line before, set in and broken between words."""
+    from rich.padding import Padding
+
+    say(Padding(text, BELOW))
 
 
 def show_rows(
@@ -104,7 +118,7 @@ def show_table(frame: Any, *, title: str) -> None:
 
 def next_step(command: str) -> None:
     """Print what to run next."""
-    say(f"\nNext: {command}")
+    say(f"\nNext: {command}", whole=True)
 
 
 class Commands(TyperGroup):
@@ -130,11 +144,26 @@ def run(app: Callable[[], Any]) -> None:
     """Run the command line, on a terminal of any encoding."""
     keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_first_time())
     codecs.register_error("interest", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="interest")
     app()
+
+
+def _first_time() -> Callable[[logging.LogRecord], bool]:
+    """Return a filter that lets each warning pass once."""
+    said: set[str] = set()
+
+    def fresh(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        known = record.levelno == logging.WARNING and text in said
+        said.add(text)
+        return not known
+
+    return fresh
 
 
 @contextmanager

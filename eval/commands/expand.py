@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Context, Option
 
 from eval.commands import asking, options
-from eval.commands.console import next_step, say
+from eval.commands.console import next_step, say, say_below
 
 
 @options.with_tables
@@ -82,10 +82,10 @@ def expand(
                 frame = item_frame(fitted.data, row.domain).set_index("item_id")
                 starts = frame.loc[row.item_ids.split("|")] if row.item_ids else frame[:0]
                 titles = starts["title"].where(starts["title"] != "", starts.index)
-                say(
-                    f"{row.rank}. {row.interest}, in {row.domain} (score {row.score:.2f}, distance "
-                    f"{row.distance:.2f}): {row.because}. Start with {'; '.join(titles)}."
-                )
+                say(f"{row.rank:>3}.  {row.interest}, in {row.domain}")
+                say_below(f"score {row.score:.2f}, distance {row.distance:.2f} (0 near, 1 far)")
+                say_below(f"{row.because}. Start with:")
+                say_below(" · ".join(titles))
         return
     write_table(found, out)
     say(f"{len(found):,} new interests for {found.user_id.nunique():,} users are in {out}.")

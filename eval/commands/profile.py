@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Context, Option
 
 from eval.commands import asking, options
-from eval.commands.console import say, show_rows
+from eval.commands.console import say, say_below, show_rows
 
 if TYPE_CHECKING:
     from eval.reports.sections import Section
 
 PAGES = (".html", ".json")
 FACTS = ("weight", "interactions", "trend", "seen")
-# Left margin of the lines below an interest in the terminal.
-INDENTED = (0, 0, 0, 6)
 
 
 @options.with_tables
@@ -127,8 +125,6 @@ def profile(
 
 def _show(interests: Section, *others: Section) -> None:
     """Print the tables on a user; each interest on lines of its own, which fit any terminal."""
-    from rich.padding import Padding
-
     say(f"\n{interests.title}: share, name [90 % interval of the share]. {interests.text}")
     for row in interests.rows:
         (name, *_), (share, bounds), *more, (domains, *_), (items, *_) = row
@@ -136,8 +132,8 @@ def _show(interests: Section, *others: Section) -> None:
             f"{title} {value}" for title, (value, *_) in zip(FACTS, more, strict=True) if value
         ]
         say(f"{share:>4}  {name} [{bounds}]")
-        say(Padding(", ".join([*facts, f"in {domains}"]), INDENTED))
-        say(Padding(items, INDENTED))
+        say_below(", ".join([*facts, f"in {domains}"]))
+        say_below(items)
     for part in others:
         cells = [[cell[0] for cell in row] for row in part.rows]
         show_rows(part.header, cells, title=f"\n{part.title}. {part.text}")

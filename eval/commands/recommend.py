@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Context, Option
 
 from eval.commands import asking, options
-from eval.commands.console import next_step, say, show_table
+from eval.commands.console import next_step, say, say_below, show_table
 
 
 @options.with_tables
@@ -164,7 +164,8 @@ def recommend(
             say(f"For {of}")
             for row in lists.itertuples():
                 name = row.title or row.item_id
-                say(f"{row.rank}. {name} [{row.domain}], score {row.score:.4g}\n   {row.because}")
+                say(f"{row.rank:>3}.  {name} [{row.domain}], score {row.score:.4g}")
+                say_below(row.because)
         return
     if out is None:
         for (of, *_), lists in recs.groupby(["user_id"], sort=False):

@@ -209,12 +209,12 @@ def _later_training(truth: Any, graph: InterestGraph | None, scorer: Any) -> lis
         share = np.mean(np.concatenate(times) >= first)
         if not share >= SHARE_LATER:
             return []
-        note = f"Of the training interactions {share:.0%} are later than the first of the truth: "
+        note = f"{share:.0%} of the training interactions are later than the first held-out one: "
         note += "training holds later events"
         remedy = "Prefer `interest split LOG --protocol temporal`."
     else:
         return []
-    note += " of other users, as in every split user by user (leave-last-out, random), not by time."
+    note += " of other users, as in every split by user (leave-last-out, random)."
     note += f" {remedy}"
     logger.warning("%s", note)
     return [note]

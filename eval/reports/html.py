@@ -30,7 +30,7 @@ from eval.reports.sections import (
     frontier_section,
     result_sections,
 )
-from eval.reports.tables import legend
+from eval.reports.tables import legend, shared_notes
 from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 
 __all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
@@ -82,7 +82,7 @@ def result_page(result: EvaluationResult, analyses: Analyses, plots: Sequence[Pl
 def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
     """Return the report of several systems."""
     results, slices = comparison.results, comparison.slices
-    head = headline(comparison.metrics)
+    head, shared = headline(comparison.metrics), shared_notes(comparison)
     domains = comparison.domains[:MAX_DOMAINS] if len(comparison.domains) > 1 else []
     parts: list[Section | Folded] = []
     for name in slices:
@@ -111,8 +111,11 @@ def comparison_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         parts=[part for part in parts if isinstance(part, Section) or part.sections],
         plots=plots,
         notes=[
-            _notes(name, result.meta, comparison.analyses[name].notes)
-            for name, result in results.items()
+            {"title": "", "remarks": shared, "missing": {}},
+            *(
+                _notes(name, result.meta, comparison.analyses[name].notes, apart=shared)
+                for name, result in results.items()
+            ),
         ],
         made=comparison.meta.get("provenance"),
     )
@@ -175,9 +178,11 @@ def profile_page(
     )
 
 
-def _notes(title: str, meta: Mapping[str, Any], more: Sequence[str] = ()) -> dict[str, Any]:
-    remarks, missing = [*meta.get("notes", []), *more], meta.get("not_computed", {})
-    return {"title": title, "remarks": remarks, "missing": missing}
+def _notes(
+    title: str, meta: Mapping[str, Any], more: Sequence[str] = (), apart: Sequence[str] = ()
+) -> dict[str, Any]:
+    remarks = [note for note in [*meta.get("notes", []), *more] if note not in apart]
+    return {"title": title, "remarks": remarks, "missing": meta.get("not_computed", {})}
 
 
 def _page(**content: Any) -> str:

@@ -14,7 +14,7 @@ from eval.reports.sections import (
     result_sections,
     section_markdown,
 )
-from eval.reports.tables import legend
+from eval.reports.tables import legend, shared_notes
 from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 from graphgen.errors import ConfigError
 
@@ -109,17 +109,19 @@ def comparison_markdown(
             parts.append(section_markdown(Section(title, "", header, rows)))
     if whole:
         parts += map(section_markdown, comparison_sections(comparison))
-    notes = [
-        note
-        for name, result in comparison.results.items()
-        for note in _notes(result, comparison.analyses[name], name)
-    ]
+    shared = shared_notes(comparison)
+    notes = ["\n".join(f"- {note}" for note in shared)] if shared else []
+    for name, result in comparison.results.items():
+        notes += _notes(result, comparison.analyses[name], name, apart=shared)
     return "\n\n".join([*parts, *notes]) + "\n"
 
 
-def _notes(result: EvaluationResult, analyses: Analyses, name: str = "") -> list[str]:
+def _notes(
+    result: EvaluationResult, analyses: Analyses, name: str = "", apart: Sequence[str] = ()
+) -> list[str]:
     lead = f"{name}: " if name else ""
-    notes = [f"- {lead}{note}" for note in [*result.meta.get("notes", []), *analyses.notes]]
+    remarks = [*result.meta.get("notes", []), *analyses.notes]
+    notes = [f"- {lead}{note}" for note in remarks if note not in apart]
     missing = result.meta.get("not_computed", {})
     notes += [f"- {lead}{metric} was not computed: {why}" for metric, why in missing.items()]
     return ["\n".join(notes)] if notes else []

@@ -8,7 +8,7 @@ from eval.comparison.comparison import Comparison
 from eval.evaluation.cells import TIED, Cell, by_system, column_title, slice_title
 from eval.evaluation.result import DOMAIN, MACRO, SLICE, headline
 
-__all__ = ["legend", "markdown_table", "marked", "overview"]
+__all__ = ["legend", "markdown_table", "marked", "overview", "shared_notes"]
 
 # An overview fits a screen: so many rows, and these metrics.
 MAX_ROWS = 30
@@ -65,3 +65,12 @@ def legend(comparison: Comparison, *, best: str = "Bold", intervals: bool = True
         f"{meta['n_tests']:,} tests, level {meta['alpha']:g})."
         f"{' Intervals: 95 % bootstrap over users.' if intervals else ''}{seeds}"
     )
+
+
+def shared_notes(comparison: Comparison) -> list[str]:
+    """Return the notes that every system of a comparison has, such as one on the split."""
+    first, *others = [
+        [*result.meta.get("notes", []), *comparison.analyses[name].notes]
+        for name, result in comparison.results.items()
+    ]
+    return [note for note in first if all(note in other for other in others)]

@@ -283,8 +283,8 @@ class _Evidence:
         times = self.both[own, new] / np.maximum(usual[own, new], LEAST)
         often = pd.Series(times).map("{:.1f}".format).to_numpy(object)
         text[known] = _counts(self.both[own, new]) + " of " + _counts(self.users[own])
-        text[known] += " users of '" + self.names[own] + "' have it, " + often
-        text[known] += " times as many as of all users"
+        text[known] += " users with '" + self.names[own] + "' have it too, " + often
+        text[known] += " times the share among all users"
         return text
 
 

@@ -10,7 +10,7 @@ import networkx as nx
 
 from graphgen.looking.connections import hashed_id, masked_id
 from graphgen.looking.nodes import Node
-from graphgen.schema import ABOUT, INTERACTS, NEXT, SIMILAR, USER
+from graphgen.schema import ABOUT, INTERACTS, NEXT, SHARED_USERS, SIMILAR, USER
 
 __all__ = ["center_node", "center_title", "elements", "node_ids"]
 
@@ -143,8 +143,14 @@ def _strength(facts: dict[str, Any]) -> float:
 
 def _text(facts: dict[str, Any], *, onward: bool) -> str:
     arrow = ("→ " if onward else "← ") if facts["kind"] == NEXT else ""
-    plain = facts["kind"] == INTERACTS and facts["weight"] == 1
-    parts = [facts["kind"] if plain else f"{facts['kind']} {arrow}{facts['weight']:.3g}"]
+    weight = facts["weight"]
+    if facts["kind"] == INTERACTS and weight == 1:
+        parts = [facts["kind"]]
+    elif facts["kind"] == SHARED_USERS:
+        parts = [f"{weight:.0f} shared user{'' if weight == 1 else 's'}"]
+    else:
+        shown = f"{weight:.2g}" if facts["kind"] in BOUNDED else f"{weight:.3g}"
+        parts = [f"{facts['kind']} {arrow}{shown}"]
     if facts["time"]:
         parts.append(facts["time"].partition("T")[0])
     if facts["count"] > 1:

@@ -57,6 +57,9 @@ class ItemMap:
             "color": self.color,
         }
 
+    def __repr__(self) -> str:
+        return f"Map of {len(self.frame):,} items (a notebook shows the picture)"
+
     def _repr_html_(self) -> str:
         return framed(self._page())
 

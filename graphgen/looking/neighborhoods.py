@@ -17,12 +17,10 @@ from graphgen.errors import ConfigError, near_miss
 from graphgen.graph import InterestGraph
 from graphgen.looking.nodes import Node, describe, node_number
 from graphgen.looking.page import inline_page
-from graphgen.schema import INTERACTS, USER
+from graphgen.schema import INTERACTS, SHARED_USERS, USER
 
-__all__ = ["SHARED_USERS", "Neighborhood", "neighborhood", "subgraph"]
+__all__ = ["Neighborhood", "neighborhood", "subgraph"]
 
-# The relation between two items that the same users interacted with; its weight counts them.
-SHARED_USERS: Final = "shared users"
 # Users of an item that are asked for their other items, and of these, at most as many; such links
 # that an item keeps.
 ASKED_USERS: Final = 64
@@ -35,6 +33,13 @@ SHARED, STRENGTH, RECENCY, SPECIFICITY = 2, 2, 1, 1
 
 class Neighborhood(nx.MultiDiGraph):
     """A networkx graph that shows itself in a notebook; see `neighborhood`."""
+
+    def __repr__(self) -> str:
+        center = tuple(json.loads(self.graph.get("center", "[]")))
+        if center not in self:
+            return super().__repr__()
+        name = self.nodes[center]["label"]
+        return f"Neighborhood of {name!r}: {len(self)} nodes (a notebook shows the picture)"
 
     def _repr_html_(self) -> str | None:
         # A part of it, without the centre, is a network as any other.

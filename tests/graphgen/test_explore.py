@@ -133,7 +133,7 @@ def test_in_a_real_browser(opened):
     )
     assert apart  # no title covers another
     buttons = page.locator(".ig-legend button").all_inner_texts()
-    assert buttons == ["book", "film", "user", "interacts", "next", "similar"]
+    assert buttons == ["book", "film", "user", "interacted with", "next item", "similar content"]
 
     # A hidden domain takes its links along, and what hangs on it.
     page.locator(".ig-legend button", has_text="book").click()

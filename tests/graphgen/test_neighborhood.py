@@ -18,7 +18,8 @@ from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.looking.connections import connect, masked_id
 from graphgen.looking.elements import elements
-from graphgen.looking.neighborhoods import SHARED_USERS, neighborhood, subgraph
+from graphgen.looking.neighborhoods import neighborhood, subgraph
+from graphgen.schema import SHARED_USERS
 from graphgen.vocabulary import Vocabulary
 
 

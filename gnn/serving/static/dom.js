@@ -20,6 +20,9 @@ export const s = (tag, facts, ...children) =>
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 export const count = (n, noun, plural = `${noun}s`) =>
   `${n.toLocaleString("en")} ${n === 1 ? noun : plural}`;
+// "13 beauty · 10 games": parts that stay whole where the line breaks.
+export const dotted = (parts) => parts.map((part, at) => [at ? " · " : "",
+  h("span", { className: "whole" }, part)]).flat();
 export const day = (time) => (time ? new Date(time).toISOString().slice(0, 10) : "");
 export const month = (time) =>
   new Date(time).toLocaleDateString("en", { month: "short", year: "numeric", timeZone: "UTC" });
@@ -48,12 +51,15 @@ export function calmly(act, wait = 150) {
   };
 }
 
+// Columns of numbers stand to the right, others to the left.
 export function table(caption, head, rows) {
+  const text = head.map((_, at) => (rows.some((row) => /\p{L}/u.test(row[at])) ? "text" : ""));
   return h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption },
     h("table", null, h("caption", null, caption),
-      h("thead", null, h("tr", null, head.map((text) => h("th", { scope: "col" }, text)))),
+      h("thead", null, h("tr", null, head.map((name, at) =>
+        h("th", { scope: "col", className: text[at] }, name)))),
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, at) =>
-        (at ? h("td", null, cell) : h("th", { scope: "row" }, cell))))))));
+        (at ? h("td", { className: text[at] }, cell) : h("th", { scope: "row" }, cell))))))));
 }
 
 // A bar whose length is a share of the widest, from the left or, signed, from the middle.

@@ -13,9 +13,11 @@ export const swatch = (kind) => h("span", { className: "swatch", ariaHidden: "tr
 export function listCard(list, { user = null, level = "h2", moved = null } = {}) {
   return h("section", { className: "card" },
     h(level, null, swatch(list.domain), list.domain),
-    list.fallback ? h("p", { className: "soft" }, list.fallback) : null,
+    list.fallback ? h("p", { className: "soft" },
+      `The most popular items (${list.fallback.replace("popularity: ", "")}).`) : null,
     list.items.length ? itemList(list.items, { user, moved })
-      : h("p", { className: "soft" }, "Nothing is left to recommend."));
+      : h("p", { className: "soft" },
+        "Nothing is left to recommend: the user has all of its items."));
 }
 
 export function itemList(items, { user = null, moved = null } = {}) {
@@ -61,9 +63,10 @@ function explained(found) {
       h("div", { className: "row" }, name(row), h("span", null, percent(row.share))),
       bar(row.share / widest, "thin")))));
   };
-  shares("Carried by", found.interactions, (row) => h("a", { href: link.item(row) }, row.title));
+  shares("Share of the score by earlier interaction", found.interactions, (row) =>
+    h("a", { href: link.item(row) }, row.title));
   if (found.paths?.length) {
-    parts.push(h("h3", null, "Paths"), h("ul", { className: "paths" }, found.paths.map((one) =>
+    parts.push(h("h3", null, "Paths through the graph"), h("ul", { className: "paths" }, found.paths.map((one) =>
       h("li", null, one.nodes.map((node, at) => [
         at ? h("small", { className: "soft" }, ` ${one.relations[at - 1]} → `) : null,
         h("a", { href: link.node(node.kind, node.id) }, node.label)])))));
@@ -77,6 +80,7 @@ function explained(found) {
     parts.push(h("p", null, h("small", { className: "soft" }, "Words in common: "),
       found.words.slice(0, 2 * SHOWN).join(", ")));
   }
-  shares("Parts of the model", found.experts, (row) => h("span", null, row.expert));
+  shares("Share of the score by part of the model", found.experts,
+    (row) => h("span", null, row.expert));
   return parts;
 }

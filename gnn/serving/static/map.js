@@ -30,7 +30,12 @@ export async function mapPanel({ user, model, signal }) {
     found.ordered ? s("g", { class: "way" }, steps(way)) : "",
     s("g", {}, way.map((item) => dot(item, 7, "step"))),
     ...(way.length && found.ordered ? [mark(way.at(-Math.min(way.length, STEPS + 1)), "first"), mark(way.at(-1), "last")] : []), labels);
-  const place = () => labels.replaceChildren(...placed(found.topics, view, way));
+  // A pixel of the screen, in units of the picture: names stay legible on a phone.
+  const pixel = () => view.size / (svg.clientWidth || SIZE);
+  const place = () => {
+    svg.style.setProperty("--k", pixel());
+    labels.replaceChildren(...placed(found.topics, view, way, pixel()));
+  };
   const view = { x: 0, y: 0, size: SIZE };
 
   // Shows a part `size` wide around a point.
@@ -39,7 +44,6 @@ export async function mapPanel({ user, model, signal }) {
     view.x = Math.min(SIZE - view.size, Math.max(0, cx - view.size / 2));
     view.y = Math.min(FLAT * (SIZE - view.size), Math.max(0, cy - FLAT * view.size / 2));
     svg.setAttribute("viewBox", `${view.x} ${view.y} ${view.size} ${FLAT * view.size}`);
-    svg.style.setProperty("--k", view.size / SIZE);
     place();
   }
   const zoom = (by) => look(view.size * by, view.x + view.size / 2, view.y + FLAT * view.size / 2);
@@ -57,6 +61,7 @@ export async function mapPanel({ user, model, signal }) {
     look(view.size, view.x + view.size / 2 - event.movementX * scale,
       view.y + FLAT * view.size / 2 - event.movementY * scale);
   });
+  new ResizeObserver(place).observe(svg);
   look(SIZE, SIZE / 2, FLAT * SIZE / 2);
   const tool = (text, label, act) =>
     h("button", { type: "button", ariaLabel: label, onclick: act }, text);
@@ -73,14 +78,14 @@ export async function mapPanel({ user, model, signal }) {
     } }, svg);
   return h("div", null,
     h("p", { className: "soft" }, "Interests that share users or contents lie near each other; "
-      + "a dot is an item, near its interests.",
+      + "a dot is an item, near its interests; names are interests. Zoom in for more names.",
       !way.length ? "" : found.ordered ? " The line is the user's way over the latest items, from the ring to the full mark."
         : " Large dots are the user's items."),
     h("div", { className: "row tools" },
       h("div", { className: "legend" }, domains.map((name) => h("span", null, swatch(name), name))),
       h("div", { className: "choice" }, tool("+", "Zoom in", () => zoom(1 / 1.4)),
         tool("−", "Zoom out", () => zoom(1.4)),
-        tool("Whole", "Whole map", () => look(SIZE, SIZE / 2, FLAT * SIZE / 2)))),
+        tool("Whole map", "Whole map", () => look(SIZE, SIZE / 2, FLAT * SIZE / 2)))),
     holder,
     h("details", null, h("summary", null, way.length ? "The user's items as a list" : "Interests as a list"),
       way.length
@@ -104,8 +109,8 @@ function mark(item, name) {
 }
 
 // The names of the largest interests in sight that do not cover each other.
-function placed(topics, view, way) {
-  const k = view.size / SIZE, tall = 17 * k, wide = 7.4 * k;
+function placed(topics, view, way, k) {
+  const tall = 17 * k, wide = 7.4 * k;
   const taken = [], names = [];
   const near = (one) => way.some((item) => Math.hypot(item.x - one.x, item.y - one.y) < 0.06);
   const order = [...topics].sort((a, b) => near(b) - near(a) || b.share - a.share);

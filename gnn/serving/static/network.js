@@ -18,7 +18,7 @@ export async function network({ kind, key, page, query = new URLSearchParams() }
     [1, 2, 3].map((n) => h("option", { value: n, selected: n === Number(settings.hops) },
       `${n} step${n > 1 ? "s" : ""}`)));
   const others = h("input", { type: "checkbox", checked: settings.others });
-  const tools = [hops, h("label", null, others, "other users")];
+  const tools = [hops, h("label", null, others, "show other users")];
   let explorer = null;
   const theme = () => document.documentElement.dataset.theme;
 
@@ -26,7 +26,7 @@ export async function network({ kind, key, page, query = new URLSearchParams() }
     const elements = await get(way({ kind, key }), settings);
     explorer?.destroy();
     explorer = createExplorer(holder, elements, {
-      theme: theme(), tools,
+      theme: theme(), tools, themed: false,
       onExpand: async (node) => {
         const more = await get(way(node), { hops: 1, limit: EXPANDED, others: settings.others });
         explorer.add(more);

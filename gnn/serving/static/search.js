@@ -48,7 +48,7 @@ export function searchBox(holder, { label, placeholder, kinds = () => true, onPi
       h("span", null, hit.label), h("small", null, ` ${hit.kind}`))));
     if (!hits.length) {
       list.append(h("li", { className: "soft", role: "option", "aria-disabled": "true" },
-        "Nothing bears this name."));
+        `Nothing is called “${text}”.`));
     }
     show(true);
   });

@@ -1,6 +1,6 @@
 // A user: recommendations, profile, neighbourhood, new interests, what if, map.
 import { get, modelFacts } from "./api.js";
-import { calmly, count, day, h, link, path, percent, say, bar } from "./dom.js";
+import { calmly, count, day, dotted, h, link, path, percent, say, bar } from "./dom.js";
 import { itemList, listCard } from "./lists.js";
 import { lineChart } from "./charts.js";
 import { mapPanel } from "./map.js";
@@ -62,7 +62,8 @@ async function recommendations({ body, id, model, query, signal }) {
     } }, name || "All domains"));
     choice.lastChild.dataset.domain = name;
   }
-  body.append(choice, lists);
+  body.append(choice, h("p", { className: "soft" }, "The best items of each domain that the "
+    + "user does not have yet; a bar compares a score with the best of its list."), lists);
   await load(chosen);
 }
 
@@ -72,9 +73,14 @@ async function profile({ body, id, model, query, signal }) {
   const widest = Math.max(...found.interests.map((row) => row.high), 0.01);
   body.append(h("p", { className: "lead" }, found.sentence));
   if (found.evolution) body.append(evolution(found.evolution));
+  else if (!model.has_time) {
+    body.append(h("p", { className: "soft" },
+      "The interactions have no times, so changes of interests over time cannot be shown."));
+  }
   body.append(h("h2", null, "Interests"),
-    h("p", { className: "soft" }, "Expected share of the user's interactions, with a 90 % interval; "
-      + "faint where it is not established."),
+    h("p", { className: "soft" }, "Share of the user's interactions that belongs to an interest: "
+      + "the estimate (mark) and its 90 % interval (bar). Established interests come "
+      + "first; a grey bar marks those that could be chance."),
     h("ol", { className: "interests" }, found.interests.map((row) => h("li",
       { className: row.established ? "" : "faint" },
       h("div", { className: "row" },
@@ -82,11 +88,11 @@ async function profile({ body, id, model, query, signal }) {
         h("span", null, percent(row.share, 1), " ",
           h("small", null, `(${percent(row.low, 1)} to ${percent(row.high, 1)})`))),
       span(row, widest),
-      h("small", { className: "soft" }, [count(row.interactions, "interaction"),
+      h("small", { className: "soft" }, dotted([count(row.interactions, "interaction"),
         row.domains.join(", "),
         row.last_seen ? `last ${day(row.last_seen)}` : null,
         row.trend > 0.01 ? "rising" : row.trend < -0.01 ? "falling" : null,
-      ].filter(Boolean).join(" · ")),
+      ].filter(Boolean))),
       h("div", { className: "chips" }, row.items.slice(0, 4).map((item) =>
         h("a", { href: link.item(item), className: "chip" }, item.title)))))));
 }
@@ -106,7 +112,7 @@ function evolution(moves) {
     ? `Interests have moved from ${moves.away_from} towards ${moves.towards}`
       + ` since ${day(moves.since)} (permutation test, p = ${moves.p_value.toFixed(3)}).`
     : `No significant change over time (permutation test, p = ${moves.p_value.toFixed(2)}).`;
-  return h("section", null, h("h2", null, "How they moved"), h("p", null, verdict),
+  return h("section", null, h("h2", null, "Change over time"), h("p", null, verdict),
     moves.windows.length > 1
       ? lineChart("Shares of interests over time", moves.windows, lines)
       : h("p", { className: "soft" }, "All interactions are in one window of time."));
@@ -132,17 +138,19 @@ async function expansions({ body, id, query, signal }) {
     keep(query);
     soon();
   });
-  body.append(h("p", null, "Interests that this user does not have yet, with items to start with."),
+  body.append(h("p", null, "Interests that this user does not have yet, with items to start with. "
+    + "A higher boldness favours interests farther from the present ones, at a lower chance of "
+    + "being liked. Distance: 0 is the same, 1 is unrelated."),
     h("div", { className: "slider" }, h("label", { htmlFor: "boldness" }, "Boldness"),
-      h("span", { className: "soft", ariaHidden: "true" }, "probable"), slider,
-      h("span", { className: "soft", ariaHidden: "true" }, "far away"), shown), list);
+      h("span", { className: "soft", ariaHidden: "true" }, "close"), slider,
+      h("span", { className: "soft", ariaHidden: "true" }, "far"), shown), list);
   await load();
 }
 
 function expansion(row) {
   return h("article", { className: "card" },
     h("h2", null, h("a", { href: link.interest(row.interest) }, row.interest)),
-    h("p", null, h("small", { className: "soft" }, `start in ${row.domain} · distance `,
+    h("p", null, h("small", { className: "soft" }, `starts in ${row.domain} · distance `,
       row.distance.toFixed(2)), bar(row.distance, "thin")),
     h("p", null, row.because, "."),
     itemList(row.items.map((item, at) => ({ ...item, rank: at + 1 }))));

@@ -44,8 +44,10 @@ export async function whatIf({ body, id, model, history, signal }) {
         history: [...added.values()].map(named) }, running.signal);
       lists.replaceChildren(...found.lists.map((list) => listCard(list, { moved })));
       const changes = added.size + removed.size;
-      status.textContent = `${count(changes, "change")}; lists made in `
-        + `${Math.round(performance.now() - start)} ms.`;
+      reset.disabled = !changes;
+      status.textContent = `${count(changes, stranger ? "item" : "change")}; lists made in `
+        + `${Math.round(performance.now() - start)} ms.`
+        + (stranger || !changes ? "" : " ▲ ▼ places gained or lost by the changes.");
       say(`Lists after ${count(changes, "change")}`);
     } catch (error) {
       if (error.name !== "AbortError") status.textContent = error.message;
@@ -83,9 +85,9 @@ export async function whatIf({ body, id, model, history, signal }) {
   } }, "Undo all");
   draw();
   body.append(
-    h("p", null, stranger ? "Name a few items that somebody likes; the lists follow at once."
-      : "Untick what the user should not have met, or add items; the lists follow at once. "
-        + "Nothing is kept."),
+    h("p", null, stranger ? "Add a few items that somebody likes; the lists follow at once."
+      : "How would the lists change? Untick interactions to leave them out, or add items; the "
+        + "lists follow at once. Nothing is saved."),
     h("div", { className: "split" },
       h("section", { ariaLabel: "History" }, find, h("div", { className: "row" },
         h("strong", null, stranger ? "Items" : "History"), reset), mine),

@@ -13,9 +13,10 @@ function make(tag, parent, facts = {}) {
 
 // onExpand(node) and onCenter(node) are called with the facts of a node, onSearch(text) with what is
 // sought beyond the picture, which is answered by offer(); without them the explorer offers none of
-// these. `tools` are elements for the bar, such as a choice of relations.
+// these; without `themed` the page has a switch between dark and light of its own. `tools` are
+// elements for the bar, such as a choice of relations.
 export function createExplorer(container, elements, options = {}) {
-  const { onExpand, onCenter, onSearch, tools = [], title = "" } = options;
+  const { onExpand, onCenter, onSearch, tools = [], title = "", themed = true } = options;
   let theme = options.theme ?? systemTheme();
   const root = make("div", container, { className: "ig-explorer" });
   const bar = make("div", root, { className: "ig-bar" });
@@ -28,8 +29,8 @@ export function createExplorer(container, elements, options = {}) {
   const button = (text, act) => {
     make("button", bar, { type: "button", textContent: text }).addEventListener("click", act);
   };
-  button("Fit", () => view.fit());
-  button("Dark / light", () => setTheme(theme === "dark" ? "light" : "dark"));
+  button("Fit to window", () => view.fit());
+  if (themed) button("Dark / light", () => setTheme(theme === "dark" ? "light" : "dark"));
   button("Save picture", () => {
     const ground = getComputedStyle(root).backgroundColor;
     make("a", null, { href: view.cy.png({ scale: 2, full: true, bg: ground }),

@@ -1,8 +1,13 @@
 // How the nodes and links of a view look, and the words it uses.
 import { COLORS, FONT, THEMES, kindColor } from "./colors.js";
 
-export const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 48, WIDEST = 210, NARROW = 760;
+export const SIZE = 13, ROW = 31, SMALL_ROW = 22, GAP = 38, WIDEST = 210, NARROW = 760;
+// Links across the picture that a node shows at once, at most.
+export const CROSSING = 6;
 export const DASHES = { similar: "dashed", about: "dotted" };
+// What a relation is called in the legend.
+export const NAMES = { interacts: "interacted with", about: "about an interest",
+  similar: "similar content", next: "next item", rejects: "rejected" };
 export const THICK = { interacts: 2.2 };
 export const STRAIGHT = { bend: [0, 0], along: [0.3, 0.7], from: "0% 0%", to: "0% 0%" };
 

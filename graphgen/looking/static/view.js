@@ -5,8 +5,8 @@
 import cytoscape from "./cytoscape.esm.min.mjs";
 import { FONT, kindColor, systemTheme, wheelZooms } from "./colors.js";
 import {
-  DASHES, GAP, NARROW, ROW, SIZE, SMALL_ROW, STRAIGHT, THICK, WIDEST, fitted, moreText, plain,
-  plural, styles,
+  CROSSING, DASHES, GAP, NAMES, NARROW, ROW, SIZE, SMALL_ROW, STRAIGHT, THICK, WIDEST, fitted,
+  moreText, plain, plural, styles,
 } from "./styles.js";
 
 // It would warn of links between nodes that have no place yet.
@@ -14,7 +14,7 @@ cytoscape.warnings(false);
 
 export function createView(container, elements, options = {}) {
   const { onSelect, onExpand, labels = {} } = options;
-  const named = (kind) => labels[kind] ?? kind;
+  const named = (kind) => labels[kind] ?? NAMES[kind] ?? kind;
   const domains = elements.domains ?? [];
   // Cytoscape adds a <style> of its own unless this name is taken; view.css has its one rule.
   if (!document.getElementById("__________cytoscape_stylesheet")) {
@@ -241,16 +241,16 @@ export function createView(container, elements, options = {}) {
 
   function light(node, naming = true) {
     dim();
-    const around = node.closedNeighborhood().not(".hidden");
-    cy.elements().not(around).addClass("faded");
-    around.addClass("lit");
-    const edges = around.edges().not(".more");
-    if (naming && edges.length <= 8) edges.addClass("named");
+    // Of the links across the picture only the strongest: more would hide it.
+    const weak = node.connectedEdges(".extra").not(".hidden")
+      .sort((a, b) => b.data("weight") - a.data("weight")).slice(CROSSING);
+    const edges = node.connectedEdges().not(".hidden").not(weak);
+    const around = edges.union(edges.connectedNodes()).union(node).not(".hidden");
+    cy.elements().not(around.addClass("lit")).addClass("faded");
+    if (naming && edges.not(".more").length <= 8) edges.not(".more").addClass("named");
   }
 
-  function dim() {
-    cy.elements().removeClass("faded lit named");
-  }
+  const dim = () => cy.elements().removeClass("faded lit named");
 
   function facts(node) {
     const { text, width, ...data } = node.data();

@@ -103,8 +103,8 @@ def test_evidence_and_distance_are_counted(planted):
         assert row.distance == pytest.approx(1 - cosine, abs=1e-6)
         times = (crime & new).sum() / (crime.sum() * new.sum() / len(has))
         assert row.because == (
-            f"{(crime & new).sum()} of {crime.sum()} users of 'crime' have it, {times:.1f} times "
-            "as many as of all users"
+            f"{(crime & new).sum()} of {crime.sum()} users with 'crime' have it too, "
+            f"{times:.1f} times the share among all users"
         )
     total = expander.score(["u00"], domain=INTERESTS)
     assert total.sum() == pytest.approx(1, abs=1e-5)

@@ -118,7 +118,7 @@ def test_somebody_new_gets_lists(page, url, service):
     title = str(service.names.titles["film"][5])
     page.locator("main [role=combobox]").fill(title)
     page.locator("main [role=option]").first.click()
-    page.wait_for_selector("text=1 change;")
+    page.wait_for_selector("text=1 item;")
     assert page.locator("section.card").count() == len(service.data.domains)
 
 
@@ -127,7 +127,7 @@ def test_somebody_new_gets_lists(page, url, service):
     [
         ("#/", "Begin with a user"),
         ("#/user/{user}", "Recommendations"),
-        ("#/user/{user}/profile", "How they moved"),
+        ("#/user/{user}/profile", "Change over time"),
         ("#/user/{user}/network", "other users"),
         ("#/user/{user}/expansions?boldness=0.5", "Boldness"),
         ("#/user/{user}/whatif", "History"),
