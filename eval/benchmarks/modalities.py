@@ -65,7 +65,8 @@ def measure_modalities(
     results: dict[str, list[EvaluationResult]] = {}
     for seed in seeds:
         variants = {ALL_MODALITIES: (items, config)}
-        names = [TEXT, *config.vectors, *(k for k in (IMAGE, AUDIO) if k in items.frame)]
+        files = [name for name in (IMAGE, AUDIO) if config.media and name in items.frame]
+        names = [TEXT, *config.vectors, *files]
         for name in names:
             variants[f"noise for {name}"] = with_noise(items, config, name, seed=seed)
         for label, (table, built) in variants.items():
@@ -89,7 +90,7 @@ def with_noise(
     --------
     >>> import pandas as pd
     >>> items = ItemTable(pd.DataFrame({"item_id": ["a", "b", "c"], "text": ["x", "y", ""]}))
-    >>> with_noise(items, BuildConfig(), "text", seed=1)[0].frame["text"].tolist()
+    >>> with_noise(items, BuildConfig(), "text", seed=3)[0].frame["text"].tolist()
     ['y', 'x', '']
     """
     frame = items.frame

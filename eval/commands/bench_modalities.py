@@ -48,10 +48,12 @@ def bench_modalities(
     config = BuildConfig.make(
         encoder=encoder, media=media, vectors=options.named_paths(vectors, "--vectors")
     )
+    rows = [read_log(*parts, progress=True, **tables.read) for parts in (train, test)]
+    described = read_items(*items, **tables.read)
+    tables.check()
     found = measure_modalities(
-        read_log(*train, progress=True, **tables.read),
-        read_log(*test, **tables.read),
-        read_items(*items, **tables.read),
+        *rows,
+        described,
         config=config,
         model=model,
         settings=parse_assignments(set_ or []),

@@ -17,13 +17,13 @@ from torch_geometric.data import HeteroData
 from graphgen.builders.interactions import likes_matrix
 from graphgen.builders.semantic import semantic_neighbors
 from graphgen.config import Config
-from graphgen.features.encoders import encode, encode_files, make_encoder
+from graphgen.features.encoders import encode, encode_files, existing_files, make_encoder
 from graphgen.features.languages import ENGLISH, language_shares
 from graphgen.features.modalities import (
     Vectors,
     given_vectors,
     join_modalities,
-    likes_in_common,
+    modality_shares,
     standardize,
 )
 from graphgen.features.text import word_vectors
@@ -59,7 +59,7 @@ class FeatureConfig(Config):
     """Encoder of the sound files in the column ``audio``: ``mel`` (statistics of the log-mel
     spectrum), ``none``, or a folder or hub name of a transformers audio model."""
     media: Path | None = None
-    """Folder in which pictures and sound files lie; None for the present one."""
+    """Folder of the files in the columns ``image`` and ``audio``; None leaves them out."""
     vectors: dict[str, str] = pydantic.Field({})
     """Vectors made elsewhere, by name of the modality: ``FILE.npy``; the column ``row`` of the item
     table, or COLUMN of ``FILE.npy#COLUMN``, says which row is an item's."""
@@ -102,7 +102,7 @@ def add_features(
     Returns
     -------
     dict
-        Provenance: ``text``, and ``modalities`` (name, dim, encoder, lift, share) in the order of
+        Provenance: ``text``, and ``modalities`` (name, dim, encoder, share) in the order of
         the columns of ``x``.
     """
     texts = {domain: frame["text_of"] for domain, frame in items.items()}
@@ -113,15 +113,13 @@ def add_features(
     modalities[TEXT], made = _text_vectors(texts, config, options)
     encoders[TEXT] = made.get("fingerprint", "")
     for kind, name in ((IMAGE, config.image_encoder), (AUDIO, config.audio_encoder)):
-        paths = {domain: frame[kind] for domain, frame in items.items() if kind in frame}
-        present = [column != "" for column in paths.values()]
-        encoder = make_encoder(name, kind) if any(mask.any() for mask in present) else None
-        if encoder is not None:
-            files = pd.concat([c[m] for c, m in zip(paths.values(), present, strict=True)])
-            vectors, _ = encode_files(
-                encoder, files, kind=kind, folder=config.media or Path(), **options
-            )
-            modalities[kind] = standardize(_by_domain(vectors, paths))
+        given = {domain: frame[kind] for domain, frame in items.items() if kind in frame}
+        some = any((column != "").any() for column in given.values())
+        encoder = make_encoder(name, kind) if some and config.media else None
+        if encoder is not None and config.media:
+            files = existing_files(pd.concat(given), kind=kind, folder=config.media)
+            vectors, _ = encode_files(encoder, files[files != ""], kind=kind, **options)
+            modalities[kind] = standardize(_by_domain(vectors, {d: files[d] for d in given}))
             encoders[kind] = encoder.fingerprint
     for name, source in config.vectors.items():
         modalities[name] = given_vectors(name, source, items)
@@ -130,12 +128,11 @@ def add_features(
     if not modalities:
         return {"text": made}
     sizes = {domain: len(frame) for domain, frame in items.items()}
-    likes = likes_matrix(data, list(items)).T.tocsr() if len(modalities) > 1 else None
-    lifts = {
-        name: 1.0 if likes is None else likes_in_common(vectors, likes, sizes)
-        for name, vectors in modalities.items()
-    }
-    features, shares = join_modalities(modalities, lifts, sizes)
+    shares = dict.fromkeys(modalities, 1.0)
+    if len(modalities) > 1:
+        likes = likes_matrix(data, list(items)).T.tocsr()
+        shares = modality_shares(modalities, likes, sizes)
+    features = join_modalities(modalities, shares, sizes)
     for domain, x in features.items():
         data[domain].x = torch.from_numpy(x)
     described = [
@@ -143,7 +140,6 @@ def add_features(
             "name": name,
             "dim": next(iter(vectors.values())).shape[1],
             "encoder": encoders[name],
-            "lift": lifts[name],
             "share": shares[name],
         }
         for name, vectors in modalities.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,7 +21,9 @@ from graphgen.plugins import load_plugin, plugins
 from graphgen.progress import progress_bar
 from graphgen.schema import AUDIO, IMAGE, TEXT
 
-__all__ = ["KINDS", "Encoder", "encode", "encode_files", "make_encoder"]
+__all__ = ["KINDS", "Encoder", "encode", "encode_files", "existing_files", "make_encoder"]
+
+logger = logging.getLogger(__name__)
 
 GROUP = "interest.encoders"
 # What is encoded.
@@ -158,23 +161,32 @@ def encode(
 
 
 def encode_files(
-    encoder: Encoder, paths: pd.Series, *, kind: str, folder: Path, **options: Any
+    encoder: Encoder, paths: pd.Series, *, kind: str, **options: Any
 ) -> tuple[np.ndarray, int]:
-    """Encode files, cached by their content; `encode` with n non-empty paths, relative to `folder`.
+    """Encode files, cached by their content; see `encode`."""
+    return encode(encoder, paths, kind=kind, keys=paths.map(_content), **options)
+
+
+def existing_files(paths: pd.Series, *, kind: str, folder: Path) -> pd.Series:
+    """Return the full paths of files in a folder; "" where there is none.
+
+    Missing files are counted in a warning.
 
     Raises
     ------
     ConfigError
-        If a file is missing; the message counts them.
+        If paths are given and all files are missing.
     """
-    full = paths.map(lambda path: str(folder / path))
-    missing = full[[not Path(path).is_file() for path in full]]
-    if len(missing):
-        raise ConfigError(
-            f"{len(missing):,} of {len(full):,} files of the column {kind!r} are missing, "
-            f"{missing.iloc[0]} first. Say in which folder they lie: --media FOLDER."
-        )
-    return encode(encoder, full, kind=kind, keys=full.map(_content), **options)
+    given = paths != ""
+    full = pd.Series([str(folder / path) if path else "" for path in paths], paths.index, object)
+    missing = given & ~np.array([bool(path) and Path(path).is_file() for path in full], dtype=bool)
+    if missing.any():
+        problem = f"{missing.sum():,} of {given.sum():,} files of the column {kind!r} are missing, "
+        problem += f"{full[missing].iloc[0]} first."
+        if missing.sum() == given.sum():
+            raise ConfigError(f"{problem} Say in which folder they lie: --media FOLDER.")
+        logger.warning("%s These items have no %s.", problem, kind)
+    return full.where(~missing, "")
 
 
 def _content(path: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from graphgen import build_graph, load_graph
 from graphgen.errors import ConfigError, InputError
 from graphgen.features.encoders import encode_files, make_encoder
-from graphgen.features.modalities import join_modalities, likes_in_common, standardize
+from graphgen.features.modalities import join_modalities, modality_shares, standardize
 
 RATE = 16_000
 
@@ -64,21 +64,24 @@ def same_theme(vectors):
 def test_files_of_a_theme_are_near_and_encoded_once(kind, name, dim, media, tmp_path):
     folder, items, _ = media
     encoder = make_encoder(name, kind)
-    options = {"kind": kind, "folder": folder, "cache_dir": tmp_path}
-    vectors, encoded = encode_files(encoder, items[kind], **options)
+    options = {"kind": kind, "cache_dir": tmp_path}
+    files = items[kind].map(lambda name: str(folder / name))
+    vectors, encoded = encode_files(encoder, files, **options)
     assert (vectors.shape, encoded) == ((12, dim), 12)
     assert same_theme(standardize({"film": vectors})["film"]) > 0.9
-    again, encoded = encode_files(encoder, items[kind], **options)
+    again, encoded = encode_files(encoder, files, **options)
     assert encoded == 0
     np.testing.assert_array_equal(again, vectors)
 
 
-def test_a_graph_of_pictures_and_sound(media, tmp_path):
+def test_a_graph_of_pictures_and_sound(media, tmp_path, caplog):
     folder, items, log = media
-    items = items.assign(image=items["image"].where(items.index != 3, ""))
+    assert build_graph(log, items, encoder="none").feature_dim == 0
+    items = items.assign(image=items["image"].where(items.index != 3, "lost.png"))
     built = build_graph(log, items, media=folder, cache_dir=tmp_path, encoder="none")
     built.save(tmp_path / "graph")
     graph = load_graph(tmp_path / "graph")
+    assert "1 of 12 files of the column 'image' are missing" in caplog.text
     assert graph.modalities == {"image": 1280, "audio": 192}
     x = graph.data["film"].x
     missing = graph.vocabularies["film"].encode(["i3"])[0]
@@ -160,10 +163,9 @@ def test_noise_gets_the_least_share():
     centers = generator.normal(size=(5, 8))
     told = standardize({"a": (centers[theme] + generator.normal(size=(300, 8))).astype("f4")})
     noise = standardize({"a": generator.normal(size=(300, 8)).astype("f4")})
-    likes, sizes = sp.csr_matrix(liked.astype("f4")), {"a": 300}
-    lifts = {n: likes_in_common(v, likes, sizes) for n, v in (("told", told), ("noise", noise))}
-    assert lifts["told"] > 0.05 and lifts["noise"] == 0
-    joined, shares = join_modalities({"told": told, "noise": noise}, lifts, sizes)
-    assert shares["noise"] < 0.02
-    want = sum(shares[n] * (v["a"] @ v["a"].T) for n, v in (("told", told), ("noise", noise)))
+    both, sizes = {"told": told, "noise": noise}, {"a": 300}
+    shares = modality_shares(both, sp.csr_matrix(liked.astype("f4")), sizes)
+    assert shares["noise"] < 0.05
+    joined = join_modalities(both, shares, sizes)
+    want = sum(shares[n] * (v["a"] @ v["a"].T) for n, v in both.items())
     np.testing.assert_allclose(joined["a"] @ joined["a"].T, want, atol=1e-5)
