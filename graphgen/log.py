@@ -117,13 +117,13 @@ class InteractionLog:
     @property
     def n_users(self) -> int:
         """Number of distinct users."""
-        coded = self._coded(USER_ID)
+        coded = self.codes(USER_ID)
         return int((np.bincount(coded.codes, minlength=1) > 0).sum())
 
     @property
     def n_items(self) -> int:
         """Number of distinct pairs of domain and item id."""
-        return self._item_codes()[1]
+        return self.item_codes()[1]
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -221,19 +221,14 @@ class InteractionLog:
         return copies
 
     @property
-    def item_codes(self) -> np.ndarray:
-        """int64 [n], a code for the domain and item of each row."""
-        return self._item_codes()[0]
-
-    @property
     def user_codes(self) -> np.ndarray:
         """int32 [n], a code for the user of each row."""
-        return self._coded(USER_ID).codes
+        return self.codes(USER_ID).codes
 
     @property
     def pair_codes(self) -> np.ndarray:
         """int64 [n], a code for the user and item of each row."""
-        items, n_items = self._item_codes()
+        items, n_items = self.item_codes()
         return self.user_codes.astype(np.int64) * max(n_items, 1) + items
 
     def with_columns(self, **columns: Any) -> Self:
@@ -272,7 +267,7 @@ class InteractionLog:
             raise ConfigError(f"`k_core` must be at least 0; got {k}.")
         if max(k, k_items or 0) <= 1 or not len(self):
             return self
-        users, items = self._coded(USER_ID).codes, self._item_codes()[0]
+        users, items = self.codes(USER_ID).codes, self.item_codes()[0]
         liked = self.liked
         keep = np.zeros(len(self), dtype=bool)
         keep[liked] = core_rows(users[liked], items[liked], k, k_items)
@@ -305,20 +300,20 @@ class InteractionLog:
         """Return a hash of the rows, whatever their order; see `frame_digest`."""
         if self._digest is None:
             for name in (USER_ID, ITEM_ID):
-                self._coded(name)
+                self.codes(name)
             self._digest = frame_digest(self._frame, self._codes)
         return self._digest
 
-    def _coded(self, name: str) -> Codes:
+    def codes(self, name: str) -> Codes:
         """Return a column of text as codes; after a filter some values may have no row."""
         if name not in self._codes:
             self._codes[name] = to_codes(arrow_column(self._frame[name]))
         return self._codes[name]
 
-    def _item_codes(self) -> tuple[np.ndarray, int]:
+    def item_codes(self) -> tuple[np.ndarray, int]:
         """Return a dense code for the (domain, item) of each row, and how many there are."""
         if self._pairs is None:
-            items, domains = self._coded(ITEM_ID), self._frame[DOMAIN].cat.codes.to_numpy()
+            items, domains = self.codes(ITEM_ID), self._frame[DOMAIN].cat.codes.to_numpy()
             pair = domains.astype(np.int64) * max(len(items.values), 1) + items.codes
             codes, distinct = pd.factorize(pair)
             self._pairs = codes, len(distinct)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
+from eval.commands.bench_clean import bench_clean
 from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
 
@@ -343,6 +344,7 @@ def bench_reasons(
             measured.table().to_csv(temporary, index=False)
 
 
+app.command("clean")(bench_clean)
 app.command("serve")(bench_serve)
 
 
