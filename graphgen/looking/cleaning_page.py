@@ -65,8 +65,16 @@ def cleaning_page(cleaned: Cleaned) -> str:
     logs = {BEFORE: cleaned.before, AFTER: cleaned.log}
     names = list(logs)
     charts = [
-        chart("Users by their interactions", _degrees(logs, of_users=True), names),
-        chart("Items by their interactions", _degrees(logs, of_users=False), names),
+        chart(
+            "Users by their interactions",
+            _degrees({name: log.user_codes for name, log in logs.items()}),
+            names,
+        ),
+        chart(
+            "Items by their interactions",
+            _degrees({name: log.item_codes()[0] for name, log in logs.items()}),
+            names,
+        ),
         chart("Interactions over time", over_time(_times(logs)), names, dates=True),
     ]
     return (
@@ -76,11 +84,8 @@ def cleaning_page(cleaned: Cleaned) -> str:
     )
 
 
-def _degrees(logs: dict[str, InteractionLog], *, of_users: bool) -> dict[str, Line]:
-    return {
-        name: at_least(np.bincount(log.user_codes if of_users else log.item_codes()[0]))
-        for name, log in logs.items()
-    }
+def _degrees(codes: dict[str, np.ndarray]) -> dict[str, Line]:
+    return {name: at_least(np.bincount(of)) for name, of in codes.items()}
 
 
 def _times(logs: dict[str, InteractionLog]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphgen.errors import InputError
 from graphgen.reading.cleaning import (
@@ -50,6 +51,7 @@ DEFAULT_DOMAIN = "items"
 # Whole numbers below it are exact as floats.
 LARGEST_POSITION = 2.0**53
 NOT_A_NUMBER = "must be a finite number"
+HEADER_AGAIN = "must be data; it repeats the header, as files put together do"
 NOT_A_POSITION = "must be a whole number of at least 0"
 NO_WEIGHT = f"{NOT_A_NUMBER}; rows without a weight need their own file"
 
@@ -97,6 +99,10 @@ def interaction_frame(
         for role, column, codes in zip(roles, columns, coded, strict=True)
     }
     del columns, coded
+    again = _header_again(ids, resolved, n_rows)
+    if again.any():
+        users = pa.chunked_array([ids[USER_ID].decode()])
+        faults.add(again, resolved[USER_ID], users, HEADER_AGAIN)
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
@@ -127,6 +133,15 @@ def interaction_frame(
         if (extra := extra_name(name, LOG)) is not None:
             frame[extra] = strings(to_text(column).filter(pa.array(keep)))
     return pd.DataFrame(frame), faults
+
+
+def _header_again(ids: Mapping[str, Codes], resolved: Mapping[str, str], n_rows: int) -> np.ndarray:
+    """Mark the rows that hold the names of both id columns."""
+    again = np.full(n_rows, len(ids) == 2)
+    for role, coded in ids.items():
+        name = pc.index(coded.values, resolved[role].strip()).as_py()
+        again &= (coded.codes == name) if name >= 0 else False
+    return again
 
 
 def strings(column: pa.Array | pa.ChunkedArray) -> pd.Series:
