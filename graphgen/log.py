@@ -280,11 +280,10 @@ class InteractionLog:
             return logs[0]
         names = [(*log._report.sources, f"log {i}")[0] for i, log in enumerate(logs)]
         frame = concat_frames([log._frame for log in logs], names)
-        if WEIGHT in frame:
+        if WEIGHT in frame and any(WEIGHT not in log._frame for log in logs):
             frame[WEIGHT] = frame[WEIGHT].fillna(1.0)
         frame = frame.drop(columns=_partly_missing(frame))
-        report = ReadReport.merged([log._report for log in logs])
-        return cls._of(frame, report)
+        return cls._of(frame, ReadReport.merged([log._report for log in logs]))
 
     def digest(self) -> str:
         """Return a hash of the rows, whatever their order; see `frame_digest`."""
@@ -335,6 +334,7 @@ def read_log(
     negative: str | Sequence[str] | None = None,
     separate_users: bool | Sequence[str] = False,
     as_in: Taken | Mapping[str, Any] | None = None,
+    earlier: InteractionLog | None = None,
     k_core: int = 0,
     deduplicate: bool = True,
     ordered: bool = False,
@@ -388,6 +388,8 @@ def read_log(
     as_in
         ``report.taken`` of the log trained on: its rules hold where none is given (its separate
         users too), and its least rating of a like where no condition says one.
+    earlier
+        A log that was read by the same rules: its rows come first, and combine with these.
     k_core
         Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
@@ -441,19 +443,51 @@ def read_log(
     whole = concat_frames(frames, names)
     del frames
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
-        whole[POSITION] = np.arange(len(whole))
+        before = 0 if earlier is None else earlier._report.n_sound
+        whole[POSITION] = np.arange(before, before + len(whole))
     frame, additive, taken = meaning.apply(whole)
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
     if separate:
         frame = with_own_users(frame, separate)
         frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
+    if earlier is not None:
+        log, additive = _after(earlier, log, additive)
     if deduplicate:
         log = log._combined(additive)
     elif WEIGHT in frame:
         log = log._kept(frame[WEIGHT].notna().to_numpy(), "dropped")
     log._frame = log._frame.drop(columns=_partly_missing(log._frame))
     return log.k_core(k_core)
+
+
+def _after(
+    earlier: InteractionLog, log: InteractionLog, additive: np.ndarray
+) -> tuple[InteractionLog, np.ndarray]:
+    """Put a log behind an earlier one, of which equal pairs are combined already.
+
+    Also returns which rows add up. Of events, that is the same as combining all rows at once only
+    where all are events, and those of a pair are in order.
+    """
+    events = bool(earlier._report.taken.options.get("events"))
+    whole = InteractionLog.concat(earlier, log)
+    n = len(earlier)
+    if events or additive.any():
+        signals = {row["signal"].startswith("event ") for row in whole._report.taken.rows}
+        if not (events and signals == {True} and additive.all() and whole.has_time):
+            raise InputError(
+                "Events add up, and the graph does not say how each of its interactions came "
+                "about: it can be updated only where all rows have an event and a time. Build it "
+                "again from all files."
+            )
+        pair, when = whole._pair_codes(), whole.order
+        last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
+        if late := int((when[n:] <= last).sum()):
+            raise InputError(
+                f"{late:,} events are not later than those of the same user and item in the graph, "
+                "which are added up already. Build it again from all files."
+            )
+    return whole, np.concatenate([np.full(n, events), additive])
 
 
 def _partly_missing(frame: pd.DataFrame) -> list[str]:

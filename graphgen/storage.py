@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import itertools
 import json
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 DISTRIBUTION = "interest-expansion"
 # The packages whose versions can change a result; recorded with everything written.
 RECORDED_PACKAGES = ("torch", "torch-geometric", "transformers", "pandas", "numpy", "scipy")
+# Of Linux; see renameat2(2).
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 # What the manifest of every folder has; with them a folder is known as ours.
 MANIFEST_KEYS = {"schema_version", "kind", "made_from", "files"}
 
@@ -53,7 +56,8 @@ def atomic_directory(
 
     The block writes one JSON file with `write_json`, the manifest. It then also says of what kind
     the folder is, what it was made from and which files were written. An older folder is replaced
-    in two renames, so a reader sees the old one or the new one, never a mixture; files in it that
+    in one step (in two renames where the operating system cannot do that), so a reader, and whoever
+    comes after a crash, sees the old one or the new one, never a mixture; files in it that
     the older manifest does not list stay. An older folder with another fingerprint is not replaced,
     but renamed to ``target.1`` and so on; without a fingerprint to compare it is refused.
 
@@ -83,27 +87,41 @@ def atomic_directory(
         yield temporary
         _sign(temporary, kind=kind, made_from=made_from)
         check_output(target, kind=kind, overwrite=overwrite, made_from=made_from)
-        if (
-            target.exists()
-            and any(target.iterdir())
-            and not (overwrite or _same(target, made_from))
-        ):
-            beside = _free_name(target)
-            target.rename(beside)
-            logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
-        if target.exists():
-            removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
-            target.rename(retired)
-            try:
-                temporary.rename(target)
-            except OSError:
-                retired.rename(target)
-                raise
-            _remove_files(retired, removable)
-        else:
+        if not target.exists():
             temporary.rename(target)
+        elif any(target.iterdir()) and not (overwrite or _same(target, made_from)):
+            beside = _free_name(target)
+            _replace(target, temporary, old=beside)
+            logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
+        else:
+            removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
+            _replace(target, temporary, old=retired)
+            _remove_files(retired, removable)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(target: Path, new: Path, *, old: Path) -> None:
+    """Put the folder `new` in the place of `target`, and the latter at `old`."""
+    if _exchange(new, target):
+        new.rename(old)
+        return
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders in one step; False where the operating system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
 def remove_directory(target: str | Path, *, kind: str) -> None:

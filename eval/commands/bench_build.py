@@ -56,18 +56,20 @@ def bench_build(
 
     options.check_outputs(context, suffixes=(".csv",))
     pairs = (entry.partition("=") for entry in rival or ["pandas"])
-    with TemporaryDirectory(dir=folder) as temporary:
-        with progress_bar("Writing the log", int(rows), enabled=True) as advance:
-            speed = measure_building(
-                Path(temporary),
-                int(rows),
-                files=files,
-                shuffled=shuffled,
-                rivals={name: python or sys.executable for name, _, python in pairs},
-                seed=seed,
-                on_progress=advance,
-                on_run=lambda name: advance(0, note=f"running {name}"),
-            )
+    with (
+        TemporaryDirectory(dir=folder) as temporary,
+        progress_bar("Writing the log", int(rows), enabled=True) as advance,
+    ):
+        speed = measure_building(
+            Path(temporary),
+            int(rows),
+            files=files,
+            shuffled=shuffled,
+            rivals={name: python or sys.executable for name, _, python in pairs},
+            seed=seed,
+            on_progress=advance,
+            on_run=lambda name: advance(0, note=f"running {name}"),
+        )
     say(speed.to_markdown())
     if out is not None:
         with atomic_file(out) as target:

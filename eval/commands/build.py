@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -54,6 +54,15 @@ def build(
             "them make new topics.",
         ),
     ] = None,
+    update: Annotated[
+        Path | None,
+        Option(
+            metavar="GRAPH",
+            help="An earlier graph to which the interactions are added, by its rules and settings: "
+            "the same as a build from all files. Of a graph with texts, --items are those of all "
+            "items; only new texts are encoded.",
+        ),
+    ] = None,
     quarantine: Annotated[
         Path | None, Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
@@ -79,19 +88,40 @@ def build(
     interest build books=books.csv films=films.csv.gz --out graph/
     interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
     interest build new.csv --items items.csv --topics-from graph/ --out new-graph/
+    interest build --update graph/ new.csv --items items.csv --out new-graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.description import describe
+    from graphgen.errors import ConfigError
+    from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.tables import read_items, read_users
+    from graphgen.updating import former_items, former_log, former_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, topics_from, config, kind="graph", files=[quarantine]
+        context,
+        sources,
+        items,
+        users,
+        topics_from,
+        update,
+        config,
+        kind="graph",
+        files=[quarantine],
     )
     given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
     given = {name: value for name, value in given.items() if value is not None}
-    settings = BuildConfig.make(options.given_settings(config, set_), **given)
+    given = {**options.given_settings(config, set_), **given}
+    former = load_graph(update) if update is not None else None
+    rules: dict[str, Any] = {}
+    if former is not None:
+        if k_core:
+            raise ConfigError("--k-core and --update exclude each other: build from all files.")
+        rules = {"as_in": taken_in(former.provenance), "earlier": former_log(former)}
+        given = {**former.provenance.get("config", {}), **given}
+    settings = BuildConfig.make(given)
     log = read_log(
         *sources,
         quarantine=quarantine,
@@ -99,6 +129,7 @@ def build(
         ordered=ordered,
         k_core=k_core,
         progress=True,
+        **rules,
         **tables.read,
     )
     options.say_meaning(log, always=True)
@@ -109,6 +140,8 @@ def build(
     for read in (log, table, user_table):
         for line in () if read is None else read.report.columns:
             say(line)
+    if former is not None:
+        table, user_table = former_items(former, table), former_users(former, user_table)
     graph = build_graph(
         log, table, user_table, config=settings, topics_from=topics_from, progress=True
     )
