@@ -10,12 +10,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from graphgen.arrays import dense_codes
+from graphgen.coded import CodedRows
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.meaning import Meaning, Taken, separate_domains
-from graphgen.reading.cleaning import Codes, arrow_column, coded_series, codes_of, to_codes
+from graphgen.reading.cleaning import arrow_column, coded_series, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import read_tables
@@ -34,7 +33,7 @@ from graphgen.schema import DOMAIN, EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID
 __all__ = ["InteractionLog", "ReadReport", "read_log"]
 
 
-class InteractionLog:
+class InteractionLog(CodedRows):
     """An immutable table of interactions.
 
     An item is the pair (domain, item_id); a user is the same in every domain. Rows keep their
@@ -83,65 +82,14 @@ class InteractionLog:
         return log
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
-        self._frame = frame  # The ids in it are codes.
-        self._text: pd.DataFrame | None = None
-        self._codes: dict[str, Codes] = {}
-        self._pairs: tuple[np.ndarray, np.ndarray] | None = None
+        self._set_frame(frame)
         self._report = report
         self._digest: str | None = None
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The table; a copy-on-write view, so changing it does not change the log."""
-        if self._text is None:
-            ids = {name: strings(self.codes(name).decode()) for name in (USER_ID, ITEM_ID)}
-            self._text = self._frame.assign(**ids)
-        return self._text.copy(deep=False)
-
-    @property
-    def frame_of_codes(self) -> pd.DataFrame:
-        """The table with ids as codes, see `codes`; it is not to be changed."""
-        return self._frame
-
-    @property
-    def domain_codes(self) -> np.ndarray:
-        """The number in `domains` of the domain of each row."""
-        return self._frame[DOMAIN].cat.codes.to_numpy()
 
     @property
     def report(self) -> ReadReport:
         """Counts of the rows read, by outcome."""
         return replace(self._report, interactions=len(self), users=self.n_users, items=self.n_items)
-
-    @property
-    def domains(self) -> list[str]:
-        """Domains with at least one interaction, sorted."""
-        return [str(name) for name in self._frame[DOMAIN].cat.categories]
-
-    @property
-    def has_time(self) -> bool:
-        """Whether the interactions have timestamps."""
-        return TIMESTAMP in self._frame
-
-    @property
-    def order(self) -> np.ndarray | None:
-        """int64 [n], what orders the rows of a user: milliseconds since 1970 UTC, or positions."""
-        if self.has_time:
-            return self._frame[TIMESTAMP].astype("datetime64[ms, UTC]").astype("int64").to_numpy()
-        return self._frame[POSITION].to_numpy() if POSITION in self._frame else None
-
-    @property
-    def n_users(self) -> int:
-        """Number of distinct users."""
-        return int((np.bincount(self.codes(USER_ID).codes, minlength=1) > 0).sum())
-
-    @property
-    def n_items(self) -> int:
-        """Number of distinct pairs of domain and item id."""
-        return len(self.item_codes()[1])
-
-    def __len__(self) -> int:
-        return len(self._frame)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InteractionLog):
@@ -158,19 +106,6 @@ class InteractionLog:
             f"InteractionLog({len(self)} interactions, {self.n_users} users, {self.n_items} items "
             f"in {counted(len(self.domains), 'domain')}, {order})"
         )
-
-    def users(self) -> np.ndarray:
-        """Return the id of each user once, an object array in no order."""
-        coded = self.codes(USER_ID)
-        used = np.bincount(coded.codes, minlength=len(coded.values)) > 0
-        return np.asarray(coded.values.filter(pa.array(used)).to_numpy(zero_copy_only=False))
-
-    def items(self, domain: str) -> np.ndarray:
-        """Return the id of each item of a domain once, an object array in no order."""
-        values = self.codes(ITEM_ID).values
-        owner, value = np.divmod(self.item_codes()[1], max(len(values), 1))
-        own = owner == self.domains.index(domain) if domain in self.domains else owner < 0
-        return np.asarray(values.take(pa.array(value[own])).to_numpy(zero_copy_only=False))
 
     def where(self, **columns: Any) -> Self:
         """Keep the rows in which each named column has the given value, or one of a list or array.
@@ -213,14 +148,14 @@ class InteractionLog:
 
     def deduplicate(self) -> Self:
         """Keep the latest row of each user, domain and item; of equal or no times, the first."""
-        return self._kept(latest_rows(self._pair_codes(), self.order), "duplicates")
+        return self._kept(latest_rows(self.pair_codes(), self.order), "duplicates")
 
     def _combined(self, additive: np.ndarray) -> Self:
         """Combine the rows of each pair; see `graphgen.reading.filters.combined_rows`."""
         if not additive.any():
             return self.deduplicate()
         weight = self._frame[WEIGHT].to_numpy(float)
-        keep, total = combined_rows(self._pair_codes(), weight, additive, self.order)
+        keep, total = combined_rows(self.pair_codes(), weight, additive, self.order)
         dropped = ~keep & np.isnan(weight)
         frame = self._frame.assign(**{WEIGHT: total.astype(np.float32)})
         log = self._of(frame, replace(self._report, dropped=int(dropped.sum())))
@@ -229,17 +164,6 @@ class InteractionLog:
         report = log._report
         log._report = replace(report, duplicates=report.duplicates - int(dropped.sum()))
         return log
-
-    def _pair_codes(self) -> np.ndarray:
-        items, pairs = self.item_codes()
-        return self.codes(USER_ID).codes.astype(np.int64) * max(len(pairs), 1) + items
-
-    @property
-    def liked(self) -> np.ndarray:
-        """Bool [n], the rows that are likes; the others were seen or disliked."""
-        if WEIGHT not in self._frame:
-            return np.ones(len(self), dtype=bool)
-        return (self._frame[WEIGHT] > 0).to_numpy()
 
     def k_core(self, k: int) -> Self:
         """Keep the largest part in which every user and every item has `k` likes or more.
@@ -291,27 +215,6 @@ class InteractionLog:
             coded = {name: self.codes(name) for name in (USER_ID, ITEM_ID)}
             self._digest = frame_digest(self._frame, coded)
         return self._digest
-
-    def codes(self, name: str) -> Codes:
-        """Return the column of user or item ids as codes; some values may have no row."""
-        if name not in self._codes:
-            self._codes[name] = codes_of(self._frame[name])
-        return self._codes[name]
-
-    def item_codes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return a dense code for the (domain, item) of each row, and what they stand for.
-
-        Returns
-        -------
-        codes, pairs
-            int64 [n], and int64 [n_items]: the number of the domain in `domains` times the number
-            of values in ``codes("item_id")``, plus that of the value.
-        """
-        if self._pairs is None:
-            items, domains = self.codes(ITEM_ID), self.domain_codes
-            pair = domains.astype(np.int64) * max(len(items.values), 1) + items.codes
-            self._pairs = dense_codes(pair)
-        return self._pairs
 
     def _kept(self, keep: np.ndarray, counter: str) -> Self:
         dropped = len(keep) - int(keep.sum())
@@ -480,7 +383,7 @@ def _after(
                 "about: it can be updated only where all rows have an event and a time. Build it "
                 "again from all files."
             )
-        pair, when = whole._pair_codes(), whole.order
+        pair, when = whole.pair_codes(), whole.order
         last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
         if late := int((when[n:] <= last).sum()):
             raise InputError(

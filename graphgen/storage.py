@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import itertools
 import json
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphgen.errors import InputError, StorageError
+from graphgen.exchange import put_in_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 DISTRIBUTION = "interest-expansion"
 # The packages whose versions can change a result; recorded with everything written.
 RECORDED_PACKAGES = ("torch", "torch-geometric", "transformers", "pandas", "numpy", "scipy")
-# Of Linux; see renameat2(2).
-AT_FDCWD, RENAME_EXCHANGE = -100, 2
 # What the manifest of every folder has; with them a folder is known as ours.
 MANIFEST_KEYS = {"schema_version", "kind", "made_from", "files"}
 
@@ -91,37 +89,14 @@ def atomic_directory(
             temporary.rename(target)
         elif any(target.iterdir()) and not (overwrite or _same(target, made_from)):
             beside = _free_name(target)
-            _replace(target, temporary, old=beside)
+            put_in_place(temporary, target, old=beside)
             logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
         else:
             removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
-            _replace(target, temporary, old=retired)
+            put_in_place(temporary, target, old=retired)
             _remove_files(retired, removable)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace(target: Path, new: Path, *, old: Path) -> None:
-    """Put the folder `new` in the place of `target`, and the latter at `old`."""
-    if _exchange(new, target):
-        new.rename(old)
-        return
-    target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two folders in one step; False where the operating system cannot."""
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):
-        return False
-    names = os.fsencode(first), os.fsencode(second)
-    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
 def remove_directory(target: str | Path, *, kind: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graphgen import storage
+from graphgen import exchange
 from graphgen.errors import StorageError
 from graphgen.storage import (
     atomic_directory,
@@ -151,7 +151,7 @@ def test_a_crash_leaves_the_old_folder(tmp_path, monkeypatch, fails_at):
                 raise OSError("the disk went away")
             write_json(temporary / "manifest.json", {}, schema_version=1)
 
-    monkeypatch.setattr(storage, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(exchange, "_exchange", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", second_fails)
     with pytest.raises(OSError, match="went away"):
         run()
