@@ -32,6 +32,7 @@ from .tables import ItemTable as ItemTable
 from .tables import UserTable as UserTable
 from .tables import read_items as read_items
 from .tables import read_users as read_users
+from .updating import update_graph as update_graph
 from .vocabulary import Vocabulary as Vocabulary
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "read_users",
     "subgraph",
     "synthesize",
+    "update_graph",
     "write_messy_log",
     "write_page",
     "write_synthetic",

@@ -37,7 +37,7 @@ from graphgen.storage import provenance
 from graphgen.tables import ItemTable, UserTable, read_items, read_users
 from graphgen.vocabulary import Vocabulary
 
-__all__ = ["BuildConfig", "build_graph"]
+__all__ = ["BuildConfig", "build_graph", "in_the_domain_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def build_graph(
     config = BuildConfig.make(config.to_dict() if config else None, **settings)
     log = log if isinstance(log, InteractionLog) else read_log(log)
     items = items if isinstance(items, ItemTable | None) else read_items(items)
-    items = _in_the_domain_of(log, items)
+    items = in_the_domain_of(log, items)
     users = users if isinstance(users, UserTable | None) else read_users(users)
     cutoff = config.cutoff
     if cutoff is not None and cutoff.tzinfo is None:
@@ -189,8 +189,10 @@ def build_graph(
     return InterestGraph(data, vocabularies, item_tables=tables, cutoff=cutoff, provenance=made)
 
 
-def _in_the_domain_of(log: InteractionLog, items: ItemTable | None) -> ItemTable | None:
-    """Put items that name no domain into that of a log that has only one."""
+def in_the_domain_of(
+    log: InteractionLog | InterestGraph, items: ItemTable | None
+) -> ItemTable | None:
+    """Put items that name no domain into that of a log, or graph, that has only one."""
     if items is None or items.domains != [DEFAULT_DOMAIN] or DEFAULT_DOMAIN in log.domains:
         return items
     if len(log.domains) == 1:

@@ -10,12 +10,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from graphgen.arrays import dense_codes
+from graphgen.coded import CodedRows
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.meaning import Meaning, Taken, separate_domains
-from graphgen.reading.cleaning import Codes, arrow_column, coded_series, codes_of, to_codes
+from graphgen.reading.cleaning import arrow_column, coded_series, to_codes
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import read_tables
@@ -36,7 +35,7 @@ __all__ = ["InteractionLog", "ReadReport", "read_log"]
 DAY = 86_400_000  # milliseconds
 
 
-class InteractionLog:
+class InteractionLog(CodedRows):
     """An immutable table of interactions.
 
     An item is the pair (domain, item_id); a user is the same in every domain. Rows keep their
@@ -85,10 +84,7 @@ class InteractionLog:
         return log
 
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
-        self._frame = frame  # The ids in it are codes.
-        self._text: pd.DataFrame | None = None
-        self._codes: dict[str, Codes] = {}
-        self._pairs: tuple[np.ndarray, np.ndarray] | None = None
+        self._set_frame(frame)
         # Arrays [n] that go with the rows and are no columns: "events" are the codes of those whose
         # weights add up, -1 for the other rows.
         self.notes: dict[str, np.ndarray] = {}
@@ -96,57 +92,9 @@ class InteractionLog:
         self._digest: str | None = None
 
     @property
-    def frame(self) -> pd.DataFrame:
-        """The table; a copy-on-write view, so changing it does not change the log."""
-        if self._text is None:
-            ids = {name: strings(self.codes(name).decode()) for name in (USER_ID, ITEM_ID)}
-            self._text = self._frame.assign(**ids)
-        return self._text.copy(deep=False)
-
-    @property
-    def frame_of_codes(self) -> pd.DataFrame:
-        """The table with ids as codes, see `codes`; it is not to be changed."""
-        return self._frame
-
-    @property
-    def domain_codes(self) -> np.ndarray:
-        """The number in `domains` of the domain of each row."""
-        return self._frame[DOMAIN].cat.codes.to_numpy()
-
-    @property
     def report(self) -> ReadReport:
         """Counts of the rows read, by outcome."""
         return replace(self._report, interactions=len(self), users=self.n_users, items=self.n_items)
-
-    @property
-    def domains(self) -> list[str]:
-        """Domains with at least one interaction, sorted."""
-        return [str(name) for name in self._frame[DOMAIN].cat.categories]
-
-    @property
-    def has_time(self) -> bool:
-        """Whether the interactions have timestamps."""
-        return TIMESTAMP in self._frame
-
-    @property
-    def order(self) -> np.ndarray | None:
-        """int64 [n], what orders the rows of a user: milliseconds since 1970 UTC, or positions."""
-        if self.has_time:
-            return self._frame[TIMESTAMP].astype("datetime64[ms, UTC]").astype("int64").to_numpy()
-        return self._frame[POSITION].to_numpy() if POSITION in self._frame else None
-
-    @property
-    def n_users(self) -> int:
-        """Number of distinct users."""
-        return int((np.bincount(self.codes(USER_ID).codes, minlength=1) > 0).sum())
-
-    @property
-    def n_items(self) -> int:
-        """Number of distinct pairs of domain and item id."""
-        return len(self.item_codes()[1])
-
-    def __len__(self) -> int:
-        return len(self._frame)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InteractionLog):
@@ -163,19 +111,6 @@ class InteractionLog:
             f"InteractionLog({len(self)} interactions, {self.n_users} users, {self.n_items} items "
             f"in {counted(len(self.domains), 'domain')}, {order})"
         )
-
-    def users(self) -> np.ndarray:
-        """Return the id of each user once, an object array in no order."""
-        coded = self.codes(USER_ID)
-        used = np.bincount(coded.codes, minlength=len(coded.values)) > 0
-        return np.asarray(coded.values.filter(pa.array(used)).to_numpy(zero_copy_only=False))
-
-    def items(self, domain: str) -> np.ndarray:
-        """Return the id of each item of a domain once, an object array in no order."""
-        values = self.codes(ITEM_ID).values
-        owner, value = np.divmod(self.item_codes()[1], max(len(values), 1))
-        own = owner == self.domains.index(domain) if domain in self.domains else owner < 0
-        return np.asarray(values.take(pa.array(value[own])).to_numpy(zero_copy_only=False))
 
     def where(self, **columns: Any) -> Self:
         """Keep the rows in which each named column has the given value, or one of a list or array.
@@ -228,9 +163,9 @@ class InteractionLog:
         else:
             log, additive = self, self.notes.get("events", np.full(1, -1)) >= 0
         if not additive.any():
-            return log.keep(latest_rows(log.pair_codes, log.order), "duplicates")
+            return log.keep(latest_rows(log.pair_codes(), log.order), "duplicates")
         weight = log._frame[WEIGHT].to_numpy(float)
-        keep, total = combined_rows(log.pair_codes, weight, additive, log.order)
+        keep, total = combined_rows(log.pair_codes(), weight, additive, log.order)
         gone = int((~keep & np.isnan(weight)).sum())
         log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report
@@ -244,7 +179,7 @@ class InteractionLog:
         Rows of events may be repeats where nothing tells them apart, and then are none: without
         times, and where all times are whole days.
         """
-        rows = np.flatnonzero(pd.Series(self.pair_codes).duplicated(keep=False).to_numpy())
+        rows = np.flatnonzero(pd.Series(self.pair_codes()).duplicated(keep=False).to_numpy())
         event = self.notes.get("events")
         if event is None and EVENT in self._frame:
             named = (self._frame[EVENT] != "").to_numpy()
@@ -257,29 +192,11 @@ class InteractionLog:
         copies[rows] = part.duplicated().to_numpy()
         return copies
 
-    @property
-    def user_codes(self) -> np.ndarray:
-        """int32 [n], a code for the user of each row."""
-        return self.codes(USER_ID).codes
-
-    @property
-    def pair_codes(self) -> np.ndarray:
-        """int64 [n], a code for the user and item of each row."""
-        items, pairs = self.item_codes()
-        return self.user_codes.astype(np.int64) * max(len(pairs), 1) + items
-
     def with_columns(self, **columns: Any) -> Self:
         """Return the same rows with other values in columns that are not ids."""
         log = self._of(self._frame.assign(**columns), self._report)
         log._codes, log._pairs, log.notes = self._codes, self._pairs, dict(self.notes)
         return log
-
-    @property
-    def liked(self) -> np.ndarray:
-        """Bool [n], the rows that are likes; the others were seen or disliked."""
-        if WEIGHT not in self._frame:
-            return np.ones(len(self), dtype=bool)
-        return (self._frame[WEIGHT] > 0).to_numpy()
 
     def with_report(self, report: ReadReport) -> Self:
         """Return the same log with another report."""
@@ -327,11 +244,10 @@ class InteractionLog:
             return logs[0]
         names = [(*log._report.sources, f"log {i}")[0] for i, log in enumerate(logs)]
         frame = concat_frames([log._frame for log in logs], names)
-        if WEIGHT in frame:
+        if WEIGHT in frame and any(WEIGHT not in log._frame for log in logs):
             frame[WEIGHT] = frame[WEIGHT].fillna(1.0)
         frame = frame.drop(columns=_partly_missing(frame))
-        report = ReadReport.merged([log._report for log in logs])
-        return cls._of(frame, report)
+        return cls._of(frame, ReadReport.merged([log._report for log in logs]))
 
     def digest(self) -> str:
         """Return a hash of the rows, whatever their order; see `frame_digest`."""
@@ -339,27 +255,6 @@ class InteractionLog:
             coded = {name: self.codes(name) for name in (USER_ID, ITEM_ID)}
             self._digest = frame_digest(self._frame, coded)
         return self._digest
-
-    def codes(self, name: str) -> Codes:
-        """Return the column of user or item ids as codes; some values may have no row."""
-        if name not in self._codes:
-            self._codes[name] = codes_of(self._frame[name])
-        return self._codes[name]
-
-    def item_codes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return a dense code for the (domain, item) of each row, and what they stand for.
-
-        Returns
-        -------
-        codes, pairs
-            int64 [n], and int64 [n_items]: the number of the domain in `domains` times the number
-            of values in ``codes("item_id")``, plus that of the value.
-        """
-        if self._pairs is None:
-            items, domains = self.codes(ITEM_ID), self.domain_codes
-            pair = domains.astype(np.int64) * max(len(items.values), 1) + items.codes
-            self._pairs = dense_codes(pair)
-        return self._pairs
 
     def keep(self, keep: np.ndarray, counter: str = "filtered") -> Self:
         """Keep the rows of a mask, bool [n]; the report counts the others as `counter`."""
@@ -385,6 +280,7 @@ def read_log(
     negative: str | Sequence[str] | None = None,
     separate_users: bool | Sequence[str] = False,
     as_in: Taken | Mapping[str, Any] | None = None,
+    earlier: InteractionLog | None = None,
     k_core: int = 0,
     deduplicate: bool = True,
     ordered: bool = False,
@@ -440,6 +336,8 @@ def read_log(
     as_in
         ``report.taken`` of the log trained on: its rules hold where none is given (its separate
         users too), and its least rating of a like where no condition says one.
+    earlier
+        A log that was read by the same rules: its rows come first, and combine with these.
     k_core
         Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
@@ -495,7 +393,8 @@ def read_log(
     whole = concat_frames(frames, names)
     del frames
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
-        whole[POSITION] = np.arange(len(whole))
+        before = 0 if earlier is None else earlier._report.n_sound
+        whole[POSITION] = np.arange(before, before + len(whole))
     frame, additive, taken = meaning.apply(whole)
     adding = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
@@ -503,6 +402,8 @@ def read_log(
         frame = with_own_users(frame, separate)
         frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
+    if earlier is not None:
+        log, adding = _after(earlier, log, adding)
     if adding is not None:
         log.notes["events"] = adding
     if clean is not None:
@@ -515,6 +416,37 @@ def read_log(
         log = log.keep(log._frame[WEIGHT].notna().to_numpy(), "dropped")
     log._frame = log._frame.drop(columns=_partly_missing(log._frame))
     return log.k_core(k_core)
+
+
+def _after(
+    earlier: InteractionLog, log: InteractionLog, adding: np.ndarray | None
+) -> tuple[InteractionLog, np.ndarray | None]:
+    """Put a log behind an earlier one, of which equal pairs are combined already.
+
+    Also returns which rows add up, as `InteractionLog.notes`. Of events, that is the same as
+    combining all rows at once only where all are events, and those of a pair are in order.
+    """
+    events = bool(earlier._report.taken.options.get("events"))
+    whole = InteractionLog.concat(earlier, log)
+    if not events and adding is None:
+        return whole, None
+    signals = {row["signal"].startswith("event ") for row in whole._report.taken.rows}
+    if adding is None or not (
+        events and signals == {True} and (adding >= 0).all() and whole.has_time
+    ):
+        raise InputError(
+            "Events add up, and the graph does not say how each of its interactions came about: it "
+            "can be updated only where all rows have an event and a time. Build it again from all "
+            "files."
+        )
+    n, pair, when = len(earlier), whole.pair_codes(), whole.order
+    last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
+    if late := int((when[n:] <= last).sum()):
+        raise InputError(
+            f"{late:,} events are not later than those of the same user and item in the graph, "
+            "which are added up already. Build it again from all files."
+        )
+    return whole, np.concatenate([np.zeros(n, adding.dtype), adding])
 
 
 def _partly_missing(frame: pd.DataFrame) -> list[str]:

@@ -170,8 +170,7 @@ class Meaning:
             If no row has the columns that a rule needs.
         """
         n = len(frame)
-        rules = self.events or self.positive or self.negative
-        if not rules and not {WEIGHT, RATING, EVENT}.intersection(frame):
+        if not (self._options() or {WEIGHT, RATING, EVENT}.intersection(frame)):
             return frame, np.zeros(n, dtype=bool), _all_liked(frame)
         raw, rating = _numbers(frame, WEIGHT), _numbers(frame, RATING)
         weighted, rated = ~np.isnan(raw), ~np.isnan(rating)
@@ -225,12 +224,9 @@ class Meaning:
         return result, additive, taken
 
     def _options(self) -> dict[str, Any]:
-        given = {
-            "events": self.events,
-            "positive": [condition.text for condition in self.positive],
-            "negative": [condition.text for condition in self.negative],
-        }
-        return {name: value for name, value in given.items() if value}
+        rules = {"positive": self.positive, "negative": self.negative}
+        texts = {name: [condition.text for condition in given] for name, given in rules.items()}
+        return {n: value for n, value in {"events": self.events, **texts}.items() if value}
 
     def _thresholds(
         self, frame: pd.DataFrame, rating: np.ndarray, rows: np.ndarray
@@ -394,13 +390,10 @@ def _count(frame: pd.DataFrame, signal: np.ndarray, weight: np.ndarray) -> tuple
 
 def _all_liked(frame: pd.DataFrame) -> Taken:
     """Return what is said of rows that are all likes, because nothing tells them apart."""
-    domains = [str(name) for name in frame[DOMAIN].cat.categories]
-    sizes = np.bincount(frame[DOMAIN].cat.codes, minlength=len(domains))
-    rows = tuple(
-        {"domain": domain, "signal": "none", **dict.fromkeys(OUTCOMES, 0), "likes": int(size)}
-        for domain, size in zip(domains, sizes, strict=True)
-    )
-    return Taken(dict.fromkeys(domains, "every row"), {}, rows)
+    sizes = {str(d): int(n) for d, n in frame[DOMAIN].value_counts(sort=False).items()}
+    none = {"signal": "none", **dict.fromkeys(OUTCOMES, 0)}
+    rows = tuple({"domain": domain, **none, "likes": n} for domain, n in sizes.items())
+    return Taken(dict.fromkeys(sizes, "every row"), {}, rows)
 
 
 def _short(value: float | str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphgen.errors import InputError, StorageError
+from graphgen.exchange import put_in_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,8 @@ def atomic_directory(
 
     The block writes one JSON file with `write_json`, the manifest. It then also says of what kind
     the folder is, what it was made from and which files were written. An older folder is replaced
-    in two renames, so a reader sees the old one or the new one, never a mixture; files in it that
+    in one step (in two renames where the operating system cannot do that), so a reader, and whoever
+    comes after a crash, sees the old one or the new one, never a mixture; files in it that
     the older manifest does not list stay. An older folder with another fingerprint is not replaced,
     but renamed to ``target.1`` and so on; without a fingerprint to compare it is refused.
 
@@ -83,25 +85,16 @@ def atomic_directory(
         yield temporary
         _sign(temporary, kind=kind, made_from=made_from)
         check_output(target, kind=kind, overwrite=overwrite, made_from=made_from)
-        if (
-            target.exists()
-            and any(target.iterdir())
-            and not (overwrite or _same(target, made_from))
-        ):
-            beside = _free_name(target)
-            target.rename(beside)
-            logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
-        if target.exists():
-            removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
-            target.rename(retired)
-            try:
-                temporary.rename(target)
-            except OSError:
-                retired.rename(target)
-                raise
-            _remove_files(retired, removable)
-        else:
+        if not target.exists():
             temporary.rename(target)
+        elif any(target.iterdir()) and not (overwrite or _same(target, made_from)):
+            beside = _free_name(target)
+            put_in_place(temporary, target, old=beside)
+            logger.warning("The earlier %s, made from other inputs, is now in %s.", kind, beside)
+        else:
+            removable = [*_manifest(target).get("files", ()), *_keep_others(target, temporary)]
+            put_in_place(temporary, target, old=retired)
+            _remove_files(retired, removable)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -132,6 +132,11 @@ class Vocabulary:
         shown = ", ".join(repr(value) for value in self._array.slice(0, 3).to_pylist())
         return f"Vocabulary({len(self)} ids: {shown}{', ...' if len(self) > 3 else ''})"
 
+    @property
+    def array(self) -> pa.Array:
+        """All ids in order, as Arrow has them: large_string ``[len]``."""
+        return self._array
+
     @cached_property
     def ids(self) -> np.ndarray:
         """All ids in order: object array ``[len]``, read-only, made on first use."""

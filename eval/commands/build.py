@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -68,6 +68,15 @@ def build(
             "them make new topics.",
         ),
     ] = None,
+    update: Annotated[
+        Path | None,
+        Option(
+            metavar="GRAPH",
+            help="An earlier graph to which the interactions are added, by its rules and settings: "
+            "the same as a build from all files. Of a graph with texts, --items are those of all "
+            "items; only new texts are encoded.",
+        ),
+    ] = None,
     quarantine: Annotated[
         Path | None, Option(help="File for the bad rows with --on-bad-rows quarantine.")
     ] = None,
@@ -102,17 +111,22 @@ def build(
     interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
     interest build new.csv --items items.csv --topics-from graph/ --out new-graph/
     interest build plays.csv --items items.csv --vectors sound=vggish.npy --out graph/
+    interest build --update graph/ new.csv --items items.csv --out new-graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.cleaning.config import CleanConfig
     from graphgen.cleaning.pipeline import cleaner
     from graphgen.description import describe
+    from graphgen.errors import ConfigError
+    from graphgen.graph import load_graph
     from graphgen.log import read_log
+    from graphgen.meaning import taken_in
     from graphgen.tables import read_items, read_users
+    from graphgen.updating import former_items, former_log, former_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, topics_from, config, vectors, kind="graph",
+        context, sources, items, users, topics_from, update, config, vectors, kind="graph",
         files=[quarantine],
     )  # fmt: skip
     given = {
@@ -120,7 +134,17 @@ def build(
         "vectors": options.named_paths(vectors, "--vectors") or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    settings = BuildConfig.make(options.given_settings(config, set_), **given)
+    given = {**options.given_settings(config, set_), **given}
+    former = load_graph(update) if update is not None else None
+    rules: dict[str, Any] = {}
+    if former is not None:
+        if k_core or clean:
+            raise ConfigError(
+                "--update excludes --k-core and --clean: build the graph from all files."
+            )
+        rules = {"as_in": taken_in(former.provenance), "earlier": former_log(former)}
+        given = {**former.provenance.get("config", {}), **given}
+    settings = BuildConfig.make(given)
     cleaning = CleanConfig.make(options.given_settings(None, clean))
     log = read_log(
         *sources,
@@ -130,6 +154,7 @@ def build(
         ordered=ordered,
         k_core=k_core,
         progress=True,
+        **rules,
         **tables.read,
     )
     options.say_meaning(log, always=True)
@@ -142,6 +167,8 @@ def build(
     for read in (log, table, user_table):
         for line in () if read is None else read.report.columns:
             say(line)
+    if former is not None:
+        table, user_table = former_items(former, table), former_users(former, user_table)
     graph = build_graph(
         log, table, user_table, config=settings, topics_from=topics_from, progress=True
     )

@@ -24,8 +24,8 @@ LEARNED_ROWS = 1 << 19
 MAX_PASSES = 10
 MAX_STARTS = 10
 # Passes over all rows at the end, so that centres are the means of their rows: clusters that are
-# continued from their rows then keep them.
-LAST_PASSES = 3
+# continued from their rows then keep them. Of more rows than this, so many.
+LAST_PASSES, LAST_ROWS = 3, 1 << 17
 # So much of the centre of its former cluster is added to a row, so that noise does not move it to
 # another one. Of 0.25 to 1.5, on a log of games and films whose items have few likes, users'
 # topics tell held-out items from others as well; from 0.75 on the strongest topics persist.
@@ -156,6 +156,8 @@ def _centers(
         total = _nearest(vectors, centers, 1)[1].sum() if starts > 1 else 0.0
         if total > most:
             best, most = centers, total
+    if len(vectors) > LAST_ROWS:
+        vectors = vectors[np.sort(generator.permutation(len(vectors))[:LAST_ROWS])]
     for _ in range(LAST_PASSES):
         means = _means(vectors, _nearest(vectors, best, 1)[0][:, 0], k)
         best = np.where(means.any(axis=1, keepdims=True), means, best)

@@ -24,6 +24,8 @@ MIN_USERS = 2
 MIN_ITEMS = 50
 # Iterations of the randomised decomposition, as scikit-learn takes them for a small rank.
 POWER_ITERATIONS = 4
+# Of more likes than this, those of a sample of the users are decomposed, in blocks of users.
+MAX_LIKES, USER_ROWS = 2_000_000, 1 << 18
 
 
 def item_vectors(likes: sp.csr_matrix, *, seed: int = 0) -> np.ndarray:
@@ -59,9 +61,46 @@ def item_vectors(likes: sp.csr_matrix, *, seed: int = 0) -> np.ndarray:
     degree = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=len(known))
     matrix = sp.diags_array(degree[0] ** -0.5) @ matrix @ sp.diags_array(degree[1] ** -0.5)
     rank = min(DIM, *matrix.shape)
+    if matrix.nnz > MAX_LIKES:
+        result[known, :rank] = normalize(_sampled(matrix, rank, seed))
+        return result
     _, values, right = randomized_svd(matrix, rank, n_iter=POWER_ITERATIONS, random_state=seed)
     result[known, :rank] = normalize(right.T * values)
     return result
+
+
+def _sampled(matrix: sp.csr_matrix, rank: int, seed: int) -> np.ndarray:
+    """Return right singular vectors times singular values, float32 [items, rank], approximately.
+
+    Subspace iteration on the items that sampled users like, and a last step over all users, in
+    blocks: nothing as large as users times rank is held. O(likes · rank + items · rank²).
+    """
+    generator = np.random.default_rng(seed)
+    users = generator.permutation(matrix.shape[0])
+    users = np.sort(users[: int(len(users) * MAX_LIKES / matrix.nnz)])
+    sample = matrix[users]
+    basis = generator.standard_normal((matrix.shape[1], rank), dtype=np.float32)
+    for _ in range(POWER_ITERATIONS):
+        basis = _turned(_step(sample, basis))
+    basis = _step(matrix, basis)
+    # A step multiplies a singular vector by the square of its value.
+    return np.asarray(basis * np.linalg.norm(basis, axis=0) ** -0.5)
+
+
+def _step(matrix: sp.csr_matrix, basis: np.ndarray) -> np.ndarray:
+    """Return ``matrix.T @ matrix @ basis``."""
+    result = np.zeros_like(basis)
+    for low in range(0, matrix.shape[0], USER_ROWS):
+        part = matrix[low : low + USER_ROWS]
+        result += part.T @ (part @ basis)
+    return result
+
+
+def _turned(basis: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the same space, the direction of the largest value first."""
+    squares, turn = np.linalg.eigh((basis.T @ basis).astype(np.float64))
+    kept = np.maximum(squares[::-1], squares[-1] * np.finfo(np.float32).eps)
+    return basis @ (turn[:, ::-1] * kept**-0.5).astype(np.float32)
 
 
 def community_names(

@@ -113,7 +113,7 @@ def add_interactions(data: HeteroData, log: InteractionLog, numbered: Numbered) 
         ends[0], ends[1] = numbered.user[rows], numbered.item[rows]
         store.edge_index = torch.from_numpy(ends)
         store.weight = torch.ones(len(rows)) if weight is None else torch.from_numpy(weight[rows])
-        if when is not None and relation == INTERACTS:
+        if when is not None:
             store["time" if clock else "position"] = torch.from_numpy(when[rows])
 
     for domain, low, high in zip(domains, bounds[:-1], bounds[1:], strict=True):

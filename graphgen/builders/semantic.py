@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 import scipy.sparse as sp
 import torch
 
+from graphgen.builders.approximate import ApproximateSearch
+
 __all__ = ["Neighbors", "semantic_neighbors"]
 
 Neighbors = dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor]]
@@ -25,7 +27,9 @@ def semantic_neighbors(
     word_share: float = 0.5,
     k: int = 10,
     min_similarity: float = 0.3,
+    approximate_from: int | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_recall: Callable[[float], None] | None = None,
 ) -> Neighbors:
     """Link each item to its `k` nearest in its own domain and its `k` nearest in all others.
 
@@ -35,7 +39,8 @@ def semantic_neighbors(
     language model knows meanings, the words know brands and series.
 
     The search is exact: O(n² (d + w)) for n items with text of all domains together and w items
-    that share a word, in blocks of 64 MB (50,000 items of width 384 take about 40 s on two cores).
+    that share a word, in blocks of 64 MB (50,000 items of width 384 take about 40 s on two cores);
+    from `approximate_from` items on it is that of `graphgen.builders.approximate`.
 
     Parameters
     ----------
@@ -48,8 +53,12 @@ def semantic_neighbors(
         Neighbours of an item, in its own domain and, again, across.
     min_similarity
         Two items without a common word are not linked where the cosine of their features is less.
+    approximate_from
+        Items with text from which on the search is approximate; None for never.
     on_progress
         Called with the number of source items finished since the last call.
+    on_recall
+        Called with the recall of an approximate search on a sample.
 
     Returns
     -------
@@ -71,10 +80,20 @@ def semantic_neighbors(
     bags = None
     if words is not None and share:
         bags = sp.vstack([words[d][index[d].numpy()] for d in domains])
+        bags = sp.csr_matrix(bags)
         bags_by_word = bags.T.tocsr()
     threshold = (1 - share) * min_similarity
 
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    if approximate_from is not None and len(table) >= approximate_from:
+        search = ApproximateSearch(
+            table.numpy(), bags, share=share, bounds=starts, k=k, threshold=threshold
+        )
+        if on_recall is not None:
+            on_recall(search.recall)
+        for low, found in search.search(on_progress):
+            _keep(parts, *map(torch.from_numpy, found[::-1]), low, threshold)
+        starts = []
     for start, stop in itertools.pairwise(starts):
         for low in range(start, stop, rows_per_block):
             high = min(low + rows_per_block, stop)
@@ -112,6 +131,16 @@ def _collect(
     min_similarity: float,
 ) -> None:
     values, columns = scores.topk(min(k, scores.shape[1]), dim=1)
-    rows = torch.arange(first_row, first_row + len(scores)).unsqueeze(1).expand_as(columns)
+    _keep(parts, values, columns + first_column, first_row, min_similarity)
+
+
+def _keep(
+    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    values: torch.Tensor,
+    columns: torch.Tensor,
+    first_row: int,
+    min_similarity: float,
+) -> None:
+    rows = torch.arange(first_row, first_row + len(values)).unsqueeze(1).expand_as(columns)
     keep = values >= min_similarity
-    parts.append((rows[keep], columns[keep] + first_column, values[keep].clamp(max=1.0)))
+    parts.append((rows[keep], columns[keep], values[keep].clamp(max=1.0)))

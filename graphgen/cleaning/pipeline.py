@@ -171,7 +171,7 @@ def behaviour(log: InteractionLog, settings: dict[str, Any]) -> dict[str, dict[s
     users = log.user_codes
     n = int(users.max(initial=-1)) + 1
     enough = np.bincount(users, minlength=n) >= settings["judged_from"]
-    measures = {"max_repetition": repetition(users, log.pair_codes, n)[enough]}
+    measures = {"max_repetition": repetition(users, log.pair_codes(), n)[enough]}
     if log.has_time and not log.frame[TIMESTAMP].isna().any():
         rate = np.zeros(n, dtype=np.int64)
         np.maximum.at(rate, users, trailing_counts(users, log.order, settings["window"] * 60))

@@ -84,7 +84,7 @@ def repeating_users(log: InteractionLog, config: CleanConfig) -> Done | None:
     """Drop users who mostly repeat items."""
     if config.max_repetition is None:
         return None
-    share = repetition(log.user_codes, log.pair_codes, _n_users(log))
+    share = repetition(log.user_codes, log.pair_codes(), _n_users(log))
     judged = np.bincount(log.user_codes, minlength=len(share)) >= config.judged_from
     bots = judged & (share > config.max_repetition)
     return _without(log, share, bots, f"more than {config.max_repetition:.0%} repeated items")
@@ -199,7 +199,7 @@ def repeats(log: InteractionLog, config: CleanConfig) -> Done | None:
     if config.repeats == "keep":
         return None
     if config.repeats == "first" and log.order is not None:
-        first = pd.Series(log.order).groupby(log.pair_codes).transform("min")
+        first = pd.Series(log.order).groupby(log.pair_codes()).transform("min")
         log.notes["first"] = first.to_numpy()
     result = log.deduplicate(every_row=config.repeats == "count")
     note, changed = f"one row of each user and item ({config.repeats})", 0

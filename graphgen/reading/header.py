@@ -7,7 +7,15 @@ from collections.abc import Collection, Sequence
 
 from graphgen.schema import ITEM_ID, RATING, TIMESTAMP, USER_ID
 
-__all__ = ["bare_names", "is_comment", "movielens_names", "numbered", "sniff_delimiter", "stated"]
+__all__ = [
+    "bare_names",
+    "is_comment",
+    "movielens_names",
+    "numbered",
+    "sniff_delimiter",
+    "stated",
+    "unique_names",
+]
 
 DELIMITERS = ("::", ",", "\t", ";", "|")
 STATED = re.compile(r"^\ufeff?\"?sep=(.)\"?\s*$", re.IGNORECASE)
@@ -81,3 +89,16 @@ def movielens_names(names: Sequence[str]) -> list[str] | None:
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"\s*-?\d{1,20}(\.\d{0,20})?\s*", text) is not None
+
+
+def unique_names(header: list[str]) -> list[str]:
+    """Make names unique; a blank name stays blank, which means that the column is not wanted."""
+    keys: list[str] = []
+    for at, name in enumerate(header):
+        key = name if name.strip() else " " * (at + 1)
+        n = 1
+        while key in keys:
+            n += 1
+            key = f"{name} ({n})"
+        keys.append(key)
+    return keys

@@ -5,13 +5,24 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
-__all__ = ["BadRecord", "RawTable", "Record", "count_fault", "read_records"]
+__all__ = [
+    "BadRecord",
+    "RawTable",
+    "Record",
+    "batches_ahead",
+    "count_fault",
+    "has_line_break",
+    "read_records",
+]
 
 # A quote that is not closed within so many lines was never meant to open a field.
 MAX_QUOTED_LINES = 1000
@@ -174,3 +185,24 @@ def count_fault(n_fields: int, found: int) -> str:
     """Return why a record with `found` fields cannot be used."""
     plural = "" if n_fields == 1 else "s"
     return f"must have {n_fields} field{plural}, as the header has, not {found}"
+
+
+def batches_ahead(reader: pa.csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a reader, which reads the next one meanwhile."""
+
+    def read() -> pa.RecordBatch | None:
+        try:
+            return reader.read_next_batch()
+        except StopIteration:
+            return None
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(read)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(read)
+            yield batch
+
+
+def has_line_break(column: pa.Array) -> bool:
+    """Tell whether a text of a column has a line break."""
+    return any(pc.any(pc.match_substring(column, mark)).as_py() or False for mark in ("\n", "\r"))

@@ -61,6 +61,11 @@ class ReadReport:
     items: int = 0
     taken: Taken = field(default_factory=Taken)
 
+    @property
+    def n_sound(self) -> int:
+        """Rows that were used, before any were combined."""
+        return self.rows_read - self.filtered - self.bad
+
     @classmethod
     def merged(cls, reports: Sequence[Self]) -> Self:
         """Add up the reports of logs that are put together."""

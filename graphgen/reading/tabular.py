@@ -6,14 +6,12 @@ import io
 import logging
 from array import array
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -28,9 +26,18 @@ from graphgen.reading.header import (
     numbered,
     sniff_delimiter,
     stated,
+    unique_names,
 )
 from graphgen.reading.objects import read_excel, read_json
-from graphgen.reading.records import BadRecord, RawTable, Record, count_fault, read_records
+from graphgen.reading.records import (
+    BadRecord,
+    RawTable,
+    Record,
+    batches_ahead,
+    count_fault,
+    has_line_break,
+    read_records,
+)
 from graphgen.reading.streams import ByteStream, raise_undecodable
 
 __all__ = ["TableFile"]
@@ -113,7 +120,7 @@ class TableFile:
             self.header = list(self._whole.columns)
         else:
             self.header = self._text_header(delimiter, adjacency, known, numbers)
-        self.keys = _unique(self.header)
+        self.keys = unique_names(self.header)
 
     @property
     def kind(self) -> Literal["text", "typed"]:
@@ -123,8 +130,8 @@ class TableFile:
     def read(self, *, advance: Advance | None = None, ids: Collection[str] = ()) -> RawTable:
         """Read all rows.
 
-        Arrow does it, at about 0.05 us for each row and column. A file with quoted line breaks,
-        quotes that are not closed or NUL bytes is then read again record by record, in 1 us.
+        Arrow does it. A file with quoted line breaks, quotes that are not closed or NUL bytes is
+        then read again record by record, which takes 20 times as long.
 
         Parameters
         ----------
@@ -299,23 +306,25 @@ class TableFile:
                         null_values=[],
                     ),
                 )
-                for batch in _ahead(reader):
+                for batch in batches_ahead(reader):
                     # A quoted line break may as well be a quote that was never closed.
-                    broken = broken or (stream.quotes and any(map(_has_line_break, batch)))
+                    broken = broken or (stream.quotes and any(map(has_line_break, batch)))
                     for key, chunk, column in zip(self.keys, chunks, batch, strict=True):
                         chunk.append(column.dictionary_encode() if key in ids else column)
             except pa.ArrowInvalid as error:
                 logger.debug("%s: fast reading gave up: %s", self.name, error)
                 return None
             last = stream.last_line.decode()
-            columns = dict(zip(self.keys, map(_chunked, chunks), strict=True))
+            if not chunks[0]:
+                return None
+            columns = dict(zip(self.keys, map(pa.chunked_array, chunks), strict=True))
             n_rows = len(columns[self.keys[0]])
             if invalid and invalid[-1].number == n_rows + len(invalid):
                 last = invalid[-1].text
             if stream.nuls or '"' in last:  # the file may end inside quotes
                 return None
             texts = pa.array([row.text for row in invalid], pa.string())
-            if broken or (stream.quotes and _has_line_break(texts)):
+            if broken or (stream.quotes and has_line_break(texts)):
                 return None
         raw = RawTable(columns, n_rows)
         if invalid:
@@ -389,40 +398,3 @@ class TableFile:
         columns, lines, wrong = read_adjacency_list(text)
         bad = [BadRecord(line, "", token, reason, raw) for line, token, reason, raw in wrong]
         return RawTable(columns, len(lines), lines, bad)
-
-
-def _ahead(reader: pa.csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a reader, which reads the next one meanwhile."""
-
-    def read() -> pa.RecordBatch | None:
-        try:
-            return reader.read_next_batch()
-        except StopIteration:
-            return None
-
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(read)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(read)
-            yield batch
-
-
-def _chunked(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    return pa.chunked_array(chunks, None if chunks else pa.string())
-
-
-def _has_line_break(column: pa.Array) -> bool:
-    return any(pc.any(pc.match_substring(column, mark)).as_py() or False for mark in ("\n", "\r"))
-
-
-def _unique(header: list[str]) -> list[str]:
-    """Make names unique; a blank name stays blank, which means that the column is not wanted."""
-    keys: list[str] = []
-    for at, name in enumerate(header):
-        key = name if name.strip() else " " * (at + 1)
-        n = 1
-        while key in keys:
-            n += 1
-            key = f"{name} ({n})"
-        keys.append(key)
-    return keys

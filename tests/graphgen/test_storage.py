@@ -2,10 +2,15 @@
 
 import json
 import os
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from graphgen import exchange
 from graphgen.errors import StorageError
 from graphgen.storage import (
     atomic_directory,
@@ -146,10 +151,44 @@ def test_a_crash_leaves_the_old_folder(tmp_path, monkeypatch, fails_at):
                 raise OSError("the disk went away")
             write_json(temporary / "manifest.json", {}, schema_version=1)
 
+    monkeypatch.setattr(exchange, "_exchange", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", second_fails)
     with pytest.raises(OSError, match="went away"):
         run()
     assert files(tmp_path) == ["g/a.npy", "g/manifest.json", "g/notes.txt"]
+
+
+# Writes two files and a manifest with one number in them, again and again.
+WRITER = """
+import sys
+from itertools import count
+from graphgen.storage import atomic_directory, write_json
+for number in count():
+    with atomic_directory(sys.argv[1], kind="graph", overwrite=True) as folder:
+        for name in ("a", "b"):
+            (folder / name).write_text(f"{number} " * 10_000)
+        write_json(folder / "manifest.json", {"number": number}, schema_version=1)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders")
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_the_folder_is_the_old_one_or_the_new_one(tmp_path, kills):
+    folder, generator = tmp_path / "g", random.Random(0)
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        first = process.stdout.readline()
+        time.sleep(generator.random() / 50)
+        process.kill()
+        last = int([first, *process.stdout][-1])
+        process.wait()
+        found = {(folder / name).read_text() for name in ("a", "b")}
+        number = json.loads((folder / "manifest.json").read_text())["number"]
+        assert found == {f"{number} " * 10_000}
+        assert number in (last, last + 1)
 
 
 def test_a_file_system_without_links_keeps_the_files_of_others_too(tmp_path, monkeypatch):

@@ -34,10 +34,8 @@ def with_polars(files):
 def with_duckdb(files):
     import duckdb
 
-    duckdb.sql(
-        f"create table log as select * from read_csv({files}, "
-        f"types={dict.fromkeys(IDS, 'VARCHAR')})"
-    )
+    types = dict.fromkeys(IDS, "VARCHAR")
+    duckdb.sql(f"create table log as select * from read_csv({files}, types={types})")
     for name in IDS:
         duckdb.sql(
             f"create table {name}s as select {name}, row_number() over (order by {name}) as code "
