@@ -95,7 +95,6 @@ def add_topics(
         Show a bar.
     """
     everything = pd.concat(list(items.values()))
-    likes = likes_matrix(data, list(items))
     texted = np.concatenate(
         [(frame["text_of"] != "").to_numpy() & ("x" in data[d]) for d, frame in items.items()]
     )
@@ -109,8 +108,14 @@ def add_topics(
         )
     bare = np.ones(len(everything), dtype=bool)
     bare[np.concatenate([links.item for links in kinds.values()])] = False
-    popularity = np.bincount(likes.indices, minlength=len(everything))
+    popularity = np.concatenate(
+        [
+            np.bincount(data[USER, INTERACTS, domain].edge_index[1].numpy(), minlength=len(frame))
+            for domain, frame in items.items()
+        ]
+    )
     if n_topics != 0 and (communities or popularity[bare].sum() > BARE * popularity.sum()):
+        likes = likes_matrix(data, list(items))
         kinds["communities"] = found.in_likes(likes, popularity, bare | communities)
 
     made: dict[str, Any] = dict.fromkeys(("categories", "texts", "communities"), 0)
@@ -294,7 +299,8 @@ def category_topics(
     if not min_items:
         none = np.empty(0, np.int64)
         return [], none, none, none.astype(np.float32)
-    written = categories.reset_index(drop=True).str.split(SEPARATOR).explode().str.strip()
+    written = categories.reset_index(drop=True)
+    written = written[written != ""].str.split(SEPARATOR).explode().str.strip()
     written = written[written != ""]
     pairs = pd.DataFrame({"item": written.index, "name": written.to_numpy(dtype=object)})
     pairs["folded"] = pairs["name"].str.casefold()

@@ -245,7 +245,10 @@ def to_codes(column: pa.ChunkedArray) -> Codes:
             for chunk in encoded.chunks
         ]
     )
-    distinct, wrong = id_texts(encoded.chunk(0).dictionary)
+    raw = encoded.chunk(0).dictionary
+    distinct, wrong = id_texts(raw)
+    if is_text(raw.type) and distinct.equals(raw.cast(distinct.type)):
+        return Codes(codes, distinct)  # Nothing to strip or to normalise: they are distinct.
     wrong = [(np.append(mask, False)[codes], reason) for mask, reason in wrong]
     again = distinct.dictionary_encode()
     mapping = again.indices.fill_null(-1).to_numpy(zero_copy_only=False)
