@@ -231,9 +231,10 @@ class StaticEncoder:
         read = reader.encode_batch_fast([t[:longest] for t in texts], add_special_tokens=False)
         ids = [one.ids[: self.max_tokens] for one in read]
         starts = np.cumsum([0, *map(len, ids)])
-        ids = np.concatenate([*ids, np.empty(0)]).astype(np.int64)
+        tokens = np.concatenate([*ids, np.empty(0)]).astype(np.int64)
         bags = sp.csr_matrix(
-            (np.ones(len(ids), np.float32), ids, starts), shape=(len(texts), len(self._table))
+            (np.ones(len(tokens), np.float32), tokens, starts),
+            shape=(len(texts), len(self._table)),
         )
         vectors = bags @ self._table
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
