@@ -50,6 +50,7 @@ async function recommendations({ body, id, model, query, signal }) {
     }
     const found = await get(`users/${path(id)}/recommendations`,
       { domain, k: domain ? 30 : 10 }, signal);
+    if (domain !== (query.get("domain") ?? "")) return;  // Another was chosen since.
     lists.replaceChildren(...found.lists.map((list) => listCard(list, { user: id })));
     say(`${found.lists.length} lists of recommendations`);
   };
@@ -124,9 +125,11 @@ async function expansions({ body, id, query, signal }) {
   const shown = h("output", { htmlFor: "boldness" });
   const list = h("div", { className: "cards" });
   const load = async () => {
-    shown.value = Number(slider.value).toFixed(1);
+    const boldness = slider.value;
+    shown.value = Number(boldness).toFixed(1);
     slider.setAttribute("aria-valuetext", `${shown.value} of 1`);
-    const found = await get(`users/${path(id)}/expansions`, { boldness: slider.value, k: 6 }, signal);
+    const found = await get(`users/${path(id)}/expansions`, { boldness, k: 6 }, signal);
+    if (boldness !== slider.value) return;  // A slow answer to an earlier question.
     list.replaceChildren(...found.expansions.map(expansion));
     say(`New interests at boldness ${shown.value}: `
       + found.expansions.map((row) => row.interest).join("; "));

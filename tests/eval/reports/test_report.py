@@ -86,6 +86,14 @@ def test_markdown_shows_values_with_intervals(result, comparison):
     assert "Holm correction" in table
 
 
+def test_a_note_of_all_systems_stands_once(comparison, tmp_path):
+    for name, result in comparison.results.items():
+        result.meta["notes"] = ["Of all.", f"Of {name}."]
+    page = write_comparison(comparison, tmp_path / "report") / "report.html"
+    for text in (comparison_markdown(comparison), page.read_text(encoding="utf-8")):
+        assert [text.count(note) for note in ("Of all.", "Of ours.", "Of noise.")] == [1, 1, 1]
+
+
 def test_the_overview_fits_a_screen_and_marks_no_winner_among_equals(comparison, result):
     header, rows, left_out = overview(comparison)
     assert header == ["slice", "users", "system", "NDCG@20", "Recall@20", "AUC"]
