@@ -34,7 +34,7 @@ QUICK = {
     "adversarial": OF_HISTORIES,
     "multitask": OF_HISTORIES,
     "hetero-gnn": OF_HISTORIES,
-    "rules-gnn": OF_HISTORIES,
+    "rules-gnn": {**OF_HISTORIES, "epochs": 15, "per_pair": 20},
     "interest-gan": {
         "embedding_dim": 8,
         "factor_epochs": 8,
