@@ -23,7 +23,8 @@ from eval.commands.expand import expand
 from eval.commands.explain import explain
 from eval.commands.explore import explore
 from eval.commands.export import export
-from eval.commands.importing import import_, inspect
+from eval.commands.importing import import_
+from eval.commands.inspect import inspect
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
