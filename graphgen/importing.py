@@ -89,6 +89,7 @@ def import_data(
     out: str | Path,
     on_bad_rows: Literal["error", "quarantine"] = "error",
     only_in_log: bool = False,
+    encoding: str | None = None,
     overwrite: bool = False,
     made_from: str = "",
     progress: bool = False,
@@ -113,6 +114,8 @@ def import_data(
         ``"error"`` raises and writes nothing; ``"quarantine"`` writes them to ``bad_rows.csv``.
     only_in_log
         Leave out items and users without an interaction.
+    encoding
+        Of the text files; by default UTF-8, and Latin-1 for items of MovieLens and Last.fm.
     overwrite, made_from
         As in `graphgen.storage.atomic_directory`.
     progress
@@ -141,7 +144,7 @@ def import_data(
     if on_bad_rows not in ("error", "quarantine"):
         raise ConfigError(f'`on_bad_rows` must be "error" or "quarantine"; got {on_bad_rows!r}.')
     layout = layout_of(kind)
-    files = find_data_files(sources)
+    files = find_data_files(sources, encoding)
     parts = sorted(layout.parts(files), key=lambda part: TABLES.index(part.table))
     if not any(part.table == "log" for part in parts):
         raise InputError(

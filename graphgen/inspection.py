@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
-
 from graphgen.errors import InputError, counted
-from graphgen.reading.cleaning import to_floats, to_text
-from graphgen.reading.columns import ITEMS, LOG, USERS
-from graphgen.reading.formats import format_inside, format_of
-from graphgen.reading.layouts.base import File, find_data_files
-from graphgen.reading.layouts.blocks import head
+from graphgen.reading.formats import format_of
+from graphgen.reading.layouts.base import find_data_files
 from graphgen.reading.layouts.registry import recognise
-from graphgen.reading.tabular import TableFile
-from graphgen.reading.timestamps import to_milliseconds
+from graphgen.reading.profiles import Profile, Sample, read_sample
 from graphgen.schema import (
     CATEGORY,
     DOMAIN,
@@ -40,37 +27,7 @@ from graphgen.schema import (
 
 __all__ = ["Guess", "Inspection", "Look", "inspect_files"]
 
-SAMPLE_BYTES = 4 << 20
-SAMPLE_ROWS = 50_000
-HINTS = {
-    role.name: {re.sub(r"\W|_", "", role.name), *role.hints}
-    for spec in (LOG, ITEMS, USERS)
-    for role in spec.roles
-}
-# Parts of names that say as much where no whole name does.
-NAME_PARTS = {
-    USER_ID: r"user|customer|member|account|session|visitor|reviewer|buyer|reader|listener|kunde",
-    ITEM_ID: r"item|product|article|movie|film|book|track|song|artist|asin|sku|isbn|video|game|"
-    r"business|artikel",
-    TIMESTAMP: r"time|date|created|_at$|^ts$|when|datum|zeit",
-    RATING: r"rating|stars|score|grade|bewertung|rate$",
-    EVENT: r"event|action|behaviou?r|interaction",
-    DOMAIN: r"^domain$|^category$|department|^shop$|^store$|vertical|^site$|^section$",
-    TITLE: r"title|^name$|titel",
-    TEXT: r"text|desc|summary|overview|plot|beschreibung",
-    CATEGORY: r"categor|genre|tags|class",
-}
-NOT_THE_TIME = r"birth|release|publish|updated|modified|expir"
-EVENTS = {
-    "view", "click", "buy", "purchase", "cart", "addtocart", "add_to_cart", "like", "dislike",
-    "play", "skip", "share", "save", "pv", "fav", "transaction", "impression", "watch", "listen",
-    "refund",
-}  # fmt: skip
-MOST_GRADES, HIGHEST_GRADE = 21, 100
-MOST_EVENTS, MOST_DOMAINS = 20, 50
-FIRST_UNIX_TIME = 10**8
-UNIQUE = 0.98
-SOME_WORDS = 2.5
+MOST_DOMAINS = 50
 
 
 @dataclass(frozen=True)
@@ -150,13 +107,15 @@ def inspect_files(*sources: Any, encoding: str | None = None) -> Inspection:
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> folder = Path(tempfile.mkdtemp())
     >>> rows = [f"{n // 3},b{n % 7},{n % 5 + 1},{1700000000 + n}" for n in range(60)]
     >>> _ = (folder / "x.csv").write_text("a,b,c,d\n" + "\n".join(rows))
     >>> [(guess.role, guess.column) for guess in inspect_files(folder / "x.csv").looks[0].guesses]
     [('user_id', 'a'), ('item_id', 'b'), ('timestamp', 'd'), ('rating', 'c')]
     """
-    files = find_data_files(sources)
+    files = find_data_files(sources, encoding)
     layout = recognise(files)
     if layout is not None:
         paths = shlex.join(str(source) for source in sources)
@@ -166,7 +125,7 @@ def inspect_files(*sources: Any, encoding: str | None = None) -> Inspection:
         if len(files) > len(sources) and format_of(file.path) is None:
             continue  # in a folder
         try:
-            sample = _sample(file, encoding)
+            sample = read_sample(file)
         except InputError as error:
             looks.append(Look(file.name, note=str(error)))
             continue
@@ -198,129 +157,7 @@ def _command(looks: Sequence[Look], encoding: str | None) -> str:
     return shlex.join([*words, "--out", "graph/"])
 
 
-class _Sample:
-    """The first rows of a file."""
-
-    def __init__(self, columns: Mapping[str, pa.ChunkedArray]) -> None:
-        self.columns = {name: to_text(column) for name, column in columns.items() if name.strip()}
-        self.n_rows = len(next(iter(self.columns.values()), ()))
-
-    def values(self, name: str) -> list[str]:
-        """The texts of a column."""
-        texts: list[str] = self.columns[name].to_pylist()
-        return texts
-
-    @cached_property
-    def profiles(self) -> dict[str, _Profile]:
-        """What the values of each column are."""
-        return {name: _Profile(name, column) for name, column in self.columns.items()}
-
-
-class _Profile:
-    """What the values of a column are."""
-
-    def __init__(self, name: str, column: pa.ChunkedArray) -> None:
-        self.name = name
-        self._column = column
-        series = column.to_pandas()
-        self.filled = series[series != ""]
-        self.n_rows = len(series)
-        self.n_distinct = int(self.filled.nunique())
-        numbers, missing, invalid = to_floats(column)
-        self.numeric = (
-            bool(len(self.filled)) and not invalid.any() and not np.isnan(numbers[~missing]).any()
-        )
-        self.numbers = numbers[~missing]
-        words = self.filled.head(1000).str.count(r"\S+")
-        self.words = float(words.mean()) if len(words) else 0.0
-        letters = self.filled.head(1000).str.len()
-        self.letters = float(letters.mean()) if len(letters) else 0.0
-        before = series.shift(1)
-        self.runs = float((series == before).mean()) if len(series) else 0.0
-
-    def called(self, role: str) -> bool:
-        """Tell whether the name of the column is usual for a role."""
-        plain = re.sub(r"\W|_", "", self.name.lower())
-        return plain in HINTS.get(role, ()) or bool(
-            re.search(NAME_PARTS.get(role, "$^"), self.name.lower())
-        )
-
-    @property
-    def unique(self) -> bool:
-        """Whether nearly every row has a value of its own."""
-        return self.n_distinct >= UNIQUE * self.n_rows and self.n_rows > 1
-
-    @cached_property
-    def is_time(self) -> bool:
-        """Whether nearly all values are unix times or dates."""
-        if not len(self.filled) or re.search(NOT_THE_TIME, self.name.lower()):
-            return False
-        if self.numeric and np.median(np.abs(self.numbers)) < FIRST_UNIX_TIME:
-            return False
-        if not self.numeric and self.letters < len("1.1.2020"):
-            return False
-        _, faults = to_milliseconds(pa.chunked_array([pa.array(self.filled, pa.large_string())]))
-        wrong = sum(int(mask.sum()) for mask, _ in faults)
-        return wrong <= (1 - UNIQUE) * len(self.filled)
-
-    @property
-    def is_rating(self) -> bool:
-        """Whether the values are few numbers on a scale, of whole or half steps."""
-        return (
-            self.numeric
-            and 2 < self.n_distinct <= MOST_GRADES
-            and bool((self.numbers * 2 == np.round(self.numbers * 2)).all())
-            and bool(np.abs(self.numbers).max() <= HIGHEST_GRADE)
-        )
-
-    @property
-    def is_event(self) -> bool:
-        """Whether the values are few known words of deeds."""
-        known = set(self.filled.str.lower().unique()) & EVENTS if self.n_distinct else set()
-        return 0 < self.n_distinct <= MOST_EVENTS and len(known) * 2 >= self.n_distinct
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the values are words."""
-        return self.words >= SOME_WORDS
-
-    @property
-    def is_id(self) -> bool:
-        """Whether the values may be ids."""
-        whole = not self.numeric or bool((self.numbers == np.round(self.numbers)).all())
-        full = len(self.filled) >= UNIQUE * self.n_rows
-        return whole and full and self.n_distinct > 1 and not (self.is_text or self.is_time)
-
-
-def _sample(file: File, encoding: str | None) -> _Sample:
-    """Read the first rows, of text through a copy of the first megabytes."""
-    kind = format_of(file.path) or format_inside(file.path)
-    if kind == "parquet":
-        try:
-            with pa.parquet.ParquetFile(file.path) as content:
-                batch = next(content.iter_batches(SAMPLE_ROWS), None)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{file.name} is not a whole Parquet file ({error}).") from None
-        names = [] if batch is None else batch.schema.names
-        return _Sample({n: pa.chunked_array([batch.column(i)]) for i, n in enumerate(names)})
-    with tempfile.TemporaryDirectory() as folder:
-        path, suffix = file.path, {"excel": ".xlsx", "json": ".jsonl"}.get(kind, f".{kind}")
-        if kind != "excel":
-            path = Path(folder) / f"sample{suffix}"
-            whole = kind == "json" and file.plain.endswith(".json")  # perhaps one array
-            path.write_bytes(head(file, sys.maxsize if whole else SAMPLE_BYTES, encoding))
-        table = TableFile(path, name=file.name, adjacency=True, known=set().union(*HINTS.values()))
-        if kind not in ("json", "excel") and all(map(_is_value, table.header)):
-            table = TableFile(path, name=file.name, numbers={"1"})
-        raw = table.read()
-        return _Sample({name: column[:SAMPLE_ROWS] for name, column in raw.columns.items()})
-
-
-def _is_value(name: str) -> bool:
-    return re.fullmatch(r"\s*-?\d+(\.\d+)?\s*|[0-9a-f]{16,}|\d{4}-\d\d-\d\d.*", name) is not None
-
-
-def _describing(name: str, sample: _Sample) -> Look | None:
+def _describing(name: str, sample: Sample) -> Look | None:
     """Recognise a table of items or users: ids, each once, with a name or texts."""
     profiles = list(sample.profiles.values())
     ids = [p for p in profiles if p.unique and not p.is_text and not p.is_time]
@@ -362,13 +199,13 @@ def _describing(name: str, sample: _Sample) -> Look | None:
     return Look(name, "items", guesses, [p.name for p in profiles if p.name not in taken])
 
 
-def _log(name: str, sample: _Sample, described: Mapping[str, set[str]]) -> Look:
+def _log(name: str, sample: Sample, described: Mapping[str, set[str]]) -> Look:
     """Recognise a log: two columns of ids, perhaps a time, a rating, an event, a domain."""
     profiles = list(sample.profiles.values())
     found: dict[str, Guess] = {}
     free = {p.name: p for p in profiles}
 
-    def take(role: str, candidates: Iterator[tuple[_Profile, str]]) -> None:
+    def take(role: str, candidates: Iterator[tuple[Profile, str]]) -> None:
         for profile, why in candidates:
             if role not in found and profile.name in free:
                 found[role] = Guess(role, profile.name, why)
@@ -406,14 +243,13 @@ def _log(name: str, sample: _Sample, described: Mapping[str, set[str]]) -> Look:
     return Look(name, "log", guesses, list(free), note)
 
 
-def _by_values(found: dict[str, Guess], free: Mapping[str, _Profile], take: Any) -> str:
+def _by_values(found: dict[str, Guess], free: Mapping[str, Profile], take: Any) -> str:
     """Choose user and item, or the one that is missing, among columns of ids."""
     ids = [p for p in free.values() if p.is_id and not p.unique and not p.called(DOMAIN)]
-    ids = [p for p in ids if not (p.is_rating and len(ids) > 2)]
-    ids.sort(key=lambda p: -p.n_distinct)
+    ids.sort(key=lambda p: (p.is_rating, -p.n_distinct))
     missing = [role for role in (USER_ID, ITEM_ID) if role not in found]
     if len(missing) == 1:
-        why = "of the other columns of ids the one with the most values"
+        why = "of the other columns of ids the one with most values"
         take(missing[0], iter([(p, why) for p in ids[:1]]))
         return ""
     if len(ids) < 2:
@@ -431,7 +267,7 @@ def _by_values(found: dict[str, Guess], free: Mapping[str, _Profile], take: Any)
     return "users and items may be the other way round"
 
 
-def _times(profiles: Sequence[_Profile]) -> Iterator[tuple[_Profile, str]]:
+def _times(profiles: Sequence[Profile]) -> Iterator[tuple[Profile, str]]:
     times = [p for p in profiles if p.is_time]
     for p in times:
         if p.called(TIMESTAMP):
@@ -440,7 +276,7 @@ def _times(profiles: Sequence[_Profile]) -> Iterator[tuple[_Profile, str]]:
         yield p, f"times such as {p.filled.iloc[0]}"
 
 
-def _occurring(profiles: Any, known: set[str], table: str) -> Iterator[tuple[_Profile, str]]:
+def _occurring(profiles: Any, known: set[str], table: str) -> Iterator[tuple[Profile, str]]:
     shares = [(float(p.filled.isin(known).mean()), p) for p in profiles if known and len(p.filled)]
     for share, p in sorted(shares, key=lambda pair: -pair[0])[:1]:
         if share > 0.5 and p.n_distinct > 2:

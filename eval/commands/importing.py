@@ -1,8 +1,7 @@
-"""`interest import` and `interest inspect`: from files as they are to tables that can be built."""
+"""`interest import`: from a public data set to tables that `interest build` reads."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Context, Option
@@ -34,6 +33,7 @@ def import_(
         Literal["error", "quarantine"],
         Option("--on-bad-rows", help="error: stop at bad rows; quarantine: OUT/bad_rows.csv."),
     ] = "error",
+    encoding: Annotated[str | None, Option(help="Text encoding, such as gb18030.")] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write log.csv, items.csv, users.csv and social.csv from a public data set.
@@ -53,6 +53,7 @@ def import_(
         out=out,
         on_bad_rows=on_bad_rows,
         only_in_log=only_in_log,
+        encoding=encoding,
         overwrite=overwrite,
         made_from=made_from,
         progress=True,
@@ -72,35 +73,3 @@ def import_(
         f"--{table} {out}/{table}.csv" for table in ("items", "users") if table in report.rows
     ]
     next_step(" ".join([f"interest build {out}/log.csv", *tables, "--out graph/"]))
-
-
-def inspect(
-    paths: Annotated[
-        list[Path], Argument(metavar="FILE...", help="CSV, JSON, Parquet or Excel files, folders.")
-    ],
-    encoding: Annotated[str | None, Option(help="Text encoding, such as gb18030.")] = None,
-) -> None:
-    """Look at unknown files: which column is the user, the item, the time, the rating, and why.
-
-    \b
-    interest inspect events.csv products.json
-    """
-    from graphgen.inspection import inspect_files
-
-    found = inspect_files(*paths, encoding=encoding)
-    if found.kind:
-        say(f"The files have the layout of {found.kind}.")
-    for look in found.looks:
-        if look.table:
-            rows = [(guess.role, guess.column, guess.why) for guess in look.guesses]
-            show_rows(["role", "column", "why"], rows, title=f"{look.file}: {look.table}")
-            if look.others:
-                say(f"Other columns: {', '.join(look.others)}.")
-        else:
-            say(f"{look.file}: not used")
-        if look.note:
-            say(f"{look.file}: {look.note}.".replace("..", "."))
-    if found.command:
-        next_step(found.command)
-    else:
-        say("No file is a log: a table with a column of users and one of items.")

@@ -24,7 +24,8 @@ from eval.commands.expand import expand
 from eval.commands.explain import explain
 from eval.commands.explore import explore
 from eval.commands.export import export
-from eval.commands.importing import import_, inspect
+from eval.commands.importing import import_
+from eval.commands.inspect import inspect
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
@@ -81,8 +82,10 @@ def with_all_domains(arguments: Sequence[str]) -> list[str]:
     result: list[str] = []
     for argument, value in itertools.pairwise([*arguments, "-"]):
         result.append(argument)
-        is_source = value.startswith("-") or "=" in value or Path(value).exists()
-        if argument == "--separate-users" and is_source:
+        if argument != "--separate-users":
+            continue
+        # Not of other values: a long list is no file name, and asking for it is an error.
+        if value.startswith("-") or "=" in value or Path(value).exists():
             result.append("all")
     return result
 

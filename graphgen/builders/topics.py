@@ -16,7 +16,7 @@ from graphgen.builders.communities import community_names, item_vectors
 from graphgen.builders.interactions import likes_matrix
 from graphgen.builders.naming import topic_names
 from graphgen.progress import progress_bar
-from graphgen.schema import ABOUT, CATEGORY, INTEREST, TITLE
+from graphgen.schema import ABOUT, CATEGORY, INTERACTS, INTEREST, TITLE, USER
 from graphgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

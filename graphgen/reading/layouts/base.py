@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -48,12 +48,15 @@ class File:
         The domain that the user gave it.
     frame
         A DataFrame or Arrow table instead of a file.
+    encoding
+        Of text; None for UTF-8.
     """
 
     path: Path
     name: str
     domain: str | None = None
     frame: Any = None
+    encoding: str | None = None
 
     @property
     def plain(self) -> str:
@@ -120,22 +123,30 @@ class Layout:
     beside: tuple[str, ...] = ()
 
 
-def find_data_files(sources: Iterable[Any]) -> list[File]:
+def find_data_files(sources: Iterable[Any], encoding: str | None = None) -> list[File]:
     """Return the files behind paths, folders (searched whole) and ``domain=path``.
+
+    Parameters
+    ----------
+    sources
+        Those; mappings from domain to path, DataFrames and Arrow tables too.
+    encoding
+        Of all text files.
 
     Raises
     ------
     InputError
         If there is no such file, or a folder is empty.
     """
-    return [file for source in sources for file in _found(source)]
+    files = (file for source in sources for file in _found(source))
+    return [replace(file, encoding=encoding) for file in files]
 
 
 def _found(source: Any) -> Iterator[File]:
     domain: str | None = None
     if isinstance(source, Mapping):
         for domain, one in source.items():
-            yield from (File(f.path, f.name, str(domain), f.frame) for f in _found(one))
+            yield from (replace(file, domain=str(domain)) for file in _found(one))
         return
     if not isinstance(source, str | os.PathLike):
         yield File(Path(), type(source).__name__, frame=source)

@@ -53,7 +53,11 @@ def lines(
     """
     number, held = 1, list[bytes]()
     with ByteStream(
-        file.path, name=file.name, encoding=encoding, advance=advance, replace=replace
+        file.path,
+        name=file.name,
+        encoding=encoding or file.encoding,
+        advance=advance,
+        replace=replace,
     ) as stream:
         while chunk := stream.read(BLOCK):
             end = chunk.rfind(b"\n") + 1
@@ -77,10 +81,10 @@ def _valid(block: bytes, file: File, encoding: str) -> bytes:
     return block
 
 
-def head(file: File, n_bytes: int, encoding: str | None = None) -> bytes:
+def head(file: File, n_bytes: int) -> bytes:
     """Return the whole lines of the first bytes of a text file, in UTF-8."""
     parts, size = list[bytes](), 0
-    with ByteStream(file.path, name=file.name, encoding=encoding) as stream:
+    with ByteStream(file.path, name=file.name, encoding=file.encoding) as stream:
         while size < n_bytes and (chunk := stream.read(BLOCK)):
             parts.append(chunk)
             size += len(chunk)
@@ -106,7 +110,9 @@ def first_object(file: File) -> dict[str, Any]:
 
 
 def encoding_of(file: File) -> str | None:
-    """Return "latin-1" for a file that is not UTF-8."""
+    """Return the encoding of a file: the given one, "latin-1" where it is not UTF-8, or None."""
+    if file.encoding is not None:
+        return file.encoding
     try:
         with ByteStream(file.path, name=file.name) as stream:
             stream.read().decode()

@@ -37,7 +37,9 @@ def _part(file: File) -> Part | None:
         return _fitting(file, names, partial(_frame_block, frame))
     if format_of(file.path) is None:
         return None
-    table = TableFile(file.path, name=file.name, adjacency=True, known=KNOWN)
+    table = TableFile(
+        file.path, name=file.name, encoding=file.encoding, adjacency=True, known=KNOWN
+    )
     return _fitting(file, table.keys, partial(_file_block, table))
 
 

@@ -111,7 +111,7 @@ def reached_by():
     graph = grimp.build_graph("graphgen", "gnn", "eval", cache_dir=None)
     reached = {}
     for name in filter(None, COMMANDS):
-        file = {"power": "abtest"}.get(name, name.split(" ")[0])
+        file = {"power": "abtest", "import": "importing"}.get(name, name.split(" ")[0])
         start = f"eval.commands.{file}"
         for module in {start, *graph.find_upstream_modules(start)}:
             reached.setdefault(module, set()).add(name)
