@@ -53,7 +53,10 @@ class InterestGraph:
     liked (absent where there are none), ``(domain, similar, domain)`` between items whose texts
     mean nearly the same, ``(domain, next, domain)`` from an item to those that follow it in the
     histories of users (absent where the log has no order), both inside a domain and across two,
-    and ``(domain, about, interest)``.
+    and ``(domain, about, interest)``. On request there are ``(domain, co_consumed, domain)``
+    between items that the same users like more often than chance, ``(user, friend, user)``, and the
+    node type ``attribute`` with what items share: ``(domain, author, attribute)`` for a column
+    ``author`` of the item table, and ``(domain, during, attribute)`` for calendar periods.
 
     Attributes
     ----------

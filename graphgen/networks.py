@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from graphgen.adjacency import NO_TIME, Adjacency
-from graphgen.schema import CATEGORY, INTEREST, TITLE, USER
+from graphgen.schema import ATTRIBUTE, CATEGORY, INTEREST, TITLE, USER
 from graphgen.storage import write_table
 from graphgen.vocabulary import Vocabulary
 
@@ -63,7 +63,7 @@ def node_table(graph: Linked | nx.MultiDiGraph) -> pd.DataFrame:
 def edge_table(graph: Linked | nx.MultiDiGraph) -> pd.DataFrame:
     """Return a row for each edge: source and target (``type:id``), kind, weight, time (ISO 8601).
 
-    A ``similar`` edge has no direction and is there once.
+    A ``similar``, ``co_consumed`` or ``friend`` edge has no direction and is there once.
     """
     if isinstance(graph, nx.MultiDiGraph):
         rows = [
@@ -148,7 +148,7 @@ def write_form(nodes: pd.DataFrame, edges: pd.DataFrame, form: str, folder: Path
 
 def _neo4j_nodes(nodes: pd.DataFrame) -> pd.DataFrame:
     """Name id and labels as the import asks: users are User, topics Interest, others Item too."""
-    fixed = {USER: "User", INTEREST: "Interest"}
+    fixed = {USER: "User", INTEREST: "Interest", ATTRIBUTE: "Attribute"}
     label = nodes["type"].map(lambda t: fixed.get(t, f"Item;{t.replace(';', '_')}"))
     columns = nodes.drop(columns=["node", "type"]).map(_one_line)
     columns.columns = [name.replace(":", "_") for name in columns]

@@ -30,6 +30,16 @@ def build(
         Option(help="Items: item_id, domain, title, text, category (several: A|B)."),
     ] = None,
     users: Annotated[list[str] | None, Option(help="Users: user_id, group.")] = None,
+    social: Annotated[
+        list[str] | None, Option(help="Friendships between users: user_id, friend_id.")
+    ] = None,
+    relation: Annotated[
+        list[str] | None,
+        Option(
+            metavar="COLUMN",
+            help="Column of the items, such as author, whose values link items; repeatable.",
+        ),
+    ] = None,
     encoder: Annotated[
         str | None,
         Option(
@@ -80,16 +90,26 @@ def build(
     interest build "log.csv.gz#split=train" --positive "rating>=4" --out graph/
     interest build new.csv --items items.csv --topics-from graph/ --out new-graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
+    interest build log.csv --items items.csv --relation author --social friends.csv --out graph/
+    interest build log.csv --set co_consumed_k=20 --set periods=month --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.description import describe
     from graphgen.log import read_log
-    from graphgen.tables import read_items, read_users
+    from graphgen.tables import read_friends, read_items, read_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, topics_from, config, kind="graph", files=[quarantine]
+        context,
+        sources,
+        items,
+        users,
+        social,
+        topics_from,
+        config,
+        kind="graph",
+        files=[quarantine],
     )
-    given = {"encoder": encoder, "topics": topics, "cutoff": cutoff}
+    given = {"encoder": encoder, "topics": topics, "cutoff": cutoff, "relations": relation}
     given = {name: value for name, value in given.items() if value is not None}
     settings = BuildConfig.make(options.given_settings(config, set_), **given)
     log = read_log(
@@ -105,12 +125,19 @@ def build(
     table = read_items(*items, **tables.read) if items else None
     separate = log.report.taken.separate
     user_table = read_users(*users, separate_users=separate, **tables.read) if users else None
+    friends = read_friends(*social, **tables.read) if social else None
     tables.check()
-    for read in (log, table, user_table):
+    for read in (log, table, user_table, friends):
         for line in () if read is None else read.report.columns:
             say(line)
     graph = build_graph(
-        log, table, user_table, config=settings, topics_from=topics_from, progress=True
+        log,
+        table,
+        user_table,
+        friends=friends,
+        config=settings,
+        topics_from=topics_from,
+        progress=True,
     )
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe(graph))

@@ -34,6 +34,12 @@ from gnn.models.interest.experts import (
 from gnn.models.interest.gate import learn_mixture
 from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
+from gnn.models.interest.related import (
+    RELATED,
+    AttributeExpert,
+    SocialExpert,
+    related_matrices,
+)
 from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
 from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
@@ -96,6 +102,7 @@ class InterestGNN(Model):
         names = config.mixture.experts if config.mixture else config.experts
         names = available_experts(names, data, required=config.mixture is not None)
         self.similar_ = symmetric_neighbors(data)
+        self.related_ = related_matrices(names, data)
         self.vectors_: NetworkVectors | None = None
         self.factors_: FactorBridge | None = None
         self.ridge_: np.ndarray | None = None
@@ -128,6 +135,7 @@ class InterestGNN(Model):
                     gated=config.gated,
                 )
             self._experts = {name: self._experts[name] for name in self.mixture_.experts}
+            self.related_ = {n: m for n, m in self.related_.items() if n in self._experts}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
@@ -251,6 +259,12 @@ class InterestGNN(Model):
             return FilterExpert(data, self.filter_, self.leading_, self.similar_, neighbors)
         if name == "semantic":
             return SemanticExpert(data, self.similar_)
+        if name == "co_consumed":
+            return SemanticExpert(data, self.related_[name])
+        if name == "attributes":
+            return AttributeExpert(data, self.related_[name])
+        if name == "social":
+            return SocialExpert(data, self.related_[name])
         if name == "recent" and self.vectors_ is not None:
             return RecentExpert(data, self.vectors_, config.recent_half_life)
         if name == "sequence":
@@ -315,6 +329,8 @@ class InterestGNN(Model):
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = pack_csr("similar", self.similar_)
+        for name, matrix in self.related_.items():
+            state |= pack_csr(name, matrix)
         if self.vectors_ is not None:
             state |= {f"network.{name}": tensor for name, tensor in vars(self.vectors_).items()}
         if self.factors_ is not None:
@@ -334,6 +350,7 @@ class InterestGNN(Model):
             return {name.removeprefix(prefix): state[name] for name in names}
 
         self.similar_ = unpack_csr("similar", state)
+        self.related_ = {n: unpack_csr(n, state) for n in RELATED if f"{n}.indptr" in state}
         network, factors, leading = part("network."), part("factors."), part("leading.")
         self.vectors_ = NetworkVectors(**network) if network else None
         self.factors_ = None

@@ -68,9 +68,10 @@ export const plural = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ?
 
 // "+117 users, +40 items": what a picture leaves out behind a node.
 export function moreText(more) {
-  const { user = 0, interest = 0, ...domains } = more ?? {};
+  const { user = 0, interest = 0, attribute = 0, ...domains } = more ?? {};
   const items = Object.values(domains).reduce((sum, n) => sum + n, 0);
-  const parts = [[user, "user"], [items, "item"], [user || items ? 0 : interest, "interest"]];
+  const parts = [[user, "user"], [items, "item"], [user || items ? 0 : interest, "interest"],
+    [user || items || interest ? 0 : attribute, "attribute"]];
   return parts.filter(([n]) => n).map(([n, noun]) => `+${plural(n, noun)}`).join(", ");
 }
 
