@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 
 from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError, counted
-from graphgen.networks import to_network
+from graphgen.networks import edge_table, to_network
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
@@ -190,6 +190,10 @@ class InterestGraph:
     def to_networkx(self) -> nx.MultiDiGraph:
         """Return the graph as networkx has it; see `graphgen.networks.to_network`."""
         return to_network(self)
+
+    def to_pandas_edgelist(self) -> pd.DataFrame:
+        """Return a row for each edge; see `graphgen.networks.edge_table`."""
+        return edge_table(self)
 
     def explore(self, user: str | None = None, **settings: Any) -> Any:
         """Return a widget to look around in a notebook; see `graphgen.looking.widget.explore`."""

