@@ -57,14 +57,18 @@ def shared_values(
     ConfigError
         If a column is missing or has the name of another relation.
     """
-    known = list(dict.fromkeys(name for frame in frames.values() for name in frame.columns))
+    named = (name for frame in frames.values() for name in frame.columns)
+    known = [name for name in dict.fromkeys(named) if name != "text_of"]
     links = []
     for column in columns:
         if column in RELATIONS:
             raise ConfigError(f"A relation cannot be named {column!r}; rename the column.")
         if column not in known:
             hint = near_miss(column, known, f"it has {', '.join(known)}.")
-            raise ConfigError(f"The item table has no column {column!r} to link items by; {hint}")
+            raise ConfigError(
+                f"The item table has no column {column!r} to link items by; {hint} A column that "
+                "is taken for another, as genre for category, goes by that name."
+            )
         values = pd.concat([frame[column] for frame in frames.values()], ignore_index=True)
         names, item, value, weight = category_topics(values, min_items=MIN_ITEMS)
         name = np.array([f"{column}: {text}" for text in names], dtype=object)[value]

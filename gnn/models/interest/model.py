@@ -74,8 +74,8 @@ class InterestGNN(Model):
 
     Users are functions of their histories, so those who arrive after training are scored without
     training. Items without interactions are scored by their
-    text. Users without any interaction get popular items, or those that are popular now where there
-    is a trend.
+    text. Users without any interaction get the items of their friends where the graph has friends,
+    else popular items, or those that are popular now where there is a trend.
 
     A training step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim), scoring a
     user O(history · dim + items · dim).
@@ -135,7 +135,9 @@ class InterestGNN(Model):
                     gated=config.gated,
                 )
             self._experts = {name: self._experts[name] for name in self.mixture_.experts}
-            self.related_ = {n: m for n, m in self.related_.items() if n in self._experts}
+            # Friends serve users without interactions in any case.
+            needed = {*self._experts, "social"}
+            self.related_ = {n: m for n, m in self.related_.items() if n in needed}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
@@ -322,10 +324,11 @@ class InterestGNN(Model):
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
-        if self.trend_ is None:
+        if self.trend_ is not None:
+            popularity = popularity * self.trend_.factor(users, domain).numpy()
+        if "social" not in self.related_:
             return popularity
-        scaled: np.ndarray = popularity * self.trend_.factor(users, domain).numpy()
-        return scaled
+        return SocialExpert(self.data, self.related_["social"]).first(users, domain, popularity)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = pack_csr("similar", self.similar_)

@@ -84,6 +84,20 @@ def test_the_model_mixes_and_saves_those_that_are_worth_it(graph, tmp_path):
         make_model("interest-gnn", experts=("social",)).fit(plain, valid=None)
 
 
+def test_users_without_interactions_get_the_items_of_their_friends(log):
+    friends = pd.DataFrame({"user_id": ["new", "new"], "friend_id": ["1", "5"]})
+    users = pd.DataFrame({"user_id": ["new", "alone"]})
+    graph = graphgen.build_graph(log, users=users, friends=friends, encoder="none")
+    model = make_model("interest-gnn", experts=("popularity", "filter", "social"))
+    model.fit(graph, valid=None)
+    asked = model.recommend(["new", "alone"], k=5)
+    lists = asked.groupby("user_id").item_id.agg(list)
+    # Friends 1 and 5 are of one taste; popularity knows none.
+    assert {int(item) % TASTES for item in lists["new"]} == {1}
+    popular = log.item_id.value_counts()
+    assert popular[lists["alone"]].tolist() == sorted(popular, reverse=True)[:5]
+
+
 @pytest.mark.parametrize("convolution", ["rgcn", "hgt"])
 def test_hetero_gnn_reads_all_edges_and_knows_friends_after_loading(graph, tmp_path, convolution):
     settings = {"embedding_dim": 8, "epochs": 2, "num_negatives": 20, "convolution": convolution}
