@@ -16,10 +16,8 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
-from graphgen.builders.derived import add_item_relations
+from graphgen.builders.derived import add_item_relations, add_shared
 from graphgen.builders.interactions import add_interactions
-from graphgen.builders.periods import item_periods
-from graphgen.builders.relations import add_attributes, attribute_names, shared_values
 from graphgen.builders.semantic import semantic_neighbors
 from graphgen.builders.social import add_friends
 from graphgen.builders.topics import FormerTopics, add_topics
@@ -206,10 +204,9 @@ def build_graph(
     }
     tables: dict[str, pa.Table] = {}
     aligned = _align(items, vocabularies)
-    links = shared_values(aligned, config.relations) + item_periods(data, config.periods)
-    if links:
-        vocabularies[ATTRIBUTE] = attribute_names(links)
-        add_attributes(data, links, vocabularies[ATTRIBUTE])
+    shared = add_shared(data, aligned, relations=config.relations, periods=config.periods)
+    if shared is not None:
+        vocabularies[ATTRIBUTE] = shared
     if friends is not None:
         made["friends_left_out"] = add_friends(data, friends, vocabularies[USER])
     if items is not None:

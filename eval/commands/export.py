@@ -11,7 +11,7 @@ from eval.commands import options
 from eval.commands.console import say
 
 SCHEMA_VERSION = 1
-# Edges above which GraphML and GEXF, 300 bytes each and slow to write, are on request only.
+# Edges above which GraphML and GEXF, up to 300 bytes each, are on request only.
 MAX_EDGES = 200_000
 
 

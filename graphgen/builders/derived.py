@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 
 from graphgen.builders.co_consumption import add_co_consumption
 from graphgen.builders.periods import item_periods
-from graphgen.builders.relations import add_attributes
+from graphgen.builders.relations import add_attributes, attribute_names, shared_values
 from graphgen.builders.transitions import add_transitions
 from graphgen.schema import ABOUT, ATTRIBUTE, CO_CONSUMED, DURING, NEXT
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
     from graphgen.graph import InterestGraph
+    from graphgen.vocabulary import Vocabulary
 
-__all__ = ["add_item_relations", "with_interactions"]
+__all__ = ["add_item_relations", "add_shared", "with_interactions"]
 
 DERIVED = (NEXT, CO_CONSUMED, DURING)
 
@@ -36,6 +38,33 @@ def add_item_relations(data: HeteroData, config: Mapping[str, Any]) -> None:
     settings = {name: config[name] for name in ("next_k", "next_weight") if name in config}
     add_transitions(data, **settings)
     add_co_consumption(data, k=config.get("co_consumed_k", 0))
+
+
+def add_shared(
+    data: HeteroData, frames: Mapping[str, pd.DataFrame], *, relations: Sequence[str], periods: str
+) -> Vocabulary | None:
+    """Link items to the values of their columns and to periods, in place.
+
+    Parameters
+    ----------
+    data
+        Graph with its interactions.
+    frames
+        Columns of the items by domain.
+    relations, periods
+        As in `graphgen.build.BuildConfig`.
+
+    Returns
+    -------
+    Vocabulary or None
+        The attributes; None without any link.
+    """
+    links = shared_values(frames, relations) + item_periods(data, periods)
+    if not links:
+        return None
+    attributes = attribute_names(links)
+    add_attributes(data, links, attributes)
+    return attributes
 
 
 def with_interactions(graph: InterestGraph, data: HeteroData, **provenance: Any) -> InterestGraph:
