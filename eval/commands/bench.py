@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Exit, Option, Typer
 
 from eval.commands import options
+from eval.commands.bench_edges import bench_edges
 from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
 
@@ -344,6 +345,7 @@ def bench_reasons(
 
 
 app.command("serve")(bench_serve)
+app.command("edges")(bench_edges)
 
 
 @app.command("report")

@@ -51,6 +51,7 @@ from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
 from graphgen.progress import progress_bar
+from graphgen.schema import FRIEND
 
 __all__ = ["InterestGNN"]
 
@@ -102,7 +103,9 @@ class InterestGNN(Model):
         names = config.mixture.experts if config.mixture else config.experts
         names = available_experts(names, data, required=config.mixture is not None)
         self.similar_ = symmetric_neighbors(data)
-        self.related_ = related_matrices(names, data)
+        # Friends serve users without interactions in any case.
+        social = ("social",) if FRIEND in data.links else ()
+        self.related_ = related_matrices({*names, *social}, data)
         self.vectors_: NetworkVectors | None = None
         self.factors_: FactorBridge | None = None
         self.ridge_: np.ndarray | None = None
@@ -135,8 +138,7 @@ class InterestGNN(Model):
                     gated=config.gated,
                 )
             self._experts = {name: self._experts[name] for name in self.mixture_.experts}
-            # Friends serve users without interactions in any case.
-            needed = {*self._experts, "social"}
+            needed = {*self._experts, *social}
             self.related_ = {n: m for n, m in self.related_.items() if n in needed}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):

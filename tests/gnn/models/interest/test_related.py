@@ -68,10 +68,10 @@ def test_friends_are_those_of_the_graph_and_strangers_have_none(data):
 def test_the_model_mixes_and_saves_those_that_are_worth_it(graph, tmp_path):
     wanted = ("popularity", "co_consumed", "attributes", "social")
     model = make_model("interest-gnn", experts=wanted).fit(graph)
-    # The items of a taste are all that popularity lacks; what else tells them adds nothing.
+    # What popularity lacks is the taste, which both of these tell; friends are kept for new users.
     kept = set(model.mixture_.experts)
     assert kept & {"co_consumed", "attributes"}
-    assert set(model.related_) == kept - {"popularity"}
+    assert set(model.related_) == kept - {"popularity"} | {"social"}
     asked = model.users.ids[:8].tolist()
     scores = model.score(asked, domain="film")
     model.save(tmp_path / "model")
@@ -86,10 +86,9 @@ def test_the_model_mixes_and_saves_those_that_are_worth_it(graph, tmp_path):
 
 def test_users_without_interactions_get_the_items_of_their_friends(log):
     friends = pd.DataFrame({"user_id": ["new", "new"], "friend_id": ["1", "5"]})
-    users = pd.DataFrame({"user_id": ["new", "alone"]})
+    users = pd.DataFrame({"user_id": ["new", "alone", "0"]})
     graph = graphgen.build_graph(log, users=users, friends=friends, encoder="none")
-    model = make_model("interest-gnn", experts=("popularity", "filter", "social"))
-    model.fit(graph, valid=None)
+    model = make_model("interest-gnn", experts=("popularity", "filter", "social")).fit(graph)
     asked = model.recommend(["new", "alone"], k=5)
     lists = asked.groupby("user_id").item_id.agg(list)
     # Friends 1 and 5 are of one taste; popularity knows none.
