@@ -15,7 +15,17 @@ import scipy.sparse as sp
 from gnn.numerics.sparse import pattern, without
 from graphgen.builders.transitions import by_domain, start_anew
 from graphgen.errors import ConfigError
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, REJECTS, SIMILAR, USER
+from graphgen.schema import (
+    ABOUT,
+    ATTRIBUTE,
+    CO_CONSUMED,
+    FRIEND,
+    INTERACTS,
+    INTEREST,
+    REJECTS,
+    SIMILAR,
+    USER,
+)
 from graphgen.tables import item_columns
 from graphgen.vocabulary import Vocabulary
 
@@ -93,6 +103,9 @@ class TrainingData:
     about
         float32 CSR [n_items, topics], 1 for a category of an item and a cosine for a topic of its
         text; None without topics.
+    links
+        By relation, float32 CSR of further edges: ``co_consumed`` [n_items, n_items], ``friend``
+        [n_users, n_users], and those of `attributes` [n_items, attributes]. Not saved with a model.
     """
 
     users: Vocabulary
@@ -109,6 +122,7 @@ class TrainingData:
     about: sp.csr_matrix | None = None
     modalities: Mapping[str, int] = field(default_factory=dict)
     user_features: np.ndarray | None = None
+    links: Mapping[str, sp.csr_matrix] = field(default_factory=dict)
 
     @classmethod
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
@@ -154,7 +168,7 @@ class TrainingData:
         return cls(
             users, items, matrix, features, similar, order, has_time, graph.item_tables, weights,
             rejected, graph.topic_names, about_matrix(graph), graph.modalities,
-            graph.data[USER].x.numpy() if "x" in graph.data[USER] else None,
+            graph.data[USER].x.numpy() if "x" in graph.data[USER] else None, _links(graph, starts),
         )  # fmt: skip
 
     @property
@@ -186,6 +200,11 @@ class TrainingData:
     def item_columns(self) -> dict[str, pd.DataFrame]:
         """`item_tables` as frames of text, row i being item i of the domain."""
         return item_columns(self.item_tables)
+
+    @property
+    def attributes(self) -> list[str]:
+        """Relations of items to attributes among `links`."""
+        return [name for name in self.links if name not in (CO_CONSUMED, FRIEND)]
 
     @property
     def domains(self) -> list[str]:
@@ -385,6 +404,27 @@ def about_matrix(graph: InterestGraph) -> sp.csr_matrix | None:
         return None
     strength = [graph.data[edges].weight.numpy() for edges in types]
     return joint_matrix(rows, columns, strength, (graph.n_items, graph.n_topics))
+
+
+def _links(graph: InterestGraph, starts: dict[str, int]) -> dict[str, sp.csr_matrix]:
+    """Return co-consumption, friends and links to attributes by relation."""
+    n_attributes = len(graph.vocabularies.get(ATTRIBUTE, ()))
+    shapes = {
+        edges[1]: (graph.n_items, n_attributes)
+        for edges in graph.data.edge_types
+        if edges[2] == ATTRIBUTE
+    }
+    relations = {edges[1] for edges in graph.data.edge_types}
+    if CO_CONSUMED in relations:
+        shapes[CO_CONSUMED] = graph.n_items, graph.n_items
+    if FRIEND in relations:
+        shapes[FRIEND] = graph.n_users, graph.n_users
+    links = {}
+    for relation, shape in shapes.items():
+        types, rows, columns = _edges(graph, relation, {USER: 0, ATTRIBUTE: 0, **starts})
+        strength = [graph.data[edges].weight.numpy() for edges in types]
+        links[relation] = joint_matrix(rows, columns, strength, shape)
+    return links
 
 
 def joint_matrix(

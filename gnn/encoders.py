@@ -200,10 +200,14 @@ class EncoderModel(EpochModel):
         made = (self._encoder.items(place, index) for place, index in enumerate(every))
         self._items = [self._scaled(vectors) for vectors in made]
 
+    def _user_vectors(self, users: UserBatch, place: int) -> torch.Tensor:
+        vectors: torch.Tensor = self._encoder.users(users.history, [place])[place]
+        return vectors
+
     @torch.no_grad()
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         place, span = self.data.domains.index(domain), self.data.span(domain)
-        vectors = self._scaled(self._encoder.users(users.history, [place])[place])
+        vectors = self._scaled(self._user_vectors(users, place))
         scores: np.ndarray = inner_products(vectors, self._items[place]).numpy()
         return scores if self.reaches_cold else cold_last(scores, self.data.warm[span])
 

@@ -73,7 +73,8 @@ def fit_fingerprint(
 
 def _content(data: TrainingData, rows: ValidationRows | None) -> Iterator[np.ndarray]:
     """Yield the arrays from which a fit learns."""
-    for matrix in (data.matrix, data.similar, data.order, data.weights, data.rejected):
+    parts = (data.matrix, data.similar, data.order, data.weights, data.rejected)
+    for matrix in (*parts, *data.links.values()):
         if matrix is not None:
             yield from (matrix.indptr, matrix.indices, matrix.data)
     if data.features is not None:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from graphgen.arrays import place_in_group
-from graphgen.builders.transitions import with_interactions
+from graphgen.builders.derived import with_interactions
 from graphgen.graph import EDGE_VALUES, InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, INTERACTS, ITEM_ID, REV_INTERACTS, SETTING, USER, USER_ID

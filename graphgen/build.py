@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,18 @@ import pyarrow as pa
 import pydantic
 from torch_geometric.data import HeteroData
 
+from graphgen.builders.derived import add_item_relations, add_shared
 from graphgen.builders.features import FeatureConfig, add_features, add_user_features
 from graphgen.builders.interactions import add_interactions, number_log
+from graphgen.builders.social import add_friends
 from graphgen.builders.topics import FormerTopics, add_topics
-from graphgen.builders.transitions import add_transitions
 from graphgen.errors import InputError
 from graphgen.graph import InterestGraph, add_reverse_edges, as_graph
 from graphgen.joins import check_join, found_in
 from graphgen.log import InteractionLog, read_log
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import (
+    ATTRIBUTE,
     CATEGORY,
     DOMAIN,
     INTEREST,
@@ -34,7 +36,14 @@ from graphgen.schema import (
     USER_ID,
 )
 from graphgen.storage import provenance
-from graphgen.tables import ItemTable, UserTable, read_items, read_users
+from graphgen.tables import (
+    FriendTable,
+    ItemTable,
+    UserTable,
+    read_friends,
+    read_items,
+    read_users,
+)
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["BuildConfig", "build_graph", "in_the_domain_of"]
@@ -54,6 +63,14 @@ class BuildConfig(FeatureConfig):
     next_weight: float = pydantic.Field(1.0, ge=0)
     """Transitions of at most this weight are left out. A user adds 1 where the second item is in
     the next visit, less where it is later; so those of a single user are."""
+    co_consumed_k: int = pydantic.Field(0, ge=0)
+    """Items that the same users like more often than chance, linked to an item inside its domain
+    and, again, across domains; 0 for none."""
+    relations: tuple[str, ...] = ()
+    """Columns of the item table, such as author or brand, whose values link items, several values
+    being separated by ``|``."""
+    periods: Literal["none", "year", "month", "day"] = "none"
+    """Calendar periods that are linked to the items chosen in them, where the log has times."""
     topics: int | None = pydantic.Field(None, ge=0)
     """Most topics found in the texts of all domains together, and most communities; None for a
     number that grows with the number of texts and items, 0 for none."""
@@ -73,6 +90,7 @@ def build_graph(
     items: ItemTable | pd.DataFrame | None = None,
     users: UserTable | pd.DataFrame | None = None,
     *,
+    friends: FriendTable | pd.DataFrame | None = None,
     config: BuildConfig | None = None,
     topics_from: InterestGraph | str | Path | None = None,
     cache_dir: Path | None = None,
@@ -90,6 +108,8 @@ def build_graph(
         Titles and texts. Items that the log does not mention are nodes too (cold items).
     users
         Users, also those without interactions.
+    friends
+        Pairs of users, linked in both directions; read by `read_friends` if it is no table.
     config
         Settings; `settings` given by name win over it.
     topics_from
@@ -123,6 +143,7 @@ def build_graph(
     items = items if isinstance(items, ItemTable | None) else read_items(items)
     items = in_the_domain_of(log, items)
     users = users if isinstance(users, UserTable | None) else read_users(users)
+    friends = friends if isinstance(friends, FriendTable | None) else read_friends(friends)
     cutoff = config.cutoff
     if cutoff is not None and cutoff.tzinfo is None:
         cutoff = cutoff.replace(tzinfo=UTC)
@@ -149,7 +170,7 @@ def build_graph(
     add_interactions(data, log, numbered)
     del numbered
     add_reverse_edges(data)
-    add_transitions(data, next_k=config.next_k, next_weight=config.next_weight)
+    add_item_relations(data, config.to_dict())
 
     made = {
         "config": config.to_dict(),
@@ -158,6 +179,11 @@ def build_graph(
     }
     tables: dict[str, pa.Table] = {}
     aligned = _align(items, vocabularies)
+    shared = add_shared(data, aligned, relations=config.relations, periods=config.periods)
+    if shared is not None:
+        vocabularies[ATTRIBUTE] = shared
+    if friends is not None:
+        made["friends_left_out"] = add_friends(data, friends, vocabularies[USER])
     if items is not None:
         tables = {domain: _kept_columns(frame) for domain, frame in aligned.items()}
         made |= add_features(data, aligned, config, cache_dir=cache_dir, progress=progress)

@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 
 from graphgen.adjacency import Adjacency
 from graphgen.errors import InputError, StorageError, UnknownIdError, counted
-from graphgen.networks import to_network
+from graphgen.networks import edge_table, to_network
 from graphgen.schema import (
     CATEGORY,
     INTERACTS,
@@ -53,7 +53,10 @@ class InterestGraph:
     liked (absent where there are none), ``(domain, similar, domain)`` between items whose texts
     mean nearly the same, ``(domain, next, domain)`` from an item to those that follow it in the
     histories of users (absent where the log has no order), both inside a domain and across two,
-    and ``(domain, about, interest)``.
+    and ``(domain, about, interest)``. On request there are ``(domain, co_consumed, domain)``
+    between items that the same users like more often than chance, ``(user, friend, user)``, and the
+    node type ``attribute`` with what items share: ``(domain, author, attribute)`` for a column
+    ``author`` of the item table, and ``(domain, during, attribute)`` for calendar periods.
 
     Attributes
     ----------
@@ -206,6 +209,10 @@ class InterestGraph:
     def to_networkx(self) -> nx.MultiDiGraph:
         """Return the graph as networkx has it; see `graphgen.networks.to_network`."""
         return to_network(self)
+
+    def to_pandas_edgelist(self) -> pd.DataFrame:
+        """Return a row for each edge; see `graphgen.networks.edge_table`."""
+        return edge_table(self)
 
     def explore(self, user: str | None = None, **settings: Any) -> Any:
         """Return a widget to look around in a notebook; see `graphgen.looking.widget.explore`."""

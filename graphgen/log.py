@@ -431,15 +431,14 @@ def _after(
     if not events and adding is None:
         return whole, None
     signals = {row["signal"].startswith("event ") for row in whole._report.taken.rows}
-    if adding is None or not (
-        events and signals == {True} and (adding >= 0).all() and whole.has_time
-    ):
+    when = whole.order if whole.has_time else None
+    if adding is None or when is None or not (events and signals == {True} and (adding >= 0).all()):
         raise InputError(
             "Events add up, and the graph does not say how each of its interactions came about: it "
             "can be updated only where all rows have an event and a time. Build it again from all "
             "files."
         )
-    n, pair, when = len(earlier), whole.pair_codes(), whole.order
+    n, pair = len(earlier), whole.pair_codes()
     last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
     if late := int((when[n:] <= last).sum()):
         raise InputError(

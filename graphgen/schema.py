@@ -6,10 +6,15 @@ from typing import Final
 
 __all__ = [
     "ABOUT",
+    "ATTRIBUTE",
     "AUDIO",
     "CATEGORY",
+    "CO_CONSUMED",
     "DOMAIN",
+    "DURING",
     "EVENT",
+    "FRIEND",
+    "FRIEND_ID",
     "GROUP",
     "IMAGE",
     "INTERACTS",
@@ -23,6 +28,7 @@ __all__ = [
     "RATING",
     "RECOMMENDATION_COLUMNS",
     "REJECTS",
+    "RELATIONS",
     "RESERVED_NODE_TYPES",
     "REV_INTERACTS",
     "SCORE",
@@ -56,6 +62,7 @@ TITLE: Final = "title"
 TEXT: Final = "text"
 CATEGORY: Final = "category"
 GROUP: Final = "group"
+FRIEND_ID: Final = "friend_id"
 PROVIDER: Final = "provider"
 # Files of an item
 IMAGE: Final = "image"
@@ -71,7 +78,9 @@ USER: Final = "user"
 INTEREST: Final = "interest"
 # The domain of interests, where they are ranked and evaluated as items are.
 INTERESTS: Final = "interests"
-RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST})
+# What items share, such as an author, or the period in which they were chosen.
+ATTRIBUTE: Final = "attribute"
+RESERVED_NODE_TYPES: Final = frozenset({USER, INTEREST, ATTRIBUTE})
 INTERACTS: Final = "interacts"
 REV_INTERACTS: Final = "rev_interacts"
 # Seen and not liked: masked, and a negative where the weight is below 0.
@@ -80,6 +89,15 @@ SIMILAR: Final = "similar"
 ABOUT: Final = "about"
 # Items that follow each other in the histories of users.
 NEXT: Final = "next"
+# Items that the same users like more often than chance.
+CO_CONSUMED: Final = "co_consumed"
+FRIEND: Final = "friend"
+# Items and the periods of their interactions.
+DURING: Final = "during"
+# All relations but those of columns of the item table.
+RELATIONS: Final = (
+    INTERACTS, REV_INTERACTS, REJECTS, SIMILAR, ABOUT, NEXT, CO_CONSUMED, FRIEND, DURING,
+)  # fmt: skip
 # Two items that the same users interacted with, in a neighbourhood without other users; its weight
 # counts them.
 SHARED_USERS: Final = "shared users"

@@ -13,21 +13,35 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphgen.errors import counted
 from graphgen.reading.cleaning import Faults, arrow_column, id_codes, to_text
-from graphgen.reading.columns import ITEMS, USERS, TableSpec, extra_name, listed
+from graphgen.reading.columns import FRIENDS, ITEMS, USERS, TableSpec, extra_name, listed
 from graphgen.reading.digest import frame_digest
 from graphgen.reading.files import read_tables
 from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import domain_codes, strings, with_own_users
 from graphgen.reading.report import ReadReport
 from graphgen.reading.sources import SourceLike
-from graphgen.schema import AUDIO, CATEGORY, DOMAIN, GROUP, IMAGE, ITEM_ID, TEXT, TITLE, USER_ID
+from graphgen.schema import (
+    AUDIO,
+    CATEGORY,
+    DOMAIN,
+    FRIEND_ID,
+    GROUP,
+    IMAGE,
+    ITEM_ID,
+    TEXT,
+    TITLE,
+    USER_ID,
+)
 
 __all__ = [
+    "FriendTable",
     "ItemTable",
     "UserTable",
     "item_columns",
     "read_arrow",
+    "read_friends",
     "read_items",
     "read_users",
     "write_arrow",
@@ -267,6 +281,28 @@ class UserTable(_Table):
         return f"UserTable({len(self)} users in {n} group{'' if n == 1 else 's'})"
 
 
+class FriendTable(_Table):
+    """An immutable table of friendships: ``user_id, friend_id``, each pair once.
+
+    Parameters
+    ----------
+    frame
+        Columns ``user_id`` and ``friend_id``; a friendship holds in both directions.
+
+    Examples
+    --------
+    >>> FriendTable(pd.DataFrame({"user_id": ["ann"], "friend_id": ["bob"]}))
+    FriendTable(1 row)
+    """
+
+    _spec = FRIENDS
+    _key = (USER_ID, FRIEND_ID)
+    _counted = "interactions"
+
+    def __repr__(self) -> str:
+        return f"FriendTable({counted(len(self), 'row')})"
+
+
 def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTable:
     r"""Read item tables: titles, texts and categories.
 
@@ -331,6 +367,22 @@ def read_users(
     [{'user_id': '007', 'group': 'agents'}]
     """
     return UserTable._read(sources, options, separate_users)
+
+
+def read_friends(*sources: SourceLike, **options: Unpack[ReadOptions]) -> FriendTable:
+    r"""Read friendships, follows or trust between users: columns ``user_id`` and ``friend_id``.
+
+    Sources, rules and parameters are those of `read_items`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "friends.csv"
+    >>> _ = path.write_text("user_id,friend_id\n007,felix\n")
+    >>> read_friends(path).frame.to_dict("records")
+    [{'user_id': '007', 'friend_id': 'felix'}]
+    """
+    return FriendTable._read(sources, options)
 
 
 def item_columns(tables: Mapping[str, pa.Table]) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gnn.data import TrainingData
 from gnn.models.interest.experts import missing_for
 from gnn.registry import model_class
-from graphgen.builders.transitions import with_interactions
+from graphgen.builders.derived import with_interactions
 from graphgen.graph import InterestGraph
 from graphgen.schema import INTERACTS, REV_INTERACTS, SIMILAR
 

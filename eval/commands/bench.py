@@ -12,6 +12,7 @@ from typer import Argument, Context, Exit, Option, Typer
 from eval.commands import options
 from eval.commands.bench_build import bench_build
 from eval.commands.bench_clean import bench_clean
+from eval.commands.bench_edges import bench_edges
 from eval.commands.bench_modalities import bench_modalities
 from eval.commands.bench_serve import bench_serve
 from eval.commands.console import resumes_from, say
@@ -363,6 +364,7 @@ app.command("build")(bench_build)
 app.command("clean")(bench_clean)
 app.command("serve")(bench_serve)
 app.command("modalities")(bench_modalities)
+app.command("edges")(bench_edges)
 
 
 @app.command("report")

@@ -32,6 +32,16 @@ def build(
     users: Annotated[
         list[str] | None, Option(help="Users: user_id, group, profile and queries (texts).")
     ] = None,
+    social: Annotated[
+        list[str] | None, Option(help="Friendships between users: user_id, friend_id.")
+    ] = None,
+    relation: Annotated[
+        list[str] | None,
+        Option(
+            metavar="COLUMN",
+            help="Column of the items, such as author, whose values link items; repeatable.",
+        ),
+    ] = None,
     encoder: Annotated[
         str | None,
         Option(
@@ -113,6 +123,8 @@ def build(
     interest build plays.csv --items items.csv --vectors sound=vggish.npy --out graph/
     interest build --update graph/ new.csv --items items.csv --out new-graph/
     interest build music=plays.csv --event play=0.3 --event skip=negative --out graph/
+    interest build log.csv --items items.csv --relation author --social friends.csv --out graph/
+    interest build log.csv --set co_consumed_k=20 --set periods=month --out graph/
     """
     from graphgen.build import BuildConfig, build_graph
     from graphgen.cleaning.config import CleanConfig
@@ -122,16 +134,16 @@ def build(
     from graphgen.graph import load_graph
     from graphgen.log import read_log
     from graphgen.meaning import taken_in
-    from graphgen.tables import read_items, read_users
+    from graphgen.tables import read_friends, read_items, read_users
     from graphgen.updating import former_items, former_log, former_users
 
     made_from = options.check_outputs(
-        context, sources, items, users, topics_from, update, config, vectors, kind="graph",
-        files=[quarantine],
+        context, sources, items, users, social, topics_from, update, config, vectors,
+        kind="graph", files=[quarantine],
     )  # fmt: skip
     given = {
-        "encoder": encoder, "topics": topics, "cutoff": cutoff, "media": media,
-        "vectors": options.named_paths(vectors, "--vectors") or None,
+        "encoder": encoder, "topics": topics, "cutoff": cutoff, "relations": relation,
+        "media": media, "vectors": options.named_paths(vectors, "--vectors") or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     given = {**options.given_settings(config, set_), **given}
@@ -163,14 +175,21 @@ def build(
     table = read_items(*items, **tables.read) if items else None
     separate = log.report.taken.separate
     user_table = read_users(*users, separate_users=separate, **tables.read) if users else None
+    friends = read_friends(*social, **tables.read) if social else None
     tables.check()
-    for read in (log, table, user_table):
+    for read in (log, table, user_table, friends):
         for line in () if read is None else read.report.columns:
             say(line)
     if former is not None:
         table, user_table = former_items(former, table), former_users(former, user_table)
     graph = build_graph(
-        log, table, user_table, config=settings, topics_from=topics_from, progress=True
+        log,
+        table,
+        user_table,
+        friends=friends,
+        config=settings,
+        topics_from=topics_from,
+        progress=True,
     )
     graph.save(out, overwrite=overwrite, made_from=made_from)
     show_description(describe(graph))

@@ -24,6 +24,11 @@ DROPPED = {
     "cleaned": "cleaned",
 }
 
+# Edges in words; those of a column of the item table are called by its name.
+EDGES = {"similar": "semantic edge", "next": "transition", "co_consumed": "co-consumption edge"}
+# Relations that other tables and lines count.
+SHOWN = ("interacts", "rejects", "about")
+
 
 def describe(
     context: Context,
@@ -86,17 +91,18 @@ def show_description(description: GraphDescription) -> None:
         domains = list(description.overlap)
         rows = [[a, *(f"{n:,}" for n in row.values())] for a, row in description.overlap.items()]
         show_rows(["", *domains], rows, right=domains, title="Users active in both")
-    similar, follows = (
-        sum(n for kind, n in description.edges.items() if f"-{relation}->" in kind)
-        for relation in ("similar", "next")
-    )
+    number = dict.fromkeys(("similar", "next"), 0)
+    for kind, n in description.edges.items():
+        relation = kind.rpartition("-> ")[0].rpartition(" -")[2]
+        number[relation] = number.get(relation, 0) + n
+    counts = {EDGES.get(name, f"{name} edge"): n for name, n in number.items() if name not in SHOWN}
     provenance = description.provenance
     text = provenance.get("text", {})
     report = provenance.get("log", {}).get("report", {})
     say(
-        f"{counted(description.users, 'user')}; {counted(similar, 'semantic edge')}; "
-        f"{counted(follows, 'transition')}; "
-        f"{description.feature_dim}-d features"
+        f"{counted(description.users, 'user')}; "
+        + "".join(f"{counted(n, name)}; " for name, n in counts.items())
+        + f"{description.feature_dim}-d features"
         + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )

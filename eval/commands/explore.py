@@ -20,7 +20,8 @@ def explore(
     ] = None,
     user: Annotated[str | None, Option(help="User at the centre, or to begin with.")] = None,
     item: Annotated[
-        str | None, Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME.")
+        str | None,
+        Option(help="Item, DOMAIN=ID or a title, or topic, interest=NAME, or attribute=NAME."),
     ] = None,
     hops: Annotated[int, Option(help="Steps from the centre (with --out).")] = 2,
     limit: Annotated[int, Option(help="Maximum number of nodes (with --out).")] = 40,

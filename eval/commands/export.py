@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -11,7 +11,7 @@ from eval.commands import options
 from eval.commands.console import say
 
 SCHEMA_VERSION = 1
-# Edges above which GraphML and GEXF, 300 bytes each and slow to write, are on request only.
+# Edges above which GraphML and GEXF, up to 300 bytes each, are on request only.
 MAX_EDGES = 200_000
 
 
@@ -55,6 +55,7 @@ def export(
 
     from graphgen.errors import ConfigError
     from graphgen.networks import FORMS, edge_table, node_table, write_form
+    from graphgen.progress import progress_bar
     from graphgen.storage import atomic_directory, provenance, write_json, write_table
 
     made_from = options.check_outputs(context, source, kind="export")
@@ -67,7 +68,9 @@ def export(
         raise ConfigError(f"{source} is a model: it has vectors only; export its graph.")
     if around and "vectors" in (form or ()):
         raise ConfigError("A neighbourhood has no vectors; leave --user and --item out.")
-    tables, nodes, edges = {}, None, None
+    tables: dict[str, Any] = {}
+    nodes: Any = None
+    edges: Any = None
     if is_model:
         from gnn.registry import load_model
         from gnn.similar import vector_tables
@@ -86,7 +89,8 @@ def export(
             part = neighborhood(graph, node, hops=hops, limit=limit)
             nodes, edges = node_table(part), edge_table(part)
         elif form is None or set(form) & set(FORMS):
-            nodes, edges = node_table(graph), edge_table(graph)
+            with progress_bar("Collecting nodes and edges", enabled=True):
+                nodes, edges = node_table(graph), edge_table(graph)
         if not around and ("vectors" in form if form else graph.feature_dim):
             from gnn.data import TrainingData
             from gnn.similar import vector_tables
@@ -95,18 +99,21 @@ def export(
             tables = vector_tables(data, data.features)
     written = []
     with atomic_directory(out, kind="export", overwrite=overwrite, made_from=made_from) as folder:
-        for name, table in tables.items():
-            write_table(table, folder / f"{name}.parquet")
-            vectors = table.filter(regex=r"^v\d+$").to_numpy(np.float32)
-            np.save(folder / f"{name}.npy", vectors)
-            written += [f"{name}.parquet", f"{name}.npy"]
-        if nodes is not None and edges is not None:
-            few = len(edges) <= MAX_EDGES
-            default = FORMS if few else FORMS[:2]
-            for name in [name for name in FORMS if name in (form or default)]:
+        many = edges is not None and len(edges) > MAX_EDGES
+        default = FORMS[:2] if many else FORMS
+        forms = [] if edges is None else [name for name in FORMS if name in (form or default)]
+        with progress_bar("Writing", len(tables) + len(forms), enabled=True) as advance:
+            for name, table in tables.items():
+                write_table(table, folder / f"{name}.parquet")
+                vectors = table.filter(regex=r"^v\d+$").to_numpy(np.float32)
+                np.save(folder / f"{name}.npy", vectors)
+                written += [f"{name}.parquet", f"{name}.npy"]
+                advance()
+            for name in forms:
                 written += write_form(nodes, edges, name, folder)
-            if form is None and not few:
-                say(f"GraphML and GEXF are left out: {len(edges):,} edges; ask for them by --form.")
+                advance()
+        if form is None and many:
+            say(f"GraphML and GEXF are left out: {len(edges):,} edges; ask for them by --form.")
         facts = {"source": str(source), "provenance": provenance()}
         write_json(folder / "export.json", facts, schema_version=SCHEMA_VERSION)
     say(f"Written to {out}: {', '.join(written)}.")

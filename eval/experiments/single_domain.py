@@ -12,10 +12,19 @@ from torch_geometric.data import HeteroData
 from gnn.base import Model
 from gnn.data import DOMAINS
 from gnn.registry import model_class
-from graphgen.builders.transitions import with_interactions
+from graphgen.builders.derived import with_interactions
 from graphgen.graph import InterestGraph, add_reverse_edges
 from graphgen.log import InteractionLog
-from graphgen.schema import ABOUT, INTERACTS, INTEREST, REJECTS, SIMILAR, USER
+from graphgen.schema import (
+    ABOUT,
+    ATTRIBUTE,
+    FRIEND,
+    INTERACTS,
+    INTEREST,
+    REJECTS,
+    SIMILAR,
+    USER,
+)
 from graphgen.vocabulary import Vocabulary
 
 __all__ = ["SeparateModels", "only_domain", "train_separately"]
@@ -25,7 +34,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """Return the part of a graph that belongs to one domain: its items, its edges, all users.
 
     All topics stay, so that their numbers mean the same; those of other domains, and communities,
-    have no edge. Transitions are made anew from the histories in the domain.
+    have no edge. Edges that are made of interactions are made anew from those in the domain.
 
     Examples
     --------
@@ -37,7 +46,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """
     graph.require_domain(domain)
     data = HeteroData()
-    for node in (USER, domain, *([INTEREST] if graph.n_topics else [])):
+    for node in {USER, domain, INTEREST, ATTRIBUTE}.intersection(graph.vocabularies):
         for name, value in graph.data[node].items():
             data[node][name] = value
     for edge in (
@@ -45,6 +54,8 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
         (USER, REJECTS, domain),
         (domain, SIMILAR, domain),
         (domain, ABOUT, INTEREST),
+        (USER, FRIEND, USER),
+        *(t for t in graph.data.edge_types if t[0] == domain and t[2] == ATTRIBUTE),
     ):
         if edge in graph.data.edge_types:
             for name, value in graph.data[edge].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -11,13 +12,16 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from gnn.data import TrainingData
+from gnn.data import TrainingData, UserBatch
 from gnn.encoders import TEXTS, Encoder, EncoderConfig, EncoderModel, text_vectors
+from gnn.numerics.propagation import normalized_adjacency
+from gnn.numerics.sparse import entry_rows, keep_largest, pack_csr, unpack_csr
 from gnn.training import dividing_width
+from graphgen.schema import CO_CONSUMED, FRIEND
 
 __all__ = ["HeteroGNN", "HeteroGNNConfig", "sample_entries"]
 
-ITEM, USER, INTEREST = "item", "user", "interest"
+ITEM, USER, INTEREST, ATTRIBUTE = "item", "user", "interest", "attribute"
 # Relations, from source to destination.
 HISTORY, LIKED_BY = (ITEM, "history", USER), (USER, "liked_by", ITEM)
 SIMILAR, ABOUT, HOLDS = (
@@ -26,10 +30,17 @@ SIMILAR, ABOUT, HOLDS = (
     (ITEM, "holds", INTEREST),
 )
 RELATIONS = HISTORY, LIKED_BY, SIMILAR, ABOUT, HOLDS
+# Those of graphs with these edges; items that friends like are a second history.
+CO_LIKED, SHARED = (ITEM, "co_consumed", ITEM), (ATTRIBUTE, "shared", ITEM)
+HAS, OF_FRIENDS = (ITEM, "has", ATTRIBUTE), (ITEM, "of_friends", USER)
+# Most items of a user's friends, those that most of them like.
+FRIENDS_ITEMS = 50
 # Items whose vectors are made at once when all are.
 ITEM_CHUNK = 4096
+ATTRIBUTE_VECTORS = "attribute_vectors"
 
-Edges: TypeAlias = dict[tuple[str, str, str], torch.Tensor]
+Relation: TypeAlias = tuple[str, str, str]
+Edges: TypeAlias = dict[Relation, torch.Tensor]
 Vectors: TypeAlias = dict[str, torch.Tensor]
 
 
@@ -63,12 +74,14 @@ class HeteroGNN(EncoderModel):
 
     Nodes are items (text through a linear map, and an embedding), users (one learned vector: a user
     is the history) and interests (embeddings); relations are interactions both ways, semantic
-    neighbours, and topics both ways. R-GCN: Schlichtkrull et al., "Modeling relational data with
-    graph convolutional networks", ESWC 2018; HGT: Hu et al., "Heterogeneous graph transformer", WWW
-    2020; both as in PyTorch Geometric. Neighbourhoods are sampled (Hamilton et al., "Inductive
-    representation learning on large graphs", NIPS 2017), without the users of the batch, whose
-    hidden interactions would be seen. The layers of all items are kept, so users who arrive
-    later are exact functions of their histories. An epoch costs O(users · fan_out^layers · d²).
+    neighbours, and topics both ways; where the graph has them, co-consumption, attributes both
+    ways, and the items that friends like. R-GCN: Schlichtkrull et al., "Modeling relational data
+    with graph convolutional networks", ESWC 2018; HGT: Hu et al., "Heterogeneous graph
+    transformer", WWW 2020; both as in PyTorch Geometric. Neighbourhoods are sampled (Hamilton et
+    al., "Inductive representation learning on large graphs", NIPS 2017), without the users of the
+    batch, whose hidden interactions would be seen. The layers of all items are kept, so users who
+    arrive later are exact functions of their histories. An epoch costs
+    O(users · fan_out^layers · d²).
 
     Examples
     --------
@@ -82,6 +95,8 @@ class HeteroGNN(EncoderModel):
     name: ClassVar[str] = "hetero-gnn"
     Config = HeteroGNNConfig
 
+    _encoder: _HeteroEncoder
+
     def _make(self, data: TrainingData) -> Encoder:
         encoder = _HeteroEncoder(data, self.config)
         self.reaches_cold = bool(encoder.texts.any())
@@ -90,7 +105,33 @@ class HeteroGNN(EncoderModel):
     def _loss(self, users: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
         self._encoder.left_out[:] = False
         self._encoder.left_out[users] = True
+        self._encoder.asked = users
         return super()._loss(users, generator)
+
+    def _user_vectors(self, users: UserBatch, place: int) -> torch.Tensor:
+        return self._encoder.users(users.history, [place], users.index)[place]
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        links, more = self.data.links, {}
+        if FRIEND in links:
+            more = pack_csr(FRIEND, links[FRIEND])
+        if CO_CONSUMED in links:
+            more[CO_CONSUMED] = torch.ones(1)
+        return super()._state() | more
+
+    def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        # The layers depend on the kinds of links, scoring only on friends.
+        links, n_items = {}, self.data.n_items
+        if f"{FRIEND}.indptr" in state:
+            links[FRIEND] = unpack_csr(FRIEND, state)
+        if CO_CONSUMED in state:
+            links[CO_CONSUMED] = sp.csr_matrix((n_items, n_items), dtype=np.float32)
+        if ATTRIBUTE_VECTORS in state:
+            shape = (n_items, len(state[ATTRIBUTE_VECTORS]))
+            links[ATTRIBUTE] = sp.csr_matrix(shape, dtype=np.float32)
+        self._data = replace(self.data, links=links)
+        own = {n: t for n, t in state.items() if n.partition(".")[0] not in (FRIEND, CO_CONSUMED)}
+        super()._load_state(own)
 
 
 class _HeteroEncoder(Encoder):
@@ -104,7 +145,10 @@ class _HeteroEncoder(Encoder):
         self._config, dim = config, config.embedding_dim
         self._starts = [data.span(domain).start for domain in data.domains]
         self._neighbors = _neighbors(data)
+        self._of_friends = _of_friends(data)
         self.left_out = np.zeros(data.n_users, dtype=bool)
+        # Rows of the training matrix of the users of a training step.
+        self.asked = np.zeros(0, dtype=np.int64)
         self._warm = torch.from_numpy(data.warm)
         texts = torch.zeros(data.n_items, 1) if data.features is None else text_vectors(data)
         self.register_buffer(TEXTS, texts)
@@ -115,30 +159,49 @@ class _HeteroEncoder(Encoder):
 
         self.item_vectors, self.user_vector = drawn(data.n_items), drawn(1)
         self.interest_vectors = drawn(max(1, len(data.topics)))
-        types = [ITEM, USER, INTEREST]
+        self._types, self._relations = [ITEM, USER, INTEREST], list(RELATIONS)
+        if CO_CONSUMED in data.links:
+            self._relations += [CO_LIKED]
+        if data.attributes:
+            self._types += [ATTRIBUTE]
+            self._relations += [SHARED, HAS]
+            self.attribute_vectors = drawn(data.links[data.attributes[0]].shape[1])
+        if self._of_friends is not None:
+            self._relations += [OF_FRIENDS]
         self.layers = nn.ModuleList(
-            RGCNConv(dim, dim, len(RELATIONS))
+            RGCNConv(dim, dim, len(self._relations))
             if config.convolution == "rgcn"
-            else HGTConv(dim, dim, (types, list(RELATIONS)), heads=config.heads)
+            else HGTConv(dim, dim, (self._types, self._relations), heads=config.heads)
             for _ in range(config.num_layers)
         )
         # The vectors of all items before each layer and after the last.
         self.register_buffer("tables", torch.zeros(config.num_layers + 1, data.n_items, dim))
 
-    def users(self, history: sp.csr_matrix, places: Sequence[int]) -> dict[int, torch.Tensor]:
-        """Return the same vectors for every domain."""
+    def users(
+        self, history: sp.csr_matrix, places: Sequence[int], index: np.ndarray | None = None
+    ) -> dict[int, torch.Tensor]:
+        """Return the same vectors for every domain; `index` as in `UserBatch`, to find friends."""
+        liked = {HISTORY: history}
+        if self._of_friends is not None:
+            rows = self.asked if index is None else index
+            known = sp.diags((rows >= 0).astype(np.float32))
+            liked[OF_FRIENDS] = sp.csr_matrix(known @ self._of_friends[np.maximum(rows, 0)])
         if not self.training:
-            vectors = self._users_by_tables(history)
+            vectors = self._users_by_tables(liked)
         else:
-            rows, items = sample_entries(
-                history, np.arange(history.shape[0]), self._config.fan_out**2, self._generator()
-            )
-            nodes, edges = self._around({ITEM: np.unique(items)}, self._config.num_layers - 1)
+            generator, fan_out = self._generator(), self._config.fan_out**2
+            ends = {
+                relation: sample_entries(matrix, np.arange(history.shape[0]), fan_out, generator)
+                for relation, matrix in liked.items()
+            }
+            seeds = np.unique(np.concatenate([items for _, items in ends.values()]))
+            nodes, edges = self._around({ITEM: seeds}, self._config.num_layers - 1)
             # Users of the batch are new nodes behind those that were found.
             start = len(nodes[USER])
             nodes[USER] = np.concatenate([nodes[USER], np.zeros(history.shape[0], np.int64)])
-            own = np.stack([np.searchsorted(nodes[ITEM], items), start + rows])
-            edges[HISTORY] = torch.cat([edges[HISTORY], torch.from_numpy(own)], dim=1)
+            for relation, (rows, items) in ends.items():
+                own = np.stack([np.searchsorted(nodes[ITEM], items), start + rows])
+                edges[relation] = torch.cat([edges[relation], torch.from_numpy(own)], dim=1)
             vectors = self._layers(self._start(nodes), edges)[-1][USER][start:]
         return dict.fromkeys(places, vectors)
 
@@ -165,19 +228,19 @@ class _HeteroEncoder(Encoder):
             for place, vectors in enumerate(self._layers(self._start(nodes), edges)):
                 self.tables[place, low : low + len(seeds)] = vectors[ITEM][found]
 
-    def _users_by_tables(self, history: sp.csr_matrix) -> torch.Tensor:
+    def _users_by_tables(self, liked: Mapping[Relation, sp.csr_matrix]) -> torch.Tensor:
         """Return the vectors of users over the items' vectors before each layer."""
-        items, place = np.unique(history.indices, return_inverse=True)
-        user = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
-        edges = {relation: torch.zeros(2, 0, dtype=torch.int64) for relation in RELATIONS}
-        edges[HISTORY] = torch.from_numpy(np.stack([place, user]))
-        vectors = self.user_vector.expand(history.shape[0], -1)
+        items = np.unique(np.concatenate([matrix.indices for matrix in liked.values()]))
+        edges = {relation: torch.zeros(2, 0, dtype=torch.int64) for relation in self._relations}
+        for relation, matrix in liked.items():
+            own = np.stack([np.searchsorted(items, matrix.indices), entry_rows(matrix)])
+            edges[relation] = torch.from_numpy(own)
+        vectors = self.user_vector.expand(liked[HISTORY].shape[0], -1)
         rows = torch.from_numpy(items.astype(np.int64))
         for place_, layer in enumerate(self.layers):
-            known = {ITEM: self.tables[place_][rows], USER: vectors}
-            vectors = self._layer(layer, {**known, INTEREST: self.interest_vectors[:0]}, edges)[
-                USER
-            ]
+            known = dict.fromkeys(self._types, self.interest_vectors[:0])
+            known |= {ITEM: self.tables[place_][rows], USER: vectors}
+            vectors = self._layer(layer, known, edges)[USER]
         return vectors
 
     def _start(self, nodes: Mapping[str, np.ndarray]) -> Vectors:
@@ -188,11 +251,15 @@ class _HeteroEncoder(Encoder):
             known = known & (torch.rand(len(item)) >= self._config.id_dropout)
         own = self.item_vectors.index_select(0, item) * known.unsqueeze(1)
         interest = torch.from_numpy(nodes[INTEREST])
-        return {
+        vectors = {
             ITEM: texts + own,
             USER: self.user_vector.expand(len(nodes[USER]), -1),
             INTEREST: self.interest_vectors.index_select(0, interest),
         }
+        if ATTRIBUTE in self._types:
+            attribute = torch.from_numpy(nodes[ATTRIBUTE])
+            vectors[ATTRIBUTE] = self.attribute_vectors.index_select(0, attribute)
+        return vectors
 
     def _layers(self, vectors: Vectors, edges: Edges) -> list[Vectors]:
         """Return the vectors before each layer and after the last."""
@@ -209,11 +276,11 @@ class _HeteroEncoder(Encoder):
             sizes = [len(part) for part in vectors.values()]
             first = dict(zip(vectors, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
             index = torch.cat(
-                [edges[r] + torch.tensor([[first[r[0]]], [first[r[2]]]]) for r in RELATIONS],
+                [edges[r] + torch.tensor([[first[r[0]]], [first[r[2]]]]) for r in self._relations],
                 dim=1,
             )
-            count = torch.tensor([edges[relation].shape[1] for relation in RELATIONS])
-            kind = torch.repeat_interleave(torch.arange(len(RELATIONS)), count)
+            count = torch.tensor([edges[relation].shape[1] for relation in self._relations])
+            kind = torch.repeat_interleave(torch.arange(len(self._relations)), count)
             joint = layer(torch.cat(list(vectors.values())), index, kind)
             made = dict(zip(vectors, joint.split(sizes), strict=True))
         return {
@@ -233,8 +300,9 @@ class _HeteroEncoder(Encoder):
         generator = self._generator()
         fan_out = self._config.fan_out if self.training else self._config.eval_fan_out
         none = np.zeros(0, dtype=np.int64)
-        nodes = {name: seeds.get(name, none) for name in (ITEM, USER, INTEREST)}
-        frontier, found = nodes, {relation: [np.zeros((2, 0), np.int64)] for relation in RELATIONS}
+        nodes = {name: seeds.get(name, none) for name in self._types}
+        frontier = nodes
+        found = {relation: [np.zeros((2, 0), np.int64)] for relation in self._relations}
         for _ in range(hops):
             reached = {name: [nodes[name]] for name in nodes}
             for relation, matrix in self._neighbors.items():
@@ -262,7 +330,19 @@ def _neighbors(data: TrainingData) -> dict[tuple[str, str, str], sp.csr_matrix]:
     matrices = {HISTORY: data.matrix, LIKED_BY: data.matrix.T, SIMILAR: data.similar}
     if data.about is not None:
         matrices |= {ABOUT: data.about, HOLDS: data.about.T}
+    matrices |= {CO_LIKED: data.links.get(CO_CONSUMED)}
+    if data.attributes:
+        shared = sum(data.links[name] for name in data.attributes)
+        matrices |= {SHARED: shared, HAS: shared.T}
     return {name: sp.csr_matrix(m) for name, m in matrices.items() if m is not None}
+
+
+def _of_friends(data: TrainingData) -> sp.csr_matrix | None:
+    """Return CSR [n_users, n_items], the items that most friends of a user like; or None."""
+    if FRIEND not in data.links:
+        return None
+    liked = normalized_adjacency(data.links[FRIEND], 1.0, 0.0) @ data.matrix
+    return keep_largest(sp.csr_matrix(liked), FRIENDS_ITEMS)
 
 
 def sample_entries(

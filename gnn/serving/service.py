@@ -26,7 +26,7 @@ from gnn.serving.problems import Problem
 from gnn.similar import similar_scores
 from gnn.users import user_batch
 from graphgen.errors import ConfigError
-from graphgen.schema import DOMAIN, INTEREST, ITEM_ID, USER, USER_ID
+from graphgen.schema import ATTRIBUTE, DOMAIN, INTEREST, ITEM_ID, USER, USER_ID
 from graphgen.topk import top_k
 
 if TYPE_CHECKING:
@@ -326,7 +326,7 @@ class Service:
             raise Problem(409, "The graph is not loaded; start with --graph GRAPH.")
         if kind == USER:
             key = self.names.user_id(key)
-        elif kind != INTEREST:
+        elif kind not in (INTEREST, ATTRIBUTE):
             self.names.column(kind, key, "id")
         found = neighborhood(self.graph, (kind, key), hops=hops, limit=limit, users=others)
         return answers.Neighborhood(**elements(found, show_ids=self.names.show_ids))

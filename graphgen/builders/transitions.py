@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
-from graphgen.arrays import place_in_group, sorted_rows, visit_numbers
-from graphgen.schema import ABOUT, INTERACTS, NEXT, USER
+from graphgen.arrays import sorted_rows, visit_numbers
+from graphgen.builders.pairs import JointItems, add_item_edges, strongest
+from graphgen.schema import INTERACTS, NEXT, USER
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-    from graphgen.graph import InterestGraph
-
-__all__ = ["add_transitions", "by_domain", "following", "start_anew", "with_interactions"]
+__all__ = ["add_transitions", "by_domain", "following", "start_anew"]
 
 # Largest distance of two items in a history, and pairs that are looked at over all users.
 MAX_LAG, MAX_PAIRS = 10, 40_000_000
@@ -133,7 +131,7 @@ def n_lags(wanted: int, longest: int, n_rows: int) -> int:
 
 
 def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 1.0) -> None:
-    """Link each item to those that follow it in histories; edges that are there are replaced.
+    """Link each item to those that follow it in histories.
 
     Adds ``(a, next, b)`` for a domain and itself and for every two, where items follow each other,
     with ``edge_index`` sorted by source, then falling ``weight``: each user who met b after a, at
@@ -149,13 +147,12 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     next_k, next_weight
         As in `graphgen.build.BuildConfig`.
     """
-    for edge_type in [t for t in data.edge_types if t[1] == NEXT]:
-        del data[edge_type]
     stores = {t[2]: data[t] for t in data.edge_types if t[1] == INTERACTS}
     names = [n for n in ("time", "position") if all(n in store for store in stores.values())]
     if not next_k or not names:
         return
-    starts = np.cumsum([0, *(data[domain].num_nodes for domain in stores)])
+    joint = JointItems.of(data)
+    starts, owner = joint.starts, joint.owner
     ends = [store.edge_index.numpy() for store in stores.values()]
     user = np.concatenate([index[0] for index in ends])
     item = np.concatenate([i[1] + start for i, start in zip(ends, starts, strict=False)])
@@ -163,27 +160,14 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     by_user = np.argsort(user, kind="stable")
     user, item, when = user[by_user], item[by_user], when[by_user]
     del by_user
-    owner = np.repeat(np.arange(len(stores)), np.diff(starts))
     if names[0] == "position":
         # Not by way of coordinates, which would add up the times of equal interactions.
         rows = np.cumsum([0, *np.bincount(user, minlength=data[USER].num_nodes)])
         if start_anew(sp.csr_matrix((when, item, rows), shape=(len(rows) - 1, starts[-1])), owner):
             user = user * len(stores) + owner[item]
     source, target, weight = _steps(user, item, when, int(starts[-1]), next_weight)
-    group = 2 * source + (owner[source] != owner[target])
-    # Ties are broken at random, not by the order of ids.
-    chance = np.random.default_rng(0).random(len(group))
-    best = np.lexsort((chance, -weight, group))
-    best = best[place_in_group(group[best]) < next_k]
-    pair = owner[source[best]] * len(stores) + owner[target[best]]
-    domains = list(stores)
-    for code in np.unique(pair).tolist():
-        a, b = divmod(code, len(domains))
-        own = best[pair == code]
-        store = data[domains[a], NEXT, domains[b]]
-        index = np.stack([source[own] - starts[a], target[own] - starts[b]])
-        store.edge_index = torch.from_numpy(index)
-        store.weight = torch.from_numpy(weight[own])
+    best = strongest(source, target, weight, owner, next_k)
+    add_item_edges(data, NEXT, joint, source[best], target[best], weight[best])
 
 
 def _steps(
@@ -217,20 +201,3 @@ def _steps(
     kept = weight > least
     source, target = np.divmod(pair[starts[kept]], n_items)
     return source, target, weight[kept].astype(np.float32)
-
-
-def with_interactions(graph: InterestGraph, data: HeteroData, **provenance: Any) -> InterestGraph:
-    """Return ``graph.with_data(data, **provenance)`` for `data` with fewer interactions.
-
-    Nothing tells of an interaction that was taken out: ``next`` edges are made anew from those of
-    `data`, and links to communities, which are made of interactions, are removed; both in place.
-    """
-    if any(edge_type[1] == NEXT for edge_type in graph.data.edge_types):
-        config = graph.provenance.get("config", {})
-        add_transitions(data, **{n: config[n] for n in ("next_k", "next_weight") if n in config})
-    if graph.n_topics:
-        other = ~graph.communities
-        for store in (data[t] for t in data.edge_types if t[1] == ABOUT):
-            kept = torch.from_numpy(other[store.edge_index[1].numpy()])
-            store.edge_index, store.weight = store.edge_index[:, kept], store.weight[kept]
-    return graph.with_data(data, **provenance)

@@ -10,12 +10,22 @@ import networkx as nx
 
 from graphgen.looking.connections import hashed_id, masked_id
 from graphgen.looking.nodes import Node
-from graphgen.schema import ABOUT, INTERACTS, NEXT, SHARED_USERS, SIMILAR, USER
+from graphgen.schema import (
+    ABOUT,
+    CO_CONSUMED,
+    DURING,
+    FRIEND,
+    INTERACTS,
+    NEXT,
+    SHARED_USERS,
+    SIMILAR,
+    USER,
+)
 
 __all__ = ["center_node", "center_title", "elements", "node_ids"]
 
 LINKS: Final = 3  # of a node, at most: one in the tree, the others shown when it is pointed at
-BOUNDED: Final = {SIMILAR, ABOUT}
+BOUNDED: Final = {SIMILAR, ABOUT, CO_CONSUMED, DURING, FRIEND}
 
 
 def center_node(neighborhood: nx.MultiDiGraph) -> Node:

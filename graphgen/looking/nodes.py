@@ -7,7 +7,7 @@ import pandas as pd
 
 from graphgen.errors import ConfigError, UnknownIdError, near_miss
 from graphgen.graph import InterestGraph
-from graphgen.schema import CATEGORY, INTEREST, TITLE, USER
+from graphgen.schema import ATTRIBUTE, CATEGORY, INTEREST, TITLE, USER
 from graphgen.titles import Catalogue, find_item, plain
 
 __all__ = ["NameIndex", "Node", "asked_node", "describe", "item_node", "node_number"]
@@ -37,12 +37,12 @@ def node_number(graph: InterestGraph, node: Node) -> int:
 
 
 def item_node(graph: InterestGraph, text: str) -> Node:
-    """Return the node of ``DOMAIN=ID``, of a title, or of ``interest=NAME``.
+    """Return the node of ``DOMAIN=ID``, of a title, or of ``interest=NAME`` or ``attribute=NAME``.
 
     See `graphgen.titles.find_item`.
     """
     node_type, equals, name = text.partition("=")
-    if equals and node_type == INTEREST:
+    if equals and node_type in (INTEREST, ATTRIBUTE):
         return node_type, name
     catalogues = {}
     for domain in graph.domains:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from graphgen.schema import INTEREST, USER
+from graphgen.schema import ATTRIBUTE, INTEREST, USER
 
 __all__ = ["COLORS", "kind_color"]
 
@@ -12,7 +12,7 @@ __all__ = ["COLORS", "kind_color"]
 COLORS: Final = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A98600", "#56B4E9", "#7A4FBF", "#8C564B",
 )  # fmt: skip
-FIXED: Final = {USER: "#6b7178", INTEREST: "#2b2f33"}
+FIXED: Final = {USER: "#6b7178", INTEREST: "#2b2f33", ATTRIBUTE: "#2b2f33"}
 
 
 def kind_color(kind: str, domains: list[str]) -> str:

@@ -13,6 +13,7 @@ from graphgen.schema import (
     CATEGORY,
     DOMAIN,
     EVENT,
+    FRIEND_ID,
     GROUP,
     INTEREST,
     ITEM_ID,
@@ -29,6 +30,7 @@ from graphgen.schema import (
 )
 
 __all__ = [
+    "FRIENDS",
     "INTEREST_LISTS",
     "ITEMS",
     "LISTS",
@@ -138,6 +140,10 @@ ITEMS = TableSpec(
     ),
 )
 USERS = TableSpec("a user table", (USER_ROLE, Role(GROUP)))
+FRIEND_HINTS = ("friend", "friendid", "followee", "followeeid", "trustee", "trusteeid")
+FRIENDS = TableSpec(
+    "a table of friends", (USER_ROLE, Role(FRIEND_ID, required=True, hints=FRIEND_HINTS))
+)
 LISTS = TableSpec(
     "a table of recommendations",
     (USER_ROLE, DOMAIN_ROLE, ITEM_ROLE, Role(RANK), Role(SCORE, hints=("prediction",))),
@@ -150,7 +156,7 @@ PROVIDERS = TableSpec(
     "a table of providers",
     (DOMAIN_ROLE, ITEM_ROLE, Role(PROVIDER, required=True, hints=("brand", "seller", "publisher"))),
 )
-TABLES = (LOG, ITEMS, USERS, LISTS, INTEREST_LISTS, PROVIDERS)
+TABLES = (LOG, ITEMS, USERS, FRIENDS, LISTS, INTEREST_LISTS, PROVIDERS)
 MAPPED = tuple(dict.fromkeys(name for table in TABLES for name in table.names))
 
 

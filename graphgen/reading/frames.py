@@ -15,7 +15,7 @@ from graphgen.ids import as_ids
 from graphgen.reading.cleaning import Faults, arrow_column
 from graphgen.reading.columns import TableSpec, resolve_columns
 from graphgen.reading.report import ReadReport
-from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID
+from graphgen.schema import DOMAIN, FRIEND_ID, ITEM_ID, TIMESTAMP, USER_ID
 
 __all__ = ["Clean", "as_frame", "clean_frame", "frames_in", "write_rows"]
 
@@ -56,7 +56,7 @@ def clean_frame(
         raise InputError(f"Expected {spec.what} as a DataFrame; got {type(frame).__name__}.")
     names = [str(name) for name in frame.columns]
     resolved = resolve_columns(names, columns, spec, file="DataFrame", kind="frame")
-    ids = {resolved[role] for role in (USER_ID, ITEM_ID, DOMAIN) if role in resolved}
+    ids = {resolved[role] for role in (USER_ID, FRIEND_ID, ITEM_ID, DOMAIN) if role in resolved}
     table = {}
     for i, name in enumerate(names):
         values = frame.iloc[:, i]

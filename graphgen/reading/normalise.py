@@ -93,12 +93,12 @@ def interaction_frame(
     roles = [role for role in (USER_ID, ITEM_ID) if role in resolved]
     columns = [table.pop(resolved[role]) for role in roles]
     with ThreadPoolExecutor(len(roles)) as threads:  # Arrow works outside of Python's lock.
-        coded = list(threads.map(to_codes, columns))
-    ids = {
+        distinct = list(threads.map(to_codes, columns))
+    ids: dict[str, Codes] = {
         role: id_codes(column, resolved[role], faults, codes)
-        for role, column, codes in zip(roles, columns, coded, strict=True)
+        for role, column, codes in zip(roles, columns, distinct, strict=True)
     }
-    del columns, coded
+    del columns, distinct
     again = _header_again(ids, resolved, n_rows)
     if again.any():
         users = pa.chunked_array([ids[USER_ID].decode()])

@@ -76,7 +76,8 @@ class InterestGNNConfig(Config):
     experts: tuple[str, ...] = EXPERTS
     """Experts to mix, as far as the data allows them: filter, gnn, popularity, factors, semantic
     (items with text), ridge (2 to 6,000 items with interactions), sequence and recent (logs with
-    timestamps or positions), profile (users with texts)."""
+    timestamps or positions), profile (users with texts), co_consumed, attributes and social (graphs
+    with these edges)."""
     gated: bool = True
     """Let the weights of the experts depend on the user's numbers of interactions."""
     filter: FilterConfig | None = None

@@ -16,6 +16,7 @@ from gnn.baselines.factor_bridge import FactorBridge
 from gnn.baselines.linear import ease_scores
 from gnn.data import TrainingData, UserBatch
 from gnn.models.interest.mixture import Scored, dense
+from gnn.models.interest.related import RELATED
 from gnn.numerics.linear_filter import (
     FilterConfig,
     LeadingDirections,
@@ -27,6 +28,7 @@ from gnn.numerics.sparse import dense_product
 from gnn.selection import choose
 from gnn.validation import Scores, ValidationRows
 from graphgen.errors import ConfigError
+from graphgen.schema import CO_CONSUMED, FRIEND
 
 __all__ = [
     "EXPERTS",
@@ -44,6 +46,7 @@ __all__ = [
 
 EXPERTS = (
     "filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence", "recent", "profile",
+    *RELATED,
 )  # fmt: skip
 # Experts that follow the order of events.
 ORDERED = ("sequence", "recent")
@@ -97,6 +100,12 @@ def missing_for(name: str, data: TrainingData, ridge_items: int = MAX_RIDGE_ITEM
         return "the graph has no texts of users (build it with --users, of columns user_text)"
     if name in ORDERED and data.order is None:
         return "the log has no timestamps and no positions"
+    if name == "co_consumed" and CO_CONSUMED not in data.links:
+        return "the graph has no co-consumption (build it with --set co_consumed_k=20)"
+    if name == "attributes" and not data.attributes:
+        return "the graph has no attributes (build it with --relation COLUMN)"
+    if name == "social" and FRIEND not in data.links:
+        return "the graph has no friends (build it with --social FILE)"
     warm = int(data.warm.sum())
     if name == "ridge" and not 1 < warm <= ridge_items:
         return f"it is for 2 to {ridge_items:,} items with interactions, and there are {warm:,}"
@@ -215,14 +224,16 @@ class FactorExpert:
 
 
 class SemanticExpert:
-    """Items similar to those of the history, by the squared similarity of their texts.
+    """Items linked to those of the history, by the squared weight of the edges.
+
+    The edges are those of similar texts, or of co-consumption.
 
     Parameters
     ----------
     data
         Training data.
     similar
-        As `symmetric_neighbors` makes it.
+        CSR [n_items, n_items] ≥ 0, such as `symmetric_neighbors`.
     """
 
     def __init__(self, data: TrainingData, similar: sp.csr_matrix) -> None:

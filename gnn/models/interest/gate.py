@@ -15,6 +15,7 @@ import torch
 from gnn.data import TrainingData
 from gnn.models.interest.mixture import GATE_FEATURES, Mixture, ScoreExperts
 from gnn.models.interest.new_items import measure_trade_off
+from gnn.models.interest.related import RELATED
 from gnn.selection import STANDARD_ERRORS
 from gnn.validation import (
     COLD_ITEM,
@@ -38,10 +39,10 @@ TOTAL_USERS, DOMAIN_USERS = 4000, 1000
 CANDIDATES = 50
 NEW_ITEM_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 # Experts that score items without interactions.
-REACH_NEW = {"filter", "gnn", "semantic", "recent"}
+REACH_NEW = {"filter", "gnn", "semantic", "recent", "attributes"}
 # Experts that stay only where they rank held-out rows better (`_worth_keeping`): on logs where the
 # latest events say no more than all do, they cost 8 % of the NDCG@20 of warm users (ciao).
-OPTIONAL = {"recent"}
+OPTIONAL = {"recent", *RELATED}
 
 STEPS, LEARNING_RATE = 38, 0.1
 # Weights of the squared gate beside the likelihood, and of its squared distance from there beside
@@ -167,17 +168,30 @@ def learn_mixture(
 
 
 def _learned(start: Mixture, blocks: Sequence[GateBlock], *, gated: bool) -> Mixture:
-    """Return the mixture with its gate, without `OPTIONAL` experts that are not worth it."""
-    likely = _most_likely(blocks, len(GATE_FEATURES) if gated else 1)
-    tried = [_with_gate(start, gate) for gate in (likely, _climb(likely, blocks))]
-    learned = max(tried, key=lambda mixture: _quality(blocks, mixture).mean())
-    fewer = [name for name in start.experts if name not in OPTIONAL]
-    if not 0 < len(fewer) < len(start.experts):
-        return learned
-    without = [block.with_experts([*map(start.experts.index, fewer)]) for block in blocks]
-    default = _learned(start.replace(experts=tuple(fewer)), without, gated=gated)
-    kept = _worth_keeping(_quality(blocks, learned), _quality(without, default))
-    return learned if kept else default
+    """Return the mixture with its gate, with those `OPTIONAL` experts that are worth it.
+
+    They are tried one after the other, each beside those that stay.
+    """
+
+    def fitted(names: Sequence[str]) -> tuple[Mixture, RankingQuality]:
+        parts = [block.with_experts([*map(start.experts.index, names)]) for block in blocks]
+        fewer = start.replace(experts=tuple(names))
+        likely = _most_likely(parts, len(GATE_FEATURES) if gated else 1)
+        tried = [_with_gate(fewer, gate) for gate in (likely, _climb(likely, parts))]
+        found = [(mixture, _quality(parts, mixture)) for mixture in tried]
+        return max(found, key=lambda pair: pair[1].mean())
+
+    kept = [name for name in start.experts if name not in OPTIONAL]
+    if not kept:
+        return fitted(start.experts)[0]
+    best, quality = fitted(kept)
+    for name in start.experts:
+        if name in OPTIONAL:
+            more = [other for other in start.experts if other in (*kept, name)]
+            learned, better = fitted(more)
+            if _worth_keeping(better, quality):
+                kept, best, quality = more, learned, better
+    return best
 
 
 def _worth_keeping(quality: RankingQuality, default: RankingQuality) -> bool:

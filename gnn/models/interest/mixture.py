@@ -46,6 +46,9 @@ DEFAULT_LOGITS = {
     "sequence": -0.5,
     "recent": -0.5,
     "profile": -0.5,
+    "co_consumed": -1.5,
+    "attributes": -1.5,
+    "social": -1.5,
 }
 # An expert that gives all unseen warm items of a user no more than this has no score for the user.
 NO_SCORE = 1e-12

@@ -35,6 +35,12 @@ from gnn.models.interest.gate import learn_mixture
 from gnn.models.interest.mixture import ExpertScores, Mixture, gate_features
 from gnn.models.interest.network import InterestNetwork, NetworkExpert, NetworkVectors
 from gnn.models.interest.profile import ProfileExpert, ProfileVectors, fit_profiles
+from gnn.models.interest.related import (
+    RELATED,
+    AttributeExpert,
+    SocialExpert,
+    related_matrices,
+)
 from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitions
 from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
@@ -47,6 +53,7 @@ from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
 from graphgen.progress import progress_bar
+from graphgen.schema import FRIEND
 
 __all__ = ["InterestGNN"]
 
@@ -70,8 +77,8 @@ class InterestGNN(Model):
 
     Users are functions of their histories, so those who arrive after training are scored without
     training. Items without interactions are scored by their
-    text. Users without any interaction get popular items, or those that are popular now where there
-    is a trend.
+    text. Users without any interaction get the items of their friends where the graph has friends,
+    else popular items, or those that are popular now where there is a trend.
 
     A training step costs O(4 · num_layers · nnz · dim + 6 · users · negatives · dim), scoring a
     user O(history · dim + items · dim).
@@ -98,6 +105,9 @@ class InterestGNN(Model):
         names = config.mixture.experts if config.mixture else config.experts
         names = available_experts(names, data, required=config.mixture is not None)
         self.similar_ = symmetric_neighbors(data)
+        # Friends serve users without interactions in any case.
+        social = ("social",) if FRIEND in data.links else ()
+        self.related_ = related_matrices({*names, *social}, data)
         self.vectors_: NetworkVectors | None = None
         self.factors_: FactorBridge | None = None
         self.ridge_: np.ndarray | None = None
@@ -131,6 +141,8 @@ class InterestGNN(Model):
                     gated=config.gated,
                 )
             self._experts = {name: self._experts[name] for name in self.mixture_.experts}
+            needed = {*self._experts, *social}
+            self.related_ = {n: m for n, m in self.related_.items() if n in needed}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
@@ -258,6 +270,12 @@ class InterestGNN(Model):
             return FilterExpert(data, self.filter_, self.leading_, self.similar_, neighbors)
         if name == "semantic":
             return SemanticExpert(data, self.similar_)
+        if name == "co_consumed":
+            return SemanticExpert(data, self.related_[name])
+        if name == "attributes":
+            return AttributeExpert(data, self.related_[name])
+        if name == "social":
+            return SocialExpert(data, self.related_[name])
         if name == "recent" and self.vectors_ is not None:
             return RecentExpert(data, self.vectors_, config.recent_half_life)
         if name == "profile" and self.profiles_ is not None:
@@ -324,13 +342,16 @@ class InterestGNN(Model):
 
     def _popular(self, users: UserBatch, domain: str) -> np.ndarray:
         popularity = super()._popular(users, domain)
-        if self.trend_ is None:
+        if self.trend_ is not None:
+            popularity = popularity * self.trend_.factor(users, domain).numpy()
+        if "social" not in self.related_:
             return popularity
-        scaled: np.ndarray = popularity * self.trend_.factor(users, domain).numpy()
-        return scaled
+        return SocialExpert(self.data, self.related_["social"]).first(users, domain, popularity)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = pack_csr("similar", self.similar_)
+        for name, matrix in self.related_.items():
+            state |= pack_csr(name, matrix)
         if self.vectors_ is not None:
             state |= nested("network", vars(self.vectors_))
         if self.factors_ is not None:
@@ -347,6 +368,7 @@ class InterestGNN(Model):
 
     def _load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         self.similar_ = unpack_csr("similar", state)
+        self.related_ = {n: unpack_csr(n, state) for n in RELATED if f"{n}.indptr" in state}
         network, factors, leading, profiles = (
             within(n, state) for n in ("network", "factors", "leading", "profile")
         )

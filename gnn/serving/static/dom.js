@@ -34,6 +34,7 @@ export const link = {
   interest: (name) => `#/interest/${path(name)}`,
   node: (kind, key) => {
     if (kind === "user") return link.user(key);
+    if (kind === "attribute") return `#/attribute/${path(key)}`;
     return kind === "interest" ? link.interest(key) : link.item({ domain: kind, item_id: key });
   },
 };

@@ -2,14 +2,14 @@
 import { Problem, modelFacts } from "./api.js";
 import { h, link } from "./dom.js";
 import { searchBox } from "./search.js";
-import { itemView, interestView, startView } from "./places.js";
+import { attributeView, itemView, interestView, startView } from "./places.js";
 import { mapView } from "./map.js";
 import { migrationView } from "./migration.js";
 import { userView } from "./user.js";
 import { systemTheme } from "/view/colors.js";
 
 const VIEWS = { "": startView, user: userView, item: itemView, interest: interestView,
-  map: mapView, migration: migrationView };
+  attribute: attributeView, map: mapView, migration: migrationView };
 const main = document.getElementById("main");
 let running = null;
 

@@ -52,6 +52,11 @@ export async function interestView(page, [name], query, signal) {
     h("div", { className: "cards" }, found.lists.map((list) => listCard(list, { level: "h3" }))));
 }
 
+export async function attributeView(page, [name], query) {
+  page.append(h("h1", null, name), h("p", { className: "soft" }, "An attribute that items share."));
+  await addNetwork(page, { kind: "attribute", key: name, page, query });
+}
+
 async function addNetwork(page, about) {
   if ((await modelFacts()).graph) page.append(await network(about));
 }

@@ -28,7 +28,7 @@ export function wheelZooms(canvas) {
 // The colour of a kind of node: a domain by its place among all domains of the graph.
 export function kindColor(kind, domains, theme = systemTheme()) {
   if (kind === "user") return theme === "dark" ? "#9aa1a9" : "#6b7178";
-  if (kind === "interest") return theme === "dark" ? "#e6e8ea" : "#2b2f33";
+  if (["interest", "attribute"].includes(kind)) return theme === "dark" ? "#e6e8ea" : "#2b2f33";
   const at = domains.indexOf(kind);
   return COLORS[(at < 0 ? domains.length : at) % COLORS.length];
 }

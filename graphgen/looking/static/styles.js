@@ -7,7 +7,8 @@ export const CROSSING = 6;
 export const DASHES = { similar: "dashed", about: "dotted" };
 // What a relation is called in the legend.
 export const NAMES = { interacts: "interacted with", about: "about an interest",
-  similar: "similar content", next: "next item", rejects: "rejected" };
+  similar: "similar content", next: "next item", rejects: "rejected",
+  co_consumed: "liked by the same users", friend: "friend", during: "liked in" };
 export const THICK = { interacts: 2.2 };
 export const STRAIGHT = { bend: [0, 0], along: [0.3, 0.7], from: "0% 0%", to: "0% 0%" };
 
@@ -73,9 +74,10 @@ export const plural = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ?
 
 // "+117 users, +40 items": what a picture leaves out behind a node.
 export function moreText(more) {
-  const { user = 0, interest = 0, ...domains } = more ?? {};
+  const { user = 0, interest = 0, attribute = 0, ...domains } = more ?? {};
   const items = Object.values(domains).reduce((sum, n) => sum + n, 0);
-  const parts = [[user, "user"], [items, "item"], [user || items ? 0 : interest, "interest"]];
+  const parts = [[user, "user"], [items, "item"], [user || items ? 0 : interest, "interest"],
+    [user || items || interest ? 0 : attribute, "attribute"]];
   return parts.filter(([n]) => n).map(([n, noun]) => `+${plural(n, noun)}`).join(", ");
 }
 

@@ -136,7 +136,7 @@ export function createView(container, elements, options = {}) {
       hidden.has(edge.data("relation")) || !tree.has(edge.source().id())
       || !tree.has(edge.target().id())));
     if (center.empty()) return;
-    const order = [...domains, "interest", "user"];
+    const order = [...domains, "interest", "attribute", "user"];
     const rank = ({ node }) => (order.indexOf(node.data("kind")) + order.length + 1) % (order.length + 1);
     for (const children of tree.values()) children.sort((a, b) => rank(a) - rank(b));
     for (const id of tree.keys()) putMore(id, tree);
@@ -322,7 +322,7 @@ export function createView(container, elements, options = {}) {
   }
 
   function drawLegend() {
-    const kinds = [...domains, "interest", "user"].filter(
+    const kinds = [...domains, "interest", "attribute", "user"].filter(
       (kind) => cy.nodes().some((node) => node.data("kind") === kind && !node.data("center")));
     const relations = [...new Set(cy.edges().not(".more").map((edge) => edge.data("relation")))];
     legend.replaceChildren(...[...kinds, ...relations.sort()].map((kind) => {

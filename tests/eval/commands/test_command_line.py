@@ -289,6 +289,21 @@ def test_second_build_encodes_nothing(home, graph):
     assert description["provenance"]["text"]["encoded"] == 0
 
 
+def test_edges_on_request_are_built_counted_and_shown(home):
+    (home / "plays.csv").write_text("user_id,item_id\nann,1\nann,2\nbob,1\nbob,2\nbob,3\n")
+    (home / "authors.csv").write_text("item_id,title,author\n1,One,Ida|Jo\n2,Two,jo\n3,Three,Ida\n")
+    (home / "friends.csv").write_text("user_id,friend_id\nann,bob\n")
+    out = interest(
+        "build", "plays.csv", "--items", "authors.csv", "--relation", "author", "--social",
+        "friends.csv", "--set", "co_consumed_k=5", "--encoder", "none", "--out", "linked", cwd=home,
+    )  # fmt: skip
+    assert "0 transitions; 4 author edges; 2 friend edges" in out
+    interest("explore", "linked", "--item", "attribute=author: Ida", "--out", "ida.html", cwd=home)
+    assert "author: Jo" in (home / "ida.html").read_text()
+    interest("export", "linked", "--form", "graphml", "--out", "linked-graphml", cwd=home)
+    assert ">friend<" in (home / "linked-graphml" / "graph.graphml").read_text()
+
+
 def test_a_domain_for_each_file_compressed_and_foreign_columns(home):
     with gzip.open(home / "films.csv.gz", "wt") as file:
         file.write("reviewerID,asin\nann,1\nbob,1\nbob,2\n")

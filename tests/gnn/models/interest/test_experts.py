@@ -29,6 +29,7 @@ from gnn.models.interest.experts import (
     missing_for,
     symmetric_neighbors,
 )
+from gnn.models.interest.related import RELATED
 from gnn.numerics.linear_filter import FilterConfig, leading_directions
 from gnn.validation import ValidationRows
 from graphgen.errors import ConfigError
@@ -57,13 +58,13 @@ def crowded():
 
 
 def test_the_data_decides_which_experts_there_are(data):
-    lacking = (*ORDERED, "profile")
-    assert available_experts(EXPERTS, data) == tuple(e for e in EXPERTS if e not in lacking)
+    others = {*RELATED, "profile"}
+    of_texts = tuple(e for e in EXPERTS if e not in others)
+    assert available_experts(EXPERTS, data) == tuple(e for e in of_texts if e not in ORDERED)
     assert missing_for("sequence", data) == "the log has no timestamps and no positions"
+    assert available_experts(EXPERTS, replace(data, order=data.matrix)) == of_texts
     texts = np.ones((data.n_users, 2), np.float32)
-    assert (
-        available_experts(EXPERTS, replace(data, order=data.matrix, user_features=texts)) == EXPERTS
-    )
+    assert "profile" in available_experts(EXPERTS, replace(data, user_features=texts))
     bare = replace(data, similar=None, matrix=data.matrix[:, :0], items={})
     assert not {"semantic", "ridge"} & set(available_experts(EXPERTS, bare))
     with pytest.raises(ConfigError, match="no expert 'filters'"):

@@ -260,3 +260,19 @@ def test_an_optional_expert_is_kept_for_one_kind_and_not_against_another(warm, c
         default.add_values((kind, "book"), before)
         tried.add_values((kind, "book"), before + torch.from_numpy(gains[name]))
     assert module._worth_keeping(tried, default) is expected
+
+
+def test_optional_experts_stay_one_by_one_where_they_help(blocks):
+    generator = torch.Generator().manual_seed(0)
+    noise = [torch.rand(block.label.shape, generator=generator) for block in blocks]
+    wide = [
+        replace(
+            block,
+            features=torch.eye(4)[:1].expand(N_USERS, -1),
+            experts=torch.stack([other, other + 2 * (block.label > 0), other.flip(0)]),
+            likelihood=torch.rand(N_USERS, 3, generator=generator),
+        )
+        for block, other in zip(blocks, noise, strict=True)
+    ]
+    start = Mixture.default(("popularity", "social", "attributes"))
+    assert module._learned(start, wide, gated=False).experts == ("popularity", "social")
