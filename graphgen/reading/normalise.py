@@ -88,15 +88,15 @@ def interaction_frame(
         The bad ones.
     """
     faults = Faults(n_rows)
-    roles = [role for role in (USER_ID, ITEM_ID) if role in resolved]
+    roles: list[str] = [role for role in (USER_ID, ITEM_ID) if role in resolved]
     columns = [table.pop(resolved[role]) for role in roles]
     with ThreadPoolExecutor(len(roles)) as threads:  # Arrow works outside of Python's lock.
-        coded = list(threads.map(to_codes, columns))
+        found = list(threads.map(to_codes, columns))
     ids = {
         role: id_codes(column, resolved[role], faults, codes)
-        for role, column, codes in zip(roles, columns, coded, strict=True)
+        for role, column, codes in zip(roles, columns, found, strict=True)
     }
-    del columns, coded
+    del columns, found
     column = table.pop(resolved[DOMAIN], None) if DOMAIN in resolved else None
     ids[DOMAIN] = domain_codes(
         column, domain, name=resolved.get(DOMAIN, DOMAIN), n_rows=n_rows, file=file, faults=faults
@@ -117,8 +117,8 @@ def interaction_frame(
         frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
     elif positions is not None:
         frame[POSITION] = positions[keep]
-    for role, values in numbers.items():
-        frame[role] = values[keep]
+    for name, values in numbers.items():
+        frame[name] = values[keep]
     if event is not None:
         texts = to_text(event).filter(pa.array(keep)).dictionary_encode()
         frame[EVENT] = texts.to_pandas().astype("category")
