@@ -90,15 +90,15 @@ def interaction_frame(
         The bad ones.
     """
     faults = Faults(n_rows)
-    roles = [role for role in (USER_ID, ITEM_ID) if role in resolved]
+    roles: list[str] = [role for role in (USER_ID, ITEM_ID) if role in resolved]
     columns = [table.pop(resolved[role]) for role in roles]
     with ThreadPoolExecutor(len(roles)) as threads:  # Arrow works outside of Python's lock.
-        distinct = list(threads.map(to_codes, columns))
-    ids: dict[str, Codes] = {
+        found = list(threads.map(to_codes, columns))
+    ids = {
         role: id_codes(column, resolved[role], faults, codes)
-        for role, column, codes in zip(roles, columns, distinct, strict=True)
+        for role, column, codes in zip(roles, columns, found, strict=True)
     }
-    del columns, distinct
+    del columns, found
     again = _header_again(ids, resolved, n_rows)
     if again.any():
         users = pa.chunked_array([ids[USER_ID].decode()])
@@ -123,8 +123,8 @@ def interaction_frame(
         frame[TIMESTAMP] = pd.Series(times[keep].view("datetime64[ms]")).dt.tz_localize("UTC")
     elif positions is not None:
         frame[POSITION] = positions[keep]
-    for role, values in numbers.items():
-        frame[role] = values[keep]
+    for name, values in numbers.items():
+        frame[name] = values[keep]
     if event is not None:
         texts = to_text(event).filter(pa.array(keep)).dictionary_encode()
         frame[EVENT] = texts.to_pandas().astype("category")
