@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from eval.comparison.comparison import compare_results
-from eval.evaluation.evaluator import evaluate
 from eval.evaluation.cells import MACRO
+from eval.evaluation.evaluator import evaluate
 from eval.evaluation.inputs import ALL
 from eval.evaluation.result import EvaluationResult
 from gnn.registry import make_model
@@ -43,7 +43,7 @@ def default_steps(log: InteractionLog) -> dict[str, dict[str, Any]]:
         found.append({"min_gap_entropy": limits["min_gap_entropy"]})
     if limits.get("max_repetition"):
         found += [{"max_repetition": limits["max_repetition"]}, {"repeats": "count"}]
-    if RATING in log.frame:
+    if any(row["signal"] == RATING for row in log.report.taken.rows):
         found += [{"ratings": "centered"}, {"ratings": "standardised"}]
     return {", ".join(f"{k}={v}" for k, v in one.items()): one for one in found}
 

@@ -30,7 +30,7 @@ from graphgen.reading.header import (
 )
 from graphgen.reading.objects import read_excel, read_json
 from graphgen.reading.records import BadRecord, RawTable, Record, count_fault, read_records
-from graphgen.reading.streams import ByteStream, raise_undecodable
+from graphgen.reading.streams import LONGEST_LINE, ByteStream, raise_undecodable
 
 __all__ = ["TableFile"]
 
@@ -188,6 +188,7 @@ class TableFile:
             encoding=self._encoding,
             advance=advance,
             replace={self._separator: UNIT_SEPARATOR} if self._separator else None,
+            longest=None if self._format == "json" else LONGEST_LINE,
         )
 
     def _lines(self, stream: ByteStream) -> Iterator[str]:
