@@ -233,24 +233,21 @@ class Meaning:
     ) -> dict[str, float]:
         """Return the least rating that is a like by default, by domain with such ratings."""
         found: dict[str, float] = {}
-        for domain in frame[DOMAIN].cat.categories:
-            own = rating[rows & (frame[DOMAIN] == domain).to_numpy(bool)]
-            if not len(own):
-                continue
+        rated = pd.Series(rating[rows]).groupby(frame[DOMAIN].to_numpy()[rows])
+        for domain, least, most in rated.agg(["min", "max"]).itertuples():
             if domain in self.like_from:
                 found[str(domain)] = self.like_from[domain]
                 continue
-            top = next((top for top in SCALES if top >= np.abs(own).max()), None)
+            top = next((top for top in SCALES if top >= max(most, -least)), None)
             if top is None:
                 logger.warning(
                     "Ratings of %s go up to %g: they are taken for counts, and each above 0 is a "
                     "like of weight 1; map them to `weight` to use them as strengths.",
-                    domain, own.max(),
+                    domain, most,
                 )  # fmt: skip
                 found[str(domain)] = LEAST_COUNT
             else:
-                share = SIGNED_LIKE_SHARE if own.min() < 0 else LIKE_SHARE
-                found[str(domain)] = top * share
+                found[str(domain)] = top * (SIGNED_LIKE_SHARE if least < 0 else LIKE_SHARE)
         return found
 
     def _check(self, frame: pd.DataFrame, event: np.ndarray) -> None:
@@ -290,13 +287,18 @@ class Meaning:
         about: np.ndarray,
     ) -> dict[str, str]:
         rules = {}
-        for domain in frame[DOMAIN].cat.categories:
-            own = (frame[DOMAIN] == domain).to_numpy()
-            kinds, said = set(signal[own & ~about]), []
-            if (own & about).any():
+        found: dict[str, list[tuple[str, str, bool]]] = {
+            d: [] for d in frame[DOMAIN].cat.categories
+        }
+        kinds_of = {"domain": frame[DOMAIN], "signal": signal, "event": event, "about": about}
+        for domain, *kind in pd.DataFrame(kinds_of).drop_duplicates().itertuples(index=False):
+            found[domain].append(tuple(kind))
+        for domain, own in found.items():
+            kinds, said = {kind for kind, _, is_about in own if not is_about}, []
+            if any(is_about for *_, is_about in own):
                 mine = [c for c in self.positive if c.domain in (None, domain)]
                 said.append(" or ".join(condition.plain for condition in mine) + ", rest seen")
-            names = set(event[own])
+            names = {name for _, name, _ in own}
             events = [f"{k}={_short(v)}" for k, v in self.events.items() if k in names]
             if events:
                 said.append(f"event {', '.join(events)}")
@@ -307,7 +309,7 @@ class Meaning:
             others = sorted(names - {"", *self.events})
             if others and RATING not in kinds and WEIGHT not in kinds:
                 said.append(f"every {', '.join(others[:10])}")
-            if (own & ~about & (signal == "") & (event == "")).any():
+            if ("", "", False) in own:
                 said.append("rows without a rating" if said else "every row")
             mine = [c for c in self.negative if c.domain in (None, domain)]
             if mine:

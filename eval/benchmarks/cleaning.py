@@ -43,7 +43,7 @@ def default_steps(log: InteractionLog) -> dict[str, dict[str, Any]]:
         found.append({"min_gap_entropy": limits["min_gap_entropy"]})
     if limits.get("max_repetition"):
         found += [{"max_repetition": limits["max_repetition"]}, {"repeats": "count"}]
-    if RATING in log.frame:
+    if any(row["signal"] == RATING for row in log.report.taken.rows):
         found += [{"ratings": "centered"}, {"ratings": "standardised"}]
     return {", ".join(f"{k}={v}" for k, v in one.items()): one for one in found}
 

@@ -141,7 +141,10 @@ def ratings(log: InteractionLog, config: CleanConfig) -> Done | None:
         rows &= log.notes["events"] < 0
     at = np.flatnonzero(rows)
     if not len(at):
-        raise InputError("`ratings`: every row has a weight or an event, which go before ratings.")
+        raise InputError(
+            "`ratings`: every row has a weight or an event, which go before its rating; leave "
+            "weights out with --column weight= (columns={'weight': ''})."
+        )
     rating = frame[RATING].iloc[at].astype(float)
     domain = frame[DOMAIN].iloc[at].astype(str)
     by_domain = rating.groupby(domain)

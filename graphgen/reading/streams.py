@@ -15,6 +15,8 @@ from graphgen.errors import ConfigError, InputError
 __all__ = ["ByteStream", "raise_undecodable"]
 
 BLOCK = 4 << 20
+# Bytes of a line of a table; longer ones are no table, and would fill the memory.
+LONGEST_LINE = 64 << 20
 SNIFF = 4096
 # What compressed data starts with; the name of a file may lie about it.
 MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
@@ -55,6 +57,8 @@ class ByteStream(io.RawIOBase):
         Called with the number of compressed bytes read since the last call.
     replace
         Texts to replace by others, in lines.
+    longest
+        Bytes that a line may have; None for any number.
 
     Attributes
     ----------
@@ -72,10 +76,12 @@ class ByteStream(io.RawIOBase):
         encoding: str | None = None,
         advance: Callable[[int], None] | None = None,
         replace: Mapping[str, str] | None = None,
+        longest: int | None = None,
     ) -> None:
         super().__init__()
         self._replace = [(old.encode(), new.encode()) for old, new in (replace or {}).items()]
         self._held = b""
+        self._longest, self._unbroken = longest, 0
         self._path, self._name, self._advance = path, name, advance
         self.quotes = self.nuls = False
         self.last_line = b""
@@ -141,6 +147,14 @@ class ByteStream(io.RawIOBase):
         self.quotes = self.quotes or b'"' in data
         self.nuls = self.nuls or b"\0" in data
         feed = data.rfind(b"\n")
+        if self._longest is not None:
+            end = max(feed, data.rfind(b"\r"))
+            self._unbroken = len(data) + (self._unbroken if end < 0 else -end - 1)
+            if self._unbroken > self._longest:
+                raise InputError(
+                    f"{self._name} has a line of more than {self._longest >> 20} MB: it is damaged "
+                    "or no table. Cut the line out, or fetch the file again."
+                )
         self.last_line = self.last_line + data if feed < 0 else data[feed + 1 :]
         return data
 

@@ -38,7 +38,7 @@ from graphgen.reading.records import (
     has_line_break,
     read_records,
 )
-from graphgen.reading.streams import ByteStream, raise_undecodable
+from graphgen.reading.streams import LONGEST_LINE, ByteStream, raise_undecodable
 
 __all__ = ["TableFile"]
 
@@ -198,6 +198,7 @@ class TableFile:
             encoding=self._encoding,
             advance=advance,
             replace={self._separator: UNIT_SEPARATOR} if self._separator else None,
+            longest=None if self._format == "json" else LONGEST_LINE,
         )
 
     def _lines(self, stream: ByteStream) -> Iterator[str]:

@@ -49,7 +49,7 @@ ODD = [
     *("007", "12345678901234567890", "9007199254740993", "é", "e\u0301", "王", "🎬", "\ufeff"),
     *("\u200b", "\x00", "\x1f", '"', 'a"b', '""', "a,b", "a;b", "a|b", "a::b", "a\tb", "a\nb"),
     *("a\r\nb", "'", "\\", "#", "true", "{}", "[1]", "user", "interest", "x" * 300, "4,5"),
-    *("1,234", "1.234,5"),
+    *("1,234", "1.234,5", "null", "N/A", "None", "👩‍👩‍👧", "18446744073709551617"),
 ]
 TIMES = [
     *("2014-03-27", "2014-03-27T10:00:00Z", "2014-03-27 10:00+02:00", "1395878400", "1.4e9"),
@@ -175,8 +175,9 @@ def contents(draw, kinds=(*["text"] * 6, "json", "json", "parquet", "lists", "ex
             text = end.join(" ".join(row) for row in draw(rows_of("123")))
         else:
             ragged = draw(often([], st.lists(st.lists(cells, max_size=5), max_size=1)))
+            again = draw(often([], st.just([header])))  # of files put together
             mark = draw(often(",", st.sampled_from(MARKS)))
-            text = delimited(header, [*rows, *ragged], mark, end, draw(st.booleans()))
+            text = delimited(header, [*rows, *ragged, *again], mark, end, draw(st.booleans()))
             text = draw(often("", st.sampled_from(["sep=;\n", "# note\n", "\n\n"]))) + text
         data = text.encode(draw(often("utf-8", st.sampled_from(ENCODINGS))), errors="replace")
     pack = draw(often(None, st.sampled_from(["gzip", "bz2", "zstd"])))
