@@ -377,13 +377,14 @@ def _after(
     n = len(earlier)
     if events or additive.any():
         signals = {row["signal"].startswith("event ") for row in whole._report.taken.rows}
-        if not (events and signals == {True} and additive.all() and whole.has_time):
+        when = whole.order if whole.has_time else None
+        if not (events and signals == {True} and additive.all()) or when is None:
             raise InputError(
                 "Events add up, and the graph does not say how each of its interactions came "
                 "about: it can be updated only where all rows have an event and a time. Build it "
                 "again from all files."
             )
-        pair, when = whole.pair_codes(), whole.order
+        pair = whole.pair_codes()
         last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
         if late := int((when[n:] <= last).sum()):
             raise InputError(

@@ -92,7 +92,8 @@ def semantic_neighbors(
         if on_recall is not None:
             on_recall(search.recall)
         for low, found in search.search(on_progress):
-            _keep(parts, *map(torch.from_numpy, found[::-1]), low, threshold)
+            values, columns = torch.from_numpy(found.values), torch.from_numpy(found.columns)
+            _keep(parts, values, columns, low, threshold)
         starts = []
     for start, stop in itertools.pairwise(starts):
         for low in range(start, stop, rows_per_block):
