@@ -92,7 +92,7 @@ def semantic_neighbors(
         if on_recall is not None:
             on_recall(search.recall)
         for low, found in search.search(on_progress):
-            columns, values = map(torch.from_numpy, found)
+            values, columns = torch.from_numpy(found.values), torch.from_numpy(found.columns)
             _keep(parts, values, columns, low, threshold)
         starts = []
     for start, stop in itertools.pairwise(starts):
