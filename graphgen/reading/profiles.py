@@ -171,8 +171,10 @@ def read_sample(file: File) -> Sample:
                 batch = next(content.iter_batches(SAMPLE_ROWS), None)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{file.name} is not a whole Parquet file ({error}).") from None
-        names = [] if batch is None else batch.schema.names
-        return Sample({n: pa.chunked_array([batch.column(i)]) for i, n in enumerate(names)})
+        if batch is None:
+            raise InputError(f"{file.name} has a header, but no rows under it.")
+        columns = zip(batch.schema.names, batch.columns, strict=True)
+        return Sample({name: pa.chunked_array([column]) for name, column in columns})
     with tempfile.TemporaryDirectory() as folder:
         path, suffix = file.path, {"excel": ".xlsx", "json": ".jsonl"}.get(kind, f".{kind}")
         if kind != "excel":

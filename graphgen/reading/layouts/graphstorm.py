@@ -78,9 +78,9 @@ def _dgl(content: Mapping[str, Any], folder: Path) -> Iterator[_Table]:
         ids = (node.get("node_id_field", "node_id"),)
         yield _Table(_files(node["file_name"], folder), (node.get("ntype", "_V"),), ids, separator)
     for edge in content.get("edge_data", []):
-        ids = (edge.get("src_id_field", "src_id"), edge.get("dst_id_field", "dst_id"))
+        ends = (edge.get("src_id_field", "src_id"), edge.get("dst_id_field", "dst_id"))
         types = tuple(edge.get("etype", ("_V", "_E", "_V")))
-        yield _Table(_files(edge["file_name"], folder), types, ids, separator)
+        yield _Table(_files(edge["file_name"], folder), types, ends, separator)
 
 
 def _graphstorm(content: Mapping[str, Any], folder: Path) -> Iterator[_Table]:
@@ -123,9 +123,8 @@ def _of(table: _Table, known: Mapping[Path, File]) -> Iterator[Part]:
                 yield Part("users", file, blocks, _with(columns, names, ()))
             else:
                 columns = {"item_id": table.ids[0]}
-                roles = (("title", TITLES), ("text", TEXTS))
-                domain = file.domain or table.types[0]
-                yield Part("items", file, blocks, _with(columns, names, roles), domain)
+                columns = _with(columns, names, (("title", TITLES), ("text", TEXTS)))
+                yield Part("items", file, blocks, columns, file.domain or table.types[0])
         elif len(users) == 2:
             columns = dict(zip(("user_id", "friend_id"), table.ids, strict=True))
             yield Part("social", file, blocks, columns)
@@ -133,9 +132,9 @@ def _of(table: _Table, known: Mapping[Path, File]) -> Iterator[Part]:
             forward = table.types[0] in users
             source, target = table.ids if forward else table.ids[::-1]
             columns = {"user_id": source, "item_id": target}
-            roles = (("rating", RATINGS), ("timestamp", TIMES))
+            columns = _with(columns, names, (("rating", RATINGS), ("timestamp", TIMES)))
             domain = file.domain or table.types[2 if forward else 0]
-            yield Part("log", file, blocks, _with(columns, names, roles), domain)
+            yield Part("log", file, blocks, columns, domain)
 
 
 def _with(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphgen.reading.cleaning import to_text
-from graphgen.reading.layouts.base import File, Layout, Part
+from graphgen.reading.layouts.base import Column, File, Layout, Part
 from graphgen.reading.layouts.blocks import delimited_blocks, encoding_of, whole
 from graphgen.reading.records import RawTable
 
@@ -44,6 +44,7 @@ def _parts(files: Sequence[File]) -> list[Part]:
 def _part(file: File, texts: Callable[[RawTable], pa.Array] | None) -> Part | None:
     domain = file.domain or MOVIES
     extra = {} if texts is None else {"text": texts}
+    columns: dict[str, Column]
     if file.plain == "ratings.csv":
         columns = {"user_id": "userId", "item_id": "movieId", "rating": "rating"}
         blocks = partial(delimited_blocks, file, ",")

@@ -60,7 +60,7 @@ def _part(file: File) -> Part | None:
 
 
 def _roles(names: list[str], spec: TableSpec, file: File) -> dict[str, str]:
-    given = {}
+    given: dict[str, str] = {}
     if spec is ITEMS:
         for role, usual in (("title", TITLES), ("category", CATEGORIES)):
             given.update([(role, name) for name in usual if name in names][:1])

@@ -26,10 +26,10 @@ def interest(monkeypatch, tmp_path, capsys):
 
 
 def proposed(said):
-    return said.split("Next: interest ")[1].strip()
+    return said.split("Next: interest ")[1].split("\n")[0]
 
 
-def test_a_public_set_is_recognised_imported_and_built(interest, tmp_path):
+def test_a_public_set_is_recognised_imported_and_built(interest, tmp_path, caplog):
     rows = [
         f"{user}\t{item}\t{1 + user % 5}\t{881250949 + user}"
         for user in range(9)
@@ -41,7 +41,7 @@ def test_a_public_set_is_recognised_imported_and_built(interest, tmp_path):
     assert "u.data, line 82, column 'rating'" in interest(line, status=2)
     said = interest(f"{line} --on-bad-rows quarantine")
     assert "The log has 9 users and 9 items." in said
-    assert "MovieLens 100K is published with 943 users" in said
+    assert "MovieLens 100K is published with 943 users" in caplog.text
     assert pd.read_csv("data/bad_rows.csv").line.tolist() == [82]
     assert "9 users" in interest(f"{proposed(said)} --encoder none")
 
