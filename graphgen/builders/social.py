@@ -36,7 +36,7 @@ def add_friends(data: HeteroData, friends: FriendTable, users: Vocabulary) -> in
     """
     columns = [friends.frame[name] for name in (USER_ID, FRIEND_ID)]
     ends = np.stack([users.encode(column, missing="mark") for column in columns])
-    known = (ends >= 0).all(axis=0)
+    known = (ends[0] >= 0) & (ends[1] >= 0)
     ours = np.where(ends[0] < 0, *(column.to_numpy(dtype=object) for column in columns))
     lost = check_join(
         "row", "the table of friends", known, "the log", ours=ours, theirs=users.ids,
