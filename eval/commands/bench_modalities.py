@@ -48,13 +48,14 @@ def bench_modalities(
     config = BuildConfig.make(
         encoder=encoder, media=media, vectors=options.named_paths(vectors, "--vectors")
     )
-    rows = [read_log(*parts, progress=True, **tables.read) for parts in (train, test)]
+    known, truth = (read_log(*parts, progress=True, **tables.read) for parts in (train, test))
     described = read_items(*items, **tables.read)
     tables.check()
     found = measure_modalities(
-        *rows,
+        known,
+        truth,
         described,
-        config=config,
+        config,
         model=model,
         settings=parse_assignments(set_ or []),
         k=k,

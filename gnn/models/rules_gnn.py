@@ -70,6 +70,10 @@ class RulesGNN(HeteroGNN):
         encoder.register_parameter(STRENGTH, nn.Parameter(torch.ones(())))
         return encoder
 
+    @property
+    def _strength(self) -> torch.Tensor:
+        return self._encoder.get_parameter(STRENGTH)
+
     def _loss(self, users: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
         self._users = users
         return super()._loss(users, generator)
@@ -87,7 +91,7 @@ class RulesGNN(HeteroGNN):
         if prior is None:
             return positive, negative
         user, item = torch.from_numpy(hidden.user[here]), torch.from_numpy(hidden.item[here])
-        strength = self._encoder.strength
+        strength = self._strength
         positive = positive + strength * prior[user, item]
         return positive, negative + strength * prior.index_select(1, drawn).index_select(0, user)
 
@@ -109,7 +113,7 @@ class RulesGNN(HeteroGNN):
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         scores, prior = super()._score(users, domain), self._prior(users, domain)
         if prior is not None:
-            scores += self.config.temperature * float(self._encoder.strength) * prior.numpy()
+            scores += self.config.temperature * float(self._strength) * prior.numpy()
         return scores
 
     def _state(self) -> dict[str, torch.Tensor]:

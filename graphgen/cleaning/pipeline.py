@@ -172,10 +172,11 @@ def behaviour(log: InteractionLog, settings: dict[str, Any]) -> dict[str, dict[s
     n = int(users.max(initial=-1)) + 1
     enough = np.bincount(users, minlength=n) >= settings["judged_from"]
     measures = {"max_repetition": repetition(users, log.pair_codes(), n)[enough]}
-    if log.has_time and not log.frame[TIMESTAMP].isna().any():
+    order = log.order if log.has_time else None
+    if order is not None and not log.frame_of_codes[TIMESTAMP].isna().any():
         rate = np.zeros(n, dtype=np.int64)
-        np.maximum.at(rate, users, trailing_counts(users, log.order, settings["window"] * 60))
-        entropy = gap_entropy(users, log.order, n, settings["judged_from"] - 1)
+        np.maximum.at(rate, users, trailing_counts(users, order, settings["window"] * 60))
+        entropy = gap_entropy(users, order, n, settings["judged_from"] - 1)
         measures |= {"max_rate": rate[rate > 0], "min_gap_entropy": entropy[~np.isnan(entropy)]}
     return {
         name: {

@@ -33,10 +33,10 @@ class Done(NamedTuple):
 
 def _times(log: InteractionLog, setting: str) -> np.ndarray:
     """Return milliseconds, int64 [n]."""
-    if not log.has_time or log.frame[TIMESTAMP].isna().any():
+    order = log.order if log.has_time else None
+    if order is None or log.frame_of_codes[TIMESTAMP].isna().any():
         which = "Some rows of the log have" if log.has_time else "The log has"
         raise InputError(f"`{setting}` needs timestamps. {which} none.")
-    order: np.ndarray = log.order
     return order
 
 
