@@ -55,7 +55,7 @@ def bench_modalities(
         known,
         truth,
         described,
-        config,
+        config=config,
         model=model,
         settings=parse_assignments(set_ or []),
         k=k,
