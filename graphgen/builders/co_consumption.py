@@ -45,7 +45,7 @@ def log_likelihood_ratio(
     --------
     >>> numbers = np.array([8.0]), np.array([10.0]), np.array([10.0]), np.array([100.0])
     >>> log_likelihood_ratio(*numbers).round(1).tolist()
-    [37.2]
+    [35.8]
     """
     cells = (both, first - both, second - both, total - first - second + both)
     sums = (first, total - first, second, total - second)
