@@ -42,10 +42,10 @@ def with_duckdb(files):
             f"from (select distinct {name} from log)"
         )
     duckdb.sql(
-        "create table coded as select u.code, i.code, d.code, timestamp from log "
+        "create table coded as select u.code as u, i.code as i, d.code as d, timestamp from log "
         + " ".join(f"join {name}s {name[0]} using ({name})" for name in IDS)
     )
-    sizes = {name: duckdb.sql(f"select count(*) from {name}s").fetchone()[0] for name in IDS}
+    sizes = {name: duckdb.sql(f"select count(*) from {name}s").fetchall()[0][0] for name in IDS}
     return "read_csv, three tables of ids, joins", sizes
 
 
