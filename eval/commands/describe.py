@@ -91,11 +91,13 @@ def show_description(description: GraphDescription) -> None:
     )
     provenance = description.provenance
     text = provenance.get("text", {})
+    shares = [f"{m['name']} {m['share']:.0%}" for m in provenance.get("modalities", [])]
     report = provenance.get("log", {}).get("report", {})
     say(
         f"{counted(description.users, 'user')}; {counted(similar, 'semantic edge')}; "
         f"{counted(follows, 'transition')}; "
         f"{description.feature_dim}-d features"
+        + (f" ({', '.join(shares)})" if len(shares) > 1 else "")
         + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )
