@@ -197,8 +197,9 @@ class InteractionLog:
         gone = int((~keep & np.isnan(weight)).sum())
         log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report
-        counts = {"duplicates": report.duplicates - gone, "dropped": report.dropped + gone}
-        log._report = replace(report, **counts)
+        log._report = replace(
+            report, duplicates=report.duplicates - gone, dropped=report.dropped + gone
+        )
         return log
 
     def copies(self) -> np.ndarray:
@@ -456,15 +457,16 @@ def read_log(
     if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
         whole[POSITION] = np.arange(len(whole))
     frame, additive, taken = meaning.apply(whole)
-    events = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
+    notes = {}
+    if additive.any():
+        notes["events"] = np.where(additive, whole[EVENT].cat.codes, -1)
     separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
     frame = with_own_users(frame, separate)
     log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
-    if events is not None:
-        log.notes["events"] = events
+    log.notes = notes
     if clean is not None:
         log = clean(log)
-    elif deduplicate and events is not None:
+    elif deduplicate and notes:
         log = log.keep(~log.copies(), "duplicates")
     if deduplicate:
         log = log.deduplicate()
