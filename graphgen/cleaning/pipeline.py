@@ -173,9 +173,10 @@ def behaviour(log: InteractionLog, settings: dict[str, Any]) -> dict[str, dict[s
     enough = np.bincount(users, minlength=n) >= settings["judged_from"]
     measures = {"max_repetition": repetition(users, log.pair_codes, n)[enough]}
     if log.has_time and not log.frame[TIMESTAMP].isna().any():
+        times = np.asarray(log.order)
         rate = np.zeros(n, dtype=np.int64)
-        np.maximum.at(rate, users, trailing_counts(users, log.order, settings["window"] * 60))
-        entropy = gap_entropy(users, log.order, n, settings["judged_from"] - 1)
+        np.maximum.at(rate, users, trailing_counts(users, times, settings["window"] * 60))
+        entropy = gap_entropy(users, times, n, settings["judged_from"] - 1)
         measures |= {"max_rate": rate[rate > 0], "min_gap_entropy": entropy[~np.isnan(entropy)]}
     return {
         name: {

@@ -36,8 +36,7 @@ def _times(log: InteractionLog, setting: str) -> np.ndarray:
     if not log.has_time or log.frame[TIMESTAMP].isna().any():
         which = "Some rows of the log have" if log.has_time else "The log has"
         raise InputError(f"`{setting}` needs timestamps. {which} none.")
-    order: np.ndarray = log.order
-    return order
+    return np.asarray(log.order)
 
 
 def exact_duplicates(log: InteractionLog, config: CleanConfig) -> Done | None:
