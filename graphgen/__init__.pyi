@@ -1,5 +1,7 @@
 from .build import BuildConfig as BuildConfig
 from .build import build_graph as build_graph
+from .cleaning.config import CleanConfig as CleanConfig
+from .cleaning.pipeline import clean_log as clean_log
 from .description import GraphDescription as GraphDescription
 from .description import describe as describe
 from .graph import InterestGraph as InterestGraph
@@ -37,6 +39,7 @@ from .vocabulary import Vocabulary as Vocabulary
 
 __all__ = [
     "BuildConfig",
+    "CleanConfig",
     "Connection",
     "GraphDescription",
     "ImportReport",
@@ -52,6 +55,7 @@ __all__ = [
     "bridge_interests",
     "bridge_items",
     "build_graph",
+    "clean_log",
     "connect",
     "crossing_user",
     "describe",

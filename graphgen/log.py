@@ -169,8 +169,9 @@ class InteractionLog(CodedRows):
         gone = int((~keep & np.isnan(weight)).sum())
         log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report
-        counts: Any = {"duplicates": report.duplicates - gone, "dropped": report.dropped + gone}
-        log._report = replace(report, **counts)
+        log._report = replace(
+            report, duplicates=report.duplicates - gone, dropped=report.dropped + gone
+        )
         return log
 
     def copies(self) -> np.ndarray:
