@@ -149,12 +149,12 @@ def _command(looks: Sequence[Look], encoding: str | None) -> str:
     logs = [look.source for look in looks if look.table == "log"]
     if not logs:
         return ""
-    words = ["interest", "build", *logs]
+    words = [*logs]
     for table in ("items", "users"):
         sources = [look.source for look in looks if look.table == table]
         words += [word for source in sources for word in (f"--{table}", source)]
     words += ["--encoding", encoding] if encoding else []
-    return shlex.join([*words, "--out", "graph/"])
+    return f"interest build {shlex.join(words)} --out graph/"
 
 
 def _describing(name: str, sample: Sample) -> Look | None:
