@@ -46,7 +46,7 @@ def only_domain(graph: InterestGraph, domain: str) -> InterestGraph:
     """
     graph.require_domain(domain)
     data = HeteroData()
-    for node in {USER, domain, INTEREST, ATTRIBUTE}.intersection(graph.vocabularies):
+    for node in [n for n in (USER, domain, INTEREST, ATTRIBUTE) if n in graph.vocabularies]:
         for name, value in graph.data[node].items():
             data[node][name] = value
     for edge in (
