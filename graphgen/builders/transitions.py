@@ -154,8 +154,11 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
     joint = JointItems.of(data)
     starts, owner = joint.starts, joint.owner
     ends = [store.edge_index.numpy() for store in stores.values()]
-    user = np.concatenate([index[0] for index in ends])
-    item = np.concatenate([i[1] + start for i, start in zip(ends, starts, strict=False)])
+    # Of 32 bits: an array of all interactions is held several times.
+    user = np.concatenate([index[0].astype(np.int32) for index in ends])
+    item = np.concatenate(
+        [(i[1] + start).astype(np.int32) for i, start in zip(ends, starts, strict=False)]
+    )
     when = np.concatenate([store[names[0]].numpy() for store in stores.values()])
     by_user = np.argsort(user, kind="stable")
     user, item, when = user[by_user], item[by_user], when[by_user]
@@ -164,7 +167,7 @@ def add_transitions(data: HeteroData, *, next_k: int = 20, next_weight: float = 
         # Not by way of coordinates, which would add up the times of equal interactions.
         rows = np.cumsum([0, *np.bincount(user, minlength=data[USER].num_nodes)])
         if start_anew(sp.csr_matrix((when, item, rows), shape=(len(rows) - 1, starts[-1])), owner):
-            user = user * len(stores) + owner[item]
+            user = user.astype(np.int64) * len(stores) + owner[item]
     source, target, weight = _steps(user, item, when, int(starts[-1]), next_weight)
     best = strongest(source, target, weight, owner, next_k)
     add_item_edges(data, NEXT, joint, source[best], target[best], weight[best])
@@ -191,7 +194,8 @@ def _steps(
         gap = (visit[first + lag] - visit[first]).astype(np.int64)
         first, gap = first[gap > 0], gap[gap > 0]
         # The visits between are in the two lowest bits.
-        parts.append(((item[first] * n_items + item[first + lag]) << 2) + gap)
+        pair = item[first].astype(np.int64) * n_items + item[first + lag]
+        parts.append((pair << 2) + gap)
     keys = np.concatenate(parts)
     del parts
     keys.sort()
