@@ -50,6 +50,7 @@ def bench_clean(
     names = options.names_in(models)
     log = read_log(*train, deduplicate=False, progress=True, **tables.read)
     rows = read_log(*valid, as_in=log.report.taken, **tables.read)
+    tables.check()
     chosen = {text: parse_assignments(options.names_in(text)) for text in step or []}
     with show_progress():
         table = measure_cleaning(
