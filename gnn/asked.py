@@ -15,7 +15,8 @@ from gnn.data import TrainingData
 from graphgen.errors import InputError, UnknownIdError, counted, near_miss
 from graphgen.ids import as_ids
 from graphgen.joins import check_items, check_join, found_in
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.reading.frames import as_frame
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.reading.streams import ByteStream, raise_undecodable

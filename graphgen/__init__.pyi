@@ -11,7 +11,7 @@ from .importing import import_data as import_data
 from .inspection import Inspection as Inspection
 from .inspection import inspect_files as inspect_files
 from .log import InteractionLog as InteractionLog
-from .log import read_log as read_log
+from .log_files import read_log as read_log
 from .looking.bridges import bridge_interests as bridge_interests
 from .looking.bridges import bridge_items as bridge_items
 from .looking.bridges import crossing_user as crossing_user

@@ -22,7 +22,8 @@ from graphgen.builders.topics import FormerTopics, add_topics
 from graphgen.errors import InputError
 from graphgen.graph import InterestGraph, add_reverse_edges, as_graph
 from graphgen.joins import check_join, found_in
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.reading.normalise import DEFAULT_DOMAIN
 from graphgen.schema import (
     ATTRIBUTE,

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from graphgen.coded import CodedRows
 from graphgen.errors import ConfigError, InputError, counted
-from graphgen.meaning import Meaning, Taken, separate_domains
-from graphgen.reading.cleaning import arrow_column, coded_series, to_codes
+from graphgen.meaning import Meaning
 from graphgen.reading.columns import LOG, near_column
 from graphgen.reading.digest import frame_digest
-from graphgen.reading.files import read_tables
 from graphgen.reading.filters import combined_rows, core_rows, latest_rows
 from graphgen.reading.frames import clean_frame
 from graphgen.reading.normalise import (
     concat_frames,
     interaction_frame,
     strings,
-    with_own_users,
 )
 from graphgen.reading.report import ReadReport
-from graphgen.reading.sources import SourceLike
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, POSITION, TIMESTAMP, USER_ID, WEIGHT
 
-__all__ = ["InteractionLog", "ReadReport", "read_log"]
+__all__ = ["InteractionLog", "ReadReport"]
 
 DAY = 86_400_000  # milliseconds
 
@@ -77,7 +72,7 @@ class InteractionLog(CodedRows):
         self._set(meant, replace(report, taken=taken))
 
     @classmethod
-    def _of(cls, frame: pd.DataFrame, report: ReadReport) -> Self:
+    def of_clean(cls, frame: pd.DataFrame, report: ReadReport) -> Self:
         """Wrap a frame that is known to be clean."""
         log = cls.__new__(cls)
         log._set(frame, report)
@@ -195,8 +190,17 @@ class InteractionLog(CodedRows):
 
     def with_columns(self, **columns: Any) -> Self:
         """Return the same rows with other values in columns that are not ids."""
-        log = self._of(self._frame.assign(**columns), self._report)
+        log = self.of_clean(self._frame.assign(**columns), self._report)
         log._codes, log._pairs, log.notes = self._codes, self._pairs, dict(self.notes)
+        return log
+
+    def with_whole_order(self) -> Self:
+        """Leave out timestamps or positions that only some rows have."""
+        missing = _partly_missing(self._frame)
+        if not missing:
+            return self
+        log = self.of_clean(self._frame.drop(columns=missing), self._report)
+        log.notes = dict(self.notes)
         return log
 
     def with_report(self, report: ReadReport) -> Self:
@@ -248,7 +252,7 @@ class InteractionLog(CodedRows):
         if WEIGHT in frame and any(WEIGHT not in log._frame for log in logs):
             frame[WEIGHT] = frame[WEIGHT].fillna(1.0)
         frame = frame.drop(columns=_partly_missing(frame))
-        return cls._of(frame, ReadReport.merged([log._report for log in logs]))
+        return cls.of_clean(frame, ReadReport.merged([log._report for log in logs]))
 
     def digest(self) -> str:
         """Return a hash of the rows, whatever their order; see `frame_digest`."""
@@ -266,187 +270,9 @@ class InteractionLog(CodedRows):
         for name in {DOMAIN, EVENT}.intersection(frame):
             frame[name] = frame[name].cat.remove_unused_categories()
         counts: Any = {counter: getattr(self._report, counter) + dropped}
-        log = self._of(frame, replace(self._report, **counts))
+        log = self.of_clean(frame, replace(self._report, **counts))
         log.notes = {name: values[keep] for name, values in self.notes.items()}
         return log
-
-
-def read_log(
-    *sources: SourceLike,
-    columns: Mapping[str, str] | None = None,
-    on_bad_rows: Literal["error", "quarantine"] = "error",
-    quarantine: str | Path | None = None,
-    events: Mapping[str, float | str] | None = None,
-    positive: str | Sequence[str] | None = None,
-    negative: str | Sequence[str] | None = None,
-    separate_users: bool | Sequence[str] = False,
-    as_in: Taken | Mapping[str, Any] | None = None,
-    earlier: InteractionLog | None = None,
-    k_core: int = 0,
-    deduplicate: bool = True,
-    ordered: bool = False,
-    clean: Callable[[InteractionLog], InteractionLog] | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    day_first: bool | None = None,
-    progress: bool = False,
-) -> InteractionLog:
-    r"""Read interactions from table files.
-
-    The steps, in order: filter by ``#column=value``, validation, meaning, `clean`, de-duplication,
-    k-core.
-
-    - Columns: ``user_id`` and ``item_id``; optional ``domain`` (else ``"items"``), ``timestamp``,
-      ``position``, ``rating``, ``weight``, ``event``. Headers match but for case and surrounding
-      blanks; a usual other name (``asin``, ``overall``) is taken where it is the only one. All
-      other columns are kept as text. A column in which every value is empty counts as absent.
-    - Ids are text by the rule of `graphgen.ids.as_ids`; only an empty value is missing.
-    - Weight: above 0 a like of that strength, 0 seen, below 0 a dislike. It is made of the columns
-      ``weight``, ``rating`` and ``event`` as `graphgen.meaning.Meaning` says; without any of them
-      all rows are likes.
-    - Rows of one user and item are combined as `graphgen.reading.filters.combined_rows` says.
-    - Time: as `graphgen.reading.timestamps` says, in UTC.
-    - Position: a whole number of at least 0, compared with those of the same user only. A log with
-      timestamps leaves it out.
-    - A row that cannot be used is bad; one empty time or weight among others is, too.
-
-    Parameters
-    ----------
-    *sources
-        Files (.csv, .tsv, .txt, .dat, .jsonl, .inter, also .gz, .zst, .bz2; .parquet, .xlsx; of
-        another name by their content), folders (all tables in them but
-        items and users), ``domain=path``, ``path?user_id=NAME&item_id=NAME``,
-        ``path#column=value,value,column!=value``, mappings from domain to path, ``-`` for standard
-        input; DataFrames and Arrow tables. A .txt file may be a list of ``user item item ...``
-        lines.
-    columns
-        Column mapping: ``{"user_id": "reviewerID"}``; ``{"rating": ""}`` ignores a column.
-    on_bad_rows
-        ``"error"`` refuses all files; ``"quarantine"`` writes the bad rows to a CSV and goes on.
-    quarantine
-        That CSV; by default ``<name of the first file>.quarantine.csv`` in the current folder.
-    events
-        Weight of an event, ``"negative"``, ``"seen"`` or ``"drop"``, by name:
-        ``{"like": 1, "play": 0.3, "skip": "negative", "refund": "drop"}``.
-    positive, negative
-        Conditions for likes and dislikes, ``"rating>=4"``, ``"books:rating>=4"``; of several, one
-        is enough. Rows with the columns of `positive` that fulfil none were seen.
-    separate_users
-        Domains in which the same id is another user than elsewhere, True for all: their ids become
-        ``domain:id``, unless all have that form.
-    as_in
-        ``report.taken`` of the log trained on: its rules hold where none is given (its separate
-        users too), and its least rating of a like where no condition says one.
-    earlier
-        A log that was read by the same rules: its rows come first, and combine with these.
-    k_core
-        Keep the part in which every user and item has as many likes; 0 for all.
-    deduplicate
-        Combine the rows of each user, domain and item.
-    ordered
-        The rows of each user are in order: the number of the row is its ``position`` where a log
-        has neither positions nor timestamps.
-    clean
-        What else to do with all rows, such as `graphgen.cleaning.pipeline.cleaner`.
-    delimiter, encoding
-        By default found from the header and the byte order mark (else UTF-8).
-    day_first
-        Whether ``03/04/2025`` is the third of April; None to find out, where a day is above 12.
-    progress
-        Show a progress bar.
-
-    Returns
-    -------
-    InteractionLog
-        Its `report` counts the rows by outcome.
-
-    Raises
-    ------
-    BadRowsError
-        If rows are bad: file, line, column, value and reason of the first ones.
-    InputError
-        If a file or column is missing, damaged or cannot be decoded.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "log.csv"
-    >>> _ = path.write_text("reviewerID,item_id,rating\n007,1,5\n007,2,2\n")
-    >>> log = read_log(f"books={path}", columns={"user_id": "reviewerID"}, negative="rating<=2")
-    >>> log.frame[["item_id", "weight", "rating"]].to_numpy().tolist()
-    [['1', 1.0, 5.0], ['2', -1.0, 2.0]]
-    >>> log.report.taken.line()
-    'Likes: rating >= 4, rest seen, disliked: rating <= 2.'
-    """
-    meaning = Meaning.of(events, positive, negative, as_in)
-    frames, names, report = read_tables(
-        sources,
-        LOG,
-        interaction_frame,
-        columns=columns,
-        on_bad_rows=on_bad_rows,
-        quarantine=quarantine,
-        delimiter=delimiter,
-        encoding=encoding,
-        day_first=day_first,
-        progress=progress,
-    )
-    whole = concat_frames(frames, names)
-    del frames
-    if ordered and not {TIMESTAMP, POSITION}.intersection(whole):
-        before = 0 if earlier is None else earlier._report.n_sound
-        whole[POSITION] = np.arange(before, before + len(whole))
-    frame, additive, taken = meaning.apply(whole)
-    adding = np.where(additive, whole[EVENT].cat.codes, -1) if additive.any() else None
-    separate = separate_domains(separate_users, list(frame[DOMAIN].cat.categories), as_in)
-    if separate:
-        frame = with_own_users(frame, separate)
-        frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
-    log = InteractionLog._of(frame, replace(report, taken=replace(taken, separate=separate)))
-    if earlier is not None:
-        log, adding = _after(earlier, log, adding)
-    if adding is not None:
-        log.notes["events"] = adding
-    if clean is not None:
-        log = clean(log)
-    elif deduplicate and adding is not None:
-        log = log.keep(~log.copies(), "duplicates")
-    if deduplicate:
-        log = log.deduplicate()
-    elif WEIGHT in log._frame:
-        log = log.keep(log._frame[WEIGHT].notna().to_numpy(), "dropped")
-    log._frame = log._frame.drop(columns=_partly_missing(log._frame))
-    return log.k_core(k_core)
-
-
-def _after(
-    earlier: InteractionLog, log: InteractionLog, adding: np.ndarray | None
-) -> tuple[InteractionLog, np.ndarray | None]:
-    """Put a log behind an earlier one, of which equal pairs are combined already.
-
-    Also returns which rows add up, as `InteractionLog.notes`. Of events, that is the same as
-    combining all rows at once only where all are events, and those of a pair are in order.
-    """
-    events = bool(earlier._report.taken.options.get("events"))
-    whole = InteractionLog.concat(earlier, log)
-    if not events and adding is None:
-        return whole, None
-    signals = {row["signal"].startswith("event ") for row in whole._report.taken.rows}
-    when = whole.order if whole.has_time else None
-    if adding is None or when is None or not (events and signals == {True} and (adding >= 0).all()):
-        raise InputError(
-            "Events add up, and the graph does not say how each of its interactions came about: it "
-            "can be updated only where all rows have an event and a time. Build it again from all "
-            "files."
-        )
-    n, pair = len(earlier), whole.pair_codes()
-    last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
-    if late := int((when[n:] <= last).sum()):
-        raise InputError(
-            f"{late:,} events are not later than those of the same user and item in the graph, "
-            "which are added up already. Build it again from all files."
-        )
-    return whole, np.concatenate([np.zeros(n, adding.dtype), adding])
 
 
 def _partly_missing(frame: pd.DataFrame) -> list[str]:

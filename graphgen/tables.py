@@ -54,7 +54,7 @@ SEPARATORS = tuple(pa.scalar(text, pa.large_string()) for text in (" ", ". "))
 
 
 class ReadOptions(TypedDict, total=False):
-    """Options of `read_items` and `read_users`; see `graphgen.log.read_log`."""
+    """Options of `read_items` and `read_users`; see `graphgen.log_files.read_log`."""
 
     columns: Mapping[str, str] | None
     on_bad_rows: Literal["error", "quarantine"]
@@ -309,7 +309,7 @@ def read_items(*sources: SourceLike, **options: Unpack[ReadOptions]) -> ItemTabl
     Columns: ``item_id``; optional ``domain``, ``title``, ``text``, ``category`` (several separated
     by ``|``, which the topics of a graph tell apart); all others are kept as text. Without a domain
     column the domain is the one of ``domain=path``, else ``"items"``, as in a log without domains.
-    Sources and rules are those of `graphgen.log.read_log`, and so are the other parameters; a
+    Sources and rules are those of `graphgen.log_files.read_log`, and so are the other parameters; a
     folder is read whole.
 
     Raises
@@ -348,8 +348,8 @@ def read_users(
     r"""Read user tables.
 
     Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
-    parameters are those of `graphgen.log.read_log`; `separate_users` names domains whose users, in
-    files or rows of the domain, have ids of their own.
+    parameters are those of `graphgen.log_files.read_log`; `separate_users` names domains whose users,
+    in files or rows of the domain, have ids of their own.
 
     Raises
     ------

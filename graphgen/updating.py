@@ -12,7 +12,8 @@ import pyarrow as pa
 from graphgen.build import BuildConfig, build_graph, in_the_domain_of
 from graphgen.errors import ConfigError, InputError
 from graphgen.graph import InterestGraph, as_graph
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.meaning import Taken, taken_in
 from graphgen.reading.cleaning import Codes, coded_series, to_codes
 from graphgen.reading.report import ReadReport
@@ -52,7 +53,7 @@ def update_graph(
     graph
         The earlier graph, or its folder.
     *sources
-        New interactions, as for `graphgen.log.read_log`.
+        New interactions, as for `graphgen.log_files.read_log`.
     items
         Item table. Of a graph with text features, that of all items, former and new: a graph holds
         no texts.
@@ -141,7 +142,7 @@ def former_log(graph: InterestGraph) -> InteractionLog:
     elif order is not None:
         frame[POSITION] = whole["order"]
     frame[WEIGHT] = whole[WEIGHT]
-    return InteractionLog._of(pd.DataFrame(frame), _report(report))
+    return InteractionLog.of_clean(pd.DataFrame(frame), _report(report))
 
 
 def _report(saved: dict[str, Any]) -> ReadReport:

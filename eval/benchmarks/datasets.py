@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from graphgen.errors import ConfigError, InputError
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.reading.columns import listed
 from graphgen.reading.tabular import format_of
 from graphgen.synthetic.generator import write_synthetic

@@ -17,7 +17,7 @@ from gnn.registry import make_model
 from graphgen.build import build_graph
 from graphgen.errors import InputError
 from graphgen.graph import InterestGraph
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.schema import ATTRIBUTE, CO_CONSUMED, DURING, FRIEND, USER_ID
 from graphgen.tables import read_friends, read_items
 

@@ -21,7 +21,7 @@ from graphgen.allocation import keep_freed_memory
 from graphgen.build import build_graph
 from graphgen.errors import InterestError
 from graphgen.graph import load_graph
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.meaning import taken_in
 from graphgen.tables import read_items
 

@@ -70,7 +70,7 @@ def read_question(
     """
     from gnn.registry import load_model
     from gnn.requests import as_frame, own_requests, read_requests
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
 
     options.check_outputs(context, model, users, history, *inputs)

@@ -296,7 +296,7 @@ def bench_rerank(
 
     from gnn.registry import load_model
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
 
     fitted = load_model(frontier)

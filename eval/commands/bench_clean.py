@@ -42,7 +42,7 @@ def bench_clean(
     from eval.benchmarks.cleaning import measure_cleaning
     from eval.commands.console import show_rows
     from graphgen.config import parse_assignments
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.progress import show_progress
     from graphgen.storage import write_table
 

@@ -40,7 +40,7 @@ def bench_modalities(
     from eval.commands.console import show_rows
     from graphgen.build import BuildConfig
     from graphgen.config import parse_assignments
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.storage import write_table
     from graphgen.tables import read_items
 

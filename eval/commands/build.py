@@ -132,7 +132,7 @@ def build(
     from graphgen.description import describe
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
     from graphgen.tables import read_friends, read_items, read_users
     from graphgen.updating import former_items, former_log, former_users

@@ -42,7 +42,7 @@ def clean(
     """
     from graphgen.cleaning.config import CleanConfig
     from graphgen.cleaning.pipeline import clean_log
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.looking.cleaning_page import write_cleaned
 
     made_from = options.check_outputs(

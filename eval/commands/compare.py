@@ -105,7 +105,7 @@ def compare(
     from eval.experiments.experiment import compare as run_comparison
     from graphgen.build import build_graph
     from graphgen.errors import ConfigError
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.tables import read_items, read_users
 
     made_from = options.check_outputs(

@@ -96,7 +96,7 @@ def evaluate(
     from eval.reports.writing import write_report
     from graphgen.errors import ConfigError
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
     from graphgen.progress import progress_bar, show_progress
     from graphgen.reading.sources import find_sources

@@ -55,7 +55,7 @@ def explain(
     from gnn.requests import own_requests
     from gnn.trained_on import graph_of
     from graphgen.errors import ConfigError
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
     from graphgen.storage import write_json
 

@@ -65,7 +65,7 @@ def split(
     from eval.splits.data_card import write_split
     from eval.splits.protocols import make_split
     from graphgen.errors import ConfigError
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
 
     made_from = options.check_outputs(context, sources, graph, kind="split")
     if drop_twins and merge_twins:

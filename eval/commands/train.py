@@ -47,7 +47,7 @@ def train(
     from gnn.fitting import checkpoints
     from gnn.registry import make_model
     from graphgen.graph import load_graph
-    from graphgen.log import read_log
+    from graphgen.log_files import read_log
     from graphgen.meaning import taken_in
     from graphgen.storage import check_output
 

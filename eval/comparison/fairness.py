@@ -304,7 +304,7 @@ def provider_fairness(
 
 
 def read_providers(source: Any, **options: Any) -> pd.DataFrame:
-    """Read domain, item_id and provider; `options` as of `graphgen.log.read_log`."""
+    """Read domain, item_id and provider; `options` as of `graphgen.log_files.read_log`."""
     return read_table(source, (DOMAIN, ITEM_ID, PROVIDER), "The providers", **options)
 
 

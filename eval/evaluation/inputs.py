@@ -90,8 +90,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Return a DataFrame from a DataFrame, an InteractionLog or a path, with ids as text.
 
-    Files are read as logs are, and `options` are those of `graphgen.log.read_log` about the form
-    of a file. Items without a domain are in `domain`, by default "items".
+    Files are read as logs are, and `options` are those of `graphgen.log_files.read_log` about the
+    form of a file. Items without a domain are in `domain`, by default "items".
 
     Raises
     ------
@@ -212,7 +212,7 @@ def read_truth(
     ['all', 'setting=cold_item', 'setting=warm']
     """
     if isinstance(source, str | PathLike):
-        from graphgen.log import read_log
+        from graphgen.log_files import read_log
 
         source = read_log(source)
     frame = read_table(source, IDS, "The truth")

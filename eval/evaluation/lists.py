@@ -24,7 +24,7 @@ __all__ = ["read_lists", "read_recommendations"]
 
 
 def read_lists(source: Any, separate_users: Sequence[str] = (), **options: Any) -> pd.DataFrame:
-    """Read a file of recommendations as it stands; `options` as of `graphgen.log.read_log`.
+    """Read a file of recommendations as it stands; `options` as of `graphgen.log_files.read_log`.
 
     Users of the domains `separate_users` get the domain before their id.
 

@@ -13,7 +13,7 @@ from eval.reports.markdown import comparison_markdown
 from gnn.base import Model
 from graphgen.build import build_graph
 from graphgen.graph import InterestGraph
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.looking.connections import connect
 from graphgen.looking.neighborhoods import neighborhood
 from graphgen.looking.page import write_page

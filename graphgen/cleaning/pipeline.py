@@ -13,7 +13,8 @@ from graphgen.cleaning.behaviour import gap_entropy, repetition, trailing_counts
 from graphgen.cleaning.config import CleanConfig
 from graphgen.cleaning.steps import STEPS
 from graphgen.errors import InputError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
 

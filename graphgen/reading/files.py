@@ -86,7 +86,7 @@ def read_tables(
     clean
         Converts one file.
     columns, on_bad_rows, quarantine, delimiter, encoding, day_first, progress
-        See `graphgen.log.read_log`.
+        See `graphgen.log_files.read_log`.
 
     Returns
     -------

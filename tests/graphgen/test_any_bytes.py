@@ -27,7 +27,8 @@ from eval.evaluation.lists import read_lists, read_recommendations
 from gnn.candidates import read_ids
 from gnn.requests import read_requests
 from graphgen.errors import InterestError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.tables import read_items, read_users
 
 CASES = int(os.environ.get("INTEREST_CASES", "100"))

@@ -13,7 +13,8 @@ from graphgen.cleaning.config import CleanConfig
 from graphgen.cleaning.pipeline import clean_log, cleaner
 from graphgen.cleaning.steps import STEPS
 from graphgen.errors import InputError, InterestError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.looking.cleaning_page import write_cleaned
 
 MINUTE, DAY = 60_000, 86_400_000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphgen.errors import BadRowsError, InputError
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.reading import tabular
 
 HEAD = "user_id,item_id,rating,timestamp\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graphgen.errors import BadRowsError, ConfigError, InputError
 from graphgen.importing import import_data
 from graphgen.inspection import inspect_files
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.reading.layouts import blocks
 from graphgen.reading.layouts.base import File
 from graphgen.reading.layouts.published import Counts, compare_counts

@@ -12,7 +12,7 @@ from scipy.io import savemat
 from graphgen.errors import InputError
 from graphgen.importing import import_data
 from graphgen.inspection import inspect_files
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 from graphgen.reading.layouts.registry import LAYOUTS
 from graphgen.tables import read_items, read_users
 

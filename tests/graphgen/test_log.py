@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphgen.errors import BadRowsError, ConfigError, InputError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 
 # The machines of CI are slow at times; that is no failure.
 unhurried = settings(deadline=None, max_examples=60)

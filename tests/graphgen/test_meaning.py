@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.reading.filters import combined_rows
 
 MUSIC = """user_id,item_id,event,timestamp

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import settings
 
 from graphgen.errors import BadRowsError, ConfigError, InputError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 from graphgen.tables import read_items, read_users
 
 # The machines of CI are slow at times; that is no failure.

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from eval.benchmarks.cleaning import AS_GIVEN, default_steps, measure_cleaning
-from graphgen.log import read_log
+from graphgen.log_files import read_log
 
 
 def planted():

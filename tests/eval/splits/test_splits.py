@@ -25,7 +25,8 @@ from eval.splits.holdout import (
 )
 from eval.splits.protocols import PROTOCOLS, make_split
 from graphgen.errors import ConfigError, InputError, StorageError
-from graphgen.log import InteractionLog, read_log
+from graphgen.log import InteractionLog
+from graphgen.log_files import read_log
 
 PAIR = ["user_id", "domain", "item_id"]
 # Those that need a log only.
