@@ -348,8 +348,8 @@ def read_users(
     r"""Read user tables.
 
     Columns: ``user_id``; optional ``group``; all others are kept as text. Sources, rules and
-    parameters are those of `graphgen.log_files.read_log`; `separate_users` names domains whose users,
-    in files or rows of the domain, have ids of their own.
+    parameters are those of `graphgen.log_files.read_log`; `separate_users` names domains whose
+    users, in files or rows of the domain, have ids of their own.
 
     Raises
     ------
