@@ -36,6 +36,8 @@ __all__ = [
 
 # Name of the buffer in which an encoder keeps the texts of items.
 TEXTS = "texts"
+# Steps an epoch at the least, in which smaller batches are taken of few users.
+LEAST_STEPS, LEAST_BATCH = 16, 32
 # Share of the users of several domains whose interactions in one domain are all hidden: as those
 # of a user who is new there.
 WHOLE_DOMAIN = 0.5
@@ -113,9 +115,11 @@ class EncoderModel(EpochModel):
         )
         active = np.flatnonzero(np.diff(data.matrix.indptr) > 1)
 
+        size = min(config.batch_size, max(LEAST_BATCH, len(active) // LEAST_STEPS))
+
         def batches() -> Iterable[np.ndarray]:
             order = generator.permutation(active)
-            return np.split(order, range(config.batch_size, len(order), config.batch_size))
+            return np.split(order, range(size, len(order), size))
 
         def step(users: np.ndarray) -> float:
             encoder.train()
@@ -169,26 +173,30 @@ class EncoderModel(EpochModel):
         items = self._scaled(self._encoder.items(place, torch.cat([wanted, drawn])))
         good, bad = items.split([len(wanted), len(drawn)])
         # index_select, not [rows]: its gradient is summed in a fixed order.
-        own = self._scaled(users).div(self.config.temperature)
-        own = own.index_select(0, torch.from_numpy(hidden.user[here]))
-        positive = (own * good).sum(1)
+        rows, place_of = torch.from_numpy(hidden.user[here]).unique(return_inverse=True)
+        own = self._scaled(users.index_select(0, rows)).div(self.config.temperature)
+        positive = (own.index_select(0, place_of) * good).sum(1)
         negative = own @ bad.T
-        positive, negative = self._corrected(positive, negative, hidden, place, drawn)
+        prior = self._prior_logits(hidden, self.data.domains[place])
+        if prior is not None:
+            prior = prior.index_select(0, rows)
+            positive = positive + prior[place_of, wanted]
+            negative = negative + prior.index_select(1, drawn)
         # Of the sum over all items of the domain the sample is an estimate.
         negative = negative + float(np.log(max(1.0, len(warm) / len(drawn))))
-        negative = negative.masked_fill(wanted[:, None] == drawn, -torch.inf)
-        return functional.softplus(negative.logsumexp(1) - positive).mean()
+        total = negative.logsumexp(1).index_select(0, place_of)
+        if len(drawn) == len(warm):  # All items: that of the hidden one is in the sum already.
+            return (total - positive).mean()
+        # A hidden item that was drawn is no negative of itself.
+        twice = torch.isin(wanted, drawn).nonzero().squeeze(1)
+        alone = negative.index_select(0, place_of[twice])
+        alone = alone.masked_fill(wanted[twice, None] == drawn, -torch.inf).logsumexp(1)
+        total = total.index_put((twice,), alone)
+        return functional.softplus(total - positive).mean()
 
-    def _corrected(
-        self,
-        positive: torch.Tensor,
-        negative: torch.Tensor,
-        hidden: Hidden,
-        place: int,
-        drawn: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the logits of the hidden items of a domain [h], and of drawn items [h, m]."""
-        return positive, negative
+    def _prior_logits(self, hidden: Hidden, domain: str) -> torch.Tensor | None:
+        """Return float32 [n, items of a domain], added to the logits of a batch; None for none."""
+        return None
 
     def _scaled(self, vectors: torch.Tensor) -> torch.Tensor:
         return functional.normalize(vectors) if self.cosine else vectors

@@ -78,22 +78,9 @@ class RulesGNN(HeteroGNN):
         self._users = users
         return super()._loss(users, generator)
 
-    def _corrected(
-        self,
-        positive: torch.Tensor,
-        negative: torch.Tensor,
-        hidden: Hidden,
-        place: int,
-        drawn: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        here = hidden.domain == place
-        prior = self._prior(self._shown(hidden), self.data.domains[place])
-        if prior is None:
-            return positive, negative
-        user, item = torch.from_numpy(hidden.user[here]), torch.from_numpy(hidden.item[here])
-        strength = self._strength
-        positive = positive + strength * prior[user, item]
-        return positive, negative + strength * prior.index_select(1, drawn).index_select(0, user)
+    def _prior_logits(self, hidden: Hidden, domain: str) -> torch.Tensor | None:
+        prior = self._prior(self._shown(hidden), domain)
+        return None if prior is None else self._strength * prior
 
     def _prior(self, users: UserBatch, domain: str) -> torch.Tensor | None:
         """Return float32 [n, items], logits by the rules; None without any rule."""
