@@ -110,9 +110,6 @@ class EncoderModel(EpochModel):
         config, generator = self.config, np.random.default_rng(seed)
         with seeded(generator):
             self._encoder = encoder = self._make(data)
-        optimizer = torch.optim.AdamW(
-            encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
         active = np.flatnonzero(np.diff(data.matrix.indptr) > 1)
 
         size = min(config.batch_size, max(LEAST_BATCH, len(active) // LEAST_STEPS))
@@ -136,6 +133,12 @@ class EncoderModel(EpochModel):
             encoder.refresh()
             self._set_up()
 
+        if not list(encoder.parameters()):  # Such as bridges between domains, of one domain.
+            publish()
+            return
+        optimizer = torch.optim.AdamW(
+            encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
         self._train(
             step,
             publish,

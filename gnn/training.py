@@ -42,15 +42,17 @@ CHECKPOINT = "checkpoint.json"
 VALIDATION_USERS, VALIDATION_DOMAIN_USERS = 1000, 500
 
 
-def _least(value: int, description: str) -> Any:
-    return pydantic.Field(ge=value, description=description)
-
-
 # Settings of `EpochConfig` for which a model has a default of its own: bounds and description stay.
 LearningRate: TypeAlias = Annotated[float, pydantic.Field(gt=0, description="Of Adam.")]
-BatchSize: TypeAlias = Annotated[int, _least(1, "Users or interactions a gradient step.")]
-Epochs: TypeAlias = Annotated[int, _least(1, "Passes over the training data at the most.")]
-ValidateEvery: TypeAlias = Annotated[int, _least(1, "Epochs between two validations.")]
+BatchSize: TypeAlias = Annotated[
+    int, pydantic.Field(ge=1, description="Users or interactions a gradient step.")
+]
+Epochs: TypeAlias = Annotated[
+    int, pydantic.Field(ge=1, description="Passes over the training data at the most.")
+]
+ValidateEvery: TypeAlias = Annotated[
+    int, pydantic.Field(ge=1, description="Epochs between two validations.")
+]
 
 
 class EpochConfig(Config):

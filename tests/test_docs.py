@@ -4,6 +4,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_readme_in_python_and_by_commands_gives_the_same(desk, run):
 def test_the_quick_start_and_the_four_files_of_a_company(desk, run, caplog):
     said = {}
     for arguments in [*commands("docs/quick-start.md"), *commands("docs/models.md")]:
+        if "data/new.csv" in arguments:
+            shutil.copy("data/valid.csv", "data/new.csv")
         said[" ".join(arguments[:2])] = run(arguments)
 
     built = said["build books=books.csv"]

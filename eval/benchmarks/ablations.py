@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gnn.data import TrainingData
-from gnn.models.interest.experts import missing_for
+from gnn.models.interest.experts import ON_REQUEST, missing_for
 from gnn.registry import model_class
 from graphgen.builders.derived import with_interactions
 from graphgen.graph import InterestGraph
@@ -67,6 +67,8 @@ def ablations(
     notes = []
     if len(experts) > 1:
         missing = {name: missing_for(name, data) for name in experts}
+        # Of what few graphs have nothing is said where it is missing.
+        missing = {name: why for name, why in missing.items() if not (why and name in ON_REQUEST)}
         for name, why in missing.items():
             others = tuple(other for other in experts if other != name)
             found[f"without expert {name}"] = (Ablation(settings={"experts": others}), why)

@@ -143,9 +143,9 @@ def resumes_from(context: Context, *paths: Path) -> None:
 def run(app: Callable[[], Any]) -> None:
     """Run the command line, on a terminal of any encoding."""
     keep_freed_memory()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_first_time())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_first_time())
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     codecs.register_error("interest", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

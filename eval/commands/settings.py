@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -82,13 +83,19 @@ def models_titles() -> Rows:
 
 def settings_of(model: str) -> list[tuple[str, str, str]]:
     """Return name, default and description of each setting of a model of this package."""
-    module, node = _class(model)
+    return _of_class(*_class(model))
+
+
+def _of_class(module: str, node: ast.ClassDef) -> list[tuple[str, str, str]]:
     configs = [
         ast.unparse(line.value)
         for line in node.body
         if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "Config"
     ]
-    return _settings(_find(module, configs[0])) if configs else []
+    if configs:
+        return _settings(_find(module, configs[0]))
+    bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    return [row for base in bases[:1] if base != "Model" for row in _of_class(*_find(module, base))]
 
 
 def _models() -> dict[str, str]:
@@ -129,14 +136,23 @@ def _settings(found: Found) -> list[tuple[str, str, str]]:
 
 
 def _fields(module: str, node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
-    for base in node.bases:
+    for base in reversed(node.bases):
         if isinstance(base, ast.Name) and base.id != "Config":
             yield from _fields(*_find(module, base.id))
     for line, text in zip(node.body, [*node.body[1:], None], strict=True):
-        if isinstance(line, ast.AnnAssign) and isinstance(text, ast.Expr):
-            described = ast.literal_eval(text.value).replace("`", "")
-            default = str(_value(module, line.value))
-            yield ast.unparse(line.target), default, " ".join(described.split())
+        if isinstance(line, ast.AnnAssign):
+            described = text.value if isinstance(text, ast.Expr) else _of_type(module, line)
+            if described is not None:
+                words = ast.literal_eval(described).replace("`", "").split()
+                yield ast.unparse(line.target), str(_value(module, line.value)), " ".join(words)
+
+
+def _of_type(module: str, line: ast.AnnAssign) -> ast.expr | None:
+    """Return the description in the type of a field, ``Annotated[int, Field(description=...)]``."""
+    if not isinstance(line.annotation, ast.Name) or hasattr(builtins, line.annotation.id):
+        return None
+    calls = [n for n in ast.walk(_find(module, line.annotation.id)[1]) if isinstance(n, ast.Call)]
+    return next((k.value for call in calls for k in call.keywords if k.arg == "description"), None)
 
 
 def _value(module: str, node: Any) -> Any:

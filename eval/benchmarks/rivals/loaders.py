@@ -4,6 +4,7 @@ It stands alone and runs in the rival's own environment, as `python loaders.py N
 NAME one of pandas, polars, duckdb, recbole. `interest bench build --rival NAME=PYTHON` calls it.
 """
 
+import argparse
 import importlib.metadata
 import json
 import sys
@@ -70,7 +71,10 @@ def with_recbole(files):
 
 
 if __name__ == "__main__":
-    name, *files = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=[n[5:] for n in list(globals()) if n.startswith("with_")])
+    parser.add_argument("files", nargs="+")
+    name, files = vars(parser.parse_args()).values()
     what, sizes = globals()[f"with_{name}"](files)
     version = f"{name} {importlib.metadata.version(name)}"
     print(json.dumps({"system": version, "what": what, "sizes": sizes}))

@@ -46,8 +46,10 @@ __all__ = [
 
 EXPERTS = (
     "filter", "gnn", "popularity", "factors", "semantic", "ridge", "sequence", "recent", "profile",
-    *RELATED,
+    "co_consumed", "attributes", "social",
 )  # fmt: skip
+# Experts for what few graphs have.
+ON_REQUEST = ("profile", *RELATED)
 # Experts that follow the order of events.
 ORDERED = ("sequence", "recent")
 # Items with interactions up to which the inverse of all pairs takes seconds. The sparse form for

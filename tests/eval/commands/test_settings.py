@@ -12,7 +12,7 @@ from graphgen.build import BuildConfig
 
 def described(config):
     return [
-        (name, str(field.default), " ".join((field.description or "").replace("``", "").split()))
+        (name, str(field.default), " ".join((field.description or "").replace("`", "").split()))
         for name, field in config.model_fields.items()
     ]
 

@@ -398,8 +398,8 @@ def test_training_that_is_later_than_the_truth_is_told(caplog):
     for truth in (rows[last], InteractionLog(rows[last])):
         for system in (recs, make_model("popularity")):
             found = notes(rows[~last], truth, system)
-            assert any("training interactions 57% are later" in note for note in found)
-            assert "not by time. Prefer `interest split LOG --protocol temporal`" in caplog.text
+            assert any("57% of the training interactions are later" in note for note in found)
+            assert "random). Prefer `interest split LOG --protocol temporal`" in caplog.text
     assert not any("later" in n for n in notes(rows.head(3), rows[last]))
     placed = rows.drop(columns="timestamp").assign(position=range(8))
     assert any("Positions order" in n for n in notes(placed[~last], placed[last]))

@@ -112,6 +112,7 @@ def test_the_classifier_of_domains_is_fooled(graph):
 
     def accuracy(weight):
         settings = {**SMALL, "learning_rate": 0.003, "batch_size": 32, "epochs": 60}
+        settings["temperature"] = 0.1
         model = make_model("adversarial", adversary_weight=weight, **settings)
         encoder = model.fit(graph, seed=1, valid=None)._encoder
         parts = [vectors for _, vectors in encoder.of_domains(model.data.matrix)]
