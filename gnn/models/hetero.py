@@ -15,7 +15,7 @@ from torch import nn
 from gnn.data import TrainingData, UserBatch
 from gnn.encoders import TEXTS, Encoder, EncoderConfig, EncoderModel, text_vectors
 from gnn.numerics.propagation import normalized_adjacency
-from gnn.numerics.sparse import entry_rows, keep_largest, pack_csr, unpack_csr
+from gnn.numerics.sparse import entry_rows, keep_largest, pack_csr, rows_or_empty, unpack_csr
 from gnn.training import dividing_width
 from graphgen.schema import CO_CONSUMED, FRIEND
 
@@ -184,8 +184,7 @@ class _HeteroEncoder(Encoder):
         liked = {HISTORY: history}
         if self._of_friends is not None:
             rows = self.asked if index is None else index
-            known = sp.diags((rows >= 0).astype(np.float32))
-            liked[OF_FRIENDS] = sp.csr_matrix(known @ self._of_friends[np.maximum(rows, 0)])
+            liked[OF_FRIENDS] = rows_or_empty(self._of_friends, rows)
         if not self.training:
             vectors = self._users_by_tables(liked)
         else:

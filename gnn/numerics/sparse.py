@@ -17,6 +17,7 @@ __all__ = [
     "kept_entries",
     "pack_csr",
     "pattern",
+    "rows_or_empty",
     "to_torch",
     "unpack_csr",
     "without",
@@ -118,6 +119,18 @@ def kept_entries(matrix: sp.coo_matrix, kept: np.ndarray) -> sp.csr_matrix:
     """
     where = (matrix.row[kept], matrix.col[kept])
     return sp.csr_matrix((matrix.data[kept], where), shape=matrix.shape)
+
+
+def rows_or_empty(matrix: sp.csr_matrix, index: np.ndarray) -> sp.csr_matrix:
+    """Return the rows of an `index`, int64 [n], empty where it is -1.
+
+    Examples
+    --------
+    >>> rows_or_empty(sp.csr_matrix([[1.0], [2.0]]), np.array([1, -1])).toarray().tolist()
+    [[2.0], [0.0]]
+    """
+    known = sp.diags((index >= 0).astype(np.float32))
+    return sp.csr_matrix(known @ matrix[np.maximum(index, 0)])
 
 
 def pack_csr(prefix: str, matrix: sp.csr_matrix) -> dict[str, torch.Tensor]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, cached_property
 from math import gcd
-from typing import Any
 
 import numpy as np
 
-from graphgen.errors import ConfigError, InputError
-from graphgen.features.images import folder_hash, pooled
+from graphgen.errors import InputError
 from graphgen.features.packaged import device, require
+from graphgen.features.pretrained import PretrainedModel, pooled
 
 __all__ = ["AudioModel", "MelEncoder"]
 
@@ -76,40 +75,23 @@ def _filters() -> np.ndarray:
     return np.maximum(0, np.minimum(rising, falling))
 
 
-class AudioModel:
+class AudioModel(PretrainedModel):
     """An audio model of transformers, such as AST or wav2vec2, by a folder or hub name.
 
     The vector is the pooled output of a model that has one, else the mean of its last hidden
     states.
     """
 
+    kind, reader, others = "audio", "AutoFeatureExtractor", "mel, none"
+
     def __init__(self, model: str) -> None:
-        self.name = model
+        super().__init__(model)
         require("soundfile", "audio", "soundfile of audio encoders")
-
-    @cached_property
-    def _model(self) -> tuple[Any, Any]:
-        from transformers import AutoFeatureExtractor, AutoModel
-
-        try:
-            reader = AutoFeatureExtractor.from_pretrained(self.name)
-            return reader, AutoModel.from_pretrained(self.name).eval().to(device())
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"No audio encoder {self.name!r}: it is neither a folder with a transformers model "
-                f"nor a hub name that can be reached. Use mel, none, a path or a hub name. "
-                f"({str(error).splitlines()[0]})"
-            ) from error
 
     @cached_property
     def dim(self) -> int:
         """Width of the vectors."""
         return self._encode(np.zeros(RATE, np.float32)).shape[1]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of the model's files, or its hub name and width."""
-        return folder_hash(self.name) or f"{self.name.replace('/', '--')}-{self.dim}"
 
     def encode(self, paths: Sequence[str]) -> np.ndarray:
         """Return float32 [len(paths), dim] with rows of length 1."""

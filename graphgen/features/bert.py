@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from graphgen.errors import ConfigError
 from graphgen.features.cache import default_cache_dir
 from graphgen.features.packaged import PACKAGED_BERT, device, require
+from graphgen.features.pretrained import add_model_files
 from graphgen.progress import progress_bar
 from graphgen.storage import atomic_file
 
@@ -78,10 +79,7 @@ class BertEncoder:
         folder, name = Path(self._source), self.name
         if folder.is_dir():
             name = folder.name
-            for path in sorted(folder.iterdir()):
-                if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
-                    with path.open("rb") as file:
-                        digest.update(hashlib.file_digest(file, "sha256").digest())
+            add_model_files(digest, folder)
         else:
             digest.update(f"{self._source}@{self._commit()}".encode())
         return f"{name.replace('/', '--')}-{digest.hexdigest()[:16]}"

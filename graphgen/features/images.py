@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graphgen.errors import ConfigError, InputError
+from graphgen.errors import InputError
 from graphgen.features.packaged import device, require
+from graphgen.features.pretrained import PretrainedModel, pooled
 
-__all__ = ["CNNEncoder", "VisionModel", "folder_hash"]
+__all__ = ["CNNEncoder", "VisionModel"]
 
 # The input of EfficientNet-Lite0: Tan and Le, "EfficientNet", ICML 2019.
 SIDE, CNN_DIM = 224, 1280
@@ -71,30 +70,18 @@ class CNNEncoder:
         return np.concatenate(parts)
 
 
-class VisionModel:
+class VisionModel(PretrainedModel):
     """A vision model of transformers, such as ViT or CLIP, by a folder or hub name.
 
     The vector is the projection of a model that has one (CLIP), else its pooled output, else the
     mean of the last hidden states.
     """
 
+    kind, reader, others = "image", "AutoImageProcessor", "cnn, none"
+
     def __init__(self, model: str) -> None:
-        self.name = model
+        super().__init__(model)
         require("PIL", "vision", "Pillow of image encoders")
-
-    @cached_property
-    def _model(self) -> tuple[Any, Any]:
-        from transformers import AutoImageProcessor, AutoModel
-
-        try:
-            reader = AutoImageProcessor.from_pretrained(self.name)
-            return reader, AutoModel.from_pretrained(self.name).eval().to(device())
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"No image encoder {self.name!r}: it is neither a folder with a transformers model "
-                f"nor a hub name that can be reached. Use cnn, none, a path or a hub name. "
-                f"({str(error).splitlines()[0]})"
-            ) from error
 
     @cached_property
     def dim(self) -> int:
@@ -102,11 +89,6 @@ class VisionModel:
         from PIL import Image
 
         return self._encode([Image.new("RGB", (8, 8))]).shape[1]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of the model's files, or its hub name and width."""
-        return folder_hash(self.name) or f"{self.name.replace('/', '--')}-{self.dim}"
 
     def encode(self, paths: Sequence[str]) -> np.ndarray:
         """Return float32 [len(paths), dim] with rows of length 1."""
@@ -126,32 +108,6 @@ class VisionModel:
             else:
                 found = model(**inputs)
             return pooled(found)
-
-
-def pooled(found: Any) -> np.ndarray:
-    """Return float32 [n, dim], rows of length 1, of the output of a transformers model."""
-    import torch
-
-    if not isinstance(found, torch.Tensor):
-        pool = getattr(found, "pooler_output", None)
-        found = found.last_hidden_state if pool is None else pool
-    if found.dim() > 2:
-        found = found.flatten(2).mean(2) if found.dim() == 4 else found.mean(1)
-    vectors: np.ndarray = torch.nn.functional.normalize(found.float()).cpu().numpy()
-    return vectors
-
-
-def folder_hash(model: str) -> str:
-    """Return the name of a folder and a hash of the model in it; "" if it is no folder."""
-    folder = Path(model)
-    if not folder.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return f"{folder.name}-{digest.hexdigest()[:16]}"
 
 
 def _picture(path: str) -> Any:

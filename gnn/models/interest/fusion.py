@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gnn.data import TrainingData
+from gnn.numerics.least_squares import ridge_solution
 
 __all__ = ["Fusion", "ModalityFusion"]
 
@@ -55,10 +56,8 @@ class ModalityFusion(nn.Module):
         has_any = self.present.any(dim=1)
         self._without = (~has_any).float().unsqueeze(1)
         known = has_any & torch.from_numpy(data.warm)
-        x, y = features[known], vectors[known]
-        gram = x.T @ x + ridge * torch.eye(x.shape[1])
         width, n = vectors.shape[1], len(self.sizes)
-        self.projection = nn.Parameter(torch.linalg.solve(gram, x.T @ y))
+        self.projection = nn.Parameter(ridge_solution(features[known], vectors[known], ridge))
         self.without = nn.Parameter(torch.zeros(1, width))
         if self.kind != "concat":
             queries = 1 if self.kind == "attention" else n

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gnn.data import TrainingData, UserBatch
+from gnn.numerics.least_squares import ridge_solution
 from gnn.numerics.propagation import normalized_adjacency
 from gnn.numerics.scoring import inner_products
 from gnn.numerics.svd import spectral_vectors
@@ -54,8 +55,7 @@ def fit_profiles(
     tastes = torch.from_numpy(normalized_adjacency(data.matrix, 0.5, 0.5) @ items.numpy())
     x = torch.from_numpy(np.array(texts))
     known = (x != 0).any(dim=1) & torch.from_numpy(np.diff(data.matrix.indptr) > 0)
-    gram = x[known].T @ x[known] + RIDGE * torch.eye(x.shape[1])
-    return ProfileVectors(x @ torch.linalg.solve(gram, x[known].T @ tastes[known]), items)
+    return ProfileVectors(x @ ridge_solution(x[known], tastes[known], RIDGE), items)
 
 
 class ProfileExpert:

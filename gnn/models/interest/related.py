@@ -10,7 +10,7 @@ import torch
 
 from gnn.data import TrainingData, UserBatch
 from gnn.numerics.propagation import inverse_power, normalized_adjacency
-from gnn.numerics.sparse import dense_product
+from gnn.numerics.sparse import dense_product, rows_or_empty
 from graphgen.schema import CO_CONSUMED, FRIEND
 
 __all__ = ["RELATED", "AttributeExpert", "SocialExpert", "related_matrices"]
@@ -82,9 +82,8 @@ class SocialExpert:
 
     def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
         """Return float32 CSR [n, items], without entry where no friend likes the item."""
-        friends = self._links[np.maximum(users.index, 0)]
         # Users who came after training have no friends here.
-        friends = sp.diags((users.index >= 0).astype(np.float32)) @ friends
+        friends = rows_or_empty(self._links, users.index)
         liked = self._data.matrix[:, self._data.span(domain)]
         return sp.csr_matrix(friends @ liked, dtype=np.float32)
 
