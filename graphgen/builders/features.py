@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
+from graphgen.builders.communities import item_vectors
 from graphgen.builders.interactions import likes_matrix
 from graphgen.builders.semantic import semantic_neighbors
 from graphgen.config import Config
@@ -27,6 +28,7 @@ from graphgen.features.modalities import (
     standardize,
 )
 from graphgen.features.text import word_vectors
+from graphgen.features.trained import TrainedEncoder
 from graphgen.progress import progress_bar
 from graphgen.schema import AUDIO, IMAGE, SIMILAR, TEXT, USER
 
@@ -53,11 +55,12 @@ class FeatureConfig(Config):
     order of words; ``static:MODEL`` from another model), ``multilingual`` (16 languages),
     ``hashing``, ``none``, or a folder or hub name of a transformers model."""
     image_encoder: str = "cnn"
-    """Encoder of the pictures in the column ``image`` of the items: ``cnn``, ``none``, or a folder
-    or hub name of a transformers vision model."""
+    """Encoder of the pictures in the column ``image`` of the items: ``cnn``, ``trained`` (a small
+    network that learns from the likes of the log), ``none``, or a folder or hub name of a
+    transformers vision model."""
     audio_encoder: str = "mel"
     """Encoder of the sound files in the column ``audio``: ``mel`` (statistics of the log-mel
-    spectrum), ``none``, or a folder or hub name of a transformers audio model."""
+    spectrum), ``trained``, ``none``, or a folder or hub name of a transformers audio model."""
     media: Path | None = None
     """Folder of the files in the columns ``image`` and ``audio``; None leaves them out."""
     vectors: dict[str, str] = pydantic.Field({})
@@ -121,6 +124,8 @@ def add_features(
         encoder = make_encoder(name, kind) if some and config.media else None
         if encoder is not None and config.media:
             files = existing_files(pd.concat(given), kind=kind, folder=config.media)
+            if isinstance(encoder, TrainedEncoder):
+                _train(encoder, data, items, files, progress)
             vectors, _ = encode_files(encoder, files[files != ""], kind=kind, **options)
             modalities[kind] = standardize(_by_domain(vectors, {d: files[d] for d in given}))
             encoders[kind] = encoder.fingerprint
@@ -205,6 +210,22 @@ def _text_vectors(
         "encoded": n_encoded,
         "languages": shares,
     }
+
+
+def _train(
+    encoder: TrainedEncoder,
+    data: HeteroData,
+    items: Mapping[str, pd.DataFrame],
+    files: pd.Series,
+    progress: bool,
+) -> None:
+    """Fit an encoder to the vectors of items by their likes; `files` by domain and item."""
+    vectors = item_vectors(likes_matrix(data, list(items)))
+    ends = np.cumsum([len(frame) for frame in items.values()])
+    parts = dict(zip(items, np.split(vectors, ends[:-1]), strict=True))
+    targets = np.concatenate([parts[domain] for domain in files.index.unique(0)])
+    has = (files != "").to_numpy()
+    encoder.fit(list(files[has]), targets[has], progress=progress)
 
 
 def _by_domain(vectors: np.ndarray, inputs: Mapping[str, pd.Series]) -> Vectors:
