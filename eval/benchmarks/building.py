@@ -152,7 +152,8 @@ def measure_building(
     """Generate a log, and time each system from its files, one process after the other.
 
     `interest build` reads, checks, de-duplicates and links the rows and saves the graph, without
-    text features, with communities of items as topics and without. The others only read the files into memory and number users and items.
+    text features, with communities of items as topics and without. The others only read the files
+    into memory and number users and items.
 
     Parameters
     ----------

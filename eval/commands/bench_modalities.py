@@ -30,7 +30,7 @@ def bench_modalities(
     set_: options.Set = None,
     out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,
 ) -> None:
-    """Train a model with all modalities, and with noise in the place of each.
+    """Train a model with all modalities, with noise in the place of each, and with edges of each.
 
     \b
     interest bench modalities --train train.csv --test test.csv --items items.csv \\
@@ -71,6 +71,6 @@ def bench_modalities(
         ]
         for row in shown.itertuples()
     ]  # fmt: skip
-    show_rows(["metric", "system", "value", "the modality adds"], lines, right=["value"])
+    show_rows(["metric", "system", "value", "all modalities minus this"], lines, right=["value"])
     if out is not None:
         write_table(found, out)

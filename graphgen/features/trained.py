@@ -95,7 +95,7 @@ class TrainedEncoder:
                 f"{self._kind}_encoder."
             )
         aims = torch.from_numpy(np.asarray(targets[known], dtype=np.float32)).to(device())
-        inputs = self._read([paths[n] for n in known])
+        inputs = self._read([paths[n] for n in known.tolist()])
         generator = np.random.default_rng(seed)
         order = generator.permutation(len(known))
         held, rest = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]

@@ -201,3 +201,25 @@ def test_an_encoder_learns_from_the_likes_of_the_log(kind, make, ending, tmp_pat
     assert (again.data["film"].x == graph.data["film"].x).all()
     with pytest.raises(ConfigError, match="learns from the likes of items with files"):
         build_graph(log.head(20), items, **options, **trained)
+
+
+def test_edges_by_each_modality_add_up_by_the_shares(tmp_path):
+    generator = np.random.default_rng(0)
+    items = pd.DataFrame({"item_id": [f"i{n}" for n in range(30)], "domain": ["a", "b"] * 15})
+    items["row"] = items.index.astype(str)
+    vectors = {}
+    for name, width in (("one", 5), ("two", 9)):
+        np.save(tmp_path / f"{name}.npy", generator.normal(size=(30, width)))
+        vectors[name] = f"{tmp_path}/{name}.npy"
+    log = items.assign(user_id=[f"u{n % 4}" for n in range(30)])[["user_id", "item_id", "domain"]]
+    # All neighbours of positive similarity: only then is the sum the joint cosine.
+    options = {"encoder": "none", "vectors": vectors, "similar_k": 30, "min_similarity": -1.0}
+    joint, each = (build_graph(log, items, **options, similar_by=by) for by in ("all", "each"))
+    for pair in (("a", "a"), ("a", "b")):
+        stores = [graph.data[pair[0], "similar", pair[1]] for graph in (joint, each)]
+        weights = []
+        for store in stores:
+            dense = np.full((15, 15), np.nan)
+            dense[tuple(store.edge_index.numpy())] = store.weight.numpy()
+            weights.append(dense)
+        np.testing.assert_allclose(*weights, atol=1e-5)
