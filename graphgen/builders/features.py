@@ -93,7 +93,7 @@ def add_features(
     items: Mapping[str, pd.DataFrame],
     config: FeatureConfig,
     *,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Add ``x``, ``has_text`` and similar edges in place.
@@ -167,7 +167,7 @@ def add_user_features(
     users: pd.DataFrame,
     config: FeatureConfig,
     *,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Add ``x`` of the users, the encoded text of their columns `user_text`, in place.

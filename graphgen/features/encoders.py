@@ -114,7 +114,7 @@ def encode(
     *,
     kind: str = TEXT,
     keys: pd.Series | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Encode inputs, each distinct one once, and only those that the cache does not hold.
@@ -142,7 +142,7 @@ def encode(
     codes, distinct = pd.factorize((inputs if keys is None else keys).to_numpy(dtype=object))
     first = np.unique(codes, return_index=True)[1]
     what = inputs.to_numpy(dtype=object)[first]
-    cache = VectorCache((cache_dir or default_cache_dir()) / kind / encoder.fingerprint)
+    cache = VectorCache(Path(cache_dir or default_cache_dir()) / kind / encoder.fingerprint)
     found, cached = cache.get(distinct)
     vectors = np.empty((len(distinct), encoder.dim), dtype=np.float32)
     if found.any():
