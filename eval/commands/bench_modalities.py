@@ -37,7 +37,7 @@ def bench_modalities(
         --vectors vggish=vggish.npy --vectors whisper=whisper.npy --seeds 0,1,2
     """
     from eval.benchmarks.modalities import measure_modalities
-    from eval.commands.console import show_rows
+    from eval.commands.console import show_differences
     from graphgen.build import BuildConfig
     from graphgen.config import parse_assignments
     from graphgen.log_files import read_log
@@ -62,15 +62,6 @@ def bench_modalities(
         seeds=options.seed_numbers(seeds) or [0],
         on_run=lambda name, result: say(f"{name}: recall@{k} {result.value(f'recall@{k}'):.4f}"),
     ).table
-    shown = found[(found["slice"] == "all") & (found["domain"] == "macro")]
-    lines = [
-        [
-            str(row.metric), str(row.system), f"{row.value:.4f}",
-            "" if row.difference != row.difference else
-            f"{-row.difference:+.4f} [{-row.difference_high:+.4f}, {-row.difference_low:+.4f}]",
-        ]
-        for row in shown.itertuples()
-    ]  # fmt: skip
-    show_rows(["metric", "system", "value", "all modalities minus this"], lines, right=["value"])
+    show_differences(found, "minus all modalities")
     if out is not None:
         write_table(found, out)
