@@ -41,11 +41,12 @@ from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
+from eval.commands.update import update
 
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    train, update, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gnn.base import Model
 from gnn.data import TrainingData, check_requirements
 from gnn.fitting import FitOptions
 from gnn.growth import Growth
+from gnn.live.drift import measure_drift, reference_of
 from gnn.trained_on import trained_on
 from graphgen.graph import InterestGraph, as_graph
 
@@ -20,7 +22,9 @@ def update_model(
     """Return the model of a later graph, with the settings that the former one chose.
 
     `Model.updates` says what the result is: "exact", equal to a fit with the same settings but for
-    rounding; "approximate", from a few steps of the former model; or "fitted again".
+    rounding; "approximate", from a few steps of the former model; or "fitted again". The drift of
+    the new likes from those of the last training is in ``provenance_["updates"]``, the latest one
+    last; see `gnn.live.drift`.
 
     Parameters
     ----------
@@ -64,4 +68,14 @@ def update_model(
     updated.validation_ = model.validation_
     known = {name: value for name, value in model.provenance_.items() if name != "graph_beside"}
     updated.provenance_ = {**known, "graph": graph.provenance, **trained_on(graph)}
+    updated.provenance_ |= _with_drift(model, growth, seed)
     return updated
+
+
+def _with_drift(model: Model, growth: Growth, seed: int) -> dict[str, Any]:
+    """Return the reference of the last training, and the drift of all updates since."""
+    reference = model.provenance_.get("reference") or reference_of(growth)
+    found = measure_drift(model, growth, reference, seed=seed)
+    if found["lists"]:
+        reference = {"score": found["score"], **reference}
+    return {"reference": reference, "updates": [*model.provenance_.get("updates", ()), found]}
