@@ -29,6 +29,7 @@ from eval.commands.inspect import inspect
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
+from eval.commands.replay import replay
 from eval.commands.rules import app as rules
 from eval.commands.settings import (
     build_settings,
@@ -46,7 +47,8 @@ from eval.commands.update import update
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, update, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    train, update, recommend, explain, similar, profile, expand, evaluate, compare, replay, abtest,
+    power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ import torch
 
 from gnn.base import Model
 from gnn.growth import Growth
-from gnn.numerics.sparse import entry_rows
+from gnn.numerics.sparse import entry_rows, without
 from gnn.selection import sample_users
 from gnn.validation import RankingQuality, ValidationRows, best_labels
 from graphgen.schema import TEXT
@@ -108,8 +108,8 @@ def measure_drift(
         those expected; None without lists or reference.
     """
     data = growth.data
-    cells = growth.change.tocoo()
-    new = (cells.data > 0) & (np.asarray(growth.before[cells.row, cells.col]).ravel() == 0)
+    cells = without(growth.change, growth.before).tocoo()
+    new = cells.data > 0
     user, item = cells.row[new], cells.col[new].astype(np.int64)
     former_user, former_item = (
         _places(growth.users, data.n_users),
