@@ -209,6 +209,11 @@ def replay(
                         due[number] = reasons
             advance(len(block), f"block {number + 1}")
     judged = pd.concat(units, ignore_index=True)
+    if not len(judged):
+        raise InputError(
+            "No like of the log is new: all are in the graph already. Give the rows since the "
+            "training of the model, or the name of a model, which is trained on the first rows."
+        )
     table = _with_intervals(pd.DataFrame(rows), judged, seed)
     meta = {
         "model": fitted.name,

@@ -105,7 +105,7 @@ def measure_drift(
         ``ndcg`` (NDCG@20 of known items, by the histories before), ``error``, its standard error,
         ``lists``, their number, ``score``, likes and pairs by bin of the score, and
         ``calibration``, half the sum of the differences between the shares of likes by score and
-        those expected; None without lists or reference.
+        those expected, less what chance makes of it; None without lists or reference.
     """
     data = growth.data
     cells = without(growth.change, growth.before).tocoo()
@@ -254,10 +254,17 @@ def _ranked(
 
 
 def _calibration(reference: Mapping[str, Any] | None, score: Mapping[str, Any]) -> float | None:
-    """Return half the sum of the differences between expected and found shares of likes."""
-    if reference is None or not sum(score["likes"]):
+    """Return half the sum of the differences between expected and found shares of likes.
+
+    Without their mean under no change, √(2/π) times the standard errors, as far as it is above.
+    """
+    n = sum(score["likes"])
+    if reference is None or not n:
         return None
     rate = (np.asarray(reference["likes"]) + 0.5) / (np.asarray(reference["pairs"]) + 1.0)
     expected = rate * np.asarray(score["pairs"])
-    found = np.asarray(score["likes"]) / sum(score["likes"])
-    return round(float(np.abs(expected / expected.sum() - found).sum() / 2), 4)
+    expected /= expected.sum()
+    off = np.abs(expected - np.asarray(score["likes"]) / n).sum() / 2
+    variance = expected * (1 - expected) * (1 / n + 1 / max(1, sum(reference["likes"])))
+    chance = np.sqrt(2 / np.pi * variance).sum() / 2
+    return round(float(max(0.0, off - chance)), 4)
