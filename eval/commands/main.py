@@ -29,6 +29,7 @@ from eval.commands.inspect import inspect
 from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
+from eval.commands.replay import replay
 from eval.commands.rules import app as rules
 from eval.commands.settings import (
     build_settings,
@@ -41,11 +42,13 @@ from eval.commands.similar import similar
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
+from eval.commands.update import update
 
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    train, update, recommend, explain, similar, profile, expand, evaluate, compare, replay, abtest,
+    power,
 )  # fmt: skip
 
 app = typer.Typer(

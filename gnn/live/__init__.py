@@ -1,0 +1,1 @@
+"""A trained engine that goes on: events, updates, feedback."""
