@@ -14,7 +14,7 @@ from gnn.candidates import item_frame
 from gnn.data import TrainingData
 from gnn.serving.problems import Problem
 from graphgen.errors import near_miss
-from graphgen.looking.connections import hashed_id, masked_id
+from graphgen.ids import hashed_id, masked_id
 from graphgen.schema import TITLE
 
 __all__ = ["Names"]

@@ -14,7 +14,7 @@ from gnn.serving.batching import Ranking
 from gnn.serving.security import HEADERS, Token, is_local, read_token
 from gnn.serving.service import Service
 from graphgen.errors import ConfigError, InputError
-from graphgen.looking.connections import hashed_id
+from graphgen.ids import hashed_id
 
 API = "/api/v1"
 
