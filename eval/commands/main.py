@@ -30,6 +30,7 @@ from eval.commands.models import models
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.rules import app as rules
+from eval.commands.serve import serve
 from eval.commands.settings import (
     build_settings,
     clean_settings,
@@ -45,7 +46,7 @@ from eval.commands.train import train
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    train, recommend, explain, similar, profile, expand, serve, evaluate, compare, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from gnn.candidates import item_frame
 from gnn.data import TrainingData
 from gnn.serving.problems import Problem
 from graphgen.errors import near_miss
-from graphgen.ids import hashed_id, masked_id
+from graphgen.ids import HASH_LENGTH, hashed_id, masked_id
 from graphgen.schema import TITLE
 
 __all__ = ["Names"]
@@ -60,11 +60,16 @@ class Names:
         Problem
             If there is none.
         """
-        if name in self.data.users:
-            return name
-        if (row := self._hashes.get(name)) is not None:
-            return str(self.data.users.ids[row])
+        if (user_id := self.unhashed(name)) in self.data.users:
+            return user_id
         raise Problem(404, f"This model knows no user {name!r}.", field=field)
+
+    def unhashed(self, name: str) -> str:
+        """Return the id of a user by id or by hash; other names as they are."""
+        if name in self.data.users or len(name) != HASH_LENGTH:
+            return name
+        row = self._hashes.get(name)
+        return name if row is None else str(self.data.users.ids[row])
 
     @cached_property
     def _hashes(self) -> dict[str, int]:
