@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
 from starlette.responses import Response
 
 from gnn.serving.metrics import Metrics

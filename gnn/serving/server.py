@@ -169,7 +169,12 @@ def answer(
     fair = _FairListener(*kind, fileno=os.dup(listener.fileno()))
     fair.open_, fair.number = open_, number
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
     )
     server = Server(config)
     signal.signal(DRAIN, server.drain)

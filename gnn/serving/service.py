@@ -145,7 +145,7 @@ class Service:
         Problem
             If there is none.
         """
-        since = name not in self.data.users and self._later(name)
+        since = name not in self.data.users and self._later(name) is not None
         return name if since else self.names.user_id(name, field)
 
     def _columns(self, items: Sequence[answers.Interaction], field: str) -> np.ndarray:
