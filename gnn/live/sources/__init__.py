@@ -1,0 +1,1 @@
+"""Where events come from: SQLite, Redis Streams, Kafka."""
