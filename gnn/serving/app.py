@@ -182,12 +182,16 @@ def _add_users(app: FastAPI, service: Service) -> None:
         """Some users to begin with."""
         return service.examples(limit)
 
-    @app.get(users + "/{id:path}/recommendations", tags=["users"])
+    @app.get(
+        users + "/{id:path}/recommendations", tags=["users"], response_model=answers.Recommendations
+    )
     def recommendations(
         id: str, domain: Domains = None, k: Limit = 20, reasons: bool = False
-    ) -> answers.Recommendations:
+    ) -> Response:
         """Lists of a user by domain, with a sentence for each item if `reasons` is true."""
-        return service.recommendations(service.user(id), domain, k, reasons=reasons)
+        found = service.recommendations(service.user_id(id), domain, k, reasons=reasons)
+        # Checked when it was made; to check it again would take as long as to rank it.
+        return Response(found.model_dump_json(), media_type="application/json")
 
     @app.post(f"{API}/recommendations", tags=["users"])
     def recommendations_from_history(body: answers.WhatIf) -> answers.Recommendations:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Final
 from fastapi import Body, FastAPI, Request, Response
 from starlette.responses import JSONResponse
 
-from gnn.live.events import Event, read_events
+from gnn.live.events import read_events
 from gnn.serving import answers
 from gnn.serving.metrics import Metrics
 from gnn.serving.problems import Problem
 from gnn.serving.security import Token, bearer
 from gnn.serving.service import Service
 from graphgen.errors import StorageError
+from graphgen.ids import HASH_LENGTH
 
 __all__ = ["API", "METRICS", "Live", "add_live"]
 
@@ -96,8 +97,12 @@ def _take(service: Service, metrics: Metrics, objects: Sequence[Any]) -> answers
     if state is None:
         raise Problem(503, "The state of this server is not open yet.")
     events, rejected = read_events(objects, domain=state.domain)
+    # Users may be named by the hash that stands for the id.
+    hashed = {event.user_id for event in events if len(event.user_id) == HASH_LENGTH}
+    ids = {name: known for name in hashed if (known := service.names.known_id(name))}
+    events = [replace(e, user_id=ids[e.user_id]) if e.user_id in ids else e for e in events]
     try:
-        applied = vars(state.apply([_of_user(service, event) for event in events]))
+        applied = vars(state.apply(events))
     except StorageError as error:
         # Not durable, so not taken: whoever sent them sends them again.
         raise Problem(503, f"No event was taken in: {error}") from error
@@ -111,9 +116,3 @@ def _take(service: Service, metrics: Metrics, objects: Sequence[Any]) -> answers
             for one in rejected[:NAMED]
         ],
     )
-
-
-def _of_user(service: Service, event: Event) -> Event:
-    """Return the event with the id of a user whom it names by the hash."""
-    user_id = service.names.unhashed(event.user_id)
-    return event if user_id == event.user_id else replace(event, user_id=user_id)

@@ -60,16 +60,16 @@ class Names:
         Problem
             If there is none.
         """
-        if (user_id := self.unhashed(name)) in self.data.users:
+        if (user_id := self.known_id(name)) is not None:
             return user_id
         raise Problem(404, f"This model knows no user {name!r}.", field=field)
 
-    def unhashed(self, name: str) -> str:
-        """Return the id of a user by id or by hash; other names as they are."""
-        if name in self.data.users or len(name) != HASH_LENGTH:
+    def known_id(self, name: str) -> str | None:
+        """Return the id of a user by id or by hash; None if there is none."""
+        if name in self.data.users:
             return name
-        row = self._hashes.get(name)
-        return name if row is None else str(self.data.users.ids[row])
+        row = self._hashes.get(name) if len(name) == HASH_LENGTH else None
+        return None if row is None else str(self.data.users.ids[row])
 
     @cached_property
     def _hashes(self) -> dict[str, int]:

@@ -62,8 +62,14 @@ class Pressure:
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            starts = message["type"] == "http.response.start"
+            if size > MAX_BODY:
+                # In place of what was made of a part of the body.
+                if starts:
+                    status = 413
+                    await _too_large()(scope, receive, send)
+                return
+            status = message["status"] if starts else status
             await send(message)
 
         async def receiving() -> MutableMapping[str, Any]:
@@ -103,8 +109,12 @@ class Pressure:
             return busy
         size = dict(scope["headers"]).get(b"content-length", b"0")
         if not size.isdigit() or int(size) > MAX_BODY:
-            large = problem_response(413, "Too large", TOO_LARGE)
-            # What was sent is not read to its end.
-            large.headers["Connection"] = "close"
-            return large
+            return _too_large()
         return None
+
+
+def _too_large() -> Response:
+    large = problem_response(413, "Too large", TOO_LARGE)
+    # What was sent is not read to its end.
+    large.headers["Connection"] = "close"
+    return large

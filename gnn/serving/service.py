@@ -89,7 +89,7 @@ class Service:
         self.names = Names(self.data, topics, show_ids=show_ids)
         # Of a server that takes events (`gnn.serving.live`), opened in each process that answers.
         self.state: LiveState | None = None
-        self._rank = Ranking(model)
+        self._rank = Ranking(model, self._now)
         self._turn = Semaphore(1)
         self.overview = Overview(model, self.profiler)
 
@@ -145,8 +145,9 @@ class Service:
         Problem
             If there is none.
         """
-        since = name not in self.data.users and self._later(name) is not None
-        return name if since else self.names.user_id(name, field)
+        if (known := self.names.known_id(name)) is not None:
+            return known
+        return name if self._later(name) is not None else self.names.user_id(name, field)
 
     def _columns(self, items: Sequence[answers.Interaction], field: str) -> np.ndarray:
         return np.array(
@@ -208,9 +209,14 @@ class Service:
     # Lists ---------------------------------------------------------------------------------
 
     def recommendations(
-        self, asked: Asked, domains: Sequence[str] | None, k: int, *, reasons: bool = False
+        self, asked: Asked | str, domains: Sequence[str] | None, k: int, *, reasons: bool = False
     ) -> answers.Recommendations:
-        """Return the lists of a user, as `gnn.base.Model.recommend` ranks them."""
+        """Return the lists of a user, as `gnn.base.Model.recommend` ranks them.
+
+        A user asked for by id is looked up together with others who ask.
+        """
+        user = asked if isinstance(asked, str) else asked.users
+        user_id = asked if isinstance(asked, str) else str(asked.ids[0])
         wanted = [self.names.domain(name) for name in dict.fromkeys(domains or self.data.domains)]
         lists = [
             answers.Listed(
@@ -218,9 +224,8 @@ class Service:
                 fallback=FALLBACKS[ranked.reason],
                 items=self._listed(ranked.columns, ranked.scores),
             )
-            for domain, ranked in zip(wanted, self._rank(asked.users, wanted, k), strict=True)
+            for domain, ranked in zip(wanted, self._rank(user, wanted, k), strict=True)
         ]
-        user_id = str(asked.ids[0])
         name = None if user_id == STRANGER else self.names.user(user_id)
         if reasons:
             items = [item for part in lists for item in part.items]

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
-from threading import Lock
+from threading import Event as Signal
+from threading import Lock, Thread
 from typing import Any, Final
 
 import torch
@@ -40,11 +41,13 @@ __all__ = ["Serving", "supervise"]
 logger = logging.getLogger(__name__)
 _fork: Final = multiprocessing.get_context("fork")
 
-STATE_FILE: Final = "state.db"
+STATE_FILE, DEAD_LETTERS = "state.db", "dead_letters.jsonl"
 READY: Final = "ready"
 BUSY: Final = "Another model is being loaded; ask again when it is served."
 # Seconds between looks at what signals asked for, and before a process that ended is replaced.
 TICK, PAUSE = 0.1, 0.5
+# Seconds before a consumer that failed is started anew.
+TRY_AGAIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -304,6 +307,10 @@ def _join(workers: list[Process], caught: set[int], metrics: Metrics) -> None:
 def _loaded(serving: Serving) -> Service:
     # Parallel are the requests; a pool of threads inside each would only make them wait.
     torch.set_num_threads(1)
+    if serving.events:
+        from gnn.live.sources import open_source
+
+        open_source(serving.events).close()  # not connected yet; a wrong address is an error
     model = load_model(serving.model)
     graph = None if serving.graph is None else graph_of(model, serving.graph)
     # A file that cannot be opened is said before anything is served.
@@ -316,11 +323,40 @@ def _loaded(serving: Serving) -> Service:
 @contextmanager
 def _living(service: Service, serving: Serving, metrics: Metrics, *, first: bool) -> Iterator[None]:
     """Open the state in this process; the first one consumes the stream, too."""
-    service.state = LiveState(serving.state / STATE_FILE, service.model)
+    state = service.state = LiveState(serving.state / STATE_FILE, service.model)
+    stop = Signal()
+    consumer = Thread(target=_consume, args=(serving, state, metrics, stop), daemon=True)
+    if first and serving.events:
+        consumer.start()
     try:
         yield
     finally:
-        service.state.close()
+        stop.set()
+        if consumer.is_alive():
+            consumer.join()
+        state.close()
+
+
+def _consume(serving: Serving, state: LiveState, metrics: Metrics, stop: Signal) -> None:
+    """Consume the stream until told to stop."""
+    from gnn.live.consuming import Progress, consume
+    from gnn.live.sources import open_source
+
+    def report(progress: Progress) -> None:
+        figures = vars(progress.applied) | {"rejected": progress.rejected}
+        figures |= {"retries": progress.retries, "waiting": bool(progress.problem)}
+        metrics.consumed(figures | ({} if progress.lag is None else {"lag": progress.lag}))
+
+    while not stop.is_set():
+        source = open_source(serving.events)
+        try:
+            consume(source, state, serving.state / DEAD_LETTERS, stop=stop, report=report)
+        except Exception as error:
+            # A fault of ours; events go on waiting in the stream.
+            logger.error("consumer failed; starting anew", exc_info=error)
+            stop.wait(TRY_AGAIN)
+        finally:
+            source.close()
 
 
 def _swapper(pipe: Connection) -> Callable[[str | None], str]:
