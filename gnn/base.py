@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,13 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
-from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
+    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -171,6 +174,8 @@ class Model(ABC):
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
+        from graphgen.graph import as_graph
+
         graph, seed = as_graph(graph), whole_number("seed", seed, least=0)
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         auto = isinstance(valid, str)

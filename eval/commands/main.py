@@ -32,6 +32,7 @@ from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.replay import replay
 from eval.commands.rules import app as rules
+from eval.commands.serve import serve
 from eval.commands.settings import (
     build_settings,
     clean_settings,
@@ -48,8 +49,8 @@ from eval.commands.update import update
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, update, recommend, explain, similar, profile, expand, consume, evaluate, compare, replay,
-    abtest, power,
+    train, update, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare,
+    replay, abtest, power,
 )  # fmt: skip
 
 app = typer.Typer(
