@@ -326,7 +326,8 @@ class Model(ABC):
             Add a column ``title``, or ``reason``: the model's name, or the kind of fallback.
         rerank
             Chooses lists out of more candidates, such as `gnn.interests.reranking.Reranker`;
-            scores then do not fall with the rank.
+            scores then do not fall with the rank. A `gnn.live.exploration.Explorer` adds a column
+            ``propensity`` to lists of one domain each.
         seed
             Breaks ties.
         progress

@@ -1,0 +1,1 @@
+"""The living engine: events since training, feedback, exploration, updates."""
