@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -80,6 +80,7 @@ class Model(ABC):
         self.history_: list[dict[str, float]] = []
         self.chosen_: dict[str, Any] = {}
         self.validation_: Quality | None = None
+        self.rescore: Callable[[np.ndarray, UserBatch, str], None] | None = None
         self._data: TrainingData | None = None
 
     # Written by a subclass ---------------------------------------------------------------
@@ -402,6 +403,7 @@ class Model(ABC):
         """Return float32 [n, items of domain], as `score`.
 
         Users without a score, unknown or with equal ones for all items, get the popularity.
+        `rescore`, such as `gnn.live.feedback.Dislikes`, then changes them in place.
         """
         return self.scored(users, domain)[0]
 
@@ -412,6 +414,8 @@ class Model(ABC):
         replaced = why > 0
         if replaced.any():
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
+        if self.rescore is not None:
+            self.rescore(scores, users, domain)
         return scores, why
 
     def parts(self, users: UserBatch, domain: str, columns: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,6 +27,7 @@ from eval.commands.export import export
 from eval.commands.importing import import_
 from eval.commands.inspect import inspect
 from eval.commands.models import models
+from eval.commands.offpolicy import offpolicy
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.rules import app as rules
@@ -46,6 +47,7 @@ from eval.commands.train import train
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
     train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
+    offpolicy,
 )  # fmt: skip
 
 app = typer.Typer(
