@@ -39,6 +39,7 @@ from eval.commands.settings import (
     with_settings,
 )
 from eval.commands.similar import similar
+from eval.commands.simulate import simulate
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
@@ -47,7 +48,7 @@ from eval.commands.train import train
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
     train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
-    offpolicy,
+    offpolicy, simulate,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -33,7 +33,14 @@ from eval.reports.sections import (
 from eval.reports.tables import legend, shared_notes
 from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 
-__all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
+__all__ = [
+    "comparison_page",
+    "frontier_page",
+    "links_page",
+    "profile_page",
+    "result_page",
+    "simulation_page",
+]
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,16 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
         plots=plots,
         notes=[_notes("", meta)],
     )
+
+
+def simulation_page(
+    title: str, sentence: str, facts: Mapping[str, str], sections: Sequence[Section], plot: Plot
+) -> str:
+    """Return the report of planted drift; see `eval.reports.drift`."""
+    return _page(
+        title=title, heading=title, lead=sentence, facts=facts, parts=sections, plots=[plot],
+        notes=[],
+    )  # fmt: skip
 
 
 def frontier_page(
