@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +20,15 @@ from graphgen.progress import progress_bar
 from graphgen.schema import DOMAIN, ITEM_ID, RANK, TIMESTAMP, USER_ID
 from graphgen.storage import provenance
 from graphgen.synthetic.generator import START, SyntheticData, synthesize
-from graphgen.synthetic.world import DAY, SynthConfig, later_share
+from graphgen.synthetic.world import DAY, later_share
 
 __all__ = ["KINDS", "DriftSimulation", "simulate_drift"]
 
 KINDS: Final = ("sudden", "gradual", "recurring")
+KEY: Final = [USER_ID, DOMAIN, ITEM_ID]
 K: Final = 20
 # Parts of the log: training ends at the first, the drift begins at the second.
-TRAINED, DRIFTED, BLOCKS = 0.5, 0.625, 20
+TRAINED, DRIFTED, BLOCKS = 0.4, 0.5, 24
 # Blocks after which the model is trained anew.
 RETRAIN: Final = 4
 # Share of the quality before the drift that counts as recovered, and blocks that it is a mean of.
@@ -36,14 +36,14 @@ RECOVERED, SMOOTH = 0.9, 2
 BOOTSTRAP: Final = 500
 # Long histories, so that a user is seen before and after; themes in all domains, no cold items.
 WORLD: Final[dict[str, Any]] = {
-    "n_items": 6000, "days": 400, "mean_interactions": 45.0, "spread": 0.4, "domain_drift": 0.0,
+    "n_items": 6000, "days": 400, "mean_interactions": 60.0, "spread": 0.4, "domain_drift": 0.0,
     "cold_user_share": 0.0, "cold_item_share": 0.0, "warm_share": 0.0, "min_interactions": 20,
     "drift_share": 1.0, "drift_start": DRIFTED,
 }  # fmt: skip
 SYSTEMS: Final = ("frozen", "retrained", "adaptive", "adaptive, recent")
 BEST: Final = "best possible"
 # Interactions of a user that the last system knows.
-RECENT: Final = 30
+RECENT: Final = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +86,12 @@ def simulate_drift(
 ) -> DriftSimulation:
     """Let all users of a synthetic world change their themes, and compare ways to adapt.
 
-    The model is trained on the first half of the log; the rest comes in 20 blocks, each predicted
-    and then revealed. The drift begins after a quarter of them. ``frozen`` never sees them;
-    ``retrained`` is trained anew on everything after every fourth block; ``adaptive`` is never
-    trained again and knows the interactions of each user since; ``adaptive, recent`` knows the
-    last 30 interactions of each user only. The best possible lists come from the planted
-    probabilities.
+    The model is trained on the first 40 % of the log; the rest comes in 24 blocks, each predicted
+    and then revealed, without new users and items. The drift begins after four of them. ``frozen``
+    never sees them; ``retrained`` is trained anew on everything after every fourth block;
+    ``adaptive`` is never trained again and knows the interactions of each user since; ``adaptive,
+    recent`` knows the last 20 interactions of each user only. The best possible lists come from
+    the planted probabilities.
 
     Parameters
     ----------
@@ -114,6 +114,8 @@ def simulate_drift(
     world = synthesize(n_users=n_users, seed=seed, **{**WORLD, "drift_kind": kind, **settings})
     log, edges = _live(world)
     trained = log[log["block"] < 0]
+    # New users and items are another matter.
+    log = log[log[USER_ID].isin(trained[USER_ID]) & log[ITEM_ID].isin(trained[ITEM_ID])]
 
     def fitted(rows: pd.DataFrame) -> Any:
         graph = build_graph(rows[[*KEY, TIMESTAMP]], encoder="none")
@@ -125,11 +127,6 @@ def simulate_drift(
     with progress_bar("Simulating", BLOCKS, enabled=progress) as advance:
         for block in range(BLOCKS):
             truth = log[log["block"] == block]
-            known = truth[USER_ID].isin(frozen.users.ids)
-            for domain in frozen.domains:
-                here = truth[DOMAIN] == domain
-                known &= ~here | truth[ITEM_ID].isin(frozen.items(domain).ids)
-            truth = truth[known]
             asked = truth[[USER_ID, DOMAIN]].drop_duplicates()
             before = log[(log["block"] < block) & log[USER_ID].isin(asked[USER_ID])]
             since = before[before["block"] >= 0]
@@ -138,20 +135,18 @@ def simulate_drift(
                 started = time.process_time()
                 retrained = fitted(log[log["block"] < block])
                 seconds["retrained"] += time.process_time() - started
-            ask: dict[str, Callable[[], pd.DataFrame]] = {
-                "frozen": lambda: _lists(frozen, asked, None, before),
-                "retrained": lambda: _lists(retrained, asked, None, before),
-                "adaptive": lambda: _lists(frozen, asked, since, before),
-                "adaptive, recent": lambda: _lists(frozen, asked, recent, before, apart=True),
-                BEST: lambda: _best(world, frozen, asked, before, edges[block]),
-            }
-            for name, lists_of in ask.items():
+            for name, (of, history) in {
+                "frozen": (frozen, None),
+                "retrained": (retrained, None),
+                "adaptive": (frozen, since),
+                "adaptive, recent": (frozen, recent),
+            }.items():
                 started = time.process_time()
-                lists = lists_of()
-                if name in seconds:
-                    seconds[name] += time.process_time() - started
-                values = _ndcg(lists, truth)
-                found.append(values.assign(system=name, block=block))
+                lists = _lists(of, asked, history, before, apart=history is recent)
+                seconds[name] += time.process_time() - started
+                found.append(_ndcg(lists, truth).assign(system=name, block=block))
+            best = _best(world, frozen, asked, before, edges[block])
+            found.append(_ndcg(best, truth).assign(system=BEST, block=block))
             advance(1)
     values = pd.concat(found, ignore_index=True)
     blocks, summary = _summed(values, log, edges, seed)
@@ -163,9 +158,6 @@ def simulate_drift(
         "recent": RECENT, "settings": world.config.to_dict(), "provenance": provenance(),
     }  # fmt: skip
     return DriftSimulation(blocks, summary, meta)
-
-
-KEY: Final = [USER_ID, DOMAIN, ITEM_ID]
 
 
 def _live(world: SyntheticData) -> tuple[pd.DataFrame, np.ndarray]:
@@ -226,8 +218,8 @@ def _best(
     out = (truth.item_released <= now).astype(float)
     parts = []
     for domain, rows in asked.assign(row=row).groupby(DOMAIN, observed=True):
-        of_domain = (world.items[DOMAIN] == domain).to_numpy()
-        of_domain &= world.items[ITEM_ID].isin(model.items(str(domain)).ids).to_numpy()
+        known = world.items[ITEM_ID].isin(model.items(str(domain)).ids)
+        of_domain = ((world.items[DOMAIN] == domain) & known).to_numpy()
         popularity = truth.item_popularity[of_domain] * out[of_domain]
         theme = truth.item_theme[of_domain]
         mass = np.bincount(theme, popularity, taste.shape[1])
