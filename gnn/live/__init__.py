@@ -1,1 +1,1 @@
-"""A trained model lives on: events since training, updates, feedback."""
+"""A trained model lives on: events since training, updates, feedback, exploration."""
