@@ -199,9 +199,9 @@ class LiveState:
         Equals `gnn.users.user_batch` with the log of their events. O(their interactions).
         """
         ids = np.asarray(ids, dtype=object)
-        return user_batch(self.data, ids, self._later(ids))
+        return user_batch(self.data, ids, self.later(ids))
 
-    def _later(self, ids: np.ndarray) -> Later | None:
+    def later(self, ids: np.ndarray) -> Later | None:
         found = list(self._events_of(ids))
         if not found:
             return None
