@@ -52,7 +52,7 @@ def some_events():
 
 def make_events(n: int, seed: int = 0) -> list[dict]:
     generator = np.random.default_rng(seed)
-    kinds = ["play", "buy", "refund", "like", "dislike", "skip", "other", ""]
+    kinds = ["play", "buy", "refund", "like", "dislike", "skip", "dwell", "other", ""]
     return [
         {
             "event_id": f"{seed}-{number}",
