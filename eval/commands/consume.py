@@ -64,15 +64,16 @@ def consume(
         signal.signal(number, lambda *_: stop.set())
     letters = state / "dead_letters.jsonl"
     with progress_bar(f"Events from {source.split('?')[0]}", enabled=sys.stderr.isatty()) as bar:
-        said = [monotonic(), ""]
+        last, problem = monotonic(), ""
 
         def report(progress: Progress) -> None:
+            nonlocal last, problem
             bar(0, progress.line())
             # A log file has no bar: it gets a line now and then, and for each new problem.
             if not sys.stderr.isatty() and (
-                monotonic() - float(said[0]) > EVERY or progress.problem != said[1]
+                monotonic() - last > EVERY or progress.problem != problem
             ):
-                said[:] = monotonic(), progress.problem
+                last, problem = monotonic(), progress.problem
                 say(progress.line())
 
         done = take(opened, live, letters, stop=stop, once=once, batch=batch, report=report)

@@ -129,9 +129,9 @@ def read_events(
         try:
             if place in reasons:
                 raise ValueError(reasons[place])
-            event_id, *names = (texts[name][place] for name in TEXTS)
+            row = {name: column[place] for name, column in texts.items()}
             default = arrived if times is None else times[place]
-            events.append(_event(one, event_id, *names, domain, default, arrived))
+            events.append(_event(one, row, domain, default, arrived))
         except ValueError as error:
             rejected.append(Rejected(_shown(one), str(error)))
     return events, rejected
@@ -155,16 +155,13 @@ def read_json(raw: bytes | str | Mapping[str, Any]) -> Any:
 
 def _event(
     one: Mapping[str, Any],
-    event_id: str | None,
-    user_id: str | None,
-    domain: str | None,
-    item_id: str | None,
-    event: str | None,
+    texts: Mapping[str, str | None],
     default_domain: str | None,
     default_time: int,
     arrived: int,
 ) -> Event:
     """Return a checked event; a ValueError with the reason if it is none."""
+    event_id, user_id, domain, item_id, event = (texts[name] for name in TEXTS)
     domain = domain or default_domain
     for name, text in ((USER_ID, user_id), (ITEM_ID, item_id), ("event_id", event_id or "-")):
         if text is None:
