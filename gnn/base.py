@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,13 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
-from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
+    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -83,6 +86,7 @@ class Model(ABC):
         self.history_: list[dict[str, float]] = []
         self.chosen_: dict[str, Any] = {}
         self.validation_: Quality | None = None
+        self.rescore: Callable[[np.ndarray, UserBatch, str], None] | None = None
         self._data: TrainingData | None = None
 
     # Written by a subclass ---------------------------------------------------------------
@@ -171,6 +175,8 @@ class Model(ABC):
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
+        from graphgen.graph import as_graph
+
         graph, seed = as_graph(graph), whole_number("seed", seed, least=0)
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         auto = isinstance(valid, str)
@@ -333,7 +339,8 @@ class Model(ABC):
             Add a column ``title``, or ``reason``: the model's name, or the kind of fallback.
         rerank
             Chooses lists out of more candidates, such as `gnn.interests.reranking.Reranker`;
-            scores then do not fall with the rank.
+            scores then do not fall with the rank. A `gnn.live.exploration.Explorer` adds a column
+            ``propensity`` to lists of one domain each.
         seed
             Breaks ties.
         progress
@@ -408,6 +415,7 @@ class Model(ABC):
         """Return float32 [n, items of domain], as `score`.
 
         Users without a score, unknown or with equal ones for all items, get the popularity.
+        `rescore`, such as `gnn.live.feedback.Dislikes`, then changes them in place.
         """
         return self.scored(users, domain)[0]
 
@@ -418,6 +426,8 @@ class Model(ABC):
         replaced = why > 0
         if replaced.any():
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
+        if self.rescore is not None:
+            self.rescore(scores, users, domain)
         return scores, why
 
     def parts(self, users: UserBatch, domain: str, columns: np.ndarray) -> dict[str, np.ndarray]:

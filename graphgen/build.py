@@ -94,7 +94,7 @@ def build_graph(
     friends: FriendTable | pd.DataFrame | None = None,
     config: BuildConfig | None = None,
     topics_from: InterestGraph | str | Path | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> InterestGraph:

@@ -40,7 +40,7 @@ def update_graph(
     *sources: Any,
     items: ItemTable | pd.DataFrame | None = None,
     users: UserTable | pd.DataFrame | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
     reading: Mapping[str, Any] | None = None,
     **settings: Any,

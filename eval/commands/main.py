@@ -16,6 +16,7 @@ from eval.commands.build import build
 from eval.commands.clean import clean
 from eval.commands.compare import compare
 from eval.commands.console import Commands, run, say
+from eval.commands.consume import consume
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -27,10 +28,12 @@ from eval.commands.export import export
 from eval.commands.importing import import_
 from eval.commands.inspect import inspect
 from eval.commands.models import models
+from eval.commands.offpolicy import offpolicy
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
 from eval.commands.replay import replay
 from eval.commands.rules import app as rules
+from eval.commands.serve import serve
 from eval.commands.settings import (
     build_settings,
     clean_settings,
@@ -39,6 +42,7 @@ from eval.commands.settings import (
     with_settings,
 )
 from eval.commands.similar import similar
+from eval.commands.simulate import simulate
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
@@ -47,8 +51,8 @@ from eval.commands.update import update
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, update, recommend, explain, similar, profile, expand, evaluate, compare, replay, abtest,
-    power,
+    train, update, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare,
+    replay, simulate, abtest, power, offpolicy,
 )  # fmt: skip
 
 app = typer.Typer(

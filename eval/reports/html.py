@@ -40,6 +40,7 @@ __all__ = [
     "profile_page",
     "replay_page",
     "result_page",
+    "simulation_page",
 ]
 
 
@@ -144,6 +145,16 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
         plots=plots,
         notes=[_notes("", meta)],
     )
+
+
+def simulation_page(
+    title: str, sentence: str, facts: Mapping[str, str], sections: Sequence[Section], plot: Plot
+) -> str:
+    """Return the report of planted drift; see `eval.reports.drift`."""
+    return _page(
+        title=title, heading=title, lead=sentence, facts=facts, parts=sections, plots=[plot],
+        notes=[],
+    )  # fmt: skip
 
 
 def frontier_page(

@@ -1,1 +1,1 @@
-"""A trained engine that goes on: events, updates, feedback."""
+"""A trained model lives on: events since training, updates, feedback, exploration."""
