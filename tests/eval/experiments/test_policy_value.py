@@ -49,9 +49,12 @@ def true_value(model, policy):
     return total / (K * len(ids))
 
 
-def logged(model, seed, policy="epsilon=0.4"):
-    explorer = Explorer.of(model, policy, seed=seed)
-    lists = model.recommend(model.users.ids, k=K, rerank=explorer, seed=seed)
+def logged(model, seed, policy="epsilon=0.6", times=1):
+    draws = range(seed * times, (seed + 1) * times)
+    lists = pd.concat(
+        model.recommend(model.users.ids, k=K, rerank=Explorer.of(model, policy, seed=draw))
+        for draw in draws
+    )
     chance = click_chance(lists["user_id"].to_numpy(), lists["item_id"].to_numpy(), lists["rank"])
     clicked = np.random.default_rng(seed).random(len(lists)) < chance
     return lists, clicked
@@ -65,13 +68,16 @@ def test_true_values_lie_in_the_intervals(model, policies, times):
     truth = {policy: true_value(model, policy) for policy in policies}
     held, values = [], []
     for seed in range(times):
-        lists, clicked = logged(model, seed)
+        lists, clicked = logged(model, seed, times=4)
         shown = lists.assign(reward=clicked * 1.0)
-        table = policy_values(shown, model, policies, bootstrap=200).table.iloc[1:]
+        found = policy_values(shown, model, policies, bootstrap=200)
+        assert not any(of["warnings"] for of in found.meta["policies"].values())
+        table = found.table.iloc[1:]
         true = table["policy"].map(truth)
         held.append(((table["low"] <= true) & (true <= table["high"])).to_numpy())
         values.append(table["value"].to_numpy() - true.to_numpy())
     share = pd.DataFrame(held).mean()
+    print(share.tolist(), np.mean(values, axis=0), np.std(values, axis=0))
     assert (share >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / times) - 0.02).all(), share.tolist()
     error = np.std(values, axis=0) / np.sqrt(times)
     assert (np.abs(np.mean(values, axis=0)) < 3.5 * error + 0.003).all()
