@@ -62,7 +62,7 @@ def logged(model, seed, policy="epsilon=0.6", times=1):
 
 @pytest.mark.parametrize(
     ("policies", "times"),
-    [(POLICIES[:2], 40), pytest.param(POLICIES, 100, marks=pytest.mark.slow)],
+    [(POLICIES[:2], 24), pytest.param(POLICIES, 100, marks=pytest.mark.slow)],
 )
 def test_true_values_lie_in_the_intervals(model, policies, times):
     truth = {policy: true_value(model, policy) for policy in policies}
@@ -77,7 +77,6 @@ def test_true_values_lie_in_the_intervals(model, policies, times):
         held.append(((table["low"] <= true) & (true <= table["high"])).to_numpy())
         values.append(table["value"].to_numpy() - true.to_numpy())
     share = pd.DataFrame(held).mean()
-    print(share.tolist(), np.mean(values, axis=0), np.std(values, axis=0))
     assert (share >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / times) - 0.02).all(), share.tolist()
     error = np.std(values, axis=0) / np.sqrt(times)
     assert (np.abs(np.mean(values, axis=0)) < 3.5 * error + 0.003).all()
@@ -109,8 +108,8 @@ def test_one_log_is_read_by_both_analyses(model, tmp_path):
 
     test = analyse_abtest(read_events(*paths), conversion="click")
     row = test.table.set_index("metric").loc["activity"]
-    assert test.ratio.counts == {"control": USERS // 2, "new": USERS // 2}
-    assert row["value_control"] * USERS / 2 == pytest.approx(len(parts[1]))
+    assert sum(test.ratio.counts.values()) == len(model.users)
+    assert row["value_control"] * test.ratio.counts["control"] == pytest.approx(len(parts[1]))
 
 
 def test_events_belong_to_the_exposure_before_them():
