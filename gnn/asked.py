@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gnn.data import TrainingData
+from gnn.users import Later
 from graphgen.errors import InputError, UnknownIdError, counted, near_miss
 from graphgen.ids import as_ids
 from graphgen.joins import check_items, check_join, found_in
@@ -210,7 +211,9 @@ def as_log(source: Any, *, what: str, domains: Collection[str]) -> InteractionLo
     return log
 
 
-def history_log(source: Any, data: TrainingData, users: np.ndarray) -> InteractionLog | None:
+def history_log(
+    source: Any, data: TrainingData, users: np.ndarray
+) -> InteractionLog | Later | None:
     """Return the history of users as `as_log`; rows that change nothing are counted in the log.
 
     Raises
@@ -218,8 +221,8 @@ def history_log(source: Any, data: TrainingData, users: np.ndarray) -> Interacti
     InputError
         If all rows are of unknown domains or items.
     """
-    if source is None:
-        return None
+    if source is None or isinstance(source, Later):
+        return source
     log = as_log(source, what="history", domains=data.domains)
     frame = log.frame
     here = frame[DOMAIN].astype(str).isin(set(data.items)).to_numpy()

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from gnn.asked import as_log, asked_lists, asked_users, history_log, whole_numbe
 from gnn.candidates import candidates
 from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
+from gnn.growth import Growth
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
 from gnn.recommending import Chooser, Options, fallbacks, ranked_lists, warn_of_unknown
@@ -27,10 +28,13 @@ from gnn.users import user_batch
 from gnn.validation import ValidationRows
 from graphgen.config import Config as Settings
 from graphgen.errors import ConfigError, NotFittedError, UnknownIdError
-from graphgen.graph import InterestGraph, as_graph
 from graphgen.log import InteractionLog
 from graphgen.pieces import map_pieces
 from graphgen.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
+    from graphgen.graph import InterestGraph
 
 __all__ = ["Model"]
 
@@ -71,6 +75,8 @@ class Model(ABC):
     """What a graph must have; see `gnn.data.check_requirements`."""
     uses_weights: ClassVar[bool] = False
     """Whether likes of different weights count differently (`TrainingData.weighted`)."""
+    updates: ClassVar[Literal["exact", "approximate", "fitted again"]] = "fitted again"
+    """What `_update` is, beside a fit with the same settings."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` writes: arrays and CSR matrices."""
 
@@ -94,6 +100,10 @@ class Model(ABC):
     @abstractmethod
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return float32 [len(users), items of domain]; a constant row has no score."""
+
+    def _update(self, former: Self, growth: Growth, *, seed: int, options: FitOptions) -> None:
+        """Learn from `growth.data` with the help of the former model; see `gnn.live.updating`."""
+        self._fit(growth.data, seed=seed, rows=None, options=options)
 
     def _set_up(self) -> None:
         """Make what scoring needs besides the learned state, after `fit` and after loading."""
@@ -165,6 +175,8 @@ class Model(ABC):
         ConfigError
             If the graph lacks what the model `requires`, or `valid` is no log, "auto" or None.
         """
+        from graphgen.graph import as_graph
+
         graph, seed = as_graph(graph), whole_number("seed", seed, least=0)
         options = FitOptions(checkpoint=checkpoint, progress=progress)
         auto = isinstance(valid, str)

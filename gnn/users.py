@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,34 @@ from gnn.numerics.sparse import without
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID, WEIGHT
 
-__all__ = ["user_batch"]
+__all__ = ["Later", "later_order", "user_batch"]
+
+
+class Later(NamedTuple):
+    """Interactions since training of users who are asked, one row for each user and item.
+
+    Attributes
+    ----------
+    place
+        int64 [m], number of the user among those asked.
+    column
+        int64 [m], item in the joint index.
+    weight
+        float32 [m], as in an `InteractionLog`.
+    order
+        int64 [m], as `TrainingData.order`.
+    """
+
+    place: np.ndarray
+    column: np.ndarray
+    weight: np.ndarray
+    order: np.ndarray
 
 
 def user_batch(
-    data: TrainingData, ids: Sequence[str] | np.ndarray, history: InteractionLog | None
+    data: TrainingData,
+    ids: Sequence[str] | np.ndarray,
+    history: InteractionLog | Later | None,
 ) -> UserBatch:
     """Look users up by external id, with their history in training and since; O(interactions).
 
@@ -31,18 +54,19 @@ def user_batch(
     rows: Any = _spread(found.history, known)
     parts = (found.order, found.weights, found.rejected)
     order, weights, rejected = (None if m is None else _spread(m, known) for m in parts)
-    if history is not None and len(history):
-        liked = history.liked
-        when = _history_order(data, history)
-        refused, strength, _ = _history_matrices(data, ids, history.frame[~liked], when[~liked])
-        refused.data[:] = np.where(strength.data < 0, strength.data, 1.0)
-        later, strength, new = _history_matrices(data, ids, history.frame[liked], when[liked])
+    if history is not None and not isinstance(history, Later):
+        history = _later(data, ids, history)
+    if history is not None and len(history.place):
+        likes = history.weight > 0
+        later, new, strength = _matrices(data, len(ids), history, likes)
         if weights is not None or (strength.data != 1).any():
             weights = (rows if weights is None else weights) + strength
         rows = rows.maximum(later)
         if order is not None:
             order = order.maximum(new)
-        if refused.nnz:
+        if not likes.all():
+            refused, _, strength = _matrices(data, len(ids), history, ~likes)
+            refused.data[:] = np.where(strength.data < 0, strength.data, 1.0)
             # Refused since: no like any more.
             rows, order, weights = (
                 None if m is None else without(m, refused) for m in (rows, order, weights)
@@ -52,22 +76,21 @@ def user_batch(
     return UserBatch(index, rows, keys, order, weights, rejected, data.has_time)
 
 
-def _history_order(data: TrainingData, history: InteractionLog) -> np.ndarray:
-    """Return int64 [rows], as `TrainingData.order` has it.
+def later_order(data: TrainingData, order: np.ndarray | None, has_time: bool, n: int) -> np.ndarray:
+    """Return int64 [n], the order of rows of a history as `TrainingData.order` has it.
 
     A history without it counts as later than all that was trained on, after training on positions
     in the order of its rows, and so does one with timestamps then, or the other way round, in its
     own order.
     """
-    order = history.order
-    if data.order is None or (order is not None and history.has_time == data.has_time):
-        return np.ones(len(history), np.int64) if order is None else order + (not data.has_time)
+    if data.order is None or (order is not None and has_time == data.has_time):
+        return np.ones(n, np.int64) if order is None else order + (not data.has_time)
     last = 1 + (data.order.data.max() if data.order.nnz else 0)
     if order is None:
-        place = 0 if data.has_time else np.arange(len(history))
+        place = 0 if data.has_time else np.arange(n)
     else:
         place = np.unique(order, return_inverse=True)[1]
-    return np.full(len(history), last, dtype=np.int64) + place
+    return np.full(n, last, dtype=np.int64) + place
 
 
 def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
@@ -78,30 +101,33 @@ def _spread(matrix: sp.csr_matrix, known: np.ndarray) -> sp.csr_matrix:
     return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape=(len(known), matrix.shape[1]))
 
 
-def _history_matrices(
-    data: TrainingData, ids: np.ndarray, frame: pd.DataFrame, order: np.ndarray
-) -> tuple[sp.csr_matrix, sp.csr_matrix, sp.csr_matrix | None]:
-    """Return CSR [len(ids), n_items] of the rows of a history: what, how strong, and when.
-
-    Rows of unknown items are left out. The last is None where the training data has no order.
-    """
+def _later(data: TrainingData, ids: np.ndarray, history: InteractionLog) -> Later:
+    """Return the rows of a history of users who are asked; those of unknown items are left out."""
+    frame = history.frame
     place = pd.Index(ids).get_indexer(frame[USER_ID])
-    rows, columns, whens = ([np.empty(0, np.int64)] for _ in range(3))
-    strength = [np.empty(0, np.float32)]
-    for domain, part in frame.assign(place=place, order=order)[place >= 0].groupby(
-        DOMAIN, observed=True
-    ):
-        if domain not in data.items:
-            continue
-        item = data.items[domain].encode(part[ITEM_ID], missing="mark")
-        known = item >= 0
-        rows.append(part["place"].to_numpy()[known])
-        columns.append(item[known] + data.span(domain).start)
-        weight = part[WEIGHT] if WEIGHT in part else pd.Series(1.0, part.index)
-        strength.append(weight.to_numpy(np.float32)[known])
-        whens.append(part["order"].to_numpy()[known])
-    shape = (len(ids), data.n_items)
-    matrix = joint_matrix(rows, columns, None, shape)
-    matrix.data[:] = 1.0
-    when = None if data.order is None else latest(rows, columns, whens, shape)
-    return matrix, joint_matrix(rows, columns, strength, shape), when
+    column = np.full(len(frame), -1, np.int64)
+    for domain, rows in frame.groupby(DOMAIN, observed=True).indices.items():
+        if domain in data.items:
+            item = data.items[domain].encode(frame[ITEM_ID].iloc[rows], missing="mark")
+            column[rows] = np.where(item >= 0, item + data.span(domain).start, -1)
+    weight = np.ones(len(frame), np.float32)
+    if WEIGHT in frame:
+        weight = frame[WEIGHT].to_numpy(np.float32)
+    order = later_order(data, history.order, history.has_time, len(frame))
+    use = (place >= 0) & (column >= 0)
+    return Later(place[use], column[use], weight[use], order[use])
+
+
+def _matrices(
+    data: TrainingData, n_users: int, later: Later, use: np.ndarray
+) -> tuple[sp.csr_matrix, sp.csr_matrix | None, sp.csr_matrix]:
+    """Return CSR [n_users, n_items] of some rows of a history: what, when, and how strong.
+
+    The second is None where the training data has no order.
+    """
+    shape = (n_users, data.n_items)
+    rows, columns, strength, order = ([part[use]] for part in later)
+    strong = joint_matrix(rows, columns, strength, shape)
+    when = None if data.order is None else latest(rows, columns, order, shape)
+    matrix = sp.csr_matrix((np.ones_like(strong.data), strong.indices, strong.indptr), shape)
+    return matrix, when, strong

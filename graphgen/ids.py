@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from graphgen.errors import InputError
 
-__all__ = ["as_ids", "id_texts", "is_text"]
+__all__ = ["as_ids", "hashed_id", "id_texts", "is_text", "masked_id"]
 
 # From here on a float64 no longer holds every integer, so it may not be the id that it was.
 FIRST_INEXACT_FLOAT = 2**53
@@ -25,6 +26,8 @@ FLOAT = (
 KIND = "must be text or a whole number"
 BOOLEAN = f"{KIND}, not true or false"
 BYTES = "must be valid UTF-8 text"
+HASH_LENGTH: Final = 16  # hexadecimal digits of a user id's hash that stand for the id
+MASK_LENGTH: Final = 4  # of them, those that a picture shows
 Reasons = list[tuple[np.ndarray, str]]
 
 
@@ -166,3 +169,28 @@ def _text(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, int | UUID):
         return str(value), None
     return None, KIND
+
+
+def masked_id(user_id: str) -> str:
+    """Return the name in pictures of a user who is not the centre.
+
+    Four digits of the id's SHA-256, enough to distinguish the dots of a picture. It keeps names out
+    of pictures; it does not hide a user from somebody who holds the list of all ids.
+
+    Examples
+    --------
+    >>> masked_id("A2FS62U8MLDFM")
+    'user 92b6…'
+    """
+    return f"user {hashed_id(user_id)[:MASK_LENGTH]}…"
+
+
+def hashed_id(user_id: str) -> str:
+    """Return 16 hexadecimal digits of the id's SHA-256, which stand for it where ids are hidden.
+
+    Examples
+    --------
+    >>> hashed_id("A2FS62U8MLDFM")
+    '92b640efd4b2af75'
+    """
+    return hashlib.sha256(user_id.encode()).hexdigest()[:HASH_LENGTH]

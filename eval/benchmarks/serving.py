@@ -17,7 +17,7 @@ import pandas as pd
 
 from graphgen.errors import ConfigError, InputError
 
-__all__ = ["measure_serving"]
+__all__ = ["USERS", "get_json", "headers", "load_routes", "measure_serving"]
 
 # Routes, with the 95th percentile in milliseconds that they are to keep; {domain} is the first.
 ROUTES: Final = {
@@ -85,18 +85,17 @@ def measure_serving(
     InputError
         If no web app answers there.
     """
-    if shutil.which("wrk") is None:
-        raise ConfigError("The load tool wrk is missing (Debian: apt-get install wrk).")
     api = f"{url.rstrip('/')}/api/v1"
     drawn = np.random.default_rng(seed).permutation(np.asarray(users, dtype=object))[:USERS]
-    domain = _get(f"{api}/model", token)["domains"][0]["name"]
+    domain = get_json(f"{api}/model", token)["domains"][0]["name"]
     say(f"Looking for items of {min(EXPLAINED, len(drawn))} users to explain")
     best = [
         (user, item["item_id"])
         for user in drawn[:EXPLAINED]
-        for item in _get(f"{api}/users/{quote(user)}/recommendations?domain={quote(domain)}&k=1",
-                         token)["lists"][0]["items"]
-    ]  # fmt: skip
+        for item in get_json(
+            f"{api}/users/{quote(user)}/recommendations?domain={quote(domain)}&k=1", token
+        )["lists"][0]["items"]
+    ]
     rows = []
     for name, (route, target) in ROUTES.items():
         pairs = best if "{item}" in route else [(user, "") for user in drawn]
@@ -104,14 +103,15 @@ def measure_serving(
             f"/api/v1/{route.format(user=quote(u), domain=quote(domain), item=quote(i))}"
             for u, i in pairs
         ]
-        found = _load(url, paths, clients, seconds, token)
+        found = load_routes(url, paths, clients, seconds, token)
         rows.append({"route": name, **found, "target": target})
         say(f"{name}: p95 {found['p95']:.0f} ms, {found['errors']} errors")
     return pd.DataFrame(rows)
 
 
-def _get(url: str, token: str | None) -> Any:
-    request = urllib.request.Request(url, headers=_headers(token))
+def get_json(url: str, token: str | None) -> Any:
+    """Return the answer of a web app of ours; an `InputError` where there is none."""
+    request = urllib.request.Request(url, headers=headers(token))
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
@@ -119,19 +119,29 @@ def _get(url: str, token: str | None) -> Any:
         raise InputError(f"{url} does not answer as a web app of ours: {error}.") from error
 
 
-def _headers(token: str | None) -> dict[str, str]:
+def headers(token: str | None) -> dict[str, str]:
+    """Return the headers that bring a token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _load(
+def load_routes(
     url: str, paths: list[str], clients: int, seconds: int, token: str | None
 ) -> dict[str, float]:
+    """Ask for paths at random; return requests (a second), p50, p95, p99, max (ms) and errors.
+
+    Raises
+    ------
+    ConfigError, InputError
+        If wrk is missing; if it fails.
+    """
+    if shutil.which("wrk") is None:
+        raise ConfigError("The load tool wrk is missing (Debian: apt-get install wrk).")
     with tempfile.TemporaryDirectory() as folder:
         listed, script = Path(folder) / "paths", Path(folder) / "load.lua"
         listed.write_text("\n".join(paths), encoding="utf-8")
         script.write_text(SCRIPT.replace("PATHS", str(listed)), encoding="utf-8")
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s"]
-        command += [part for pair in _headers(token).items() for part in ("-H", ": ".join(pair))]
+        command += [part for pair in headers(token).items() for part in ("-H", ": ".join(pair))]
         command += ["-s", str(script), url]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

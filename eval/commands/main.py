@@ -16,6 +16,7 @@ from eval.commands.build import build
 from eval.commands.clean import clean
 from eval.commands.compare import compare
 from eval.commands.console import Commands, run, say
+from eval.commands.consume import consume
 from eval.commands.demo import demo
 from eval.commands.describe import describe
 from eval.commands.doctor import doctor
@@ -30,7 +31,9 @@ from eval.commands.models import models
 from eval.commands.offpolicy import offpolicy
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
+from eval.commands.replay import replay
 from eval.commands.rules import app as rules
+from eval.commands.serve import serve
 from eval.commands.settings import (
     build_settings,
     clean_settings,
@@ -43,12 +46,13 @@ from eval.commands.simulate import simulate
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
+from eval.commands.update import update
 
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, evaluate, compare, abtest, power,
-    offpolicy, simulate,
+    train, update, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare,
+    replay, simulate, abtest, power, offpolicy,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -38,6 +38,7 @@ __all__ = [
     "frontier_page",
     "links_page",
     "profile_page",
+    "replay_page",
     "result_page",
     "simulation_page",
 ]
@@ -175,6 +176,22 @@ def frontier_page(
             Folded("Every method and strength", [frontier_section(table)]),
         ],
         plots=plots,
+        notes=[],
+    )
+
+
+def replay_page(
+    verdict: str, facts: Mapping[str, str], sections: Sequence[Section], plot: Plot
+) -> str:
+    """Return the report of a replay; see `eval.reports.replay`."""
+    return _page(
+        title="Prequential replay",
+        heading="Prequential replay",
+        verdict=verdict,
+        lead="Each block is predicted, then revealed, then adapted to.",
+        facts=facts,
+        parts=sections,
+        plots=[plot],
         notes=[],
     )
 

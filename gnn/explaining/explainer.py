@@ -20,7 +20,7 @@ from gnn.similar import look_up
 from gnn.users import user_batch
 from graphgen.builders.naming import words_of
 from graphgen.errors import ConfigError
-from graphgen.looking.connections import connect, masked_id
+from graphgen.ids import masked_id
 from graphgen.schema import CATEGORY, DOMAIN, INTERACTS, ITEM_ID, TEXT, TITLE, USER, USER_ID
 
 if TYPE_CHECKING:
@@ -226,6 +226,8 @@ class Explainer:
         found: list[dict[str, Any]] = []
         if self.graph is None:
             return found
+        from graphgen.looking.connections import connect
+
         for *source, _, share in rows:
             if share <= 0:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from graphgen.looking.connections import masked_id
+from graphgen.ids import masked_id
 from graphgen.schema import INTERACTS, USER
 
 __all__ = ["Explanation"]

@@ -1,1 +1,1 @@
-"""The living engine: events since training, feedback, exploration, updates."""
+"""A trained model lives on: events since training, updates, feedback, exploration."""

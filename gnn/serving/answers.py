@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 
@@ -13,6 +13,7 @@ __all__ = [
     "Evolution",
     "Expansion",
     "Expansions",
+    "Feedback",
     "Health",
     "History",
     "Hit",
@@ -28,9 +29,12 @@ __all__ = [
     "Profile",
     "ProfileRow",
     "Recommendations",
+    "Refused",
     "Search",
     "ServedModel",
     "Similar",
+    "Swap",
+    "Taken",
     "Typical",
     "UserSummary",
     "Users",
@@ -88,6 +92,54 @@ class WhatIf(pydantic.BaseModel):
     )
     domain: list[str] | None = pydantic.Field(None, description="Default: every domain.")
     k: int = pydantic.Field(20, ge=1, le=MAX_LIST)
+
+
+class Feedback(pydantic.BaseModel):
+    """What a user thinks of an item that was recommended."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    user_id: str
+    domain: str | None = None
+    item_id: str
+    feedback: Literal["like", "dislike", "skip", "dwell"]
+    seconds: float | None = pydantic.Field(None, ge=0, description="Of a dwell.")
+    time: str | int | None = None
+    event_id: str | None = None
+
+    def as_event(self) -> dict[str, Any]:
+        """Return it as an event of that kind, the seconds being its weight."""
+        given = self.model_dump(exclude_none=True)
+        event = {"event": given.pop("feedback")}
+        if "seconds" in given:
+            event["weight"] = given.pop("seconds")
+        return given | event
+
+
+class Refused(pydantic.BaseModel):
+    """An event that cannot be used."""
+
+    place: int | None = pydantic.Field(description="In the body, from 0.")
+    reason: str
+
+
+class Taken(pydantic.BaseModel):
+    """What became of events."""
+
+    new: int
+    duplicates: int = pydantic.Field(description="Known by their `event_id`.")
+    rejected: int
+    reasons: list[Refused] = pydantic.Field(description="Of the first rejected ones.")
+    unknown_users: int = pydantic.Field(description="New ones of users the model does not know.")
+    unknown_items: int = pydantic.Field(description="New ones, kept for the next model.")
+    unknown_domains: int = pydantic.Field(description="New ones, kept for the next model.")
+    late: int = pydantic.Field(description="New ones before the latest of their user.")
+
+
+class Swap(pydantic.BaseModel):
+    """The model to serve from now on."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    model: str | None = pydantic.Field(None, description="Its folder; default: the same, anew.")
 
 
 class Domain(pydantic.BaseModel):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import anyio.to_thread
 from fastapi import Body, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,7 +19,10 @@ from starlette.middleware.gzip import GZipMiddleware
 import graphgen.looking
 from gnn.serving import answers
 from gnn.serving.answers import MAX_LIST
-from gnn.serving.problems import Problem, problem_json
+from gnn.serving.live import API, METRICS, Live, add_live
+from gnn.serving.logs import log_request
+from gnn.serving.pressure import Pressure
+from gnn.serving.problems import PROBLEM, Problem, problem_response
 from gnn.serving.security import COOKIE, HEADERS, Token, is_local
 from gnn.serving.service import Service
 from graphgen.errors import InterestError, UnknownIdError
@@ -32,11 +35,8 @@ logger = logging.getLogger(__name__)
 
 STATIC: Final = Path(__file__).with_name("static")
 VIEW: Final = Path(graphgen.looking.__file__).with_name("static")
-API: Final = "/api/v1"
 # What may be had without a token: the form that asks for it, its style, and whether there is life.
 OPEN: Final = ("/login", "/static/login.js", "/static/app.css", "/static/icon.svg", f"{API}/health")
-MAX_BODY: Final = 1 << 20
-PROBLEM: Final = "application/problem+json"
 # Requests that are worked on at once; those for lists are ranked together (`Ranking`).
 AT_ONCE: Final = 16
 
@@ -44,7 +44,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIST)]
 Domains = Annotated[list[str] | None, Query(description="Repeatable; default: every domain.")]
 
 
-def make_app(service: Service, *, token: Token | None = None) -> FastAPI:
+def make_app(service: Service, *, token: Token | None = None, live: Live | None = None) -> FastAPI:
     """Return the web app of a service.
 
     Parameters
@@ -53,6 +53,8 @@ def make_app(service: Service, *, token: Token | None = None) -> FastAPI:
         What answers.
     token
         What requests must bring; None where only this machine can ask.
+    live
+        With the routes of a server that lives on (`gnn.serving.live`); its admin token admits, too.
     """
     app = FastAPI(
         title="Interest explorer", version=package_version(), docs_url=None, redoc_url=None,
@@ -62,7 +64,14 @@ def make_app(service: Service, *, token: Token | None = None) -> FastAPI:
         responses={"4XX": {"description": "A problem (RFC 9457)", "content": {PROBLEM: {}}}},
     )  # fmt: skip
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=1)
-    _guard(app, token)
+    tokens = [one for one in (token, live and live.admin) if one is not None] if token else []
+    _guard(app, token, tokens)
+    if live is None:
+        app.add_middleware(Pressure)
+    else:
+        add_live(app, service, live)
+        limits = {"most": live.most, "metrics": live.metrics, "log": log_request}
+        app.add_middleware(Pressure, **limits)
     _explain_problems(app)
     _add_users(app, service)
     _add_others(app, service)
@@ -76,8 +85,8 @@ async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def _guard(app: FastAPI, token: Token | None) -> None:
-    """Check host, token and size of requests, and add the headers."""
+def _guard(app: FastAPI, token: Token | None, tokens: list[Token]) -> None:
+    """Check host and token of requests, and add the headers."""
 
     @app.middleware("http")
     async def guarded(
@@ -85,21 +94,16 @@ def _guard(app: FastAPI, token: Token | None) -> None:
     ) -> Response:
         response: Response
         open_ = request.url.path in OPEN
-        size = request.headers.get("content-length", "0")
         if token is None and not is_local(request.url.hostname or ""):
             # A name that a foreign page made point at this machine (DNS rebinding).
-            response = _problem(421, "Misdirected request", "This is for the same machine only.")
-        elif not size.isdigit() or int(size) > MAX_BODY:
-            response = _problem(413, "Too large", f"A body may have {MAX_BODY:,} bytes.")
-        elif (
-            token is not None
-            and not open_
-            and not token.admits(
-                request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
+            response = problem_response(
+                421, "Misdirected request", "This is for the same machine only."
             )
-        ):
-            if request.url.path.startswith(API):
-                response = _problem(401, "Unauthorized", "Bring the token: Authorization: Bearer …")
+        elif tokens and not open_ and not _admitted(request, tokens):
+            if request.url.path.startswith((API, METRICS)):
+                response = problem_response(
+                    401, "Unauthorized", "Bring the token: Authorization: Bearer …"
+                )
                 response.headers["WWW-Authenticate"] = "Bearer"
             else:
                 response = RedirectResponse("/login", 303)
@@ -119,18 +123,16 @@ def _guard(app: FastAPI, token: Token | None) -> None:
     @app.post("/login", include_in_schema=False)
     def login(given: Annotated[str, Body(alias="token", embed=True, max_length=1_000)]) -> Response:
         if token is not None and not token.accepts(given.strip()):
-            return _problem(401, "Unauthorized", "This is not the token.")
+            return problem_response(401, "Unauthorized", "This is not the token.")
         response = Response(status_code=204)
         if token is not None:
             response.set_cookie(COOKIE, token.session, httponly=True, samesite="strict")
         return response
 
 
-def _problem(
-    status: int, title: str, detail: str, errors: list[dict[str, str]] | None = None
-) -> JSONResponse:
-    body = problem_json(status, title, detail, errors or [])
-    return JSONResponse(body, status, media_type=PROBLEM)
+def _admitted(request: Request, tokens: list[Token]) -> bool:
+    given = request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
+    return any(one.admits(*given) for one in tokens)
 
 
 def _explain_problems(app: FastAPI) -> None:
@@ -145,29 +147,31 @@ def _explain_problems(app: FastAPI) -> None:
             for one in error.errors()
         ]
         detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
-        return _problem(422, "Invalid request", detail, errors)
+        return problem_response(422, "Invalid request", detail, errors)
 
     @app.exception_handler(Problem)
     async def known(_: Request, error: Problem) -> Response:
-        titles = {404: "Not found", 409: "Not available"}
+        titles = {403: "Forbidden", 404: "Not found", 409: "Not available", 503: "Unavailable"}
         errors = [{"field": error.field, "message": str(error)}] if error.field else []
-        return _problem(error.status, titles.get(error.status, "Problem"), str(error), errors)
+        return problem_response(
+            error.status, titles.get(error.status, "Problem"), str(error), errors
+        )
 
     @app.exception_handler(InterestError)
     async def foreseen(_: Request, error: InterestError) -> Response:
         status = 404 if isinstance(error, UnknownIdError) else 422
-        return _problem(status, "Not found" if status == 404 else "Invalid request", str(error))
+        return problem_response(
+            status, "Not found" if status == 404 else "Invalid request", str(error)
+        )
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail), str(error.detail))
+        return problem_response(error.status_code, str(error.detail), str(error.detail))
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
         logger.error("A request failed.", exc_info=error)
-        response = _problem(500, "Internal error", "The log of the server says more.")
-        response.headers.update(HEADERS)  # this answer passes no middleware
-        return response
+        return problem_response(500, "Internal error", "The log of the server says more.")
 
 
 def _add_users(app: FastAPI, service: Service) -> None:
@@ -178,12 +182,16 @@ def _add_users(app: FastAPI, service: Service) -> None:
         """Some users to begin with."""
         return service.examples(limit)
 
-    @app.get(users + "/{id:path}/recommendations", tags=["users"])
+    @app.get(
+        users + "/{id:path}/recommendations", tags=["users"], response_model=answers.Recommendations
+    )
     def recommendations(
         id: str, domain: Domains = None, k: Limit = 20, reasons: bool = False
-    ) -> answers.Recommendations:
+    ) -> Response:
         """Lists of a user by domain, with a sentence for each item if `reasons` is true."""
-        return service.recommendations(service.user(id), domain, k, reasons=reasons)
+        found = service.recommendations(service.user_id(id), domain, k, reasons=reasons)
+        # Checked when it was made; to check it again would take as long as to rank it.
+        return Response(found.model_dump_json(), media_type="application/json")
 
     @app.post(f"{API}/recommendations", tags=["users"])
     def recommendations_from_history(body: answers.WhatIf) -> answers.Recommendations:

@@ -14,7 +14,7 @@ from gnn.candidates import item_frame
 from gnn.data import TrainingData
 from gnn.serving.problems import Problem
 from graphgen.errors import near_miss
-from graphgen.looking.connections import hashed_id, masked_id
+from graphgen.ids import HASH_LENGTH, hashed_id, masked_id
 from graphgen.schema import TITLE
 
 __all__ = ["Names"]
@@ -60,11 +60,16 @@ class Names:
         Problem
             If there is none.
         """
+        if (user_id := self.known_id(name)) is not None:
+            return user_id
+        raise Problem(404, f"This model knows no user {name!r}.", field=field)
+
+    def known_id(self, name: str) -> str | None:
+        """Return the id of a user by id or by hash; None if there is none."""
         if name in self.data.users:
             return name
-        if (row := self._hashes.get(name)) is not None:
-            return str(self.data.users.ids[row])
-        raise Problem(404, f"This model knows no user {name!r}.", field=field)
+        row = self._hashes.get(name) if len(name) == HASH_LENGTH else None
+        return None if row is None else str(self.data.users.ids[row])
 
     @cached_property
     def _hashes(self) -> dict[str, int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from starlette.responses import JSONResponse
+
+from gnn.serving.security import HEADERS
 from graphgen.errors import InterestError
 
-__all__ = ["Problem"]
+__all__ = ["PROBLEM", "Problem", "problem_response"]
+
+PROBLEM: Final = "application/problem+json"
 
 
 class Problem(InterestError):
@@ -15,7 +20,7 @@ class Problem(InterestError):
     Attributes
     ----------
     status
-        HTTP status, 4xx.
+        HTTP status, 4xx or 503.
     field
         The parameter at fault.
     """
@@ -25,11 +30,12 @@ class Problem(InterestError):
         self.status, self.field = status, field
 
 
-def problem_json(
-    status: int, title: str, detail: str, errors: list[dict[str, str]]
-) -> dict[str, Any]:
-    """Return the body of a problem; `errors` name a field and say what is wrong with it."""
+def problem_response(
+    status: int, title: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> JSONResponse:
+    """Return the answer of a problem; `errors` name a field and say what is wrong with it."""
     body: dict[str, Any] = {
         "type": "about:blank", "title": title, "status": status, "detail": detail,
     }  # fmt: skip
-    return body | ({"errors": errors} if errors else {})
+    body |= {"errors": errors} if errors else {}
+    return JSONResponse(body, status, headers=HEADERS, media_type=PROBLEM)

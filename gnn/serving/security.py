@@ -11,7 +11,7 @@ from typing import Final
 
 from graphgen.errors import ConfigError, InputError
 
-__all__ = ["COOKIE", "HEADERS", "Token", "is_local", "read_token"]
+__all__ = ["COOKIE", "HEADERS", "Token", "bearer", "is_local", "read_token"]
 
 COOKIE: Final = "interest_session"
 # Signs that a token must have at least.
@@ -65,6 +65,18 @@ def read_token(path: str | Path) -> str:
     return token
 
 
+def bearer(authorization: str) -> str:
+    """Return the token of a header; "" without any.
+
+    Examples
+    --------
+    >>> bearer("Bearer abc"), bearer("Basic abc")
+    ('abc', '')
+    """
+    kind, _, token = authorization.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
 class Token:
     """The token that requests must bring, in a header or as the cookie of a session."""
 
@@ -79,6 +91,6 @@ class Token:
 
     def admits(self, authorization: str, cookie: str) -> bool:
         """Return whether a request's header or cookie is right."""
-        kind, _, token = authorization.partition(" ")
-        by_header = self.accepts(token.strip()) and kind.lower() == "bearer"
-        return by_header or hmac.compare_digest(cookie.encode(), self.session.encode())
+        return self.accepts(bearer(authorization)) or hmac.compare_digest(
+            cookie.encode(), self.session.encode()
+        )

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from gnn.base import Model
+from gnn.data import UserBatch
 from gnn.explaining import Explainer
 from gnn.interests.expansion import SEPARATOR, Expansions, expand
 from gnn.interests.profiling import Asked, Profiler, as_dates
 from gnn.recommending import FALLBACKS
 from gnn.serving import answers
 from gnn.serving.batching import Ranking
-from gnn.serving.evolving import evolution_of
 from gnn.serving.histories import with_changes
 from gnn.serving.names import Names
 from gnn.serving.overview import Overview
 from gnn.serving.problems import Problem
+from gnn.serving.profiles import profile_of, records
 from gnn.similar import similar_scores
 from gnn.users import user_batch
 from graphgen.errors import ConfigError
@@ -30,6 +32,7 @@ from graphgen.schema import ATTRIBUTE, DOMAIN, INTEREST, ITEM_ID, USER, USER_ID
 from graphgen.topk import top_k
 
 if TYPE_CHECKING:
+    from gnn.live.state import LiveState
     from graphgen.graph import InterestGraph
 
 __all__ = ["Service"]
@@ -84,7 +87,9 @@ class Service:
             self.no_interests = str(error)
         topics = self.profiler.interests.names if self.profiler else ()
         self.names = Names(self.data, topics, show_ids=show_ids)
-        self._rank = Ranking(model)
+        # Of a server that takes events (`gnn.serving.live`), opened in each process that answers.
+        self.state: LiveState | None = None
+        self._rank = Ranking(model, self._now)
         self._turn = Semaphore(1)
         self.overview = Overview(model, self.profiler)
 
@@ -118,11 +123,31 @@ class Service:
                 field="history",
             )  # fmt: skip
         ids = np.array([STRANGER if user_id is None else user_id], dtype=object)
-        users = user_batch(self.data, ids, None)
+        users = self._now(ids)
         gone, new = self._columns(removed, "without"), self._columns(added, "history")
         if len(gone) or len(new):
             users = with_changes(users, self.data.order, new, gone)
         return Asked(ids, users)
+
+    def _now(self, ids: np.ndarray) -> UserBatch:
+        """Return users with their histories in training and, with a state, since."""
+        return user_batch(self.data, ids, None) if self.state is None else self.state.users(ids)
+
+    def _later(self, user_id: str) -> Any:
+        """Return the history since training as functions of the library take it; None without."""
+        return None if self.state is None else self.state.later(np.array([user_id], dtype=object))
+
+    def user_id(self, name: str, field: str = "id") -> str:
+        """Return the id of a user of training, by id or hash, or of one with events since, by id.
+
+        Raises
+        ------
+        Problem
+            If there is none.
+        """
+        if (known := self.names.known_id(name)) is not None:
+            return known
+        return name if self._later(name) is not None else self.names.user_id(name, field)
 
     def _columns(self, items: Sequence[answers.Interaction], field: str) -> np.ndarray:
         return np.array(
@@ -134,8 +159,8 @@ class Service:
         )
 
     def user(self, name: str, field: str = "id") -> Asked:
-        """Return a user of training by id or hash."""
-        return self.asked(self.names.user_id(name, field))
+        """Return a user by name; see `user_id`."""
+        return self.asked(self.user_id(name, field))
 
     def examples(self, limit: int) -> answers.Users:
         """Return some users to begin with: of several domains, with neither few nor many items."""
@@ -151,9 +176,9 @@ class Service:
             users=[self._summary(str(self.data.users.ids[r])) for r in rows[order]]
         )
 
-    def _summary(self, user_id: str) -> answers.UserSummary:
-        row = int(self.data.users.encode([user_id])[0])
-        domain = self.data.item_domain[self._items_of(row)]
+    def _summary(self, user_id: str, history: sp.csr_matrix | None = None) -> answers.UserSummary:
+        history = self.asked(user_id).users.history if history is None else history
+        domain = self.data.item_domain[history.indices]
         counts = np.bincount(domain, minlength=len(self.data.domains)).tolist()
         return answers.UserSummary(
             user=self.names.user(user_id),
@@ -161,21 +186,15 @@ class Service:
             interactions=dict(zip(self.data.domains, counts, strict=True)),
         )
 
-    def _items_of(self, row: int) -> np.ndarray:
-        matrix = self.data.matrix
-        return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
-
     def history(self, name: str) -> answers.History:
         """Return what a user liked, the latest first."""
-        user_id = self.names.user_id(name)
-        row = int(self.data.users.encode([user_id])[0])
-        columns, order = self._items_of(row), np.zeros(0)
+        user_id = self.user_id(name)
+        users = self.asked(user_id).users
+        columns, order = users.history.indices, np.zeros(0)
         times: Any = None
-        if self.data.order is not None:
-            low, high = self.data.order.indptr[row : row + 2]
-            columns = self.data.order.indices[low:high]
-            order = self.data.order.data[low:high]
-            times = as_dates(order) if self.data.has_time else None
+        if users.order is not None:
+            columns, order = users.order.indices, users.order.data
+            times = as_dates(order) if users.has_time else None
         places = np.argsort(-order, kind="stable") if len(order) else np.arange(len(columns))
         items = []
         for place in places.tolist():
@@ -184,14 +203,20 @@ class Service:
             items.append(
                 answers.HistoryItem(domain=domain, item_id=item_id, title=title, time=time)
             )
-        return answers.History(**self._summary(user_id).model_dump(), items=items)
+        summary = self._summary(user_id, users.history)
+        return answers.History(**summary.model_dump(), items=items)
 
     # Lists ---------------------------------------------------------------------------------
 
     def recommendations(
-        self, asked: Asked, domains: Sequence[str] | None, k: int, *, reasons: bool = False
+        self, asked: Asked | str, domains: Sequence[str] | None, k: int, *, reasons: bool = False
     ) -> answers.Recommendations:
-        """Return the lists of a user, as `gnn.base.Model.recommend` ranks them."""
+        """Return the lists of a user, as `gnn.base.Model.recommend` ranks them.
+
+        A user asked for by id is looked up together with others who ask.
+        """
+        user = asked if isinstance(asked, str) else asked.users
+        user_id = asked if isinstance(asked, str) else str(asked.ids[0])
         wanted = [self.names.domain(name) for name in dict.fromkeys(domains or self.data.domains)]
         lists = [
             answers.Listed(
@@ -199,15 +224,15 @@ class Service:
                 fallback=FALLBACKS[ranked.reason],
                 items=self._listed(ranked.columns, ranked.scores),
             )
-            for domain, ranked in zip(wanted, self._rank(asked.users, wanted, k), strict=True)
+            for domain, ranked in zip(wanted, self._rank(user, wanted, k), strict=True)
         ]
-        user_id = str(asked.ids[0])
         name = None if user_id == STRANGER else self.names.user(user_id)
         if reasons:
             items = [item for part in lists for item in part.items]
             rows = [(user_id, item.domain, item.item_id) for item in items]
             frame = pd.DataFrame(rows, columns=[USER_ID, DOMAIN, ITEM_ID])
-            for item, sentence in zip(items, self._explainer.reasons(frame), strict=True):
+            sentences = self._explainer.reasons(frame, self._later(user_id))
+            for item, sentence in zip(items, sentences, strict=True):
                 item.because = sentence
         return answers.Recommendations(user=name, model=self.model.name, lists=lists)
 
@@ -245,26 +270,10 @@ class Service:
     @_in_turn
     def profile(self, name: str, k: int, windows: str | None) -> answers.Profile:
         """Return the interests of a user, and with `windows` how they moved."""
-        from gnn.interests.sentences import sentence
-
         (profiler, _), asked = self._needs_interests(), self.user(name)
+        shown = self.names.user(str(asked.ids[0]))
         table = profiler.table(asked, k=k, items=self._columns_as_text)
-        moved = moves = None
-        if windows is not None and asked.users.times is not None and table["interactions"].any():
-            moved, moves = evolution_of(profiler, asked, windows)
-        rows = [
-            answers.ProfileRow(
-                **{key: row[key] for key in answers.ProfileRow.model_fields if key in row},
-                items=[self._item(int(c)) for c in row["item_ids"].split("|") if c],
-            )
-            for row in _records(table)
-        ]
-        return answers.Profile(
-            user=self.names.user(str(asked.ids[0])),
-            sentence=sentence(table, moved),
-            interests=rows,
-            evolution=moves,
-        )
+        return profile_of(profiler, asked, table, windows, user=shown, item=self._item)
 
     @cached_property
     def _columns_as_text(self) -> np.ndarray:
@@ -282,10 +291,13 @@ class Service:
         _, expanding = self._needs_interests()
         for domain in domains or ():
             self.names.domain(domain)
-        user_id = self.names.user_id(name)
-        found = expand(expanding, [user_id], k=k, boldness=boldness, domain=domains or None)
+        user_id = self.user_id(name)
+        found = expand(
+            expanding, [user_id], k=k, boldness=boldness, domain=domains or None,
+            history=self._later(user_id),
+        )  # fmt: skip
         rows = []
-        for row in _records(found):
+        for row in records(found):
             starts = [i for i in row["item_ids"].split(SEPARATOR) if i]
             items = [self._item(self.names.column(row["domain"], i)) for i in starts]
             fields = {key: row[key] for key in answers.Expansion.model_fields if key in row}
@@ -338,9 +350,9 @@ class Service:
     @_in_turn
     def explain(self, name: str, domain: str, item_id: str) -> dict[str, Any]:
         """Return why an item is recommended to a user; see `gnn.explain`."""
-        user_id = self.names.user_id(name, "user")
+        user_id = self.user_id(name, "user")
         self.names.column(domain, item_id)
-        made = self._explainer.explain(user_id, item_id, domain)
+        made = self._explainer.explain(user_id, item_id, domain, self._later(user_id))
         found: dict[str, Any] = made.to_dict() | {"user": self.names.user(user_id)}
         found["paths"] = made.paths.to_dict("records")
         for path in found["paths"]:
@@ -384,15 +396,3 @@ class Service:
             shown = self.history(name).items[::-1]
             way = [self.names.column(item.domain, item.item_id) for item in shown]
         return self.overview.map(self._item, way)
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as Python values, missing ones as None, domains as lists."""
-    records = table.to_dict("records")
-    for row in records:
-        for key, value in row.items():
-            if key != "item_ids" and not isinstance(value, str) and pd.isna(value):
-                row[key] = None
-        if "domains" in row:
-            row["domains"] = [name for name in row["domains"].split("|") if name]
-    return records

@@ -63,8 +63,6 @@ def _function_words() -> tuple[
     dict[str, frozenset[str]], dict[str, re.Pattern[str]], dict[str, frozenset[str]]
 ]:
     """Return words and strings that are removed, and the words that tell a language."""
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
     source = files("graphgen.features").joinpath("function_words.toml")
     lists = tomllib.loads(source.read_text(encoding="utf-8"))
     words = {language: frozenset(text.split()) for language, text in lists["words"].items()}
@@ -76,7 +74,7 @@ def _function_words() -> tuple[
         language: words[language] | set(text.split())
         for language, text in lists["ambiguous"].items()
     }
-    removed = words | {ENGLISH: ENGLISH_STOP_WORDS}
+    removed = words | {ENGLISH: frozenset(lists["removed"][ENGLISH].split())}
     return removed, {**strings, "Japanese": HIRAGANA}, telling
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,40 +11,14 @@ from graphgen.adjacency import Adjacency, Links
 from graphgen.arrays import place_in_group
 from graphgen.errors import ConfigError
 from graphgen.graph import InterestGraph
+from graphgen.ids import masked_id
 from graphgen.looking.nodes import Node, describe, node_number
 from graphgen.schema import INTERACTS, NEXT, RESERVED_NODE_TYPES, USER
 
-__all__ = ["Connection", "connect", "hashed_id", "masked_id"]
+__all__ = ["Connection", "connect"]
 
-HASH_LENGTH: Final = 16  # hexadecimal digits of a user id's hash that stand for the id
-MASK_LENGTH: Final = 4  # of them, those that a picture shows
 KEPT_PER_SHAPE: Final = 50  # candidates of each sequence of types and relations
 REPEATED: Final = 0.25  # factor on a path for each property that an earlier path has shown
-
-
-def masked_id(user_id: str) -> str:
-    """Return the name in pictures of a user who is not the centre.
-
-    Four digits of the id's SHA-256, enough to distinguish the dots of a picture. It keeps names out
-    of pictures; it does not hide a user from somebody who holds the list of all ids.
-
-    Examples
-    --------
-    >>> masked_id("A2FS62U8MLDFM")
-    'user 92b6…'
-    """
-    return f"user {hashed_id(user_id)[:MASK_LENGTH]}…"
-
-
-def hashed_id(user_id: str) -> str:
-    """Return 16 hexadecimal digits of the id's SHA-256, which stand for it where ids are hidden.
-
-    Examples
-    --------
-    >>> hashed_id("A2FS62U8MLDFM")
-    '92b640efd4b2af75'
-    """
-    return hashlib.sha256(user_id.encode()).hexdigest()[:HASH_LENGTH]
 
 
 @dataclass(frozen=True)

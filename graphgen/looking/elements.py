@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import networkx as nx
 
-from graphgen.looking.connections import hashed_id, masked_id
+from graphgen.ids import hashed_id, masked_id
 from graphgen.looking.nodes import Node
 from graphgen.schema import (
     ABOUT,
@@ -52,7 +52,7 @@ def elements(neighborhood: nx.MultiDiGraph, *, show_ids: bool | None = None) -> 
         As `graphgen.looking.neighborhoods.neighborhood` returns it.
     show_ids
         Whether user ids are shown: None for the centre's only, True for all, False for none. Where
-        not, ``key`` is `graphgen.looking.connections.hashed_id` and ``label`` its first digits.
+        not, ``key`` is `graphgen.ids.hashed_id` and ``label`` its first digits.
 
     Returns
     -------

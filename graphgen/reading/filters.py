@@ -78,6 +78,8 @@ def combined_rows(
     ([False, False, False, True], [0.3])
     """
     n = len(key)
+    if not n:
+        return np.ones(0, dtype=bool), weight
     time = np.zeros(n, dtype=np.int64) if times is None else times
     # The first of equal times counts as the latest, as in `latest_rows`.
     order = np.lexsort((-np.arange(n), time, key))
@@ -93,9 +95,11 @@ def combined_rows(
     value, group = weight[order], key[order]
     overrides = np.isnan(value) | (value < 0)
     number = np.arange(len(order))
-    last = pd.Series(np.where(overrides, number, -1)).groupby(group).transform("max").to_numpy()
+    starts = np.flatnonzero(np.diff(group, prepend=group[:1] - 1))
+    sizes = np.diff(starts, append=len(group))
+    last = np.repeat(np.maximum.reduceat(np.where(overrides, number, -1), starts), sizes)
     like = (value >= 0) & (number > last)
-    total = pd.Series(np.where(like, value, 0.0)).groupby(group).transform("sum").to_numpy()
+    total = np.repeat(np.add.reduceat(np.where(like, value, 0.0), starts), sizes)
     # The row that stands for a pair: the latest like, else the latest seen, else the override.
     precedence = np.where(like & (value > 0), 2, np.where(like, 1, np.where(number == last, 0, -1)))
     best = np.lexsort((number, precedence, group))

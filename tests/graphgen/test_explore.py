@@ -7,7 +7,7 @@ import json
 import networkx as nx
 import pytest
 
-from graphgen.looking.connections import hashed_id
+from graphgen.ids import hashed_id
 from graphgen.looking.elements import elements
 from graphgen.looking.page import bundle, inline_page, write_page
 

@@ -255,3 +255,11 @@ def test_topics_cross_languages_and_have_no_function_words(multilingual_graph):
     words = {word for topic in topics for word in topic.split(", ")}
     assert not words & {"the", "and", "der", "die", "und", "ein", "mit", "一部", "关于", "怎样"}
     assert not any("的" in word for word in words)
+
+
+def test_english_words_that_are_removed_are_those_of_scikit_learn():
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    assert without_function_words(
+        pd.Series([" ".join(ENGLISH_STOP_WORDS), "und"]), np.array(["English", "German"])
+    ).str.split().str.len().tolist() == [0, 0]

@@ -16,7 +16,8 @@ from torch_geometric.data import HeteroData
 from graphgen.adjacency import NO_TIME
 from graphgen.errors import ConfigError, UnknownIdError
 from graphgen.graph import InterestGraph, add_reverse_edges
-from graphgen.looking.connections import connect, masked_id
+from graphgen.ids import masked_id
+from graphgen.looking.connections import connect
 from graphgen.looking.elements import elements
 from graphgen.looking.neighborhoods import neighborhood, subgraph
 from graphgen.schema import SHARED_USERS

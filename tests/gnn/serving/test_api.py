@@ -14,7 +14,7 @@ from gnn.serving.batching import Ranking
 from gnn.serving.security import HEADERS, Token, is_local, read_token
 from gnn.serving.service import Service
 from graphgen.errors import ConfigError, InputError
-from graphgen.looking.connections import hashed_id
+from graphgen.ids import hashed_id
 
 API = "/api/v1"
 
@@ -58,11 +58,13 @@ def test_recommendations_are_those_of_the_model(client, fitted, user, name):
 
 def test_users_ranked_together_get_the_lists_they_get_alone(fitted, service):
     model, _ = fitted
-    rank = Ranking(model)
+    rank = Ranking(model, service._now)
     ids = [str(user) for user in model.users.ids[:24]]
     wanted = [(model.domains[n % len(model.domains) :], 3 + n % 5) for n in range(len(ids))]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda i, w: rank(service.asked(i).users, *w), ids, wanted))
+        # By id, and with histories of their own.
+        users = [i if n % 3 else service.asked(i).users for n, i in enumerate(ids)]
+        found = list(pool.map(lambda user, w: rank(user, *w), users, wanted))
     for user, (domains, k), lists in zip(ids, wanted, found, strict=True):
         alone = expected(model, [user], domain=domains, k=k)
         got = {}
@@ -74,7 +76,7 @@ def test_users_ranked_together_get_the_lists_they_get_alone(fitted, service):
 
 def test_an_error_reaches_everybody_who_waits(fitted, service):
     model, _ = fitted
-    rank, asked = Ranking(model), service.asked(None)
+    rank, asked = Ranking(model, service._now), service.asked(None)
     with pytest.raises(KeyError):
         rank(asked.users, ["nowhere"], 3)
     assert len(rank(asked.users, model.domains[:1], 3)) == 1

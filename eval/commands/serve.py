@@ -1,0 +1,96 @@
+"""`interest serve`: the API of a model, without an end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from eval.commands.console import say
+
+
+def serve(
+    model: Annotated[Path, Argument(help="Model folder.", show_default=False)],
+    state: Annotated[
+        Path | None,
+        Option(
+            help="Folder of the events since training, shared with `interest consume`; default: "
+            "a temporary one.",
+            show_default=False,
+        ),
+    ] = None,
+    events: Annotated[
+        str, Option(help="Stream to consume: sqlite://, redis:// or kafka://.", show_default=False)
+    ] = "",
+    graph: Annotated[
+        Path | None,
+        Option(
+            help="Graph of the model, for neighbourhoods and paths; default: none.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, Option(help="Port; 0 for any that is free.", min=0, max=65535)] = 8080,
+    host: Annotated[
+        str, Option(help="Address; one that other machines reach needs --token-file.")
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None, Option(help="File with the token that requests must bring.")
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None, Option(help="File with the token of those who may change the model.")
+    ] = None,
+    workers: Annotated[
+        int, Option(help="Processes that answer; they share the memory of the model.", min=1)
+    ] = 1,
+    queue: Annotated[
+        int, Option(help="Requests in work or waiting in each process; more get 429.", min=1)
+    ] = 64,
+    show_ids: Annotated[
+        bool, Option("--show-ids", help="Show user ids; default: their hashes.")
+    ] = False,
+) -> None:
+    """Serve the API of a model; events and feedback are in the lists when they are accepted.
+
+    SIGHUP loads the model folder anew without a pause, SIGTERM ends after the requests in work.
+    Logs are JSON on standard error; /metrics is for Prometheus.
+
+    \b
+    interest serve model/ --state live/ --workers 2
+    interest serve model/ --state live/ --events redis://localhost:6379/events
+    curl -s localhost:8080/api/v1/events -H 'Content-Type: application/json' \\
+        -d '[{"user_id": "ann", "domain": "book", "item_id": "dune"}]'
+    """
+    import tempfile
+
+    try:
+        from gnn.serving.logs import log_as_json
+        from gnn.serving.metrics import Metrics
+        from gnn.serving.security import Token, read_token
+        from gnn.serving.supervising import Serving, supervise
+    except ModuleNotFoundError as error:
+        from graphgen.errors import MissingDependencyError
+
+        raise MissingDependencyError(
+            f"The server needs the package {error.name}; install it with "
+            "`pip install 'interest-expansion[serve,live]'`."
+        ) from error
+
+    def token(path: Path | None) -> Token | None:
+        return None if path is None else Token(read_token(path))
+
+    tokens = {"token": token(token_file), "admin": token(admin_token_file)}
+    with tempfile.TemporaryDirectory() as folder:
+        figures, temporary = Path(folder) / "metrics", Path(folder) / "state"
+        figures.mkdir()
+        if state is None:
+            say("Events are kept until the end of this server only; --state DIR keeps them.")
+        serving = Serving(
+            model, state or temporary, graph, workers=workers, most=queue, events=events,
+            show_ids=show_ids, **tokens,
+        )  # fmt: skip
+        log_as_json()
+        supervise(
+            serving, Metrics(figures), host=host, port=port,
+            ready=lambda url: say(f"{model} is served at {url}api/v1. End it with Ctrl-C."),
+        )  # fmt: skip

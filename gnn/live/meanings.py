@@ -1,0 +1,63 @@
+"""The meaning of live events: that of training, and of feedback that training had no name for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from gnn.live.remembering import Remembered
+from graphgen.meaning import Meaning
+from graphgen.schema import DOMAIN, EVENT, WEIGHT
+
+__all__ = ["FEEDBACK", "Meanings"]
+
+# By the kind of a feedback event: the factor of its weight.
+FEEDBACK: Final[Mapping[str, float]] = {"like": 1.0, "dislike": -1.0, "skip": 0.0}
+
+
+class Meanings:
+    """Signed weights of events, by the rules of the log that a model was trained on.
+
+    Parameters
+    ----------
+    taken
+        Those rules; see `graphgen.meaning.taken_in`.
+
+    Examples
+    --------
+    >>> weights, adds_up = Meanings({"options": {"events": {"play": 0.5}}})(
+    ...     ["films", "films", "films"], ["play", "dislike", ""], [2.0, 1.0, 1.0]
+    ... )
+    >>> weights.tolist(), adds_up.tolist()
+    ([1.0, -1.0, 1.0], [True, True, False])
+    """
+
+    def __init__(self, taken: Mapping[str, Any]) -> None:
+        self._meaning = Meaning.of(as_in=taken)
+        self._feedback = {
+            kind: factor for kind, factor in FEEDBACK.items() if kind not in self._meaning.events
+        }
+        self._weigh = Remembered(self._learn)
+
+    def __call__(
+        self, domains: Sequence[str], kinds: Sequence[str], weights: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return float [n], the signed weights (NaN: to be dropped), and bool [n], what adds up."""
+        found = self._weigh(list(zip(domains, kinds, weights, strict=True)))
+        return np.array([one[0] for one in found], float), np.array([one[1] for one in found], bool)
+
+    def _learn(self, keys: list[tuple[str, str, float]]) -> list[tuple[float, bool]]:
+        frame = pd.DataFrame(keys, columns=[DOMAIN, EVENT, WEIGHT])
+        frame[WEIGHT] = self.own_weights(frame[EVENT], frame[WEIGHT])
+        frame = frame.astype({DOMAIN: "category", EVENT: "category"})
+        meant, additive, _ = self._meaning.apply(frame)
+        return list(zip(meant[WEIGHT].to_numpy(float).tolist(), additive.tolist(), strict=True))
+
+    def own_weights(self, kinds: pd.Series, weights: pd.Series) -> pd.Series:
+        """Return the weights as a log has them: signed for feedback that training did not name."""
+        kind = kinds.str.strip().str.casefold()
+        signed = weights.abs() * kind.map(self._feedback)
+        return weights.where(~kind.isin(self._feedback), signed)
