@@ -27,6 +27,7 @@ from gnn.serving.metrics import Metrics
 from gnn.serving.pressure import Pressure
 from gnn.serving.security import Token
 from gnn.serving.service import Service
+from graphgen.errors import StorageError
 
 SCRIPT = Path(sys.executable).with_name("interest")
 ADMIN = "administrator-0123456789"
