@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from gnn.asked import as_log, asked_lists, asked_users, history_log, whole_numbe
 from gnn.candidates import candidates
 from gnn.data import TrainingData, UserBatch, check_requirements
 from gnn.fitting import FitOptions, fit_twice
+from gnn.growth import Growth
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import save_model
 from gnn.recommending import Chooser, Options, fallbacks, ranked_lists, warn_of_unknown
@@ -74,6 +75,8 @@ class Model(ABC):
     """What a graph must have; see `gnn.data.check_requirements`."""
     uses_weights: ClassVar[bool] = False
     """Whether likes of different weights count differently (`TrainingData.weighted`)."""
+    updates: ClassVar[Literal["exact", "approximate", "fitted again"]] = "fitted again"
+    """What `_update` is, beside a fit with the same settings."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` writes: arrays and CSR matrices."""
 
@@ -83,6 +86,7 @@ class Model(ABC):
         self.history_: list[dict[str, float]] = []
         self.chosen_: dict[str, Any] = {}
         self.validation_: Quality | None = None
+        self.rescore: Callable[[np.ndarray, UserBatch, str], None] | None = None
         self._data: TrainingData | None = None
 
     # Written by a subclass ---------------------------------------------------------------
@@ -96,6 +100,10 @@ class Model(ABC):
     @abstractmethod
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         """Return float32 [len(users), items of domain]; a constant row has no score."""
+
+    def _update(self, former: Self, growth: Growth, *, seed: int, options: FitOptions) -> None:
+        """Learn from `growth.data` with the help of the former model; see `gnn.live.updating`."""
+        self._fit(growth.data, seed=seed, rows=None, options=options)
 
     def _set_up(self) -> None:
         """Make what scoring needs besides the learned state, after `fit` and after loading."""
@@ -331,7 +339,8 @@ class Model(ABC):
             Add a column ``title``, or ``reason``: the model's name, or the kind of fallback.
         rerank
             Chooses lists out of more candidates, such as `gnn.interests.reranking.Reranker`;
-            scores then do not fall with the rank.
+            scores then do not fall with the rank. A `gnn.live.exploration.Explorer` adds a column
+            ``propensity`` to lists of one domain each.
         seed
             Breaks ties.
         progress
@@ -406,6 +415,7 @@ class Model(ABC):
         """Return float32 [n, items of domain], as `score`.
 
         Users without a score, unknown or with equal ones for all items, get the popularity.
+        `rescore`, such as `gnn.live.feedback.Dislikes`, then changes them in place.
         """
         return self.scored(users, domain)[0]
 
@@ -416,6 +426,8 @@ class Model(ABC):
         replaced = why > 0
         if replaced.any():
             scores[replaced] = self._popular(users.rows_of(replaced), domain)
+        if self.rescore is not None:
+            self.rescore(scores, users, domain)
         return scores, why
 
     def parts(self, users: UserBatch, domain: str, columns: np.ndarray) -> dict[str, np.ndarray]:

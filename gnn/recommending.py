@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,14 @@ from graphgen.errors import counted
 from graphgen.joins import COMPARED, check_join
 from graphgen.pieces import map_pieces
 from graphgen.progress import progress_bar
-from graphgen.schema import DOMAIN, ITEM_ID, RANK, SCORE, TITLE, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, PROPENSITY, RANK, SCORE, TITLE, USER_ID
 from graphgen.topk import tie_noise, top_k
 
 __all__ = [
     "FALLBACKS",
     "Chooser",
     "Options",
+    "RandomChooser",
     "Ranker",
     "fallbacks",
     "ranked_lists",
@@ -84,6 +85,17 @@ class Chooser(Protocol):
         ...
 
 
+@runtime_checkable
+class RandomChooser(Chooser, Protocol):
+    """A chooser that knows the probability of what it chose: `gnn.live.exploration.Explorer`."""
+
+    def chosen(
+        self, users: UserBatch, columns: np.ndarray, scores: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of `Chooser`, and float64 [n, k], the probability of each."""
+        ...
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of `gnn.base.Model.recommend` that shape the lists."""
@@ -117,6 +129,7 @@ def ranked_lists(
     """
     data, k, domains = model.data, options.k, list(wanted)
     chooser = options.rerank
+    logged = chooser if isinstance(chooser, RandomChooser) and not options.mix else None
     if options.mix and chooser is not None and len(users) > MIXED_USERS:
         parts = []
         for low in range(0, len(users), MIXED_USERS):
@@ -141,11 +154,16 @@ def ranked_lists(
             values = _relative(values, scores)
         elif chooser is not None:
             joint = np.where(indices >= 0, indices + data.span(target).start, -1)
-            places = chooser(part, joint, values, k)
+            if logged is None:
+                places = chooser(part, joint, values, k)
+            else:
+                places, chance = logged.chosen(part, joint, values, k)
             values = np.take_along_axis(values, places, axis=1)
             indices = np.where(places >= 0, np.take_along_axis(indices, places, axis=1), -1)
         row, column = np.nonzero(indices >= 0)
         columns = [row + low, indices[row, column], values[row, column], column + 1, why[row]]
+        if logged is not None:
+            columns.append(chance[row, column])
         return len(part), columns
 
     parts = []
@@ -156,13 +174,15 @@ def ranked_lists(
             work, blocks = partial(rank, target), model.blocks(users.rows_of(these), target)
             ranked = map_pieces(work, blocks, done=lambda block: advance(block[0]))
             if not ranked:  # nobody is asked for
-                ranked = [(0, [np.empty(0, np.int64)] * 5)]
+                ranked = [(0, [np.empty(0, np.int64)] * 6)]
             columns = zip(*(rows for _, rows in ranked), strict=True)
-            user, item, score, place, why = map(np.concatenate, columns)
+            user, item, score, place, why, *chances = map(np.concatenate, columns)
             table = {USER_ID: these[user], DOMAIN: number, ITEM_ID: data.items[target].decode(item)}
             table |= {SCORE: score, RANK: place}
             if options.mix and chooser is not None:
                 table[COLUMN] = item + data.span(target).start
+            if logged is not None:
+                table[PROPENSITY] = chances[0]
             if options.titles:
                 table[TITLE] = item_frame(data, target)[TITLE].to_numpy(object)[item]
             if options.reasons:

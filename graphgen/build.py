@@ -94,7 +94,7 @@ def build_graph(
     friends: FriendTable | pd.DataFrame | None = None,
     config: BuildConfig | None = None,
     topics_from: InterestGraph | str | Path | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> InterestGraph:
@@ -179,6 +179,7 @@ def build_graph(
         **provenance(),
     }
     tables: dict[str, pa.Table] = {}
+    texts: dict[str, pa.Table] = {}
     aligned = _align(items, vocabularies)
     shared = add_shared(data, aligned, relations=config.relations, periods=config.periods)
     if shared is not None:
@@ -188,6 +189,11 @@ def build_graph(
     if items is not None:
         tables = {domain: _kept_columns(frame) for domain, frame in aligned.items()}
         made |= add_features(data, aligned, config, cache_dir=cache_dir, progress=progress)
+        if "modalities" in made:
+            texts = {
+                domain: pa.table({TEXT: pa.array(frame["text_of"], pa.large_string())})
+                for domain, frame in aligned.items()
+            }
     if users is not None:
         made |= add_user_features(
             data,
@@ -213,7 +219,9 @@ def build_graph(
     if len(topics.vocabulary):
         vocabularies[INTEREST] = topics.vocabulary
     made["topics"] = topics.made
-    return InterestGraph(data, vocabularies, item_tables=tables, cutoff=cutoff, provenance=made)
+    return InterestGraph(
+        data, vocabularies, item_tables=tables, texts=texts, cutoff=cutoff, provenance=made
+    )
 
 
 def in_the_domain_of(

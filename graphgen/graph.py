@@ -79,6 +79,10 @@ class InterestGraph:
     item_tables
         Arrow table by domain, row i being item i: title, category and every extra column of the
         item table, as text; empty where the graph was built without one.
+    texts
+        Arrow table by domain with one column, row i being the text of item i that its vector is of,
+        so that `graphgen.updating.update_graph` needs those of new items only; empty without
+        features.
     cutoff
         Interactions at or after this instant were left out; None where none were.
     provenance
@@ -95,6 +99,7 @@ class InterestGraph:
         vocabularies: Mapping[str, Vocabulary],
         *,
         item_tables: Mapping[str, pa.Table] | None = None,
+        texts: Mapping[str, pa.Table] | None = None,
         cutoff: datetime | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
@@ -103,6 +108,7 @@ class InterestGraph:
         self.cutoff = cutoff
         self.provenance = dict(provenance or {})
         self.item_tables = dict(item_tables or {})
+        self.texts = dict(texts or {})
         self.validate()
 
     @cached_property
@@ -259,6 +265,7 @@ class InterestGraph:
             data,
             {name: ids for name, ids in self.vocabularies.items() if name in kept},
             item_tables={name: t for name, t in self.item_tables.items() if name in kept},
+            texts={name: t for name, t in self.texts.items() if name in kept},
             cutoff=self.cutoff,
             provenance={**self.provenance, **provenance},
         )
@@ -316,6 +323,8 @@ class InterestGraph:
                 vocabulary.save(folder / f"{prefix}.ids.arrow")
                 if node_type in self.item_tables:
                     write_arrow(self.item_tables[node_type], folder / f"{prefix}.items.arrow")
+                if node_type in self.texts:
+                    write_arrow(self.texts[node_type], folder / f"{prefix}.texts.arrow")
                 tensors = self._save_tensors(node_type, NODE_TENSORS, folder, prefix)
                 nodes.append({"type": node_type, "files": prefix, "tensors": tensors})
             edges = []
@@ -353,6 +362,7 @@ class InterestGraph:
         data = HeteroData()
         vocabularies: dict[str, Vocabulary] = {}
         tables: dict[str, pa.Table] = {}
+        texts: dict[str, pa.Table] = {}
         try:
             for node in manifest["nodes"]:
                 node_type, prefix = node["type"], node["files"]
@@ -362,6 +372,8 @@ class InterestGraph:
                     data[node_type][name] = _map_tensor(folder / f"{prefix}.{name}.npy")
                 if (folder / f"{prefix}.items.arrow").exists():
                     tables[node_type] = read_arrow(folder / f"{prefix}.items.arrow")
+                if (folder / f"{prefix}.texts.arrow").exists():
+                    texts[node_type] = read_arrow(folder / f"{prefix}.texts.arrow")
             for edge in manifest["edges"]:
                 store = data[tuple(edge["type"])]
                 for name in edge["tensors"]:
@@ -374,6 +386,7 @@ class InterestGraph:
             data,
             vocabularies,
             item_tables=tables,
+            texts=texts,
             cutoff=datetime.fromisoformat(cutoff) if cutoff else None,
             provenance=manifest["provenance"],
         )

@@ -23,6 +23,7 @@ __all__ = [
     "ITEM_ID",
     "NEXT",
     "POSITION",
+    "PROPENSITY",
     "PROVIDER",
     "RANK",
     "RATING",
@@ -71,6 +72,8 @@ AUDIO: Final = "audio"
 # Recommendations
 SCORE: Final = "score"
 RANK: Final = "rank"
+# Probability that the item was shown at its place.
+PROPENSITY: Final = "propensity"
 RECOMMENDATION_COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
 
 # Node and edge types of an InterestGraph; every other node type is a domain

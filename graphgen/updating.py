@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from graphgen.schema import (
     ITEM_ID,
     POSITION,
     REJECTS,
+    TEXT,
     TIMESTAMP,
     USER,
     USER_ID,
@@ -38,8 +40,9 @@ def update_graph(
     *sources: Any,
     items: ItemTable | pd.DataFrame | None = None,
     users: UserTable | pd.DataFrame | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
+    reading: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> InterestGraph:
     """Build the graph of the interactions of a graph and of later ones.
@@ -55,12 +58,13 @@ def update_graph(
     *sources
         New interactions, as for `graphgen.log_files.read_log`.
     items
-        Item table. Of a graph with text features, that of all items, former and new: a graph holds
-        no texts.
+        New items. What it says of former ones replaces what the graph knows of them.
     users
         New users without interactions.
     cache_dir, progress
         As in `build_graph`.
+    reading
+        Options of `graphgen.log_files.read_log` for the sources, such as `columns`.
     **settings
         Fields of `BuildConfig` that differ from those of the graph.
 
@@ -69,7 +73,8 @@ def update_graph(
     ConfigError
         If the graph is a k-core.
     InputError
-        If texts are missing, or events that add up are older than those in the graph.
+        If texts are missing (of users, or in a graph that keeps no texts of items), or events that
+        add up are older than those in the graph.
 
     Examples
     --------
@@ -79,7 +84,13 @@ def update_graph(
     InterestGraph(2 users, 3 items in 1 domain, 3 edges, 0-d features)
     """
     graph = as_graph(graph)
-    log = read_log(*sources, as_in=taken_in(graph.provenance), earlier=former_log(graph))
+    log = read_log(
+        *sources,
+        as_in=taken_in(graph.provenance),
+        earlier=former_log(graph),
+        progress=progress,
+        **(reading or {}),
+    )
     items = items if isinstance(items, ItemTable | None) else read_items(items)
     users = users if isinstance(users, UserTable | None) else read_users(users)
     return build_graph(
@@ -160,18 +171,23 @@ def former_items(graph: InterestGraph, items: ItemTable | None) -> ItemTable | N
     Raises
     ------
     InputError
-        If the graph has text features and an item with text is not among `items`.
+        If the graph has text features and no texts, and an item with text is not among `items`.
     """
     items = in_the_domain_of(graph, items)
     if not graph.item_tables:
         return items
     known = pd.concat(
-        table.to_pandas().assign(**{DOMAIN: domain, ITEM_ID: graph.vocabularies[domain].ids})
+        table.to_pandas().assign(
+            **{DOMAIN: domain, ITEM_ID: graph.vocabularies[domain].ids},
+            **{name: graph.texts[domain][name].to_pandas() for name in (TEXT,) if graph.texts},
+        )
         for domain, table in graph.item_tables.items()
     )
     former = ItemTable(known.fillna(""))
     if not graph.feature_dim:
         return former if items is None else _joined(former, items)
+    if graph.texts:
+        return former if items is None else _joined(items, former)
     described = former.frame[[DOMAIN, ITEM_ID]][(former.text_of() != "").to_numpy()]
     missing = pd.MultiIndex.from_frame(described)
     if items is not None:
@@ -180,8 +196,9 @@ def former_items(graph: InterestGraph, items: ItemTable | None) -> ItemTable | N
         domain, item = missing[0]
         raise InputError(
             f"The texts of {len(missing):,} items of the graph are not given, such as that of "
-            f"{item!r} ({domain}). A graph holds no texts: name the item tables of all items with "
-            "--items (items= in Python); only new texts are encoded."
+            f"{item!r} ({domain}). The graph is from an older version, which kept no texts: name "
+            "the item tables of all items with --items (items= in Python); only new texts are "
+            "encoded."
         )
     return former if items is None else _joined(items, former)
 
@@ -205,8 +222,8 @@ def former_users(graph: InterestGraph, users: UserTable | None) -> UserTable:
         if len(missing):
             raise InputError(
                 f"The texts of {len(missing):,} users of the graph are not given, such as those of "
-                f"{missing[0]!r}. A graph holds no texts: name the user tables of all users with "
-                "--users (users= in Python)."
+                f"{missing[0]!r}. A graph holds no texts of users: name the tables of all users "
+                "with --users (users= in Python)."
             )
     known = pd.DataFrame({USER_ID: graph.vocabularies[USER].ids})
     frames = [known] if users is None else [known, users.frame]

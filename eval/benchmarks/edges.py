@@ -7,27 +7,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-import pandas as pd
-
 from eval.benchmarks.datasets import DataSet
+from eval.comparison.comparison import Comparison, compare_results
 from eval.evaluation.evaluator import evaluate
-from eval.evaluation.result import aligned
+from eval.evaluation.result import EvaluationResult
 from gnn.registry import make_model
 from graphgen.build import build_graph
 from graphgen.errors import InputError
 from graphgen.graph import InterestGraph
 from graphgen.log_files import read_log
-from graphgen.schema import ATTRIBUTE, CO_CONSUMED, DURING, FRIEND, USER_ID
+from graphgen.schema import ATTRIBUTE, CO_CONSUMED, DURING, FRIEND
 from graphgen.tables import read_friends, read_items
 
-__all__ = ["edge_gains"]
+__all__ = ["NO_EDGES", "edge_gains"]
 
 METRICS: Final = ("ndcg", "recall")
 CUT: Final = 20
 CO_CONSUMED_K: Final = 20
-# Half the width of a 95 % interval, in standard errors.
-WIDTH: Final = 1.96
+NO_EDGES: Final = "none"
 
 
 def edge_gains(
@@ -41,7 +38,7 @@ def edge_gains(
     meaning: Mapping[str, Any] | None = None,
     seeds: Sequence[int] = (0,),
     on_row: Callable[[str], None] = lambda line: None,
-) -> pd.DataFrame:
+) -> Comparison:
     """Fit a model on the training rows without and with each kind of edges; O(kinds · seeds) fits.
 
     Parameters
@@ -62,9 +59,8 @@ def edge_gains(
 
     Returns
     -------
-    pandas.DataFrame
-        data, edges ("none" first), number, and for NDCG@20 and Recall@20 the mean over pairs of
-        user and domain, the difference from none and half of its 95 % interval over users.
+    Comparison
+        Systems `NO_EDGES` (the baseline), and each kind with its number of edges.
 
     Raises
     ------
@@ -85,26 +81,19 @@ def edge_gains(
     )
     there = {edge_type[1] for edge_type in graph.data.edge_types}
     kinds = [kind for kind in (CO_CONSUMED, *relations, DURING, FRIEND) if kind in there]
-    rows, plain = [], None
-    for kind in ("none", *kinds):
+    found: dict[str, list[EvaluationResult]] = {}
+    for kind in ("", *kinds):
         own = _with_only(graph, kind, kinds)
-        found = []
+        number = sum(own.data[t].edge_index.shape[1] for t in own.data.edge_types if t[1] == kind)
+        name = f"{kind} ({number:,})" if kind else NO_EDGES
         for seed in seeds:
             start = time.process_time()
             fitted = make_model(model, **(settings or {})).fit(own, seed=seed)
             result = evaluate(fitted, valid, k=CUT, metrics=METRICS, by=(), bootstrap=0)
-            found.append(result)
+            found.setdefault(name, []).append(result)
             seconds = time.process_time() - start
-            on_row(f"{data.name}, {kind}, seed {seed}: {result!r}, {seconds:.0f} CPU seconds")
-        values = _mean(found)
-        plain = values if plain is None else plain
-        number = sum(own.data[t].edge_index.shape[1] for t in own.data.edge_types if t[1] == kind)
-        row: dict[str, Any] = {"data": data.name, "edges": kind, "number": number}
-        for name in (f"{metric}@{CUT}" for metric in METRICS):
-            row[name] = values[name].mean()
-            row[f"{name} gain"], row[f"{name} ±"] = _gain(values[name] - plain[name])
-        rows.append(row)
-    return pd.DataFrame(rows)
+            on_row(f"{data.name}, {name}, seed {seed}: {result!r}, {seconds:.0f} CPU seconds")
+    return compare_results(found, baseline=NO_EDGES)
 
 
 def _with_only(graph: InterestGraph, kind: str, kinds: Iterable[str]) -> InterestGraph:
@@ -116,18 +105,3 @@ def _with_only(graph: InterestGraph, kind: str, kinds: Iterable[str]) -> Interes
     if ATTRIBUTE in graph.vocabularies and not any(t[2] == ATTRIBUTE for t in data.edge_types):
         del data[ATTRIBUTE]
     return graph.with_data(data)
-
-
-def _mean(results: Sequence[Any]) -> pd.DataFrame:
-    """Return the values of each user and domain, averaged over seeds; the users are the index."""
-    names = [f"{metric}@{CUT}" for metric in METRICS]
-    parts = [aligned(result, results[0]) for result in results]
-    mean = np.mean([part[names].to_numpy() for part in parts], axis=0)
-    return pd.DataFrame(mean, index=parts[0][USER_ID].astype(str), columns=names)
-
-
-def _gain(difference: pd.Series) -> tuple[float, float]:
-    """Return the mean, and half of its 95 % interval over users."""
-    mean = difference.mean()
-    by_user = (difference - mean).groupby(level=0).sum()
-    return mean, WIDTH * float(np.sqrt((by_user**2).sum())) / len(difference)

@@ -1,4 +1,4 @@
-"""What each modality of the items adds: the model with noise in its place."""
+"""What each modality of the items adds: the model with noise in its place, or other edges."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from graphgen.tables import ItemTable
 __all__ = ["ALL_MODALITIES", "measure_modalities", "with_noise"]
 
 ALL_MODALITIES = "all modalities"
+EDGES_OF_EACH = "edges of each modality"
 
 
 def measure_modalities(
@@ -60,7 +61,8 @@ def measure_modalities(
     Returns
     -------
     Comparison
-        Systems `ALL_MODALITIES` (the baseline) and ``noise for NAME``.
+        Systems `ALL_MODALITIES` (the baseline), ``noise for NAME`` and, of several modalities,
+        `EDGES_OF_EACH`, neighbours by each modality rather than by all together.
     """
     results: dict[str, list[EvaluationResult]] = {}
     for seed in seeds:
@@ -69,6 +71,8 @@ def measure_modalities(
         names = [TEXT, *config.vectors, *files]
         for name in names:
             variants[f"noise for {name}"] = with_noise(items, config, name, seed=seed)
+        if len(names) > 1:
+            variants[EDGES_OF_EACH] = items, config.replace(similar_by="each")
         for label, (table, built) in variants.items():
             graph = build_graph(train, table, config=built)
             fitted = make_model(model, **(settings or {})).fit(graph, seed=seed)

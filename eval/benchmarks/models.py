@@ -58,7 +58,7 @@ class ModelBenchmark:
 
         The columns of `Comparison.table` behind data_set and table (``models``, ``ablation``, or
         ``alone`` for a model against itself trained in each domain alone), before fit_seconds,
-        users_per_second (means over seeds) and peak_gigabytes (the most).
+        fit_cpu_seconds, users_per_second (means over seeds) and peak_gigabytes (the most).
         """
         frames = []
         for part in self.parts:

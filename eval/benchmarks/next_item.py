@@ -90,9 +90,9 @@ def measure_lists(
             "too many. `interest split --protocol leave-last-out` writes such rows."
         )
     with PeakMemory() as peak:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         system = make()
-        fitted = time.perf_counter()
+        fitted, spent = time.perf_counter(), time.process_time() - spent
         parts = [
             _part(system, rows, history, str(domain))
             for domain, rows in frame.groupby(DOMAIN, observed=True)
@@ -117,6 +117,7 @@ def measure_lists(
     one = system if isinstance(system, Model) else None
     run = SystemRun(
         fit_seconds=fitted - started,
+        fit_cpu_seconds=spent,
         score_seconds=ranked - fitted,
         peak_megabytes=peak.megabytes,
         seed=seed,

@@ -87,7 +87,7 @@ class Outcome:
 
     @property
     def cost(self) -> dict[str, Any]:
-        """fit_seconds, users_per_second, peak_gigabytes; empty where the run failed."""
+        """Seconds, users a second and memory by name; empty where the run failed."""
         return self.result.meta[RUN]["cost"] if self.result is not None else {}
 
 
@@ -173,11 +173,10 @@ def execute(
 
 
 def mean_cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return fit_seconds and users_per_second, means over the runs that finished, and the highest
-    peak_gigabytes; empty where none did.
-    """
+    """Return means over the runs that finished, and the highest peak; empty where none did."""
     costs = pd.DataFrame([outcome.cost for outcome in outcomes if outcome.cost])
-    means = {"fit_seconds": "mean", "users_per_second": "mean", "peak_gigabytes": "max"}
+    seconds = ("fit_seconds", "fit_cpu_seconds", "users_per_second")
+    means = {**dict.fromkeys(seconds, "mean"), "peak_gigabytes": "max"}
     return {} if costs.empty else {name: float(v) for name, v in costs.agg(means).items()}
 
 

@@ -39,7 +39,7 @@ __all__ = [
     "results_page",
 ]
 
-COSTS: Final = ("fit s", "users/s", "peak GB")
+COSTS: Final = ("fit s", "fit CPU s", "users/s", "peak GB")
 # What decides whether the other domains help a group of users.
 DECISIVE: Final = "ndcg@20"
 GAIN: Final = "NDCG@20 minus alone"
@@ -89,7 +89,7 @@ def introduction(meta: Mapping[str, Any], values: str, speed: str) -> str:
     once = "; models that draw nothing at random run once" if len(seeds) > 1 else ""
     return (
         f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}){once}. {values}. Each run "
-        "has a process of its own: fit is wall time with the choice on validation rows; "
+        "has a process of its own: fit is wall and CPU time with the choice on validation rows; "
         f"{speed}; peak is the most memory resident, that of Python and its libraries included. "
         f"Times and speeds are means over seeds. {counted(made['cpus'], 'CPU')}, interest "
         f"{made['interest_version']}."
@@ -173,6 +173,7 @@ def cost_cells(outcomes: Sequence[Outcome]) -> list[str]:
         return ["–"] * len(COSTS)
     return [
         f"{cost['fit_seconds']:,.1f}",
+        f"{cost['fit_cpu_seconds']:,.1f}",
         f"{cost['users_per_second']:,.0f}",
         f"{cost['peak_gigabytes']:.2f}",
     ]

@@ -87,6 +87,7 @@ def measure(job: Mapping[str, Any]) -> None:
         "sources": loaded_sources("gnn"),
         "cost": {
             "fit_seconds": run.fit_seconds,
+            "fit_cpu_seconds": run.fit_cpu_seconds,
             "users_per_second": ranked / max(run.score_seconds, 1e-3),
             "peak_gigabytes": run.peak_megabytes / 1000,
         },

@@ -10,6 +10,7 @@ from typer import Argument, Context, Option
 
 from eval.commands import options
 from graphgen.errors import ConfigError
+from graphgen.schema import WEIGHT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,10 @@ Users = Annotated[
 ]
 History = Annotated[
     list[str] | None,
-    Option(help="Interactions since training, or of users who arrived after it."),
+    Option(
+        help="Interactions since training, or of users who arrived after it; dislikes among them "
+        "lower the item and its near neighbours."
+    ),
 ]
 
 
@@ -83,4 +87,8 @@ def read_question(
         asked = read_requests(users, user or [], **tables.read)
         requests = as_frame(own_requests(asked, meaning.get("separate", ()), domain))
     rows = read_log(*history, **tables.read, as_in=meaning) if history else None
+    if rows is not None and WEIGHT in rows.frame and (rows.frame[WEIGHT] < 0).any():
+        from gnn.live.feedback import follow_dislikes
+
+        follow_dislikes(fitted)
     return Question(fitted, requests, rows)

@@ -46,7 +46,7 @@ def bench_edges(
     """
     from eval.benchmarks.datasets import find_data_set
     from eval.benchmarks.edges import edge_gains
-    from eval.commands.console import show_rows
+    from eval.commands.console import show_differences
     from graphgen.progress import show_progress
     from graphgen.storage import write_table
 
@@ -62,12 +62,7 @@ def bench_edges(
             meaning=options.meaning_options(event, positive, negative),
             seeds=options.seed_numbers(seeds) or [0],
             on_row=say,
-        )
-    header = [str(name) for name in table.columns]
-    lines = [
-        [str(row[0]), str(row[1]), f"{row[2]:,}", *(f"{value:.4f}" for value in row[3:])]
-        for row in table.itertuples(index=False)
-    ]
-    show_rows(header, lines, right=header[2:], title="Edges on request, validation rows")
+        ).table
+    show_differences(table, "gain")
     if out is not None:
         write_table(table, out)

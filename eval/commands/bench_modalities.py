@@ -30,14 +30,14 @@ def bench_modalities(
     set_: options.Set = None,
     out: Annotated[Path | None, Option(help="Also write the table as CSV.")] = None,
 ) -> None:
-    """Train a model with all modalities, and with noise in the place of each.
+    """Train a model with all modalities, with noise in the place of each, and with edges of each.
 
     \b
     interest bench modalities --train train.csv --test test.csv --items items.csv \\
         --vectors vggish=vggish.npy --vectors whisper=whisper.npy --seeds 0,1,2
     """
     from eval.benchmarks.modalities import measure_modalities
-    from eval.commands.console import show_rows
+    from eval.commands.console import show_differences
     from graphgen.build import BuildConfig
     from graphgen.config import parse_assignments
     from graphgen.log_files import read_log
@@ -62,15 +62,6 @@ def bench_modalities(
         seeds=options.seed_numbers(seeds) or [0],
         on_run=lambda name, result: say(f"{name}: recall@{k} {result.value(f'recall@{k}'):.4f}"),
     ).table
-    shown = found[(found["slice"] == "all") & (found["domain"] == "macro")]
-    lines = [
-        [
-            str(row.metric), str(row.system), f"{row.value:.4f}",
-            "" if row.difference != row.difference else
-            f"{-row.difference:+.4f} [{-row.difference_high:+.4f}, {-row.difference_low:+.4f}]",
-        ]
-        for row in shown.itertuples()
-    ]  # fmt: skip
-    show_rows(["metric", "system", "value", "the modality adds"], lines, right=["value"])
+    show_differences(found, "minus all modalities")
     if out is not None:
         write_table(found, out)

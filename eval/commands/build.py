@@ -83,8 +83,8 @@ def build(
         Option(
             metavar="GRAPH",
             help="An earlier graph to which the interactions are added, by its rules and settings: "
-            "the same as a build from all files. Of a graph with texts, --items are those of all "
-            "items; only new texts are encoded.",
+            "the same as a build from all files. --items are new items; only their texts are "
+            "encoded.",
         ),
     ] = None,
     quarantine: Annotated[

@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from typer import Context
 from typer.core import TyperGroup
 
 from graphgen.allocation import keep_freed_memory
 from graphgen.errors import InterestError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +107,18 @@ def show_rows(
     for row in lines:
         table.add_row(*row)
     say(table)
+
+
+def show_differences(table: pd.DataFrame, header: str) -> None:
+    """Print the values of a `Comparison.table` over all users, and what they differ by."""
+    rows = table[(table["slice"] == "all") & (table["domain"] == "macro")]
+    lines = []
+    for row in rows.itertuples():
+        interval = f"[{row.difference_low:+.4f}, {row.difference_high:+.4f}]"
+        is_baseline = row.difference != row.difference
+        gain = "" if is_baseline else f"{row.difference:+.4f} {interval}"
+        lines.append([str(row.metric), str(row.system), f"{row.value:.4f}", gain])
+    show_rows(["metric", "system", "value", header], lines, right=["value"])
 
 
 def show_table(frame: Any, *, title: str) -> None:

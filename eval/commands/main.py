@@ -28,8 +28,10 @@ from eval.commands.export import export
 from eval.commands.importing import import_
 from eval.commands.inspect import inspect
 from eval.commands.models import models
+from eval.commands.offpolicy import offpolicy
 from eval.commands.profile import profile
 from eval.commands.recommend import recommend
+from eval.commands.replay import replay
 from eval.commands.rules import app as rules
 from eval.commands.serve import serve
 from eval.commands.settings import (
@@ -40,15 +42,17 @@ from eval.commands.settings import (
     with_settings,
 )
 from eval.commands.similar import similar
+from eval.commands.simulate import simulate
 from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
+from eval.commands.update import update
 
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare, abtest,
-    power,
+    train, update, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare,
+    replay, simulate, abtest, power, offpolicy,
 )  # fmt: skip
 
 app = typer.Typer(

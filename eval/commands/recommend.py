@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Context, Option
 
 from eval.commands import asking, options
 from eval.commands.console import next_step, say, say_below, show_table
+
+if TYPE_CHECKING:
+    from gnn.base import Model
+    from gnn.recommending import Chooser
+    from graphgen.log import InteractionLog
 
 
 @options.with_tables
@@ -98,6 +103,29 @@ def recommend(
             show_default=False,
         ),
     ] = None,
+    explore: Annotated[
+        str | None,
+        Option(
+            metavar="METHOD[=SHARE]",
+            help="Give a share of the places (default 0.1) to random candidates, and log the "
+            "probability of each shown item (column propensity): epsilon (the others by score), "
+            "thompson (by a draw of the expected reward) or linucb (by its upper bound). "
+            "`interest offpolicy` and `interest abtest` read --out as it is. The seed is drawn "
+            "anew unless --seed is given.",
+            show_default=False,
+        ),
+    ] = None,
+    learn_from: Annotated[
+        list[str] | None,
+        Option(
+            help="Earlier lists of --explore, and the events that followed, from which thompson "
+            "and linucb learn the expected rewards; repeatable."
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        Option(help="Name of these lists in the log of --explore; default: METHOD[=SHARE]."),
+    ] = None,
     seed: options.Seed = 0,
 ) -> None:
     """Recommend items to users, known or new.
@@ -109,6 +137,7 @@ def recommend(
     interest recommend model/ --users users.txt --where "available=yes and price<20" --out recs.csv
     interest recommend model/ --users new.txt --history their_log.csv --out recs.csv
     interest recommend model/ --users users.txt --rerank calibrated --strength 0.3 --out recs.csv
+    interest recommend model/ --users users.txt --explore thompson=0.1 --out shown.csv
     """
     from gnn.candidates import read_ids
     from graphgen.errors import ConfigError
@@ -118,16 +147,25 @@ def recommend(
         table_format(out)
     if rerank is None and (strength is not None or graph is not None):
         raise ConfigError("--strength and --graph are for --rerank METHOD, which is missing.")
+    if explore is None and (learn_from is not None or variant is not None):
+        raise ConfigError("--learn-from and --variant are for --explore METHOD, which is missing.")
+    if explore is not None and (rerank is not None or mix):
+        raise ConfigError(
+            "--explore makes lists by score of one domain each: leave out --rerank and --mix."
+        )
     fitted, requests, rows = asking.read_question(
-        context, tables, model, users, user, history, only, without, graph, domain=domain
-    )
+        context, tables, model, users, user, history, only, without, graph, learn_from,
+        domain=domain,
+    )  # fmt: skip
     if favour_new is not None:
         from gnn.models.interest.model import InterestGNN
 
         if not isinstance(fitted, InterestGNN):
             raise ConfigError(f"--favour-new is for interest-gnn; this is a {fitted.name} model.")
         fitted.favour_new(favour_new)
-    chooser = None
+    chooser: Chooser | None = None
+    if explore is not None:
+        chooser, seed = _explorer(context, tables, fitted, explore, learn_from, rows, seed)
     if rerank is not None:
         from gnn.interests.reranking import Reranker
         from graphgen.graph import load_graph
@@ -152,6 +190,12 @@ def recommend(
         seed=seed,
         progress=True,
     )
+    if explore is not None:
+        import pandas as pd
+
+        from eval.offpolicy.log import as_exposures
+
+        recs = as_exposures(recs, variant or explore, pd.Timestamp.now("UTC").floor("s"))
     if reasons:
         from gnn.explaining import Explainer
 
@@ -173,5 +217,33 @@ def recommend(
         return
     write_table(recs, out)
     say(f"{len(recs):,} recommendations for {recs.user_id.nunique():,} users are in {out}.")
-    if not mix:
+    if explore is not None:
+        next_step(f"interest offpolicy {out} events.csv --model {model} --policy greedy")
+    elif not mix:
         next_step(f"interest evaluate {out} --truth test.csv --out report/")
+
+
+def _explorer(
+    context: Context,
+    tables: options.TableOptions,
+    model: Model,
+    explore: str,
+    learn_from: list[str] | None,
+    history: InteractionLog | None,
+    seed: int,
+) -> tuple[Chooser, int]:
+    """Return what chooses the lists, and its seed: a new one unless the user gave it."""
+    import secrets
+
+    from eval.offpolicy.log import read_shown
+    from gnn.live.exploration import Explorer
+    from gnn.live.feedback import REWARDS
+
+    given = context.get_parameter_source("seed")
+    if given is not None and given.name == "DEFAULT":
+        seed = secrets.randbelow(1 << 31)
+    explorer = Explorer.of(model, explore, seed=seed)
+    if learn_from:
+        shown, _ = read_shown(*learn_from, rewards=REWARDS, **tables.read)
+        explorer.learn(shown, history)
+    return explorer, seed

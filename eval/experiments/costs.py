@@ -19,7 +19,9 @@ from eval.reports.writing import write_comparison
 __all__ = ["Experiment", "PeakMemory", "SystemRun"]
 
 INTERVAL_SECONDS: Final = 0.05
-COSTS: Final = ["system", "seed", "fit_seconds", "score_seconds", "peak_megabytes"]
+COSTS: Final = [
+    "system", "seed", "fit_seconds", "fit_cpu_seconds", "score_seconds", "peak_megabytes",
+]  # fmt: skip
 
 
 class PeakMemory:
@@ -67,6 +69,8 @@ class SystemRun:
     ----------
     fit_seconds, score_seconds
         Wall time of training, and of ranking and scoring the test users.
+    fit_cpu_seconds
+        CPU seconds of training, over all threads, which other work on the machine hardly changes.
     peak_megabytes
         Most memory resident while it was fitted and evaluated.
     seed
@@ -76,6 +80,7 @@ class SystemRun:
     """
 
     fit_seconds: float
+    fit_cpu_seconds: float
     score_seconds: float
     peak_megabytes: float
     seed: int | None = None

@@ -33,7 +33,15 @@ from eval.reports.sections import (
 from eval.reports.tables import legend, shared_notes
 from eval.reports.verdict import comparison_verdict, data_line, result_verdict
 
-__all__ = ["comparison_page", "frontier_page", "links_page", "profile_page", "result_page"]
+__all__ = [
+    "comparison_page",
+    "frontier_page",
+    "links_page",
+    "profile_page",
+    "replay_page",
+    "result_page",
+    "simulation_page",
+]
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,16 @@ def links_page(links: LinkEvaluation, plots: Sequence[Plot]) -> str:
     )
 
 
+def simulation_page(
+    title: str, sentence: str, facts: Mapping[str, str], sections: Sequence[Section], plot: Plot
+) -> str:
+    """Return the report of planted drift; see `eval.reports.drift`."""
+    return _page(
+        title=title, heading=title, lead=sentence, facts=facts, parts=sections, plots=[plot],
+        notes=[],
+    )  # fmt: skip
+
+
 def frontier_page(
     table: pd.DataFrame,
     best: pd.DataFrame,
@@ -158,6 +176,22 @@ def frontier_page(
             Folded("Every method and strength", [frontier_section(table)]),
         ],
         plots=plots,
+        notes=[],
+    )
+
+
+def replay_page(
+    verdict: str, facts: Mapping[str, str], sections: Sequence[Section], plot: Plot
+) -> str:
+    """Return the report of a replay; see `eval.reports.replay`."""
+    return _page(
+        title="Prequential replay",
+        heading="Prequential replay",
+        verdict=verdict,
+        lead="Each block is predicted, then revealed, then adapted to.",
+        facts=facts,
+        parts=sections,
+        plots=[plot],
         notes=[],
     )
 

@@ -31,6 +31,7 @@ __all__ = [
     "legend_above",
     "link_plots",
     "pick",
+    "replay_plot",
     "result_plots",
     "window_plot",
 ]
@@ -153,6 +154,25 @@ def window_plot(moves: pd.DataFrame) -> Plot:
 
     text = "Expected share of the interactions of each window, at its end."
     return Plot("Interests over time", text, draw_axes(3.0 + 0.1 * len(shown), paint, "windows"))
+
+
+def replay_plot(blocks: pd.DataFrame) -> Plot:
+    """Draw NDCG@20 of each system over the blocks of `eval.experiments.replaying.Replay`."""
+
+    def paint(axes: Axes) -> None:
+        for series, (name, part) in enumerate(blocks.groupby("system", sort=False)):
+            style: Any = {"color": COLOURS[series], "linestyle": DASHES[series % len(DASHES)]}
+            axes.plot(part["start"], part["ndcg@20"], linewidth=1.4, label=str(name), **style)
+            axes.fill_between(
+                part["start"], part["low"], part["high"], color=COLOURS[series], alpha=0.12
+            )
+        axes.set_ylabel("NDCG@20")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        legend_above(axes, blocks["system"].nunique())
+
+    text = "Lists made before a block, judged by its likes; 95 % bootstrap intervals over users."
+    return Plot("NDCG@20 over time", text, draw_axes(3.2, paint, "replay"))
 
 
 def _summary_plots(

@@ -11,15 +11,24 @@ import pandas as pd
 from eval.comparison.analyses import Analyses, analyse
 from eval.comparison.comparison import Comparison
 from eval.comparison.links import LinkEvaluation
-from eval.evaluation.result import EvaluationResult
-from eval.reports.html import comparison_page, frontier_page, links_page, result_page
+from eval.evaluation.result import EvaluationResult, records
+from eval.reports.html import comparison_page, frontier_page, links_page, replay_page, result_page
 from eval.reports.markdown import comparison_markdown, result_markdown
-from eval.reports.plots import comparison_plots, frontier_plots, link_plots, result_plots
+from eval.reports.plots import (
+    comparison_plots,
+    frontier_plots,
+    link_plots,
+    replay_plot,
+    result_plots,
+)
+from eval.reports.replay import replay_sections, replay_verdict
+from eval.reports.sections import section_markdown
 from graphgen.storage import atomic_directory, write_json
 
-__all__ = ["write_comparison", "write_frontier", "write_links", "write_report"]
+__all__ = ["write_comparison", "write_frontier", "write_links", "write_replay", "write_report"]
 
 LINKS_VERSION = 1
+REPLAY_VERSION = 1
 
 
 def write_report(
@@ -98,6 +107,33 @@ def write_frontier(
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
         (folder / "report.html").write_text(page, encoding="utf-8")
         table.to_csv(folder / "frontier.csv", index=False)
+    return Path(path)
+
+
+def write_replay(
+    blocks: pd.DataFrame,
+    summary: pd.DataFrame,
+    meta: Mapping[str, Any],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    made_from: str = "",
+) -> Path:
+    """Write ``report.html``, ``report.md``, ``replay.json`` and ``blocks.csv`` of a replay.
+
+    The tables are those of `eval.experiments.replaying.Replay`; other parameters as in
+    `write_report`.
+    """
+    sections, verdict = replay_sections(blocks, summary, meta), replay_verdict(summary)
+    facts = {"model": meta["model"], "events": f"{meta['rows']:,}", "lists": f"{meta['lists']:,}"}
+    page = replay_page(verdict, facts, sections, replay_plot(blocks))
+    dated = blocks.assign(start=blocks["start"].map(pd.Timestamp.isoformat))
+    content = {"summary": records(summary), "blocks": records(dated), "meta": dict(meta)}
+    with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
+        markdown = "\n\n".join(["# Prequential replay", verdict, *map(section_markdown, sections)])
+        _write_pages(folder, page, markdown)
+        blocks.to_csv(folder / "blocks.csv", index=False)
+        write_json(folder / "replay.json", content, schema_version=REPLAY_VERSION)
     return Path(path)
 
 

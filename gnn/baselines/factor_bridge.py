@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import permutations
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,9 +12,10 @@ import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
-from gnn.baselines.ials import IALSConfig, alternate, row_solver
+from gnn.baselines.ials import IALSConfig, alternate, row_solver, solve_again
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
+from gnn.growth import Growth
 from gnn.numerics.scoring import inner_products
 
 __all__ = ["BridgeRidge", "FactorBridge", "FactorBridgeConfig", "ridge_map"]
@@ -58,22 +60,36 @@ class FactorBridge:
         progress: bool = False,
     ) -> Self:
         """Factorise each domain and solve for each map; the half-steps of `RowSolver` rule."""
-        users, items, present = {}, {}, {}
+        items = {}
         for domain in data.domains:
             own = data.matrix[:, data.span(domain)]
             label = f"Factors of {domain}"
             items[domain] = alternate(own, config, generator, label=label, progress=progress)
-            users[domain] = row_solver(items[domain], config).solve(own)
-            present[domain] = np.diff(own.indptr) > 0
-        maps = {}
-        for source in data.domains:
-            for target in data.domains:
-                both = torch.from_numpy(np.flatnonzero(present[source] & present[target]))
-                if source != target and len(both):
-                    maps[source, target] = ridge_map(
-                        users[source][both], users[target][both], config.ridge
-                    )
-        return cls(items, maps, data, config)
+        return cls(items, _maps(items, data, config), data, config)
+
+    def updated(self, growth: Growth, generator: np.random.Generator) -> Self:
+        """Return the factors of later data: those of touched items are solved for again.
+
+        Factors of new domains are fitted. Maps stay, as factors hardly turn; those of new pairs
+        of domains are fitted.
+        """
+        data, touched = growth.data, growth.touched_items
+        items = {}
+        for domain in data.domains:
+            span = data.span(domain)
+            own = data.matrix[:, span]
+            columns = touched[(touched >= span.start) & (touched < span.stop)] - span.start
+            if domain not in self.items:
+                items[domain] = alternate(own, self.config, generator)
+                continue
+            former = np.zeros((own.shape[1], self.config.embedding_dim), dtype=np.float32)
+            place = data.items[domain].encode(growth.former.items[domain].ids)
+            former[place] = self.items[domain].numpy()
+            items[domain] = torch.from_numpy(former)
+            if len(columns):
+                items[domain] = solve_again(own, items[domain], columns, self.config)
+        maps = self.maps | _maps(items, data, self.config, known=self.maps)
+        return type(self)(items, maps, data, self.config)
 
     def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
         """Return float32 [n, items of the domain].
@@ -123,6 +139,30 @@ class FactorBridge:
             else:
                 maps[domains[0], domains[1]] = value
         return cls(items, maps, data, config)
+
+
+def _maps(
+    items: Mapping[str, torch.Tensor],
+    data: TrainingData,
+    config: FactorBridgeConfig,
+    known: Container[tuple[str, str]] = (),
+) -> dict[tuple[str, str], torch.Tensor]:
+    """Return the map of each pair of domains with overlap users that is not `known`."""
+    present = data.active()
+    pairs = [
+        (source, target, torch.from_numpy(both))
+        for (i, source), (j, target) in permutations(enumerate(data.domains), 2)
+        if (source, target) not in known
+        and len(both := np.flatnonzero(present[:, i] & present[:, j]))
+    ]
+    users = {
+        domain: row_solver(items[domain], config).solve(data.matrix[:, data.span(domain)])
+        for domain in dict.fromkeys(name for pair in pairs for name in pair[:2])
+    }
+    return {
+        (source, target): ridge_map(users[source][both], users[target][both], config.ridge)
+        for source, target, both in pairs
+    }
 
 
 def ridge_map(source: torch.Tensor, target: torch.Tensor, ridge: float | None) -> torch.Tensor:
@@ -179,11 +219,15 @@ class BridgeRidge(Model):
     """
 
     name: ClassVar[str] = "bridge-ridge"
+    updates = "approximate"
     Config = FactorBridgeConfig
 
     def _fit(self, data: TrainingData, *, seed: int, options: FitOptions, **_: Any) -> None:
         generator = np.random.default_rng(seed)
         self.bridge_ = FactorBridge.fit(data, self.config, generator, progress=options.progress)
+
+    def _update(self, former: Self, growth: Growth, *, seed: int, **_: Any) -> None:
+        self.bridge_ = former.bridge_.updated(growth, np.random.default_rng(seed))
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
         scores: np.ndarray = self.bridge_.score(users.history, domain).numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pydantic
@@ -12,11 +12,12 @@ import torch
 from gnn.base import Model
 from gnn.data import TrainingData, UserBatch
 from gnn.fitting import FitOptions
+from gnn.growth import Growth
 from gnn.numerics.least_squares import RowSolver
 from graphgen.config import Config
 from graphgen.progress import progress_bar
 
-__all__ = ["IALS", "IALSConfig", "alternate", "row_solver"]
+__all__ = ["IALS", "IALSConfig", "alternate", "row_solver", "solve_again"]
 
 
 class IALSConfig(Config):
@@ -57,6 +58,7 @@ class IALS(Model):
     """
 
     name: ClassVar[str] = "ials"
+    updates = "approximate"
     uses_weights = True
     Config = IALSConfig
     learned = ("item_vectors_",)
@@ -65,6 +67,13 @@ class IALS(Model):
         generator = np.random.default_rng(seed)
         factors = alternate(data.weighted, self.config, generator, progress=options.progress)
         self.item_vectors_ = factors.numpy()
+
+    def _update(self, former: Self, growth: Growth, **_: Any) -> None:
+        factors = torch.from_numpy(growth.item_rows(former.item_vectors_))
+        columns = growth.touched_items
+        self.item_vectors_ = solve_again(
+            growth.data.weighted, factors, columns, self.config
+        ).numpy()
 
     def _set_up(self) -> None:
         self._solver = row_solver(torch.from_numpy(self.item_vectors_), self.config)
@@ -101,6 +110,20 @@ def alternate(
             columns = row_solver(rows, config).solve(transposed)
             advance(1)
     return columns
+
+
+def solve_again(
+    matrix: sp.csr_matrix, factors: torch.Tensor, columns: np.ndarray, config: IALSConfig
+) -> torch.Tensor:
+    """Return column factors [m, d] of which those of some columns are solved for once more.
+
+    One half-step for all rows and one for these columns, in place. `alternate` would go on with
+    all columns: the others stay as good as they were for their former entries.
+    """
+    rows = row_solver(factors, config).solve(matrix)
+    own = sp.csr_matrix(matrix[:, columns].T)
+    factors[torch.from_numpy(columns)] = row_solver(rows, config).solve(own)
+    return factors
 
 
 def row_solver(factors: torch.Tensor, config: IALSConfig) -> RowSolver:

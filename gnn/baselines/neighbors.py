@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pydantic
@@ -11,8 +11,9 @@ import scipy.sparse as sp
 
 from gnn.base import Model
 from gnn.data import TEXT, TrainingData, UserBatch
+from gnn.growth import Growth
 from gnn.numerics.propagation import inverse_power
-from gnn.numerics.sparse import entry_rows, keep_largest, kept_entries
+from gnn.numerics.sparse import at_rows, entry_rows, keep_largest, kept_entries
 from graphgen.config import Config
 
 __all__ = ["ItemKNN", "ItemKNNConfig", "TextKNN", "TextKNNConfig", "UserKNN", "UserKNNConfig"]
@@ -61,24 +62,46 @@ class ItemKNN(Model):
 
     name: ClassVar[str] = "item-knn"
     random = False
+    updates = "exact"
     uses_weights = True
     Config = ItemKNNConfig
     learned = ("similarity_",)
 
     def _fit(self, data: TrainingData, **_: Any) -> None:
+        # Row j holds the neighbours of item j; a history adds up the columns of what it holds.
+        self.similarity_ = sp.csr_matrix(self._rows(data, np.arange(data.n_items)).T)
+
+    def _rows(self, data: TrainingData, items: np.ndarray) -> sp.csr_matrix:
+        """Return float32 CSR [n_items, n_items], the neighbours of some items."""
         config, x = self.config, data.weighted
         activity = inverse_power(np.diff(x.indptr).astype(np.float64), config.user_exponent)
         source = sp.diags(inverse_power(data.popularity, config.item_exponent))
         target = sp.diags(inverse_power(data.popularity, config.target_exponent))
         right = (sp.diags(activity) @ x @ source).tocsr()
         left = (target @ x.T).tocsr()
-        blocks = []
-        for low in range(0, data.n_items, ITEM_ROWS):
-            block = sp.coo_matrix(left[low : low + ITEM_ROWS] @ right)
-            block = kept_entries(block, block.col != block.row + low)
+        blocks = [sp.csr_matrix((0, data.n_items), dtype=np.float32)]
+        for low in range(0, len(items), ITEM_ROWS):
+            rows = items[low : low + ITEM_ROWS]
+            block = sp.coo_matrix(left[rows] @ right)
+            block = kept_entries(block, block.col != rows[block.row])
             blocks.append(keep_largest(block, config.neighbors))
-        # Row j holds the neighbours of item j; a history adds up the columns of what it holds.
-        self.similarity_ = sp.csr_matrix(sp.vstack(blocks, format="csr").T, dtype=np.float32)
+        return at_rows(sp.vstack(blocks, format="csr", dtype=np.float32), items, data.n_items)
+
+    def _update(self, former: Self, growth: Growth, **_: Any) -> None:
+        """Make the rows anew whose sums have changed: those of items of touched users, and of items
+        that share a user with a touched item.
+        """
+        data, users = growth.data, growth.touched_users
+        if self.config.item_exponent:
+            changed = data.matrix[:, growth.touched_items]
+            users = np.union1d(users, np.flatnonzero(np.diff(changed.indptr)))
+        parts = [matrix[users].indices for matrix in (data.weighted, growth.before)]
+        changed = np.unique(np.concatenate(parts))
+        kept = growth.moved(sp.csr_matrix(former.similarity_.T), growth.items)
+        keep = np.ones(data.n_items, dtype=np.float32)
+        keep[changed] = 0
+        rows = sp.diags(keep) @ kept + self._rows(data, changed)
+        self.similarity_ = sp.csr_matrix(rows.T, dtype=np.float32)
 
     def _set_up(self) -> None:
         spans = {domain: self.data.span(domain) for domain in self.domains}
@@ -121,6 +144,7 @@ class UserKNN(Model):
 
     name: ClassVar[str] = "user-knn"
     random = False
+    updates = "exact"
     uses_weights = True
     Config = UserKNNConfig
 

@@ -31,6 +31,7 @@ class Popularity(Model):
 
     name: ClassVar[str] = "popularity"
     random = False
+    updates = "exact"
     uses_weights = True
 
     def _fit(self, data: TrainingData, **_: Any) -> None:

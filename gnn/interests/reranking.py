@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     # At run time it would bring torch_geometric: seconds, and a saved model does not need it.
     from graphgen.graph import InterestGraph
 
-__all__ = ["BY_VECTORS", "RERANKERS", "Reranker", "relative_scores", "rerank"]
+__all__ = [
+    "BY_VECTORS", "CANDIDATES", "LENGTHS", "RERANKERS", "Reranker", "item_vectors",
+    "relative_scores", "rerank", "uniforms",
+]  # fmt: skip
 
 # Default strength of each: NDCG@20 of warm validation rows stays at 98 % or more of the order by
 # score (amazon4 and ml_latest_small).
@@ -130,7 +133,7 @@ class Reranker:
         ConfigError
             As above; if neither has the interests that a method needs.
         """
-        vectors = _vectors(model, graph) if method in BY_VECTORS else None
+        vectors = item_vectors(model, graph) if method in BY_VECTORS else None
         interests = Interests.of(model.data, graph) if method in BY_INTERESTS else None
         return cls(model.data, method, strength, vectors=vectors, interests=interests, seed=seed)
 
@@ -188,7 +191,7 @@ class Reranker:
         """Choose for a block; `liked` float32 [n, interests], what the users liked of each."""
         if self.method == "epsilon":
             noise = tie_noise(keys[:, None], columns, seed=self.seed)
-            at = self._uniform(keys, PLACES, k) < self.strength
+            at = uniforms(keys, PLACES, k, self.seed) < self.strength
             return explored(relevance, noise, at)
         if self.vectors is not None and self.method in BY_VECTORS:
             choose = mmr if self.method == "mmr" else dpp
@@ -213,7 +216,8 @@ class Reranker:
         keys: np.ndarray,
     ) -> np.ndarray:
         """Order all candidates by relevance and the weights of their interests that are drawn."""
-        noise = (self._uniform(keys, first, liked.shape[1]) for first in (FIRST, SECOND))
+        width = liked.shape[1]
+        noise = (uniforms(keys, first, width, self.seed) for first in (FIRST, SECOND))
         drawn = sampled_shares(liked + self._prior, *noise)
         fit = np.einsum("nms,nms->nm", drawn[np.arange(len(liked))[:, None, None], topics], weights)
         fit /= np.maximum(fit.max(axis=1, keepdims=True), 1e-12)
@@ -244,12 +248,6 @@ class Reranker:
             even = np.maximum(np.ceil(k / np.maximum(here, 1)), share)
             most = np.hstack([most, np.where(present, even, k)]).astype(np.float32)
         return quota(relevance, topics, weights, most, k)
-
-    def _uniform(self, keys: np.ndarray, first: int, width: int) -> np.ndarray:
-        """Return float64 [n, width] in (0, 1), of user, number and seed only."""
-        noise = tie_noise(keys[:, None], np.arange(first, first + width)[None], seed=self.seed)
-        uniform: np.ndarray = (noise + 0.5) / 2.0**63
-        return uniform
 
 
 def rerank(
@@ -328,6 +326,13 @@ def rerank(
     return recommendations.iloc[order[chosen]].assign(**{RANK: rank}).reset_index(drop=True)
 
 
+def uniforms(keys: np.ndarray, first: int, width: int, seed: int) -> np.ndarray:
+    """Return float64 [n, width] in (0, 1), of user, number (from `first`) and seed only."""
+    noise = tie_noise(keys[:, None], np.arange(first, first + width)[None], seed=seed)
+    uniform: np.ndarray = (noise + 0.5) / 2.0**63
+    return uniform
+
+
 def relative_scores(scores: np.ndarray) -> np.ndarray:
     """Return scores as shares of the way from a user's last candidate to the best, in [0, 1]."""
     there = np.isfinite(scores)
@@ -357,7 +362,7 @@ def _padded(interests: Interests) -> tuple[np.ndarray, np.ndarray]:
     return topics, weights
 
 
-def _vectors(model: Model, graph: InterestGraph | None) -> np.ndarray:
+def item_vectors(model: Model, graph: InterestGraph | None = None) -> np.ndarray:
     """Return float32 [n_items, dim], rows of length 1 or 0; see `Reranker.of`."""
     data = model.data
     vectors = data.features

@@ -1,1 +1,1 @@
-"""A trained model lives on: events since training, and what follows from them."""
+"""A trained model lives on: events since training, updates, feedback, exploration."""

@@ -13,7 +13,14 @@ from gnn.numerics.sparse import keep_largest, kept_entries
 from gnn.numerics.svd import truncated_svd
 from graphgen.config import Config
 
-__all__ = ["FilterConfig", "LeadingDirections", "LinearFilter", "cold_bridge", "leading_directions"]
+__all__ = [
+    "FilterConfig",
+    "LeadingDirections",
+    "LinearFilter",
+    "cold_bridge",
+    "leading_directions",
+    "refreshed_directions",
+]
 
 # Above this bound on its entries (16 bytes each while it is made) the item-item product is not
 # kept; histories are then multiplied through the users, which needs no memory.
@@ -54,6 +61,20 @@ def leading_directions(
     half = normalized_adjacency(matrix, config.user_exponent / 2, config.item_exponent)
     _, values, vectors = truncated_svd(half, config.flattened, generator)
     return LeadingDirections(values.square().numpy(), vectors.numpy())
+
+
+def refreshed_directions(
+    matrix: sp.csr_matrix, config: FilterConfig, vectors: np.ndarray
+) -> LeadingDirections:
+    """Return `leading_directions` near those of another matrix: one round of subspace iteration.
+
+    `vectors` is float32 [n_items, k], the former ones, zeros at new items. O(nnz · k + n_items k²).
+    """
+    half = normalized_adjacency(matrix, config.user_exponent / 2, config.item_exponent)
+    basis = np.linalg.qr(half.T @ (half @ vectors))[0]
+    across = half @ basis
+    values, turn = np.linalg.eigh(across.T @ across)
+    return LeadingDirections(np.flip(values).copy(), np.ascontiguousarray(basis @ turn[:, ::-1]))
 
 
 class LinearFilter:

@@ -49,6 +49,12 @@ class Propagator:
         other._forward, other._backward = self._backward, self._forward
         return other
 
+    def squares(self) -> np.ndarray:
+        """Return float32 [m], the sum of the squares of each column of A: the diagonal of AᵀA."""
+        starts, values = self._backward.crow_indices().numpy(), self._backward.values().numpy()
+        column = np.repeat(np.arange(self.shape[1]), np.diff(starts))
+        return np.bincount(column, np.square(values), self.shape[1]).astype(np.float32)
+
     def __matmul__(self, dense: torch.Tensor) -> torch.Tensor:
         """Multiply: float32 [m, d] -> [n, d]; O(nnz · d)."""
         return _Product.apply(dense, self._forward, self._backward)

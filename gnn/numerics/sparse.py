@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 __all__ = [
+    "at_rows",
     "dense_product",
     "entry_rows",
     "keep_largest",
@@ -131,6 +132,20 @@ def rows_or_empty(matrix: sp.csr_matrix, index: np.ndarray) -> sp.csr_matrix:
     """
     known = sp.diags((index >= 0).astype(np.float32))
     return sp.csr_matrix(known @ matrix[np.maximum(index, 0)])
+
+
+def at_rows(matrix: sp.csr_matrix, rows: np.ndarray, n_rows: int) -> sp.csr_matrix:
+    """Return CSR [n_rows, columns] with row i of a matrix at `rows[i]`, sorted; others are empty.
+
+    Examples
+    --------
+    >>> at_rows(sp.csr_matrix([[1.0], [2.0]]), np.array([0, 2]), 3).toarray().tolist()
+    [[1.0], [0.0], [2.0]]
+    """
+    lengths = np.zeros(n_rows, dtype=np.int64)
+    lengths[rows] = np.diff(matrix.indptr)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csr_matrix((matrix.data, matrix.indices, indptr), shape=(n_rows, matrix.shape[1]))
 
 
 def pack_csr(prefix: str, matrix: sp.csr_matrix) -> dict[str, torch.Tensor]:

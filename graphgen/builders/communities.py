@@ -22,10 +22,10 @@ DIM = 64
 MIN_USERS = 2
 # A log in which fewer items have these is too small for communities.
 MIN_ITEMS = 50
-# Iterations of the randomised decomposition, as scikit-learn takes them for a small rank.
-POWER_ITERATIONS = 4
-# Of more likes than this, those of a sample of the users are decomposed, in blocks of users.
-MAX_LIKES, USER_ROWS = 2_000_000, 1 << 18
+# Iterations of the decomposition, and further directions that make the last wanted ones exact.
+POWER_ITERATIONS, OVERSAMPLES = 4, 10
+# Of more likes than this, the iterations take those of a sample of the users; blocks of users.
+MAX_LIKES, USER_ROWS = 1_000_000, 1 << 18
 
 
 def item_vectors(likes: sp.csr_matrix, *, seed: int = 0) -> np.ndarray:
@@ -50,7 +50,6 @@ def item_vectors(likes: sp.csr_matrix, *, seed: int = 0) -> np.ndarray:
     an item, or all items where too few have two.
     """
     from sklearn.preprocessing import normalize
-    from sklearn.utils.extmath import randomized_svd
 
     known = np.flatnonzero(np.bincount(likes.indices, minlength=likes.shape[1]) >= MIN_USERS)
     result = np.zeros((likes.shape[1], DIM), dtype=np.float32)
@@ -61,30 +60,30 @@ def item_vectors(likes: sp.csr_matrix, *, seed: int = 0) -> np.ndarray:
     degree = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=len(known))
     matrix = sp.diags_array(degree[0] ** -0.5) @ matrix @ sp.diags_array(degree[1] ** -0.5)
     rank = min(DIM, *matrix.shape)
-    if matrix.nnz > MAX_LIKES:
-        result[known, :rank] = normalize(_sampled(matrix, rank, seed))
-        return result
-    _, values, right = randomized_svd(matrix, rank, n_iter=POWER_ITERATIONS, random_state=seed)
-    result[known, :rank] = normalize(right.T * values)
+    result[known, :rank] = normalize(_leading(matrix, rank, seed))
     return result
 
 
-def _sampled(matrix: sp.csr_matrix, rank: int, seed: int) -> np.ndarray:
-    """Return right singular vectors times singular values, float32 [items, rank], approximately.
+def _leading(matrix: sp.csr_matrix, rank: int, seed: int) -> np.ndarray:
+    """Return the leading right singular vectors times their values, float32 [items, rank].
 
-    Subspace iteration on the items that sampled users like, and a last step over all users, in
-    blocks: nothing as large as users times rank is held. O(likes · rank + items · rank²).
+    Subspace iteration (Halko et al., "Finding structure with randomness", SIAM Review 2011) on the
+    likes of a sample of users, and a last step over all, in blocks: nothing as large as users times
+    rank is held. O(likes · rank + items · rank²).
     """
     generator = np.random.default_rng(seed)
-    users = generator.permutation(matrix.shape[0])
-    users = np.sort(users[: int(len(users) * MAX_LIKES / matrix.nnz)])
-    sample = matrix[users]
-    basis = generator.standard_normal((matrix.shape[1], rank), dtype=np.float32)
+    sample = matrix
+    if matrix.nnz > MAX_LIKES:
+        users = generator.permutation(matrix.shape[0])
+        sample = matrix[np.sort(users[: int(len(users) * MAX_LIKES / matrix.nnz)])]
+    width = min(rank + OVERSAMPLES, *matrix.shape)
+    basis = generator.standard_normal((matrix.shape[1], width), dtype=np.float32)
     for _ in range(POWER_ITERATIONS):
         basis = _turned(_step(sample, basis))
-    basis = _step(matrix, basis)
+    basis = _step(matrix, basis[:, :rank])
     # A step multiplies a singular vector by the square of its value.
-    return np.asarray(basis * np.linalg.norm(basis, axis=0) ** -0.5)
+    length = np.linalg.norm(basis, axis=0)
+    return np.asarray(basis * np.where(length > 0, length, 1.0) ** -0.5)
 
 
 def _step(matrix: sp.csr_matrix, basis: np.ndarray) -> np.ndarray:

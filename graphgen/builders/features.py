@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import HeteroData
 
+from graphgen.builders.communities import item_vectors
 from graphgen.builders.interactions import likes_matrix
-from graphgen.builders.semantic import semantic_neighbors
+from graphgen.builders.pairs import JointItems, add_item_edges, strongest
+from graphgen.builders.semantic import Neighbors, semantic_neighbors
 from graphgen.config import Config
 from graphgen.features.encoders import encode, encode_files, existing_files, make_encoder
 from graphgen.features.languages import ENGLISH, language_shares
@@ -27,6 +29,7 @@ from graphgen.features.modalities import (
     standardize,
 )
 from graphgen.features.text import word_vectors
+from graphgen.features.trained import TrainedEncoder
 from graphgen.progress import progress_bar
 from graphgen.schema import AUDIO, IMAGE, SIMILAR, TEXT, USER
 
@@ -53,11 +56,12 @@ class FeatureConfig(Config):
     order of words; ``static:MODEL`` from another model), ``multilingual`` (16 languages),
     ``hashing``, ``none``, or a folder or hub name of a transformers model."""
     image_encoder: str = "cnn"
-    """Encoder of the pictures in the column ``image`` of the items: ``cnn``, ``none``, or a folder
-    or hub name of a transformers vision model."""
+    """Encoder of the pictures in the column ``image`` of the items: ``cnn``, ``trained`` (a small
+    network that learns from the likes of the log), ``none``, or a folder or hub name of a
+    transformers vision model."""
     audio_encoder: str = "mel"
     """Encoder of the sound files in the column ``audio``: ``mel`` (statistics of the log-mel
-    spectrum), ``none``, or a folder or hub name of a transformers audio model."""
+    spectrum), ``trained``, ``none``, or a folder or hub name of a transformers audio model."""
     media: Path | None = None
     """Folder of the files in the columns ``image`` and ``audio``; None leaves them out."""
     vectors: dict[str, str] = pydantic.Field({})
@@ -70,6 +74,9 @@ class FeatureConfig(Config):
     """Tokens of a text that a language model reads."""
     similar_k: int = pydantic.Field(20, ge=0)
     """Nearest neighbours of an item inside its domain and, again, across domains; 0 for none."""
+    similar_by: Literal["all", "each"] = "all"
+    """Neighbours by all modalities together, or by each alone, whose similarities are then added up
+    by the shares of the modalities (Zhou and Shen, "A tale of two graphs", MM 2023: FREEDOM)."""
     word_share: float = pydantic.Field(0.5, ge=0, le=1)
     """Share of common words (cosine of TF-IDF) in the similarity of two items; the rest is the
     cosine of their text vectors."""
@@ -86,7 +93,7 @@ def add_features(
     items: Mapping[str, pd.DataFrame],
     config: FeatureConfig,
     *,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Add ``x``, ``has_text`` and similar edges in place.
@@ -121,6 +128,8 @@ def add_features(
         encoder = make_encoder(name, kind) if some and config.media else None
         if encoder is not None and config.media:
             files = existing_files(pd.concat(given), kind=kind, folder=config.media)
+            if isinstance(encoder, TrainedEncoder):
+                _train(encoder, data, items, files, progress)
             vectors, _ = encode_files(encoder, files[files != ""], kind=kind, **options)
             modalities[kind] = standardize(_by_domain(vectors, {d: files[d] for d in given}))
             encoders[kind] = encoder.fingerprint
@@ -148,7 +157,8 @@ def add_features(
         for name, vectors in modalities.items()
     ]
     if config.similar_k:
-        made |= _link(data, texts, config, config.word_share * shares.get(TEXT, 0.0), progress)
+        by = modalities if config.similar_by == "each" else {"": features}
+        made |= _link(data, texts, by, shares, config, progress)
     return {"text": made, "modalities": described}
 
 
@@ -157,7 +167,7 @@ def add_user_features(
     users: pd.DataFrame,
     config: FeatureConfig,
     *,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Add ``x`` of the users, the encoded text of their columns `user_text`, in place.
@@ -207,6 +217,22 @@ def _text_vectors(
     }
 
 
+def _train(
+    encoder: TrainedEncoder,
+    data: HeteroData,
+    items: Mapping[str, pd.DataFrame],
+    files: pd.Series,
+    progress: bool,
+) -> None:
+    """Fit an encoder to the vectors of items by their likes; `files` by domain and item."""
+    vectors = item_vectors(likes_matrix(data, list(items)))
+    ends = np.cumsum([len(frame) for frame in items.values()])
+    parts = dict(zip(items, np.split(vectors, ends[:-1]), strict=True))
+    targets = np.concatenate([parts[domain] for domain in files.index.unique(0)])
+    has = (files != "").to_numpy()
+    encoder.fit(list(files[has]), targets[has], progress=progress)
+
+
 def _by_domain(vectors: np.ndarray, inputs: Mapping[str, pd.Series]) -> Vectors:
     """Return `Vectors` from those of the non-empty inputs of all domains."""
     result: Vectors = {}
@@ -224,18 +250,71 @@ def _by_domain(vectors: np.ndarray, inputs: Mapping[str, pd.Series]) -> Vectors:
 def _link(
     data: HeteroData,
     texts: Mapping[str, pd.Series],
+    modalities: Mapping[str, Vectors],
+    shares: Mapping[str, float],
     config: FeatureConfig,
-    word_share: float,
     progress: bool,
 ) -> dict[str, float]:
-    """Add similar edges in place; return the recall of an approximate search."""
-    described = [domain for domain in texts if "x" in data[domain]]
-    present = {domain: (data[domain].x != 0).any(dim=1) for domain in described}
-    total = sum(int(mask.sum()) for mask in present.values())
+    """Add similar edges in place, by each of `modalities`; return the recall of an approximate
+    search.
+    """
     recall: dict[str, float] = {}
+    found = {
+        name: _neighbors(name, vectors, texts, shares, config, recall, progress)
+        for name, vectors in modalities.items()
+    }
+    if len(found) > 1:
+        _add_summed(data, texts, found, shares, config.similar_k)
+        return recall
+    for (source, target), (edge_index, similarity) in next(iter(found.values())).items():
+        store = data[source, SIMILAR, target]
+        store.edge_index, store.weight = edge_index, similarity
+    return recall
+
+
+def _add_summed(
+    data: HeteroData,
+    texts: Mapping[str, pd.Series],
+    found: Mapping[str, Neighbors],
+    shares: Mapping[str, float],
+    k: int,
+) -> None:
+    """Add the edges of several modalities, their similarities added up by `shares`, in place."""
+    sizes = [len(column) for column in texts.values()]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    joint = JointItems(list(texts), np.cumsum([0, *sizes]), owner)
+    start = dict(zip(joint.domains, joint.starts.tolist(), strict=False))
+    ends = [
+        (index[0].numpy() + start[a], index[1].numpy() + start[b], shares[name] * weight.numpy())
+        for name, edges in found.items()
+        for (a, b), (index, weight) in edges.items()
+    ]
+    source, target, weight = (np.concatenate(part) for part in zip(*ends, strict=True))
+    pair, place = np.unique(source * len(owner) + target, return_inverse=True)
+    weight = np.bincount(place, weight)
+    source, target = np.divmod(pair, len(owner))
+    best = strongest(source, target, weight, owner, k)
+    add_item_edges(data, SIMILAR, joint, source[best], target[best], weight[best])
+
+
+def _neighbors(
+    name: str,
+    vectors: Vectors,
+    texts: Mapping[str, pd.Series],
+    shares: Mapping[str, float],
+    config: FeatureConfig,
+    recall: dict[str, float],
+    progress: bool,
+) -> Neighbors:
+    """Return the nearest items by a modality, or by all, ""."""
+    described = {domain: torch.from_numpy(vectors[domain]) for domain in texts if domain in vectors}
+    present = {domain: (x != 0).any(dim=1) for domain, x in described.items()}
+    total = sum(int(mask.sum()) for mask in present.values())
+    spoken = {"": shares.get(TEXT, 0.0), TEXT: 1.0}.get(name, 0.0)
+    word_share = config.word_share * spoken
     with progress_bar("Linking similar items", total, enabled=progress) as advance:
-        edges = semantic_neighbors(
-            {d: data[d].x for d in described},
+        return semantic_neighbors(
+            described,
             present,
             _word_vectors({d: texts[d] for d in described}) if word_share else None,
             word_share=word_share,
@@ -245,10 +324,6 @@ def _link(
             on_progress=advance,
             on_recall=lambda share: recall.update(similar_recall=share),
         )
-    for (source, target), (edge_index, similarity) in edges.items():
-        store = data[source, SIMILAR, target]
-        store.edge_index, store.weight = edge_index, similarity
-    return recall
 
 
 def _word_vectors(texts: Mapping[str, pd.Series]) -> dict[str, sp.csr_matrix]:

@@ -12,7 +12,7 @@ from graphgen.errors import InputError
 from graphgen.features.packaged import device, require
 from graphgen.features.pretrained import PretrainedModel, pooled
 
-__all__ = ["AudioModel", "MelEncoder"]
+__all__ = ["AudioModel", "MelEncoder", "log_mel", "read_sound"]
 
 # 16 kHz holds speech and most of music, and is the rate of wav2vec2, AST and Whisper.
 RATE, BANDS = 16_000, 64
@@ -42,7 +42,7 @@ class MelEncoder:
         """Return float32 [len(paths), 192] with rows of length 1."""
         vectors = np.empty((len(paths), self.dim), dtype=np.float32)
         for row, path in enumerate(paths):
-            level = log_mel(_sound(path))
+            level = log_mel(read_sound(path))
             change = np.abs(np.diff(level, axis=0, append=level[-1:]))
             vectors[row] = np.concatenate([level.mean(0), level.std(0), change.mean(0)])
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
@@ -95,7 +95,7 @@ class AudioModel(PretrainedModel):
 
     def encode(self, paths: Sequence[str]) -> np.ndarray:
         """Return float32 [len(paths), dim] with rows of length 1."""
-        return np.concatenate([self._encode(_sound(path)) for path in paths])
+        return np.concatenate([self._encode(read_sound(path)) for path in paths])
 
     def _encode(self, sound: np.ndarray) -> np.ndarray:
         import torch
@@ -106,7 +106,7 @@ class AudioModel(PretrainedModel):
             return pooled(model(**inputs))
 
 
-def _sound(path: str) -> np.ndarray:
+def read_sound(path: str) -> np.ndarray:
     """Return float32 samples of one channel at 16 kHz."""
     import soundfile
     from scipy.signal import resample_poly

@@ -17,6 +17,7 @@ from graphgen.features.bert import BATCH_SIZE, BertEncoder, Int8Encoder, StaticE
 from graphgen.features.cache import VectorCache, default_cache_dir
 from graphgen.features.images import CNNEncoder, VisionModel
 from graphgen.features.text import HashingEncoder, MultilingualEncoder
+from graphgen.features.trained import TrainedEncoder
 from graphgen.plugins import load_plugin, plugins
 from graphgen.progress import progress_bar
 from graphgen.schema import AUDIO, IMAGE, TEXT
@@ -60,7 +61,8 @@ def make_encoder(name: str, kind: str = TEXT, *, max_tokens: int = 128) -> Encod
     name
         Of texts: ``minilm``, ``int8``, ``static``, ``static:MODEL``, ``multilingual``, ``hashing``,
         an entry point ``interest.encoders`` of another package, or a folder or hub name of a
-        transformers model. Of images ``cnn``, of audio ``mel``, or a transformers model. ``none``.
+        transformers model. Of images ``cnn``, of audio ``mel``; of both ``trained``, which must be
+        fitted, or a transformers model. ``none``.
     kind
         One of `KINDS`.
     max_tokens
@@ -83,6 +85,8 @@ def make_encoder(name: str, kind: str = TEXT, *, max_tokens: int = 128) -> Encod
     """
     if name == "none":
         return None
+    if kind != TEXT and name == "trained":
+        return TrainedEncoder(kind)
     if kind == IMAGE:
         return CNNEncoder() if name == "cnn" else VisionModel(name)
     if kind == AUDIO:
@@ -110,7 +114,7 @@ def encode(
     *,
     kind: str = TEXT,
     keys: pd.Series | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Encode inputs, each distinct one once, and only those that the cache does not hold.
@@ -138,7 +142,7 @@ def encode(
     codes, distinct = pd.factorize((inputs if keys is None else keys).to_numpy(dtype=object))
     first = np.unique(codes, return_index=True)[1]
     what = inputs.to_numpy(dtype=object)[first]
-    cache = VectorCache((cache_dir or default_cache_dir()) / kind / encoder.fingerprint)
+    cache = VectorCache(Path(cache_dir or default_cache_dir()) / kind / encoder.fingerprint)
     found, cached = cache.get(distinct)
     vectors = np.empty((len(distinct), encoder.dim), dtype=np.float32)
     if found.any():

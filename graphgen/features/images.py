@@ -13,7 +13,7 @@ from graphgen.errors import InputError
 from graphgen.features.packaged import device, require
 from graphgen.features.pretrained import PretrainedModel, pooled
 
-__all__ = ["CNNEncoder", "VisionModel"]
+__all__ = ["CNNEncoder", "VisionModel", "read_picture"]
 
 # The input of EfficientNet-Lite0: Tan and Le, "EfficientNet", ICML 2019.
 SIDE, CNN_DIM = 224, 1280
@@ -60,7 +60,7 @@ class CNNEncoder:
         with torch.inference_mode():
             for low in range(0, len(paths), BATCH_SIZE):
                 pictures = [
-                    _picture(path).resize((SIDE, SIDE)) for path in paths[low:][:BATCH_SIZE]
+                    read_picture(path).resize((SIDE, SIDE)) for path in paths[low:][:BATCH_SIZE]
                 ]
                 pixels = torch.from_numpy(np.stack([np.asarray(p) for p in pictures]))
                 # Its pixels were (value - 127) / 128.
@@ -94,7 +94,10 @@ class VisionModel(PretrainedModel):
         """Return float32 [len(paths), dim] with rows of length 1."""
         steps = range(0, len(paths), BATCH_SIZE)
         return np.concatenate(
-            [self._encode([_picture(path) for path in paths[low:][:BATCH_SIZE]]) for low in steps]
+            [
+                self._encode([read_picture(path) for path in paths[low:][:BATCH_SIZE]])
+                for low in steps
+            ]
         )
 
     def _encode(self, pictures: list[Any]) -> np.ndarray:
@@ -110,7 +113,8 @@ class VisionModel(PretrainedModel):
             return pooled(found)
 
 
-def _picture(path: str) -> Any:
+def read_picture(path: str) -> Any:
+    """Open a picture as RGB; an `InputError` names a file that is none."""
     from PIL import Image, UnidentifiedImageError
 
     try:

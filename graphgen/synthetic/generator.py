@@ -38,7 +38,14 @@ from graphgen.synthetic.world import (
     make_users,
 )
 
-__all__ = ["SynthConfig", "SyntheticData", "SyntheticTruth", "synthesize", "write_synthetic"]
+__all__ = [
+    "START",
+    "SynthConfig",
+    "SyntheticData",
+    "SyntheticTruth",
+    "synthesize",
+    "write_synthetic",
+]
 
 SCHEMA_VERSION: Final = 1
 CARD_FILE: Final = Path(__file__).with_name("card.txt")
@@ -310,7 +317,8 @@ def write_synthetic(
         card = card.format(**config.model_dump(), **counts, overlap=overlap)
         settings = config.to_dict()
         if config.drift_share is None:
-            del settings["drift_share"]
+            for name in ("drift_share", "drift_kind", "drift_start"):
+                del settings[name]
         else:
             card += DRIFT_CARD.format(config.drift_share)
             for name, table in _truth_tables(data).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,6 +19,7 @@ __all__ = [
     "Drift",
     "SynthConfig",
     "interact",
+    "later_share",
     "make_catalogue",
     "make_drift",
     "make_users",
@@ -32,6 +33,7 @@ DOMAIN_WEIGHTS: Final = (0.26, 0.32, 0.20, 0.22)  # share of the users, as SYNTH
 THEMES_PER_USER: Final = 3
 OLD_STOCK: Final = 0.6  # share of the items that are older than the log
 DRIFT_SPAN: Final = (0.3, 0.6)  # part of a history in which its planted drift lies
+TURN: Final = 0.125  # part of the log in which a gradual drift ends, and recurring ones alternate
 ZIPF_OFFSET: Final = 2.0  # flattens the very top: no single item takes a tenth of its domain
 
 
@@ -65,6 +67,11 @@ class SynthConfig(Config):
     drift_share
         Share of the users who replace all themes at one moment; the other users are then steady,
         without `time_drift`. None for `time_drift` alone.
+    drift_kind
+        ``sudden``: from that moment on; ``gradual``: more and more, until `TURN` of the log later;
+        ``recurring``: the old and the new themes take turns of `TURN` of the log.
+    drift_start
+        Part of the log after which all drift; None for a moment of each user's own.
     cold_user_share
         Part of the overlap users whose history in one domain is held out whole.
     cold_item_share
@@ -89,6 +96,8 @@ class SynthConfig(Config):
     domain_drift: float = Field(0.15, ge=0, le=1)
     time_drift: float = Field(0.2, ge=0, le=1)
     drift_share: float | None = Field(None, ge=0, le=1)
+    drift_kind: Literal["sudden", "gradual", "recurring"] = "sudden"
+    drift_start: float | None = Field(None, gt=0, lt=1)
     cold_user_share: float = Field(0.5, ge=0, le=1)
     cold_item_share: float = Field(0.08, ge=0, lt=0.5)
     warm_share: float = Field(0.2, ge=0, lt=1)
@@ -217,11 +226,29 @@ def make_drift(
     drifting = rng.permutation(n) < round((config.drift_share or 0) * n)
     span = config.days * DAY - users.joined
     at = users.joined + (rng.uniform(*DRIFT_SPAN, n) * span).astype(np.int64)
+    if config.drift_start is not None:
+        at[:] = round(config.drift_start * config.days * DAY)
     log_weights = np.tile(np.log(prevalence), (n, 1))  # none of the themes before
     np.put_along_axis(log_weights, users.themes, -np.inf, axis=1)
     themes = _gumbel_ranked(log_weights, n, rng)[:, :THEMES_PER_USER]
     weights = _weights(config, n, rng)
     return Drift(np.where(drifting, at, -1), themes, weights)
+
+
+def later_share(config: SynthConfig, since: np.ndarray) -> np.ndarray:
+    """Return float64 [n], the part of the later themes, `since` seconds after the drift began.
+
+    Examples
+    --------
+    >>> config = SynthConfig(drift_kind="gradual", days=80)
+    >>> later_share(config, np.array([-1, 0, 5 * DAY, 50 * DAY])).tolist()
+    [0.0, 0.0, 0.5, 1.0]
+    """
+    turns = since / (TURN * config.days * DAY)
+    if config.drift_kind == "gradual":
+        return np.asarray(np.clip(turns, 0, 1))
+    begun = since >= 0
+    return (begun & ((config.drift_kind == "sudden") | (turns % 2 < 1))).astype(float)
 
 
 def _weights(config: SynthConfig, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -258,7 +285,11 @@ def interact(
     # Theme of each interaction: the user's, that of the domain, or the one that grows with time.
     themes, weights = users.themes[user], users.weights[user]
     if drift is not None:
-        after = (drift.at[user] >= 0) & (time >= drift.at[user])
+        since = np.where(drift.at[user] >= 0, time - drift.at[user], -1)
+        after = later_share(config, since)
+        if config.drift_kind == "gradual":
+            after = rng.random(len(user)) < after
+        after = after.astype(bool)
         themes[after], weights[after] = drift.themes[user[after]], drift.weights[user[after]]
     above = rng.random(len(user))[:, None] > weights.cumsum(axis=1)
     place = above.sum(axis=1, keepdims=True).clip(max=THEMES_PER_USER - 1)

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from graphgen.builders.communities import _sampled
+from graphgen.builders.communities import _leading
 from graphgen.builders.semantic import semantic_neighbors
 
 pytest.importorskip("faiss")
@@ -81,7 +81,7 @@ def test_recall_of_100_000_items():
     assert len(near & want) >= 0.93 * len(want)
 
 
-def test_likes_of_sampled_users_give_the_space_of_all(monkeypatch):
+def test_likes_of_leading_users_give_the_space_of_all(monkeypatch):
     generator = np.random.default_rng(0)
     group = generator.integers(8, size=3000)
     item = (group[:, None] + 8 * generator.integers(30, size=(3000, 10))) % 240
@@ -89,7 +89,7 @@ def test_likes_of_sampled_users_give_the_space_of_all(monkeypatch):
         (np.ones(item.size, np.float32), (np.repeat(np.arange(3000), 10), item.ravel()))
     )
     monkeypatch.setattr("graphgen.builders.communities.MAX_LIKES", likes.nnz // 3)
-    vectors = _sampled(likes, 8, 0)
+    vectors = _leading(likes, 8, 0)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     same = np.arange(240) % 8
     cosine = vectors @ vectors.T

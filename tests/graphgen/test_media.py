@@ -169,3 +169,57 @@ def test_noise_gets_the_least_share():
     joined = join_modalities(both, shares, sizes)
     want = sum(shares[n] * (v["a"] @ v["a"].T) for n, v in both.items())
     np.testing.assert_allclose(joined["a"] @ joined["a"].T, want, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "ending"), [("image", draw, "png"), ("audio", play, "wav")]
+)
+def test_an_encoder_learns_from_the_likes_of_the_log(kind, make, ending, tmp_path):
+    generator = np.random.default_rng(1)
+    items = pd.DataFrame({"item_id": [f"i{n}" for n in range(80)], "domain": "film"})
+    items[kind] = [f"{n}.{ending}" for n in range(80)]
+    for n in range(80):
+        make(tmp_path / f"{n}.{ending}", n % 2, generator)
+    # The last 20 items are new; users like one theme.
+    likes = [
+        (f"u{u}", f"i{n}")
+        for u in range(40)
+        for n in range(u % 2, 60, 2)
+        if generator.random() < 0.4
+    ]
+    log = pd.DataFrame(likes, columns=["user_id", "item_id"]).assign(domain="film")
+    options = {"encoder": "none", "media": tmp_path, "cache_dir": tmp_path, "topics": 0}
+    trained = {f"{kind}_encoder": "trained"}
+    graph = build_graph(log, items, **options, **trained)
+    number = np.array([int(i[1:]) for i in graph.vocabularies["film"].ids])
+    x = graph.data["film"].x.numpy()
+    cosine = x[number >= 60] @ x[number < 60].T
+    nearest = np.argsort(-cosine, axis=1)[:, :5]
+    same = number[number < 60][nearest] % 2 == number[number >= 60][:, None] % 2
+    assert same.mean() > 0.9
+    again = build_graph(log, items, **options, **trained)
+    assert (again.data["film"].x == graph.data["film"].x).all()
+    with pytest.raises(ConfigError, match="learns from the likes of items with files"):
+        build_graph(log.head(20), items, **options, **trained)
+
+
+def test_edges_by_each_modality_add_up_by_the_shares(tmp_path):
+    generator = np.random.default_rng(0)
+    items = pd.DataFrame({"item_id": [f"i{n}" for n in range(30)], "domain": ["a", "b"] * 15})
+    items["row"] = items.index.astype(str)
+    vectors = {}
+    for name, width in (("one", 5), ("two", 9)):
+        np.save(tmp_path / f"{name}.npy", generator.normal(size=(30, width)))
+        vectors[name] = f"{tmp_path}/{name}.npy"
+    log = items.assign(user_id=[f"u{n % 4}" for n in range(30)])[["user_id", "item_id", "domain"]]
+    # All neighbours of positive similarity: only then is the sum the joint cosine.
+    options = {"encoder": "none", "vectors": vectors, "similar_k": 30, "min_similarity": -1.0}
+    joint, each = (build_graph(log, items, **options, similar_by=by) for by in ("all", "each"))
+    for pair in (("a", "a"), ("a", "b")):
+        stores = [graph.data[pair[0], "similar", pair[1]] for graph in (joint, each)]
+        weights = []
+        for store in stores:
+            dense = np.full((15, 15), np.nan)
+            dense[tuple(store.edge_index.numpy())] = store.weight.numpy()
+            weights.append(dense)
+        np.testing.assert_allclose(*weights, atol=1e-5)

@@ -191,6 +191,56 @@ def test_killed_at_any_moment_the_folder_is_the_old_one_or_the_new_one(tmp_path,
         assert number in (last, last + 1)
 
 
+# Builds and saves the graphs of two logs in turn in a child, which is killed at a random moment.
+BUILDER = """
+import os, random, signal, sys, time
+import pandas as pd, torch
+from graphgen import build_graph, load_graph
+torch.set_num_threads(1)
+folder, kills, cache = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+items = pd.DataFrame({"item_id": [f"i{n}" for n in range(300)]})
+items["title"] = [f"word{n % 17} word{n % 23}" for n in range(300)]
+logs = [
+    pd.DataFrame({"user_id": [f"u{n % 90}" for n in range(size)],
+                  "item_id": [f"i{n * 7 % 300}" for n in range(size)]})
+    for size in (700, 1100)
+]
+options = {"encoder": "hashing", "cache_dir": cache}
+graphs = [build_graph(log, items, **options) for log in logs]
+graphs[0].save(folder)
+started = time.perf_counter()
+build_graph(logs[1], items, **options).save(folder, overwrite=True)
+seconds = time.perf_counter() - started
+sizes, seen = [graph.data.num_edges for graph in graphs], set()
+generator = random.Random(0)
+for _ in range(kills):
+    child = os.fork()
+    if not child:
+        while True:
+            for log in logs:
+                build_graph(log, items, **options).save(folder, overwrite=True)
+    time.sleep(generator.uniform(0, 3 * seconds))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    graph = load_graph(folder)
+    graph.validate()
+    seen.add(sizes.index(graph.data.num_edges))
+    (domain,) = graph.domains
+    assert (graph.data[domain].x == graphs[0].data[domain].x).all()
+print(sorted(seen))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders")
+def test_a_build_killed_at_100_moments_leaves_the_old_graph_or_the_new_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", BUILDER, str(tmp_path / "g"), "100", str(tmp_path / "cache")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[0, 1]", done.stderr
+
+
 def test_a_file_system_without_links_keeps_the_files_of_others_too(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError("no hard links here")

@@ -79,8 +79,13 @@ def test_of_texts_only_new_ones_are_encoded(tmp_path):
     assert any(edge_type[1] == "similar" for edge_type in whole.data.edge_types)
     # The whole graph was built first, so that the cache held all of them.
     assert updated.provenance["text"]["encoded"] == 0
+    # Of new items alone the texts are needed.
+    new = more[~more["item_id"].isin(items["item_id"])]
+    graph = load_graph(tmp_path / "graph")
+    assert parts_of(update_graph(graph, log[60:], items=new, cache_dir=tmp_path)) == parts_of(whole)
+    graph.texts = {}  # As one of an older version.
     with pytest.raises(InputError, match=r"The texts of \d+ items of the graph are not given"):
-        update_graph(tmp_path / "graph", log[60:], items=more[-3:], cache_dir=tmp_path)
+        update_graph(graph, log[60:], items=more[-3:], cache_dir=tmp_path)
 
 
 def test_without_texts_the_graph_holds_what_is_known_of_items(tmp_path):

@@ -9,7 +9,7 @@ among candidates on the same rows (`selection`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from gnn.baselines.factor_bridge import FactorBridge, FactorBridgeConfig
 from gnn.baselines.linear import ease_weights
 from gnn.data import NO_TIMES, TrainingData, UserBatch
 from gnn.fitting import FitOptions
+from gnn.growth import Growth
 from gnn.models.interest.config import InterestGNNConfig, TrainingSettings
 from gnn.models.interest.experts import (
     Expert,
@@ -45,7 +46,13 @@ from gnn.models.interest.sequence import RecentExpert, SequenceExpert, transitio
 from gnn.models.interest.tail import choose_tail, order_tail, popularity_shares
 from gnn.models.interest.training import NetworkTrainer
 from gnn.models.interest.trend import Trend, TrendConfig, choose_trend
-from gnn.numerics.linear_filter import FilterConfig, LeadingDirections, leading_directions
+from gnn.models.interest.updating import updated_ridge, updated_vectors
+from gnn.numerics.linear_filter import (
+    FilterConfig,
+    LeadingDirections,
+    leading_directions,
+    refreshed_directions,
+)
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
 from gnn.numerics.sparse import pack_csr, unpack_csr
 from gnn.persistence import nested, within
@@ -94,29 +101,13 @@ class InterestGNN(Model):
 
     name: ClassVar[str] = "interest-gnn"
     chooses: ClassVar[bool] = True
+    updates = "approximate"
     Config = InterestGNNConfig
 
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
-        config = self.config
-        if data.times is None and isinstance(config.trend, TrendConfig):
-            raise ConfigError(NO_TIMES)
-        names = config.mixture.experts if config.mixture else config.experts
-        names = available_experts(names, data, required=config.mixture is not None)
-        self.similar_ = symmetric_neighbors(data)
-        # Friends serve users without interactions in any case.
-        social = ("social",) if FRIEND in data.links else ()
-        self.related_ = related_matrices({*names, *social}, data)
-        self.vectors_: NetworkVectors | None = None
-        self.factors_: FactorBridge | None = None
-        self.ridge_: np.ndarray | None = None
-        self.profiles_: ProfileVectors | None = None
-        self.leading_: LeadingDirections | None = None
-        self.filter_ = config.filter or FilterConfig()
-        self.trend_: Trend | None = None
-        self.tail_ = config.tail or 0.0
-        self._experts: dict[str, Expert] = {}
+        config, names = self.config, self._begin(data)
         if {"gnn", "recent"}.intersection(names):
             # By itself and on items with interactions, so that early stopping judges the network.
             self.mixture_ = Mixture.default(["gnn"]).replace(new_item_weight=0.0)
@@ -141,11 +132,58 @@ class InterestGNN(Model):
                     gated=config.gated,
                 )
             self._experts = {name: self._experts[name] for name in self.mixture_.experts}
-            needed = {*self._experts, *social}
+            needed = {*self._experts, "social"}
             self.related_ = {n: m for n, m in self.related_.items() if n in needed}
         if rows and config.tail is None:
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
+
+    def _begin(self, data: TrainingData) -> tuple[str, ...]:
+        """Set what needs no training, and return the names of the experts."""
+        config = self.config
+        if data.times is None and isinstance(config.trend, TrendConfig):
+            raise ConfigError(NO_TIMES)
+        names = config.mixture.experts if config.mixture else config.experts
+        names = available_experts(names, data, required=config.mixture is not None)
+        self.similar_ = symmetric_neighbors(data)
+        # Friends serve users without interactions in any case.
+        social = ("social",) if FRIEND in data.links else ()
+        self.related_ = related_matrices({*names, *social}, data)
+        self.vectors_: NetworkVectors | None = None
+        self.factors_: FactorBridge | None = None
+        self.ridge_: np.ndarray | None = None
+        self.profiles_: ProfileVectors | None = None
+        self.leading_: LeadingDirections | None = None
+        self.filter_ = config.filter or FilterConfig()
+        self.trend_: Trend | None = None
+        self.tail_ = config.tail or 0.0
+        self._experts: dict[str, Expert] = {}
+        return names
+
+    def _update(self, former: Self, growth: Growth, *, seed: int, options: FitOptions) -> None:
+        """Go on from the parts of the former model; the settings that it chose stay."""
+        config, data, generator = self.config, growth.data, np.random.default_rng(seed)
+        if former.vectors_ is not None and config.num_layers > 1:
+            # The vectors of several layers do not say what the network had learned.
+            self._fit(data, seed=seed, rows=None, options=options)
+            return
+        self._begin(data)
+        self.mixture_ = former.mixture_
+        self.trend_ = Trend(data, former.trend_.config) if former.trend_ else None
+        if former.vectors_ is not None:
+            self.vectors_ = updated_vectors(former.vectors_, growth, config, generator)
+        if former.factors_ is not None:
+            self.factors_ = former.factors_.updated(growth, generator)
+        if former.ridge_ is not None:
+            self.ridge_ = updated_ridge(former.ridge_, growth)
+            if self.ridge_ is None:
+                self.ridge_ = self._fit_ridge(data)
+        if former.leading_ is not None:
+            vectors = growth.item_rows(former.leading_.vectors)
+            self.leading_ = refreshed_directions(data.matrix, self.filter_, vectors)
+        if former.profiles_ is not None:
+            self.profiles_ = fit_profiles(data, data.user_features, generator)
+        self._prepare()
 
     def _train_network(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
@@ -210,11 +248,13 @@ class InterestGNN(Model):
                 progress=options.progress,
             )
         if "ridge" in names:
-            strength = config.ridge_share * data.n_users
-            self.ridge_ = ease_weights(data.matrix[:, np.flatnonzero(data.warm)], strength)
-
+            self.ridge_ = self._fit_ridge(data)
         if "profile" in names and data.user_features is not None:
             self.profiles_ = fit_profiles(data, data.user_features, np.random.default_rng(seed))
+
+    def _fit_ridge(self, data: TrainingData) -> np.ndarray:
+        strength = self.config.ridge_share * data.n_users
+        return ease_weights(data.matrix[:, np.flatnonzero(data.warm)], strength)
 
     def _factor_config(self) -> FactorBridgeConfig:
         return FactorBridgeConfig(embedding_dim=self.config.factor_dim, epochs=FACTOR_EPOCHS)

@@ -43,6 +43,8 @@ class NetworkTrainer:
         Settings.
     generator
         Source of all randomness.
+    users
+        bool [n_users], those to train on; None for all.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class NetworkTrainer:
         adjacency: Propagator,
         settings: TrainingSettings,
         generator: np.random.Generator,
+        users: np.ndarray | None = None,
     ) -> None:
         self.network = network
         self.settings = settings
@@ -66,8 +69,9 @@ class NetworkTrainer:
             ]
         )
         self._adjacency = adjacency
-        self._n_items, self._total = data.n_items, max(1, data.matrix.nnz)
-        self._targets = [_Target.of(data, domain, generator) for domain in data.domains]
+        learned = data.matrix if users is None else data.matrix[users]
+        self._n_items, self._total = data.n_items, max(1, learned.nnz)
+        self._targets = [_Target.of(data, domain, generator, users) for domain in data.domains]
         self._positives = Propagator(_positives(data))
 
     def step(self) -> float:
@@ -115,9 +119,17 @@ class _Target:
     """Columns of the domain's items with interactions."""
 
     @classmethod
-    def of(cls, data: TrainingData, domain: str, generator: np.random.Generator) -> _Target:
+    def of(
+        cls,
+        data: TrainingData,
+        domain: str,
+        generator: np.random.Generator,
+        wanted: np.ndarray | None,
+    ) -> _Target:
         span = data.span(domain)
         count = np.diff(data.matrix[:, span].indptr)
+        if wanted is not None:
+            count[~wanted] = 0
         users = generator.permutation(np.flatnonzero(count))
         return cls(
             users=torch.from_numpy(users),

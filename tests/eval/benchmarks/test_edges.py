@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from eval.benchmarks.datasets import find_data_set
-from eval.benchmarks.edges import edge_gains
+from eval.benchmarks.edges import NO_EDGES, edge_gains
 from graphgen.errors import InputError
 
 USERS, ITEMS, TASTES = 120, 60, 4
@@ -34,19 +34,21 @@ def folder(tmp_path_factory):
 def test_what_tells_the_taste_gains_and_chance_friends_do_not(folder):
     lines = []
     table = edge_gains(
-        find_data_set(f"films={folder}"), relations=["author"], friends=str(folder / "pairs.csv"),
+        find_data_set(f"films={folder}"),
+        relations=["author"],
+        friends=str(folder / "pairs.csv"),
         settings={"experts": ["popularity", "co_consumed", "attributes", "social"]},
-        encoder="none", seeds=(0, 1), on_row=lines.append,
-    ).set_index("edges")  # fmt: skip
-    assert table.index.tolist() == ["none", "co_consumed", "author", "friend"]
+        encoder="none",
+        seeds=(0, 1),
+        on_row=lines.append,
+    ).table.query("domain == 'macro' and slice == 'all' and metric == 'ndcg@20'")
+    table = table.set_index(table.system.str.split().str[0])
+    assert table.index.tolist() == [NO_EDGES, "co_consumed", "author", "friend"]
+    assert table.system["author"] == f"author ({ITEMS})"
     assert len(lines) == 8
-    assert table.number.to_dict()["author"] == ITEMS
-    assert table.loc["none", ["ndcg@20 gain", "ndcg@20 ±"]].tolist() == [0, 0]
     for kind in ("co_consumed", "author"):
-        gain, width = table.loc[kind, ["ndcg@20 gain", "ndcg@20 ±"]]
-        assert gain > width > 0
-        assert gain == pytest.approx(table.loc[kind, "ndcg@20"] - table.loc["none", "ndcg@20"])
-    assert abs(table.loc["friend", "ndcg@20 gain"]) <= table.loc["author", "ndcg@20 gain"]
+        assert 0 < table.difference_low[kind] < table.difference[kind]
+    assert abs(table.difference["friend"]) <= table.difference["author"]
 
 
 def test_validation_rows_are_needed(folder, tmp_path):

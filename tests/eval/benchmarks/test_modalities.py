@@ -42,7 +42,7 @@ def test_the_table_says_what_the_modalities_add(tmp_path):
          "--model=text-knn", "-k5", f"--out={tmp_path}/table.csv"],
     )  # fmt: skip
     assert shown.exit_code == 0, shown.output
-    assert "the modality adds" in shown.output
+    assert "minus all modalities" in shown.output
     table = pd.read_csv(tmp_path / "table.csv").query("metric == 'recall@5' and domain == 'macro'")
     value = table.set_index("system")["value"]
     assert value["noise for sound"] < 0.5 * value[ALL_MODALITIES]
