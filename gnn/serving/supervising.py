@@ -7,6 +7,7 @@ beside the first; then the first takes no further connections and ends with thos
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -318,6 +319,9 @@ def _loaded(serving: Serving) -> Service:
     LiveState(serving.state / STATE_FILE, model).close()
     service = Service(model, graph, show_ids=serving.show_ids)
     service.warm_up()
+    # What is shared stays shared: a collection would write into every object.
+    gc.collect()
+    gc.freeze()
     return service
 
 

@@ -27,6 +27,7 @@ from gnn.serving.metrics import Metrics
 from gnn.serving.pressure import Pressure
 from gnn.serving.security import Token
 from gnn.serving.service import Service
+from graphgen.errors import StorageError
 
 SCRIPT = Path(sys.executable).with_name("interest")
 ADMIN = "administrator-0123456789"
@@ -312,15 +313,26 @@ def anyio_backend():
     return "asyncio"
 
 
-def test_a_body_in_chunks_is_limited_too(plain_graph, tmp_path):
+class FullDisk:
+    domain = "book"
+
+    def apply(self, events):
+        raise StorageError("The disk is full.")
+
+
+def test_what_cannot_be_taken_in_is_refused(plain_graph, tmp_path):
     from fastapi.testclient import TestClient
 
-    _, app = app_of(plain_graph, tmp_path, most=9)
+    service, app = app_of(plain_graph, tmp_path, most=9)
     client = TestClient(app, base_url="http://localhost")
     answer = client.post(f"{API}/events", content=(b" " * 100_000 for _ in range(20)),
                          headers={"Content-Type": "application/json"})  # fmt: skip
     assert answer.status_code == 413
     assert client.post(f"{API}/events", json=[]).status_code == 503  # no state is open
+    service.state = FullDisk()
+    answer = client.post(f"{API}/events", json=[{"user_id": "u000", "item_id": "b00"}])
+    assert answer.status_code == 503
+    assert "No event was taken in: The disk is full." in answer.json()["detail"]
     assert client.post(f"{API}/model").status_code == 403
     with_admin = app_of(plain_graph, tmp_path, admin=Token(ADMIN), swap=lambda _: "It is broken.")
     client = TestClient(with_admin[1], base_url="http://localhost")
