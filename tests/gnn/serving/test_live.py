@@ -362,7 +362,7 @@ def test_what_cannot_be_taken_in_is_refused(plain_graph, tmp_path):
 def test_feedback_is_an_event_of_its_kind():
     given = Feedback(user_id="ann", item_id="dune", feedback="dwell", seconds=30)
     assert given.as_event() == {
-        "user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 30.0,
+        "user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 1.0,
     }  # fmt: skip
 
 
