@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from eval.benchmarks.arriving import measure_arriving
 from gnn.live.sources import open_source
 from gnn.registry import make_model
 from gnn.serving.answers import Feedback
@@ -158,6 +160,8 @@ def test_another_model_is_served_without_a_dropped_request(server, models):
         one.start()
     with server.client() as client:
         assert client.post("/model").status_code == 403
+        known = {"user_id": "later", "item_id": "b00"}
+        assert client.post("/events", json=[known]).json()["new"] == 1
     missing = server.swap(models / "nothing")
     assert missing.status_code == 409
     assert "nothing" in missing.json()["detail"]
@@ -165,7 +169,7 @@ def test_another_model_is_served_without_a_dropped_request(server, models):
     with server.client() as client:
         assert client.get("/model").json()["model"] == "ease"
         # What happened since training counts for the new model, too.
-        assert client.get("/users/new/recommendations").status_code == 200
+        assert client.get("/users/later/recommendations").status_code == 200
     (models / "ease").rename(models / "moved")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: any(line["message"] == "model refused" for line in server.lines()))
@@ -200,6 +204,19 @@ def test_the_stream_is_consumed_by_whichever_model_is_served(server):
 
 def figures(server):
     return httpx.get(server.url + "/metrics").text
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="the load tool wrk is missing")
+def test_the_benchmark_sees_events_arrive(server):
+    users = [f"u{n:03d}" for n in range(120)]
+    items = {"book": [f"b{n:02d}" for n in range(24)]}
+    table = measure_arriving(server.url, users, items, per_second=50, clients=2, seconds=3)
+    value = dict(zip(table["measure"], table["value"], strict=True))
+    assert value["errors"] == value["event errors"] == 0
+    assert value["requests/s"] > 0
+    assert value["events/s"] > 0
+    assert 0 < value["visible, p50 ms"] <= value["visible, max ms"]
+    assert value["memory, max MB"] > 100
 
 
 def test_a_process_that_is_killed_is_replaced(server):
@@ -269,6 +286,8 @@ def test_requests_in_work_are_answered_before_the_end(server):
 @pytest.mark.slow
 def test_events_are_there_after_a_restart(server, models):
     if server.process.poll() is None:
+        with server.client() as client:
+            client.post("/events", json=[{"user_id": "new", "item_id": "b00"}])
         server.stop()
     again = Server(models / "item-knn", Path(server.log.name).parent)
     with again.client() as client:
