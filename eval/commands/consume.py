@@ -82,4 +82,4 @@ def consume(
     say(f"{done.line()}. {total:,} events are in {state}.")
     if done.rejected:
         say(f"{letters} says why {done.rejected:,} were rejected.")
-    next_step(f"interest serve {model} --state {state / 'state.db'}")
+    next_step(f"interest serve {model} --state {state}")

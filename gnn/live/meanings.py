@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from gnn.live.feedback import dwell_weight
 from gnn.live.remembering import Remembered
 from graphgen.meaning import Meaning
 from graphgen.schema import DOMAIN, EVENT, WEIGHT
 
 __all__ = ["FEEDBACK", "Meanings"]
 
-# By the kind of a feedback event: the factor of its weight.
-FEEDBACK: Final[Mapping[str, float]] = {"like": 1.0, "dislike": -1.0, "skip": 0.0}
+# By the kind of a feedback event: its weight in a log, from the one that it came with.
+FEEDBACK: Final[Mapping[str, Callable[[float], float]]] = {
+    "like": abs,
+    "dislike": lambda weight: -abs(weight),
+    "skip": lambda _: 0.0,
+    "dwell": dwell_weight,  # comes with seconds
+}
 
 
 class Meanings:
@@ -29,16 +35,16 @@ class Meanings:
     Examples
     --------
     >>> weights, adds_up = Meanings({"options": {"events": {"play": 0.5}}})(
-    ...     ["films", "films", "films"], ["play", "dislike", ""], [2.0, 1.0, 1.0]
+    ...     ["films"] * 4, ["play", "dislike", "", "dwell"], [2.0, 1.0, 1.0, 15.0]
     ... )
     >>> weights.tolist(), adds_up.tolist()
-    ([1.0, -1.0, 1.0], [True, True, False])
+    ([1.0, -1.0, 1.0, 0.5], [True, True, False, True])
     """
 
     def __init__(self, taken: Mapping[str, Any]) -> None:
         self._meaning = Meaning.of(as_in=taken)
         self._feedback = {
-            kind: factor for kind, factor in FEEDBACK.items() if kind not in self._meaning.events
+            kind: weigh for kind, weigh in FEEDBACK.items() if kind not in self._meaning.events
         }
         self._weigh = Remembered(self._learn)
 
@@ -58,6 +64,8 @@ class Meanings:
 
     def own_weights(self, kinds: pd.Series, weights: pd.Series) -> pd.Series:
         """Return the weights as a log has them: signed for feedback that training did not name."""
-        kind = kinds.str.strip().str.casefold()
-        signed = weights.abs() * kind.map(self._feedback)
-        return weights.where(~kind.isin(self._feedback), signed)
+        kind, result = kinds.str.strip().str.casefold(), weights.copy()
+        for name, weigh in self._feedback.items():
+            rows = kind == name
+            result[rows] = weights[rows].map(weigh)
+        return result

@@ -20,7 +20,9 @@ from gnn.live.sources.source import Message, Unavailable
 __all__ = ["KafkaSource"]
 
 # Seconds that a question to the broker may take.
-PATIENCE = 10.0
+PATIENCE = 5.0
+# The same, for whether it is there again.
+SHORT = 1.0
 # The topic or the group's coordinator is not there yet.
 NOT_YET = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._PARTITION_EOF}
 DOWN = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}
@@ -55,6 +57,7 @@ class KafkaSource:
             "allow.auto.create.topics": True, "topic.metadata.refresh.interval.ms": 1_000,
             "reconnect.backoff.max.ms": 2_000, "session.timeout.ms": 6_000,
             "heartbeat.interval.ms": 1_000, "fetch.wait.max.ms": 50,
+            "socket.timeout.ms": 6_000,
         } | options  # fmt: skip
         self._for_producer = common | {"linger.ms": 5, "message.timeout.ms": 30_000} | options
         self._consumer_: Consumer | None = None
@@ -73,7 +76,6 @@ class KafkaSource:
 
     def read(self, limit: int, wait: float) -> list[Message]:
         """Return up to `limit` messages; none if there are none for `wait` seconds."""
-        self._problem = ""
         found = []
         for message in self._consumer.consume(limit, wait):
             error = message.error()
@@ -82,7 +84,11 @@ class KafkaSource:
             elif error.code() not in NOT_YET:
                 self._problem = error.str()
         if not found and self._problem:
-            raise Unavailable(f"Kafka: {self._problem}")
+            try:
+                self._consumer.list_topics(self._topic, SHORT)
+            except KafkaException as error:
+                raise Unavailable(f"Kafka: {self._problem}") from error
+        self._problem = ""
         return found
 
     def acknowledge(self, messages: Sequence[Message]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -51,7 +52,7 @@ def some_events():
 
 def make_events(n: int, seed: int = 0) -> list[dict]:
     generator = np.random.default_rng(seed)
-    kinds = ["play", "buy", "refund", "like", "dislike", "skip", "other", ""]
+    kinds = ["play", "buy", "refund", "like", "dislike", "skip", "dwell", "other", ""]
     return [
         {
             "event_id": f"{seed}-{number}",
@@ -111,6 +112,20 @@ class Broker:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def pause(self) -> None:
+        """Kill Redis; let the Kafka broker, which has all in memory only, give no answers."""
+        if self.kind == "redis":
+            self.stop()
+        else:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End a pause."""
+        if self.kind == "redis":
+            self.start()
+        else:
+            self.process.send_signal(signal.SIGCONT)
 
 
 class File:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import resource
 import sqlite3
 import threading
 import time
@@ -13,13 +14,14 @@ import pytest
 from gnn.live.consuming import consume
 from gnn.live.sources import open_source
 from gnn.live.state import LiveState
+from graphgen.errors import ConfigError
 
 KINDS = ["sqlite", "redis", "kafka"]
 FORKS = multiprocessing.get_context("fork")
 every_kind = pytest.mark.parametrize("broker", KINDS, indirect=True)
 
 
-def work(url, model, folder, once=False, batch=50):
+def work(url, model, folder, once=False, batch=10):
     """Consume in this process, from a source and a state that it opens itself."""
     source, state = open_source(url), LiveState(folder / "state.db", model)
     stop = threading.Event()
@@ -68,12 +70,12 @@ def kill_at_random_moments(broker, model, make, folder, moments):
         before = len(stored(folder))
         worker = FORKS.Process(target=work, args=(broker.url, model, folder))
         worker.start()
-        # Long enough to begin, often too short to end.
+        # Most are killed at work, some before they begin, some when they are done.
         limit = time.monotonic() + 20
-        if broker.kind == "kafka":
-            while len(stored(folder)) == before and time.monotonic() < limit:
-                time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.25))
+        while chance.random() < 0.99 and len(stored(folder)) == before:
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.1))
         worker.kill()
         worker.join()
         ids = stored(folder)
@@ -97,3 +99,136 @@ def test_killed_at_random_moments_every_event_is_there_once(broker, model, some_
 @every_kind
 def test_killed_at_100_random_moments(broker, model, some_events, tmp_path):
     assert kill_at_random_moments(broker, model, some_events, tmp_path, 100) > 20
+
+
+def run_aside(*given, **named):
+    """Consume in a thread; return what stops it and waits, and the progress as last reported."""
+    stop, seen = threading.Event(), []
+    thread = threading.Thread(
+        target=consume,
+        args=given,
+        kwargs={"stop": stop, "report": seen.append} | named,
+        daemon=True,
+    )
+    thread.start()
+
+    def end():
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    return end, seen
+
+
+def until(condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it took too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("broker", ["redis", "kafka"], indirect=True)
+def test_a_broker_that_is_down_at_the_start_and_in_the_middle(broker, model, some_events, tmp_path):
+    broker.stop()
+    state = LiveState(tmp_path / "state.db", model)
+    source = open_source(broker.url)
+    end, seen = run_aside(source, state, tmp_path / "dead.jsonl")
+    until(lambda: seen and seen[-1].problem)
+    assert seen[-1].retries
+    assert "waiting: " in seen[-1].line()
+    broker.start()
+    sender = open_source(broker.url)
+    sender.send(some_events(100))
+    until(lambda: state.n_events == 100)
+    broker.pause()
+    until(lambda: seen[-1].problem)
+    broker.go_on()
+    sender = open_source(broker.url)
+    sender.send([*some_events(100), *some_events(50, seed=1)])
+    until(lambda: state.n_events == 150)
+    until(lambda: not seen[-1].problem)
+    end()
+    source.close()
+    assert sorted(stored(tmp_path)) == sorted(
+        one["event_id"] for one in [*some_events(100), *some_events(50, seed=1)]
+    )
+
+
+@every_kind
+def test_messages_that_are_no_events_go_to_the_dead_letters(broker, model, some_events, tmp_path):
+    source = open_source(broker.url)
+    bad = ["text", 7, None, {"user_id": "u1"}, {"user_id": "u1", "item_id": "i1", "domain": "user"}]
+    source.send([*some_events(20), *bad, *some_events(10, seed=1)])
+    raw_message(broker, b"\xff{not json")
+    done = work(broker.url, model, tmp_path, once=True)
+    assert (done.applied.new, done.rejected, done.lag) == (30, 6, 0)
+    letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    assert len(letters) == 6
+    assert all(letter["reason"] and letter["at"] for letter in letters)
+    assert any("is not JSON" in letter["reason"] for letter in letters)
+    assert work(broker.url, model, tmp_path, once=True).applied.new == 0
+
+
+def raw_message(broker, body):
+    """Put bytes into the stream that are no JSON."""
+    if broker.kind == "sqlite":
+        with closing(sqlite3.connect(broker.url.removeprefix("sqlite:///"))) as file:
+            file.execute("INSERT INTO messages (body, time) VALUES (?, 1)", (body,))
+            file.commit()
+    elif broker.kind == "redis":
+        import redis
+
+        redis.Redis(port=broker.port).xadd("events", {"json": body})
+    else:
+        from confluent_kafka import Producer
+
+        producer = Producer({"bootstrap.servers": f"127.0.0.1:{broker.port}"})
+        producer.produce("events", body)
+        producer.flush(10)
+
+
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+def test_the_fields_of_an_entry_of_redis_may_be_the_event(broker, model, tmp_path):
+    import redis
+
+    fields = {"user_id": "u1", "item_id": "i1", "domain": "book", "weight": "2"}
+    redis.Redis(port=broker.port).xadd("events", fields)
+    assert work(broker.url, model, tmp_path, once=True).applied.new == 1
+
+
+@pytest.mark.parametrize("broker", ["sqlite"], indirect=True)
+def test_a_full_disk_holds_the_messages_back_until_there_is_room(
+    broker, model, some_events, tmp_path
+):
+    source = open_source(broker.url)
+    source.send([*some_events(2000), "no event"])
+    state = LiveState(tmp_path / "live" / "state.db", model)
+    state.apply([])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
+    try:
+        end, seen = run_aside(source, state, tmp_path / "dead.jsonl", batch=2001)
+        until(lambda: seen and seen[-1].problem)
+        assert state.n_events == 0
+        assert source.lag() == 2001
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    until(lambda: seen[-1].lag == 0)
+    end()
+    assert (state.n_events, source.lag(), seen[-1].rejected) == (2000, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("kafak://host/events", r"did you mean 'kafka'"),
+        ("events.db", r"begins with sqlite://"),
+        ("sqlite://events.db", r"Write sqlite:///FILE"),
+        ("redis://host:6379", r"Write redis://HOST"),
+        ("kafka://host:9092", r"Write kafka://HOST"),
+        ("redis://host/0/events?grup=a", r"option that is not known.*grup"),
+    ],
+)
+def test_an_address_of_another_form_is_refused(url, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        open_source(url)
