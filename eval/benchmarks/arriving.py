@@ -153,7 +153,7 @@ def _send_events(
         body = []
         for _ in range(int(due)):
             name = names[generator.integers(len(names))]
-            item = items[name][generator.integers(len(items[name]))]
+            item = items[name][int(generator.integers(len(items[name])))]
             user = users[generator.integers(len(users))]
             body.append({"user_id": user, "domain": name, "item_id": item})
         due -= len(body)

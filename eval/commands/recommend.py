@@ -154,7 +154,7 @@ def recommend(
             "--explore makes lists by score of one domain each: leave out --rerank and --mix."
         )
     fitted, requests, rows = asking.read_question(
-        context, tables, model, users, user, history, only, without, graph, learn_from,
+        context, tables, model, users, user, history, only, without, graph, *learn_from or (),
         domain=domain,
     )  # fmt: skip
     if favour_new is not None:

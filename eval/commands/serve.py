@@ -73,7 +73,7 @@ def serve(
 
         raise MissingDependencyError(
             f"The server needs the package {error.name}; install it with "
-            "`pip install 'interest-expansion[serve,live]'`."
+            "`pip install 'interest-expansion[serve]'`."
         ) from error
 
     def token(path: Path | None) -> Token | None:

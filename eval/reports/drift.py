@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 from matplotlib.axes import Axes
 
+from eval.evaluation.cells import Row
 from eval.evaluation.result import records
 from eval.reports.html import simulation_page
 from eval.reports.plots import COLOURS, MARKERS, Plot, draw_axes, legend_above
@@ -36,7 +37,7 @@ def simulation_sections(summary: pd.DataFrame) -> list[Section]:
     """Return the table of the systems."""
     header = ["system", "before", "lowest", "mean after", "recovery (days)", "interactions",
               "regret", "CPU s"]  # fmt: skip
-    rows = []
+    rows: list[Row] = []
     for row in summary.itertuples():
         never = row.recovery_days != row.recovery_days
         rows.append(

@@ -209,7 +209,8 @@ def _domains(growth: Growth, item: np.ndarray) -> dict[str, int]:
 def _cosines(growth: Growth, item: np.ndarray, centre: Sequence[float]) -> list[int]:
     """Return the histogram of the cosines of texts with the centre of the reference."""
     direction = np.asarray(centre, np.float32)
-    vectors = growth.data.features[item]
+    features = growth.data.features
+    vectors = np.zeros((0, len(direction)), np.float32) if features is None else features[item]
     cosine = vectors[vectors.any(axis=1)] @ direction / max(float(np.linalg.norm(direction)), 1e-12)
     return np.bincount(np.digitize(cosine, COSINE_BINS), minlength=len(COSINE_BINS) + 1).tolist()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import comb
+from scipy.stats import binom
 
 from gnn.base import Model
 from gnn.data import UserBatch
 from gnn.interests.reranking import CANDIDATES, LENGTHS, item_vectors, relative_scores, uniforms
 from gnn.live.bandit import BanditConfig, CandidateFeatures, LinearBandit
-from gnn.numerics.reranking import explored
 from gnn.users import user_batch
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.log import InteractionLog
@@ -36,8 +38,9 @@ class Explorer:
 
     A list starts from the best `k` candidates in the order of the method, by score (``epsilon``),
     by a draw of the expected reward (``thompson``) or by its upper confidence bound (``linucb``).
-    Each place is then given to a random candidate from below with the probability `epsilon`, so
-    that every candidate may be shown at every place and the log can judge any other policy.
+    Each place is given to a random candidate, the best ones included, with the probability
+    `epsilon`, so that every candidate may be shown at every place and the log can judge any other
+    policy over the candidates.
 
     Probabilities are exact. Thompson takes one of `BanditConfig.draws` posterior draws for each
     list, all of them known, so that the probability of an item at a place is the share of draws
@@ -147,17 +150,11 @@ class Explorer:
         places = np.full((len(users), k), -1, dtype=np.int64)
         chance = np.zeros((len(users), k))
         for part, order, likely in self._blocks(users, columns, scores, k):
-            keys, candidates = users.keys[part], columns[part]
-            row, n_draws = np.arange(len(order)), order.shape[1]
-            draw = (uniforms(keys, DRAWS, 1, self.seed)[:, 0] * n_draws).astype(np.int64)
-            own = order[row, draw]
-            noise = tie_noise(keys[:, None], candidates, seed=self.seed)
+            keys, row = users.keys[part], np.arange(len(order))
+            draw = (uniforms(keys, DRAWS, 1, self.seed)[:, 0] * order.shape[1]).astype(np.int64)
             at = uniforms(keys, PLACES, k, self.seed) < self.epsilon
-            there = np.where(candidates >= 0, 0.0, -np.inf)
-            picked = explored(
-                *(np.take_along_axis(values, own, axis=1) for values in (there, noise)), at
-            )
-            picked = np.where(picked >= 0, np.take_along_axis(own, picked, axis=1), -1)
+            noise = tie_noise(keys[:, None], columns[part], seed=self.seed)
+            picked = _mixed(order[row, draw], columns[part] >= 0, at, noise)
             places[part] = picked
             likely = likely[row[:, None], picked, np.arange(k)]
             chance[part] = np.where(picked >= 0, likely, 0)
@@ -201,41 +198,61 @@ class Explorer:
         first = np.zeros((n, m, k))
         row = np.arange(n)[:, None, None]
         np.add.at(first, (row, order[..., :top], np.arange(top)), 1 / draws)
-        first *= there[..., None]
-        below = np.maximum(there.sum(axis=1) - k, 0)
-        result = np.empty((n, m, k))
-        for size in np.unique(below):
-            rows = below == size
-            moved, random = place_chances(k, self.epsilon, int(size))
-            outside = (1 - first[rows].sum(axis=2)) * there[rows]
-            result[rows] = first[rows] @ moved + outside[..., None] * random / max(size, 1)
+        result = np.zeros((n, m, k))
+        sizes = there.sum(axis=1)
+        for size in np.unique(sizes[sizes > 0]):
+            rows = sizes == size
+            moved = place_chances(k, self.epsilon, int(size))
+            random = self.epsilon / size * (np.arange(k) < size)
+            result[rows] = (first[rows] @ moved + random) * there[rows][..., None]
         return result
 
 
-def place_chances(k: int, epsilon: float, below: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the items of a list end up if each place is random with the chance `epsilon`.
+def _mixed(order: np.ndarray, there: np.ndarray, at: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the places [n, k] of lists in an order [n, m], with random candidates at some places.
 
-    At most `below` places are. Returns [k, k], the probability that the i-th item is at place j,
-    and [k], the probability that place j is random; O(k²).
+    A random one is any candidate, drawn without replacement, the best ones too; the others follow
+    in their order.
+    """
+    k, size = at.shape[1], there.sum(axis=1, keepdims=True)
+    filled = np.arange(k) < size
+    at = at & filled
+    random = np.argsort(np.where(there, noise, np.iinfo(np.int64).max), axis=1)
+    taken = np.zeros_like(there)
+    number = at.sum(axis=1, keepdims=True)
+    np.put_along_axis(taken, random, np.arange(there.shape[1]) < number, axis=1)
+    own = np.take_along_axis(taken, order, axis=1)
+    rest = np.take_along_axis(order, np.argsort(own, axis=1, kind="stable"), axis=1)
+    turn = np.where(at, np.cumsum(at, axis=1), np.cumsum(~at, axis=1)) - 1
+    turn = np.clip(turn, 0, there.shape[1] - 1)
+    picked = np.where(at, *(np.take_along_axis(of, turn, axis=1) for of in (random, rest)))
+    return np.where(filled, picked, -1)
+
+
+@lru_cache(maxsize=64)
+def place_chances(k: int, epsilon: float, size: int) -> np.ndarray:
+    """Return where the best of `size` candidates end up if places are random with a probability.
+
+    Returns [k, k], the probability that the i-th is at place j without being drawn for it: of the
+    places before j, t are not random, of all places r are, and i - t of the i better candidates
+    are among those drawn; a sum of binomial and hypergeometric terms, O(k^4).
 
     Examples
     --------
-    >>> moved, random = place_chances(2, 0.5, below=10)
-    >>> moved.tolist(), random.tolist()
-    ([[0.5, 0.25], [0.0, 0.25]], [0.5, 0.5])
+    >>> place_chances(2, 0.5, 4).round(4).tolist()
+    [[0.4375, 0.1875], [0.0625, 0.3125]]
     """
-    moved, random = np.zeros((k, k)), np.zeros(k)
-    so_far = np.zeros(k + 1)  # by the number of random places
-    so_far[0] = 1.0
-    left = np.arange(k + 1) < below
-    for place in range(k):
-        stays = so_far * np.where(left, 1 - epsilon, 1.0)
-        taken = so_far - stays
-        number = np.arange(place + 1)
-        moved[place - number, place] = stays[number]
-        random[place] = taken.sum()
-        so_far = stays + np.concatenate([[0.0], taken[:-1]])
-    return moved, random
+    length = min(k, size)
+    i, j, t, r = (np.arange(length + 1).reshape(shape) for shape in
+                  ((-1, 1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, -1)))  # fmt: skip
+    i, j = i[:length], j[:length]
+    before, after = j - t, r - (j - t)
+    of_places = (1 - epsilon) * binom.pmf(before, j, epsilon)
+    of_places = of_places * binom.pmf(after, length - 1 - j, epsilon)
+    of_items = comb(i, i - t) * comb(size - i - 1, r - (i - t)) / comb(size, r)
+    moved = np.zeros((k, k))
+    moved[:length, :length] = np.einsum("itr,jtr->ij", of_items, of_places)
+    return moved
 
 
 class Question(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
@@ -48,7 +50,8 @@ class Dislikes:
     data
         Training data of the model.
     vectors
-        float32 [n_items, dim], rows of length 1 or 0, by which items are near.
+        Gives float32 [n_items, dim], rows of length 1 or 0, by which items are near; asked for at
+        the first dislike.
     neighbours
         Items of the domain that a dislike lowers besides its own.
     strength
@@ -63,7 +66,7 @@ class Dislikes:
     def __init__(
         self,
         data: TrainingData,
-        vectors: np.ndarray,
+        vectors: Callable[[], np.ndarray],
         *,
         neighbours: int = NEIGHBOURS,
         strength: float = 1.0,
@@ -72,8 +75,13 @@ class Dislikes:
             raise ConfigError(f"`neighbours` must be at least 0; got {neighbours}.")
         if not 0 <= strength <= 1:
             raise ConfigError(f"`strength` must lie in [0, 1]; got {strength}.")
-        self.data, self.vectors = data, vectors
+        self.data, self._vectors = data, vectors
         self.neighbours, self.strength = neighbours, strength
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """The vectors of all items."""
+        return self._vectors()
 
     def __call__(self, scores: np.ndarray, users: UserBatch, domain: str) -> None:
         """Lower scores [n, items of the domain] in place; O(disliked items · items · dim)."""
@@ -125,10 +133,11 @@ def follow_dislikes(model: Model, *, neighbours: int = NEIGHBOURS, strength: flo
     >>> model = make_model("popularity").fit(build_graph(log, encoder="none"))
     >>> dislike = pd.DataFrame({"user_id": ["c"], "domain": "book", "item_id": "y", "weight": -1.0})
     >>> before = model.score(["c"], domain="book", history=dislike)
-    >>> after = follow_dislikes(model).score(["c"], domain="book", history=dislike)
+    >>> follower = follow_dislikes(model, neighbours=0)
+    >>> after = follower.score(["c"], domain="book", history=dislike)
     >>> (before > after).tolist()
     [[False, True, False]]
     """
-    vectors = item_vectors(model)
+    vectors = partial(item_vectors, model)
     model.rescore = Dislikes(model.data, vectors, neighbours=neighbours, strength=strength)
     return model

@@ -64,14 +64,13 @@ def make_app(service: Service, *, token: Token | None = None, live: Live | None 
         responses={"4XX": {"description": "A problem (RFC 9457)", "content": {PROBLEM: {}}}},
     )  # fmt: skip
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=1)
-    tokens = [one for one in (token, live and live.admin) if one is not None] if token else []
-    _guard(app, token, tokens)
+    admin = None if live is None else live.admin
+    _guard(app, token, [one for one in (token, admin) if one is not None] if token else [])
     if live is None:
         app.add_middleware(Pressure)
     else:
         add_live(app, service, live)
-        limits = {"most": live.most, "metrics": live.metrics, "log": log_request}
-        app.add_middleware(Pressure, **limits)
+        app.add_middleware(Pressure, most=live.most, metrics=live.metrics, log=log_request)
     _explain_problems(app)
     _add_users(app, service)
     _add_others(app, service)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import Body, FastAPI, Request, Response
 from starlette.responses import JSONResponse
 
@@ -22,6 +24,7 @@ __all__ = ["API", "METRICS", "Live", "add_live"]
 
 API: Final = "/api/v1"
 METRICS: Final = "/metrics"
+OWN_THREADS: Final = 2
 # Events of a body, and events of it whose reasons are named.
 MAX_EVENTS, NAMED = 5_000, 100
 
@@ -51,22 +54,25 @@ class Live:
 
 def add_live(app: FastAPI, service: Service, live: Live) -> None:
     """Add the routes."""
+    # Threads of their own: events do not wait behind the lists that are asked for.
+    own = anyio.CapacityLimiter(OWN_THREADS)
 
     @app.post(f"{API}/events", tags=["live"], status_code=202)
-    def events(body: Annotated[list[Any], Body(max_length=MAX_EVENTS)]) -> answers.Taken:
+    async def events(body: Annotated[list[Any], Body(max_length=MAX_EVENTS)]) -> answers.Taken:
         """Take in what users did: durable, and in their lists, when this answers.
 
         Keys of an event: `user_id`, `item_id`; optional `domain`, `event`, `weight`, `time`,
         `event_id`. Events that cannot be used are named with the reason, the others count.
         """
-        return _take(service, live.metrics, body)
+        return await run_sync(_take, service, live.metrics, body, limiter=own)
 
     @app.post(f"{API}/feedback", tags=["live"], status_code=202)
-    def feedback(
+    async def feedback(
         body: Annotated[list[answers.Feedback], Body(max_length=MAX_EVENTS)],
     ) -> answers.Taken:
         """Take in what users think of recommendations, as events of these kinds."""
-        return _take(service, live.metrics, [one.as_event() for one in body])
+        objects = [one.as_event() for one in body]
+        return await run_sync(_take, service, live.metrics, objects, limiter=own)
 
     @app.post(f"{API}/model", tags=["live"])
     def swap(request: Request, body: answers.Swap | None = None) -> Response:
@@ -81,7 +87,10 @@ def add_live(app: FastAPI, service: Service, live: Live) -> None:
         return JSONResponse({"status": "served"})
 
     @app.get(METRICS, include_in_schema=False)
-    def metrics() -> Response:
+    async def metrics() -> Response:
+        return await run_sync(shown, limiter=own)
+
+    def shown() -> Response:
         counts = {} if service.state is None else service.state.counts()
         digest = str(service.model.provenance_.get("graph_digest", ""))[:16]
         known = {

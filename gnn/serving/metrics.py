@@ -39,7 +39,7 @@ class Metrics:
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 "`interest serve` needs the package prometheus-client; install it with "
-                "`pip install 'interest-expansion[serve,live]'`."
+                "`pip install 'interest-expansion[serve]'`."
             ) from error
         own: Any = {"registry": CollectorRegistry()}
         self._requests = Counter(

@@ -66,10 +66,14 @@ class Names:
 
     def known_id(self, name: str) -> str | None:
         """Return the id of a user by id or by hash; None if there is none."""
-        if name in self.data.users:
+        if name in self._ids or name in self.data.users:
             return name
         row = self._hashes.get(name) if len(name) == HASH_LENGTH else None
         return None if row is None else str(self.data.users.ids[row])
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.data.users.ids)
 
     @cached_property
     def _hashes(self) -> dict[str, int]:

@@ -87,12 +87,12 @@ class Pressure:
             await app(scope, receiving, sending)
         finally:
             self._count(-1)
-            if self.metrics is not None or self.log is not None:
-                route = getattr(scope.get("route"), "path", "other")
-                method, seconds = scope["method"], time.perf_counter() - start
-                for told in (self.metrics and self.metrics.request, self.log):
-                    if told is not None:
-                        told(route, method, status, seconds)
+            route = getattr(scope.get("route"), "path", "other")
+            method, seconds = scope["method"], time.perf_counter() - start
+            if self.metrics is not None:
+                self.metrics.request(route, method, status, seconds)
+            if self.log is not None:
+                self.log(route, method, status, seconds)
 
     def _count(self, change: int) -> None:
         self.running += change

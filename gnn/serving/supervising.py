@@ -7,6 +7,7 @@ beside the first; then the first takes no further connections and ends with thos
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from typing import Any, Final
 
 import torch
 
+from gnn.live.feedback import follow_dislikes
 from gnn.live.state import LiveState
 from gnn.registry import load_model
 from gnn.serving.app import make_app
@@ -311,12 +313,15 @@ def _loaded(serving: Serving) -> Service:
         from gnn.live.sources import open_source
 
         open_source(serving.events).close()  # not connected yet; a wrong address is an error
-    model = load_model(serving.model)
+    model = follow_dislikes(load_model(serving.model))
     graph = None if serving.graph is None else graph_of(model, serving.graph)
     # A file that cannot be opened is said before anything is served.
     LiveState(serving.state / STATE_FILE, model).close()
     service = Service(model, graph, show_ids=serving.show_ids)
     service.warm_up()
+    # What is shared stays shared: a collection would write into every object.
+    gc.collect()
+    gc.freeze()
     return service
 
 

@@ -104,6 +104,28 @@ class InterestGNN(Model):
     updates = "approximate"
     Config = InterestGNNConfig
 
+    def _begin(self, data: TrainingData) -> tuple[str, ...]:
+        """Set what needs no training, and return the names of the experts."""
+        config = self.config
+        if data.times is None and isinstance(config.trend, TrendConfig):
+            raise ConfigError(NO_TIMES)
+        names = config.mixture.experts if config.mixture else config.experts
+        names = available_experts(names, data, required=config.mixture is not None)
+        self.similar_ = symmetric_neighbors(data)
+        # Friends serve users without interactions in any case.
+        social = ("social",) if FRIEND in data.links else ()
+        self.related_ = related_matrices({*names, *social}, data)
+        self.vectors_: NetworkVectors | None = None
+        self.factors_: FactorBridge | None = None
+        self.ridge_: np.ndarray | None = None
+        self.profiles_: ProfileVectors | None = None
+        self.leading_: LeadingDirections | None = None
+        self.filter_ = config.filter or FilterConfig()
+        self.trend_: Trend | None = None
+        self.tail_ = config.tail or 0.0
+        self._experts: dict[str, Expert] = {}
+        return names
+
     def _fit(
         self, data: TrainingData, *, seed: int, rows: ValidationRows | None, options: FitOptions
     ) -> None:
@@ -138,28 +160,6 @@ class InterestGNN(Model):
             with progress_bar("Choosing the tail", enabled=options.progress):
                 self.tail_ = choose_tail(self._mixed, data, rows, seed=seed)
 
-    def _begin(self, data: TrainingData) -> tuple[str, ...]:
-        """Set what needs no training, and return the names of the experts."""
-        config = self.config
-        if data.times is None and isinstance(config.trend, TrendConfig):
-            raise ConfigError(NO_TIMES)
-        names = config.mixture.experts if config.mixture else config.experts
-        names = available_experts(names, data, required=config.mixture is not None)
-        self.similar_ = symmetric_neighbors(data)
-        # Friends serve users without interactions in any case.
-        social = ("social",) if FRIEND in data.links else ()
-        self.related_ = related_matrices({*names, *social}, data)
-        self.vectors_: NetworkVectors | None = None
-        self.factors_: FactorBridge | None = None
-        self.ridge_: np.ndarray | None = None
-        self.profiles_: ProfileVectors | None = None
-        self.leading_: LeadingDirections | None = None
-        self.filter_ = config.filter or FilterConfig()
-        self.trend_: Trend | None = None
-        self.tail_ = config.tail or 0.0
-        self._experts: dict[str, Expert] = {}
-        return names
-
     def _update(self, former: Self, growth: Growth, *, seed: int, options: FitOptions) -> None:
         """Go on from the parts of the former model; the settings that it chose stay."""
         config, data, generator = self.config, growth.data, np.random.default_rng(seed)
@@ -181,7 +181,7 @@ class InterestGNN(Model):
         if former.leading_ is not None:
             vectors = growth.item_rows(former.leading_.vectors)
             self.leading_ = refreshed_directions(data.matrix, self.filter_, vectors)
-        if former.profiles_ is not None:
+        if former.profiles_ is not None and data.user_features is not None:
             self.profiles_ = fit_profiles(data, data.user_features, generator)
         self._prepare()
 

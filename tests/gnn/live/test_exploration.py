@@ -1,6 +1,7 @@
 """Exploration: the probabilities that are logged are those of the lists."""
 
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ def test_items_are_shown_as_often_as_their_propensities_say(model, method):
     assert likely[:2].sum(axis=1) == pytest.approx(1)
     assert likely[2].sum(axis=0).tolist() == pytest.approx([1] * (K - 1) + [0])
     assert likely[asked[1][:3] < 0].max() == 0
+    assert likely[0].min() >= 0.4 / 10 - 1e-12  # any candidate at any place
     assert (likely.sum(axis=2) <= 1 + 1e-9).all()
 
 
@@ -95,11 +97,22 @@ def test_the_posterior_is_that_of_ridge_regression():
     assert np.cov(drawn) == pytest.approx(np.linalg.inv(bandit.precision), abs=1e-4)
 
 
-def test_places_that_cannot_be_random_are_not():
-    moved, random = place_chances(3, 1.0, below=1)
-    assert random.tolist() == [1, 0, 0]
-    assert moved.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
-    assert place_chances(3, 0.5, below=0)[0].tolist() == np.eye(3).tolist()
+@pytest.mark.parametrize(("k", "size"), [(3, 3), (3, 5), (2, 6), (3, 2)])
+def test_places_are_those_of_every_possible_draw(k, size):
+    """Add up all patterns of random places and all orders of drawn candidates."""
+    epsilon, length = 0.3, min(k, size)
+    expected = np.zeros((k, k))
+    for at in product([False, True], repeat=length):
+        drawn = list(permutations(range(size), sum(at)))
+        weight = np.prod([epsilon if here else 1 - epsilon for here in at]) / len(drawn)
+        for some in drawn:
+            rest = (item for item in range(size) if item not in some)
+            for place, here in enumerate(at):
+                if not here:
+                    expected[next(rest), place] += weight
+    assert place_chances(k, epsilon, size) == pytest.approx(expected)
+    assert place_chances(3, 0.0, 9).tolist() == np.eye(3).tolist()
+    assert place_chances(3, 1.0, 9).max() == 0
 
 
 def test_wrong_settings_name_the_remedy(model):

@@ -65,7 +65,7 @@ def test_seen_items_and_weak_dislikes_count_for_what_they_are(graph):
 def test_nearness_is_that_of_a_slow_loop(graph):
     model = make_model("popularity").fit(graph)
     data, n = model.data, 3
-    follow = Dislikes(data, data.features, neighbours=n, strength=0.7)
+    follow = Dislikes(data, lambda: data.features, neighbours=n, strength=0.7)
     rows = pd.concat([disliked("b00"), disliked("b04", weight=-0.4)])
     users = user_batch(data, ["u000"], InteractionLog(rows))
     assert isinstance(users, UserBatch)

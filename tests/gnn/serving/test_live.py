@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from eval.benchmarks.arriving import measure_arriving
 from gnn.live.sources import open_source
 from gnn.registry import make_model
 from gnn.serving.answers import Feedback
@@ -27,6 +29,7 @@ from gnn.serving.metrics import Metrics
 from gnn.serving.pressure import Pressure
 from gnn.serving.security import Token
 from gnn.serving.service import Service
+from graphgen.errors import StorageError
 
 SCRIPT = Path(sys.executable).with_name("interest")
 ADMIN = "administrator-0123456789"
@@ -157,6 +160,8 @@ def test_another_model_is_served_without_a_dropped_request(server, models):
         one.start()
     with server.client() as client:
         assert client.post("/model").status_code == 403
+        known = {"user_id": "later", "item_id": "b00"}
+        assert client.post("/events", json=[known]).json()["new"] == 1
     missing = server.swap(models / "nothing")
     assert missing.status_code == 409
     assert "nothing" in missing.json()["detail"]
@@ -164,7 +169,7 @@ def test_another_model_is_served_without_a_dropped_request(server, models):
     with server.client() as client:
         assert client.get("/model").json()["model"] == "ease"
         # What happened since training counts for the new model, too.
-        assert client.get("/users/new/recommendations").status_code == 200
+        assert client.get("/users/later/recommendations").status_code == 200
     (models / "ease").rename(models / "moved")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: any(line["message"] == "model refused" for line in server.lines()))
@@ -199,6 +204,19 @@ def test_the_stream_is_consumed_by_whichever_model_is_served(server):
 
 def figures(server):
     return httpx.get(server.url + "/metrics").text
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="the load tool wrk is missing")
+def test_the_benchmark_sees_events_arrive(server):
+    users = [f"u{n:03d}" for n in range(120)]
+    items = {"book": [f"b{n:02d}" for n in range(24)]}
+    table = measure_arriving(server.url, users, items, per_second=50, clients=2, seconds=3)
+    value = dict(zip(table["measure"], table["value"], strict=True))
+    assert value["errors"] == value["event errors"] == 0
+    assert value["requests/s"] > 0
+    assert value["events/s"] > 0
+    assert 0 < value["visible, p50 ms"] <= value["visible, max ms"]
+    assert value["memory, max MB"] > 100
 
 
 def test_a_process_that_is_killed_is_replaced(server):
@@ -268,6 +286,8 @@ def test_requests_in_work_are_answered_before_the_end(server):
 @pytest.mark.slow
 def test_events_are_there_after_a_restart(server, models):
     if server.process.poll() is None:
+        with server.client() as client:
+            client.post("/events", json=[{"user_id": "new", "item_id": "b00"}])
         server.stop()
     again = Server(models / "item-knn", Path(server.log.name).parent)
     with again.client() as client:
@@ -312,15 +332,26 @@ def anyio_backend():
     return "asyncio"
 
 
-def test_a_body_in_chunks_is_limited_too(plain_graph, tmp_path):
+class FullDisk:
+    domain = "book"
+
+    def apply(self, events):
+        raise StorageError("The disk is full.")
+
+
+def test_what_cannot_be_taken_in_is_refused(plain_graph, tmp_path):
     from fastapi.testclient import TestClient
 
-    _, app = app_of(plain_graph, tmp_path, most=9)
+    service, app = app_of(plain_graph, tmp_path, most=9)
     client = TestClient(app, base_url="http://localhost")
     answer = client.post(f"{API}/events", content=(b" " * 100_000 for _ in range(20)),
                          headers={"Content-Type": "application/json"})  # fmt: skip
     assert answer.status_code == 413
     assert client.post(f"{API}/events", json=[]).status_code == 503  # no state is open
+    service.state = FullDisk()
+    answer = client.post(f"{API}/events", json=[{"user_id": "u000", "item_id": "b00"}])
+    assert answer.status_code == 503
+    assert "No event was taken in: The disk is full." in answer.json()["detail"]
     assert client.post(f"{API}/model").status_code == 403
     with_admin = app_of(plain_graph, tmp_path, admin=Token(ADMIN), swap=lambda _: "It is broken.")
     client = TestClient(with_admin[1], base_url="http://localhost")
@@ -331,7 +362,7 @@ def test_a_body_in_chunks_is_limited_too(plain_graph, tmp_path):
 def test_feedback_is_an_event_of_its_kind():
     given = Feedback(user_id="ann", item_id="dune", feedback="dwell", seconds=30)
     assert given.as_event() == {
-        "user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 30.0,
+        "user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 1.0,
     }  # fmt: skip
 
 
