@@ -11,6 +11,8 @@ from eval.commands import options
 from eval.commands.console import next_step, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gnn.base import Model
 
 
@@ -20,14 +22,25 @@ def update(
     tables: options.TableOptions,
     model: Annotated[Path, Argument(help="A model folder.", show_default=False)],
     sources: Annotated[
-        list[str],
+        list[str] | None,
         Argument(
             metavar="LOG...",
             help="New interactions, as for `interest build`; their meaning is that of the log that "
             "the model was trained on.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    *,
     out: options.Out,
+    state: Annotated[
+        Path | None,
+        Option(
+            help="Folder of `interest serve` or `consume`, whose events since training are new "
+            "interactions, too.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     items: Annotated[list[str] | None, Option(help="New items, with their texts.")] = None,
     users: Annotated[list[str] | None, Option(help="New users.")] = None,
     graph: Annotated[
@@ -48,25 +61,33 @@ def update(
     \b
     interest update model/ today.csv --out model2/
     interest update model/ today.csv --items new_items.csv --out model2/
+    interest update model/ --state live/ --out model2/
     """
     import time
 
     from gnn.live.updating import update_model
     from gnn.registry import load_model
     from gnn.trained_on import graph_of
+    from graphgen.errors import ConfigError
     from graphgen.storage import check_output
     from graphgen.tables import read_items, read_users
     from graphgen.updating import update_graph
 
     graph_out = graph_out or out.with_name(f"{out.name}-graph")
-    made_from = options.check_outputs(context, model, graph, sources, items, users, kind="model")
+    if not sources and state is None:
+        raise ConfigError("Name new interactions: LOG..., or --state DIR.")
+    made_from = options.check_outputs(
+        context, model, graph, sources, state, items, users, kind="model"
+    )
     check_output(graph_out, kind="graph", overwrite=overwrite, made_from=made_from)
     former = load_model(model)
     known = graph_of(former, graph)
+    live = None if state is None else _events(state, former)
     started = time.perf_counter()
     later = update_graph(
         known,
-        *sources,
+        *(sources or ()),
+        *(() if live is None else (live,)),
         items=read_items(*items, **tables.read) if items else None,
         users=read_users(*users, **tables.read) if users else None,
         progress=True,
@@ -76,6 +97,8 @@ def update(
     built = time.perf_counter()
     later.save(graph_out, overwrite=overwrite, made_from=made_from)
     updated = update_model(former, later, seed=seed, progress=True)
+    if live is not None:
+        updated.provenance_ |= live.attrs
     updated.save(out, overwrite=overwrite, made_from=made_from)
     say(
         f"{later.n_users - known.n_users:,} new users, {later.n_items - known.n_items:,} new "
@@ -85,6 +108,23 @@ def update(
     say(f"{former.name} ({former.updates}) was updated in {seconds:,.1f} s and is in {out}.")
     _say_drift(updated)
     next_step(f"interest recommend {out} --users users.txt -k 20 --out recs.csv")
+
+
+def _events(folder: Path, model: Model) -> pd.DataFrame:
+    """Return the events in the folder of a live state that the model has not learned."""
+    from gnn.live.state import LiveState
+    from graphgen.errors import InputError
+
+    path = folder / "state.db"
+    if not path.is_file():
+        raise InputError(f"{folder} is no folder of `interest serve` or `consume`: no state.db.")
+    live = LiveState(path, model)
+    events = live.frame()
+    live.close()
+    if events.empty:
+        raise InputError(f"{folder} has no events that {model.name} has not learned already.")
+    say(f"{len(events):,} events since training are in {folder}.")
+    return events
 
 
 def _say_drift(model: Model) -> None:

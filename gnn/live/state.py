@@ -22,7 +22,7 @@ from graphgen.meaning import taken_in
 from graphgen.reading.filters import combined_rows
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
 
-__all__ = ["Applied", "LiveState"]
+__all__ = ["LEARNED", "Applied", "LiveState"]
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS events (
     time INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, time);
+CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
+INSERT OR IGNORE INTO state VALUES (1, hex(randomblob(16)));
 """
 INSERT: Final = (
     "INSERT OR IGNORE INTO events (event_id, user_id, domain, item_id, event, weight, time) "
@@ -43,6 +45,8 @@ INSERT: Final = (
 )
 LAST_ROW: Final = "SELECT coalesce(max(row), 0) FROM events"
 LATEST: Final = "SELECT max(time) FROM events WHERE user_id = ?"
+# In a model's provenance: the state, and its last row, whose events the model has learned.
+LEARNED: Final = "live"
 # Users that one statement asks for.
 AT_ONCE = 500
 # Items that the model does not know, of which this is remembered.
@@ -107,6 +111,10 @@ class LiveState:
         self._column = Remembered(self._find_columns, REMEMBERED + self.data.n_items)
         self._known_user = Remembered(self._find_users)
         self._file = Database(self.path, SCHEMA)
+        with self._file.reading() as connection:
+            self._id = str(connection.execute("SELECT id FROM state").fetchone()[0])
+        learned = model.provenance_.get(LEARNED, {})
+        self._after = int(learned["row"]) if learned.get("state") == self._id else 0
         self._lock = Lock()
         self._total = Applied()
         self._seen = self.n_events
@@ -228,20 +236,27 @@ class LiveState:
             marks = ", ".join("?" * len(some))
             select = (
                 "SELECT user_id, domain, item_id, event, weight, time FROM events "
-                f"WHERE user_id IN ({marks}) ORDER BY row"
+                f"WHERE user_id IN ({marks}) AND row > ? ORDER BY row"
             )
             with self._file.reading() as connection:
-                yield from connection.execute(select, some).fetchall()
+                yield from connection.execute(select, [*some, self._after]).fetchall()
 
     def frame(self) -> pd.DataFrame:
-        """Return all events, in the order of arrival, as a log that `interest update` reads."""
+        """Return the events that the model has not learned, in the order of arrival, as a log.
+
+        ``attrs["live"]`` says which they are: in the provenance of a model that learns from them,
+        under the same name, it keeps them from counting twice.
+        """
         with self._file.reading() as connection:
             rows = connection.execute(
-                "SELECT user_id, domain, item_id, time, event, weight, event_id FROM events "
-                "ORDER BY row"
+                "SELECT user_id, domain, item_id, time, event, weight, event_id, row FROM events "
+                "WHERE row > ? ORDER BY row",
+                (self._after,),
             ).fetchall()
-        names = [USER_ID, DOMAIN, ITEM_ID, TIMESTAMP, EVENT, WEIGHT, "event_id"]
+        names = [USER_ID, DOMAIN, ITEM_ID, TIMESTAMP, EVENT, WEIGHT, "event_id", "row"]
         frame = pd.DataFrame(rows, columns=names)
+        row = max([self._after, *frame.pop("row").tolist()])
+        frame.attrs[LEARNED] = {"state": self._id, "row": row}
         frame[TIMESTAMP] = pd.to_datetime(frame[TIMESTAMP], unit="ms", utc=True)
         frame[WEIGHT] = self._meanings.own_weights(frame[EVENT], frame[WEIGHT])
         return frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -84,3 +85,29 @@ def test_what_is_wrong_is_said_before_any_work(run):
     assert code == 2
     code, _ = run("replay", "today.csv", "--model", "eaze", "--out", "report")
     assert code == 2
+
+
+def test_events_of_a_stream_become_a_model(run, tmp_path):
+    rows_of(500, 0).to_csv("log.csv", index=False)
+    assert run("build", "log.csv", "--encoder", "none", "--out", "graph")[0] == 0
+    assert run("train", "graph", "--model", "item-knn", "--out", "model")[0] == 0
+    with sqlite3.connect("events.db") as sent:
+        sent.execute("CREATE TABLE messages (row INTEGER PRIMARY KEY, body TEXT, time INTEGER)")
+        bodies = [{"user_id": "u0", "item_id": f"new{n}", "domain": "book"} for n in range(5)]
+        sent.executemany(
+            "INSERT INTO messages (body, time) VALUES (?, ?)",
+            [(json.dumps(body), 1_700_000_000_000) for body in bodies],
+        )
+    sent.close()
+    code, output = run("update", "model", "--state", "live", "--out", "model2")
+    assert code == 2 and "no state.db" in output
+    code, output = run("consume", "model", "--from", "sqlite:///events.db", "--state", "live",
+                       "--once")  # fmt: skip
+    assert code == 0, output
+    code, output = run("update", "model", "--state", "live", "--out", "model2")
+    assert code == 0, output
+    assert "5 events since training are in live" in output
+    assert load_model("model2").items("book").encode([f"new{n}" for n in range(5)]).min() >= 0
+    code, output = run("update", "model2", "--state", "live", "--out", "model3")
+    assert code == 2 and "no events that item-knn has not learned" in output
+    assert run("update", "model", "--out", "model3")[0] == 2

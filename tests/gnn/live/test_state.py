@@ -174,3 +174,28 @@ def test_the_events_are_a_log_that_updates_the_graph(model, trained_graph, some_
             there = then.history[:, new]
             there.sort_indices()
             assert equal(old, there)
+
+
+def test_what_a_model_has_learned_counts_once(model, trained_graph, some_events, tmp_path):
+    path = tmp_path / "state.db"
+    state = LiveState(path, model)
+    events = [event for event in read_events(some_events(200))[0] if event.event == "play"]
+    state.apply(events[:-1])
+    frame = state.frame()
+    updated = Popularity().fit(update_graph(trained_graph, frame))
+    updated.provenance_ |= frame.attrs
+    later = LiveState(path, updated)
+    assert later.frame().empty
+    user = events[0].user_id
+    trained = user_batch(updated.data, [user], None)
+    assert equal(later.users([user]).weights, trained.weights)
+    # What came after it counts, for a model that has learned it and for the former one.
+    later.apply([replace(events[-1], user_id=user, event_id="new", weight=3.0)])
+    assert len(later.frame()) == 1
+    assert len(state.frame()) == len(frame) + 1
+    assert later.users([user]).weights.sum() > trained.weights.sum()
+    # Another state starts anew.
+    assert LiveState(None, updated).apply(events).new == len(events)
+    other = LiveState(tmp_path / "other.db", updated)
+    other.apply(events)
+    assert len(other.frame()) == len(events)
