@@ -53,7 +53,9 @@ class BiTGCF(EpochModel):
     interactions of all domains. `BiTGCFNetwork` holds the layers, with the transfer, which
     the paper has for two domains, extended to more. A user without history in a domain is
     scored there by the transferred vectors. Items without interactions stand last. Users who
-    arrive after training get popular items. A step costs O(num_layers · nnz · dim).
+    arrive after training get popular items. A step costs O(num_layers · nnz · dim):
+    every batch propagates over the whole graph, so the 596,000 interactions of amazon4 take more
+    than 20 minutes of one core.
     """
 
     name: ClassVar[str] = "bitgcf"
