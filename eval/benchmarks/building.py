@@ -30,10 +30,7 @@ SCRIPT: Final = Path(__file__).with_name("rivals") / "loaders.py"
 # What each does with the same files, from the least to the most.
 RIVALS: Final = ("pandas", "polars", "duckdb", "recbole")
 OURS: Final = "from eval.commands.main import main; main()"
-OURS_AS: Final[Mapping[str, tuple[str, ...]]] = {
-    "interest build": (),
-    "interest build --topics 0": ("--topics", "0"),
-}
+OURS_AS: Final = ("interest build", "interest build --topics 0")
 # The shape of the log that the targets are set on: 10 million rows of 2 million users and 500,000
 # items in 5 domains, the most popular item in about 0.1 % of the rows.
 ROWS_OF_USER, ROWS_OF_ITEM, N_DOMAINS = 5, 20, 5
@@ -181,10 +178,10 @@ def measure_building(
         paths = make_log(
             log, rows, files=files, shuffled=shuffled, seed=seed, on_progress=on_progress
         )
-        ours = [sys.executable, "-c", OURS, "build", *map(str, paths), "--out", str(graph)]
+        ours = [sys.executable, "-c", OURS, "build", *map(str, paths), "--encoder", "none"]
         runs = {
-            name: [*ours, "--encoder", "none", "--overwrite", *topics]
-            for name, topics in OURS_AS.items()
+            name: [*ours, "--out", str(graph / str(number)), *name.split()[2:]]
+            for number, name in enumerate(OURS_AS)
         }
         for name, python in (rivals or {}).items():
             runs[name] = [python, str(SCRIPT), name, *map(str, paths)]
