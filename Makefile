@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fast lint notebooks write-notebooks clean help
+.PHONY: demo test fast long lint notebooks write-notebooks clean help
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,10 @@ test: $(VENV)/.installed-dev lint ## everything that CI checks: style, types, co
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal # a process for each of two cores
 
 fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not long" tests
+
+long: $(VENV)/.installed-dev ## the tests that take minutes each, such as kills at 100 moments
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -68,7 +68,8 @@ def run(monkeypatch, capsys):
     """Run a command in this process; return what it printed."""
 
     # A server runs until it is interrupted.
-    monkeypatch.setattr("gnn.serving.server.serve", lambda *_, ready, **given: ready("http://x/"))
+    for server in ("gnn.serving.server.serve", "gnn.serving.supervising.supervise"):
+        monkeypatch.setattr(server, lambda *_, ready, **given: ready("http://x/"))
     monkeypatch.setattr("webbrowser.open", lambda url: None)
 
     def run(arguments):
@@ -87,6 +88,7 @@ def test_readme_in_python_and_by_commands_gives_the_same(desk, run):
     (lines,) = blocks("README.md", "python")
     made = {}
     exec(lines, made)  # noqa: S102
+    shutil.copy("data/valid.csv", "data/new.csv")
     for arguments in commands("README.md"):
         assert run(arguments)
     run(shlex.split("recommend model --user u0035 --domain film -k 3 --out three.csv"))

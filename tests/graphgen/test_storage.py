@@ -173,7 +173,7 @@ for number in count():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders")
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
 def test_killed_at_any_moment_the_folder_is_the_old_one_or_the_new_one(tmp_path, kills):
     folder, generator = tmp_path / "g", random.Random(0)
     for _ in range(kills):
@@ -231,7 +231,7 @@ print(sorted(seen))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders")
 def test_a_build_killed_at_100_moments_leaves_the_old_graph_or_the_new_one(tmp_path):
     done = subprocess.run(

@@ -62,7 +62,7 @@ def logged(model, seed, policy="epsilon=0.6", times=1):
 
 @pytest.mark.parametrize(
     ("policies", "times"),
-    [(POLICIES[:2], 24), pytest.param(POLICIES, 100, marks=pytest.mark.slow)],
+    [(POLICIES[:2], 24), pytest.param(POLICIES, 100, marks=pytest.mark.long)],
 )
 def test_true_values_lie_in_the_intervals(model, policies, times):
     truth = {policy: true_value(model, policy) for policy in policies}

@@ -58,7 +58,7 @@ def repeated(world, times):
     return {name: np.array(values) for name, values in found.items()}
 
 
-@pytest.mark.parametrize("times", [60, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [60, pytest.param(400, marks=pytest.mark.long)])
 def test_intervals_hold_the_true_value(times):
     world = World()
     found = repeated(world, times)

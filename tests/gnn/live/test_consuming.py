@@ -95,7 +95,7 @@ def test_killed_at_random_moments_every_event_is_there_once(broker, model, some_
     kill_at_random_moments(broker, model, some_events, tmp_path, 3 if broker.kind == "kafka" else 5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_kind
 def test_killed_at_100_random_moments(broker, model, some_events, tmp_path):
     assert kill_at_random_moments(broker, model, some_events, tmp_path, 100) > 20
