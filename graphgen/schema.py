@@ -32,6 +32,7 @@ __all__ = [
     "RELATIONS",
     "RESERVED_NODE_TYPES",
     "REV_INTERACTS",
+    "REWARD",
     "SCORE",
     "SETTING",
     "SHARED_USERS",
@@ -74,6 +75,7 @@ SCORE: Final = "score"
 RANK: Final = "rank"
 # Probability that the item was shown at its place.
 PROPENSITY: Final = "propensity"
+REWARD: Final = "reward"
 RECOMMENDATION_COLUMNS: Final = (USER_ID, DOMAIN, ITEM_ID, SCORE, RANK)
 
 # Node and edge types of an InterestGraph; every other node type is a domain

@@ -29,19 +29,11 @@ def explore(
         Path | None,
         Option(help="The graph that the model was trained on, if it has moved."),
     ] = None,
-    port: Annotated[int, Option(help="Port; 0 for any that is free.", min=0, max=65535)] = 8000,
-    host: Annotated[
-        str, Option(help="Address; one that other machines reach needs --token-file.")
-    ] = "127.0.0.1",
-    token_file: Annotated[
-        Path | None, Option(help="File with the token that requests must bring.")
-    ] = None,
-    workers: Annotated[
-        int, Option(help="Processes that answer; they share the memory of the model.", min=1)
-    ] = 1,
-    show_ids: Annotated[
-        bool, Option("--show-ids", help="Show user ids; default: their hashes.")
-    ] = False,
+    port: options.Port = 8000,
+    host: options.Host = "127.0.0.1",
+    token_file: options.TokenFile = None,
+    workers: options.Workers = 1,
+    show_ids: options.ShowIds = False,
     no_browser: Annotated[bool, Option("--no-browser", help="Open no browser.")] = False,
 ) -> None:
     """Explore a model in the browser: recommendations with reasons, profiles, what-if, the graph.

@@ -32,6 +32,13 @@ Overwrite = Annotated[
         "is otherwise renamed to OUT.1.",
     ),
 ]
+Port = Annotated[int, Option(help="Port; 0 for any that is free.", min=0, max=65535)]
+Host = Annotated[str, Option(help="Address; one that other machines reach needs --token-file.")]
+TokenFile = Annotated[Path | None, Option(help="File with the token that requests must bring.")]
+Workers = Annotated[
+    int, Option(help="Processes that answer; they share the memory of the model.", min=1)
+]
+ShowIds = Annotated[bool, Option("--show-ids", help="Show user ids; default: their hashes.")]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same result.")]
 Config = Annotated[Path | None, Option(help="TOML file of settings.", show_default=False)]
 Set = Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from eval.commands import options
 from eval.commands.console import say
 
 
@@ -30,25 +31,17 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    port: Annotated[int, Option(help="Port; 0 for any that is free.", min=0, max=65535)] = 8080,
-    host: Annotated[
-        str, Option(help="Address; one that other machines reach needs --token-file.")
-    ] = "127.0.0.1",
-    token_file: Annotated[
-        Path | None, Option(help="File with the token that requests must bring.")
-    ] = None,
+    port: options.Port = 8080,
+    host: options.Host = "127.0.0.1",
+    token_file: options.TokenFile = None,
     admin_token_file: Annotated[
         Path | None, Option(help="File with the token of those who may change the model.")
     ] = None,
-    workers: Annotated[
-        int, Option(help="Processes that answer; they share the memory of the model.", min=1)
-    ] = 1,
+    workers: options.Workers = 1,
     queue: Annotated[
         int, Option(help="Requests in work or waiting in each process; more get 429.", min=1)
     ] = 64,
-    show_ids: Annotated[
-        bool, Option("--show-ids", help="Show user ids; default: their hashes.")
-    ] = False,
+    show_ids: options.ShowIds = False,
 ) -> None:
     """Serve the API of a model; events and feedback are in the lists when they are accepted.
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from eval.evaluation.result import records
 from eval.offpolicy.estimators import Shown, estimate
-from eval.offpolicy.log import REWARD
 from eval.reports.tables import markdown_table
 from gnn.base import Model
 from gnn.interests.reranking import relative_scores
@@ -20,7 +19,7 @@ from gnn.live.exploration import Explorer, Question, questions
 from graphgen.errors import InputError, counted
 from graphgen.log import InteractionLog
 from graphgen.progress import progress_bar
-from graphgen.schema import DOMAIN, PROPENSITY, RANK, USER_ID
+from graphgen.schema import DOMAIN, PROPENSITY, RANK, REWARD, USER_ID
 from graphgen.storage import atomic_directory, provenance, write_json
 
 __all__ = ["PolicyValues", "policy_values"]

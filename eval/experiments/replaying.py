@@ -260,22 +260,29 @@ def _truth(block: pd.DataFrame, graph: InterestGraph) -> pd.DataFrame:
 def _ndcg(model: Model, truth: pd.DataFrame, past: InteractionLog | None) -> np.ndarray:
     """Return float64 [lists], NDCG@20 of each row of `truth`, by the histories in `past`."""
     discount = 1 / np.log2(np.arange(2, TOP + 2))
+    ideal = np.cumsum(discount)
     data, values = model.data, np.zeros(len(truth))
     for domain, part in truth.groupby(DOMAIN):
         if domain not in data.items:
             continue
         ids = part[USER_ID].to_numpy(object)
         users = user_batch(data, ids, None if past is None else history_log(past, data, ids))
-        wanted = [data.items[domain].encode(each, missing="mark") for each in part[ITEM_ID]]
+        size = part[ITEM_ID].str.len().to_numpy()
+        user, item = (
+            np.repeat(np.arange(len(part)), size),
+            data.items[domain].encode(part[ITEM_ID].explode(), missing="mark"),
+        )
         for low, some in model.blocks(users, domain):
             scores = model.score_batch(some, domain)
             scores[some.seen_cells(data.span(domain))] = -np.inf
             best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
-            for row, own in enumerate(best):
-                asked = wanted[low + row]
-                hit = np.isin(own, asked[asked >= 0])
-                ideal = discount[: min(len(asked), TOP)].sum()
-                values[part.index[low + row]] = (hit @ discount[: len(own)]) / ideal
+            wanted = np.zeros(scores.shape, dtype=bool)
+            here = (user >= low) & (user < low + len(some)) & (item >= 0)
+            wanted[user[here] - low, item[here]] = True
+            hit = np.take_along_axis(wanted, best, axis=1)
+            rows = slice(low, low + len(some))
+            gain = hit @ discount[: best.shape[1]]
+            values[part.index[rows]] = gain / ideal[np.minimum(size[rows], TOP) - 1]
     return values
 
 

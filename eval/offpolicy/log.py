@@ -19,17 +19,17 @@ from graphgen.schema import (
     PROPENSITY,
     RANK,
     RATING,
+    REWARD,
     TIMESTAMP,
     USER_ID,
     WEIGHT,
 )
 
-__all__ = ["EXPOSURE", "REWARD", "VARIANT", "as_exposures", "read_shown", "with_rewards"]
+__all__ = ["EXPOSURE", "VARIANT", "as_exposures", "read_shown", "with_rewards"]
 
 # As in the log of an A/B test, which such a log is, too.
 EXPOSURE: Final = "exposure"
 VARIANT: Final = "variant"
-REWARD: Final = "reward"
 KEY: Final = [USER_ID, DOMAIN, ITEM_ID]
 SHOWN_LOG: Final = TableSpec(
     "a log of recommendations", tuple(role for role in LOG.roles if role.name != RATING)

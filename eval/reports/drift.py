@@ -14,7 +14,7 @@ from eval.evaluation.result import records
 from eval.reports.html import simulation_page
 from eval.reports.plots import COLOURS, MARKERS, Plot, draw_axes, legend_above
 from eval.reports.sections import Section, section_markdown
-from graphgen.storage import atomic_directory, write_json
+from eval.reports.writing import write_blocks
 
 __all__ = ["simulation_sections", "simulation_sentence", "write_simulation"]
 
@@ -95,10 +95,8 @@ def write_simulation(
     page = simulation_page(title, sentence, {"model": meta["model"], **facts}, sections,
                            simulation_plot(blocks))  # fmt: skip
     content = {"summary": records(summary), "blocks": records(blocks), "meta": dict(meta)}
-    with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
-        (folder / "report.html").write_text(page, encoding="utf-8")
-        text = "\n\n".join([f"# {title}", sentence, *map(section_markdown, sections)])
-        (folder / "report.md").write_text(text + "\n", encoding="utf-8")
-        blocks.to_csv(folder / "blocks.csv", index=False)
-        write_json(folder / "simulation.json", content, schema_version=VERSION)
-    return Path(path)
+    markdown = "\n\n".join([f"# {title}", sentence, *map(section_markdown, sections)])
+    return write_blocks(
+        blocks, content, page, markdown + "\n", path, name="simulation.json", version=VERSION,
+        overwrite=overwrite, made_from=made_from,
+    )  # fmt: skip

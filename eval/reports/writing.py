@@ -25,7 +25,14 @@ from eval.reports.replay import replay_sections, replay_verdict
 from eval.reports.sections import section_markdown
 from graphgen.storage import atomic_directory, write_json
 
-__all__ = ["write_comparison", "write_frontier", "write_links", "write_replay", "write_report"]
+__all__ = [
+    "write_blocks",
+    "write_comparison",
+    "write_frontier",
+    "write_links",
+    "write_replay",
+    "write_report",
+]
 
 LINKS_VERSION = 1
 REPLAY_VERSION = 1
@@ -129,11 +136,30 @@ def write_replay(
     page = replay_page(verdict, facts, sections, replay_plot(blocks))
     dated = blocks.assign(start=blocks["start"].map(pd.Timestamp.isoformat))
     content = {"summary": records(summary), "blocks": records(dated), "meta": dict(meta)}
+    markdown = "\n\n".join(["# Prequential replay", verdict, *map(section_markdown, sections)])
+    return write_blocks(
+        blocks, content, page, markdown, path, name="replay.json", version=REPLAY_VERSION,
+        overwrite=overwrite, made_from=made_from,
+    )  # fmt: skip
+
+
+def write_blocks(
+    blocks: pd.DataFrame,
+    content: Mapping[str, Any],
+    page: str,
+    markdown: str,
+    path: str | Path,
+    *,
+    name: str,
+    version: int,
+    overwrite: bool,
+    made_from: str,
+) -> Path:
+    """Write a report over time: a page, Markdown, ``blocks.csv`` and the JSON file `name`."""
     with atomic_directory(path, kind="report", overwrite=overwrite, made_from=made_from) as folder:
-        markdown = "\n\n".join(["# Prequential replay", verdict, *map(section_markdown, sections)])
         _write_pages(folder, page, markdown)
         blocks.to_csv(folder / "blocks.csv", index=False)
-        write_json(folder / "replay.json", content, schema_version=REPLAY_VERSION)
+        write_json(folder / name, dict(content), schema_version=version)
     return Path(path)
 
 

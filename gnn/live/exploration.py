@@ -18,15 +18,14 @@ from gnn.live.bandit import BanditConfig, CandidateFeatures, LinearBandit
 from gnn.users import user_batch
 from graphgen.errors import ConfigError, InputError, near_miss
 from graphgen.log import InteractionLog
-from graphgen.schema import DOMAIN, ITEM_ID, USER_ID
+from graphgen.schema import DOMAIN, ITEM_ID, REWARD, USER_ID
 from graphgen.topk import tie_noise, top_k
 
-__all__ = ["EXPLORERS", "REWARD", "Explorer", "Question", "questions"]
+__all__ = ["EXPLORERS", "Explorer", "Question", "questions"]
 
 EXPLORERS: Final = ("epsilon", "thompson", "linucb")
 # Share of random places by default.
 EPSILON: Final = 0.1
-REWARD: Final = "reward"
 # Random numbers of places and of posterior draws, by their first column.
 PLACES, DRAWS = -(1 << 20), -(1 << 42)
 # Users whose candidates are ordered by every posterior draw at once.
