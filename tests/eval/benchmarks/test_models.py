@@ -17,16 +17,18 @@ from gnn.registry import model_class
 from graphgen import build_graph, synthesize
 from graphgen.errors import ConfigError, InputError
 
-# One expert: four variants remain, without times, the trend, dropout, and the gate.
+# One expert, no times: two variants remain, without dropout and without the gate.
 SETTINGS = {"interest-gnn": {"steps": 2, "experts": ["filter"]}}
 MODELS = ["popularity", "text-knn", "interest-gnn"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """The embedded example without its items: nothing has a text."""
+    """The embedded example without texts and times."""
     written = synthetic_data_set(tmp_path_factory.mktemp("data") / "example", n_users=150)
     written.files["items"].unlink()
+    for file in map(written.files.get, ("train", "valid", "test")):
+        pd.read_csv(file, dtype=str).drop(columns="timestamp").to_csv(file, index=False)
     return find_data_set(f"shop={written.files['train'].parent}")
 
 
@@ -129,7 +131,7 @@ def test_experts_and_gate_are_taken_away(graph):
 def test_tables_hold_every_model_its_cost_and_why_one_failed(first):
     measured, told = first
     page = measured.to_markdown()
-    assert len(told) == 11  # the graph, three models, each alone, four variants
+    assert len(told) == 9  # the graph, three models, each alone, two variants
     assert "text-knn, seed 0: failed" in "\n".join(told)
     row = next(line for line in page.splitlines() if line.startswith("| text-knn"))
     assert "failed: A text-knn model needs text features" in row
@@ -172,7 +174,7 @@ def test_what_is_finished_is_not_run_again(first, data, out):
     before = written()
     again, told = measure(data, out)
     assert written() == before
-    assert sum("(kept)" in line for line in told) == 8
+    assert sum("(kept)" in line for line in told) == 6
     assert "text-knn, seed 0: failed" in "\n".join(told)
     assert again.to_markdown() == first[0].to_markdown()
 
@@ -191,7 +193,7 @@ def test_a_run_holds_while_inputs_and_model_are_the_same(first, data, out, tmp_p
     other = tmp_path / "other"
     shutil.copytree(data.files["train"].parent, other)
     with (other / "test.csv").open("a") as rows:
-        rows.write("someone,film,f00001,2023-12-31T00:00:00Z,warm\n")
+        rows.write("someone,film,f00001,warm\n")
     digests = find_data_set(f"shop={other}").digests
     assert inputs["files"]["valid"] == digests["valid"]
     assert inputs["files"]["test"] != digests["test"]
