@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from eval.evaluation.resampling import bootstrap_means, percentile_interval
+from eval.metrics.base import Catalogue, RankedLists
+from eval.metrics.ranking import NDCG
 from eval.reports.drift import write_simulation
 from gnn.registry import make_model
 from graphgen.build import build_graph
@@ -236,13 +238,14 @@ def _best(
 
 def _ndcg(lists: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Return user_id, domain and ndcg of each (user, domain) with truth."""
-    hits = truth[KEY].astype(str).merge(lists[[*KEY, RANK]].astype({DOMAIN: str}), "left", KEY)
-    gain = (1 / np.log2(hits[RANK] + 1)).fillna(0.0)
-    table = hits.assign(gain=gain).groupby([USER_ID, DOMAIN], sort=True)["gain"]
-    ideal = np.cumsum(1 / np.log2(np.arange(K) + 2))
-    sums = table.agg(["sum", "size"])
-    ndcg = sums["sum"] / ideal[np.minimum(sums["size"], K) - 1]
-    return ndcg.rename("ndcg").reset_index()
+    rows = truth[KEY].astype(str).merge(lists[[*KEY, RANK]].astype({DOMAIN: str}), "left", KEY)
+    asked = rows.groupby([USER_ID, DOMAIN], sort=True)
+    size = asked.size()
+    hits = np.zeros((len(size), K), dtype=bool)
+    found = rows[RANK].notna().to_numpy()
+    hits[asked.ngroup()[found], rows[RANK][found].astype(int) - 1] = True
+    ranked = RankedLists(np.where(hits, 0, -1), hits, size.to_numpy(), Catalogue(n_items=1))
+    return pd.Series(NDCG()(ranked, K), size.index, name="ndcg").reset_index()
 
 
 def _summed(

@@ -17,6 +17,8 @@ import pandas as pd
 
 from eval.evaluation.resampling import bootstrap_means, percentile_interval
 from eval.experiments.costs import PeakMemory
+from eval.metrics.base import Catalogue, RankedLists
+from eval.metrics.ranking import NDCG
 from eval.reports.writing import write_replay
 from gnn.asked import history_log
 from gnn.base import Model
@@ -259,8 +261,6 @@ def _truth(block: pd.DataFrame, graph: InterestGraph) -> pd.DataFrame:
 
 def _ndcg(model: Model, truth: pd.DataFrame, past: InteractionLog | None) -> np.ndarray:
     """Return float64 [lists], NDCG@20 of each row of `truth`, by the histories in `past`."""
-    discount = 1 / np.log2(np.arange(2, TOP + 2))
-    ideal = np.cumsum(discount)
     data, values = model.data, np.zeros(len(truth))
     for domain, part in truth.groupby(DOMAIN):
         if domain not in data.items:
@@ -279,10 +279,15 @@ def _ndcg(model: Model, truth: pd.DataFrame, past: InteractionLog | None) -> np.
             wanted = np.zeros(scores.shape, dtype=bool)
             here = (user >= low) & (user < low + len(some)) & (item >= 0)
             wanted[user[here] - low, item[here]] = True
-            hit = np.take_along_axis(wanted, best, axis=1)
+            hits = np.take_along_axis(wanted, best, axis=1)
+            if hits.shape[1] < TOP:  # A smaller domain.
+                hits, best = (
+                    np.pad(one, ((0, 0), (0, TOP - hits.shape[1])), constant_values=fill)
+                    for one, fill in ((hits, False), (best, -1))
+                )
             rows = slice(low, low + len(some))
-            gain = hit @ discount[: best.shape[1]]
-            values[part.index[rows]] = gain / ideal[np.minimum(size[rows], TOP) - 1]
+            lists = RankedLists(best, hits, size[rows], Catalogue(scores.shape[1]))
+            values[part.index[rows]] = NDCG()(lists, TOP)
     return values
 
 
