@@ -20,7 +20,6 @@ from eval.experiments.costs import PeakMemory
 from eval.metrics.base import Catalogue, RankedLists
 from eval.metrics.ranking import NDCG
 from eval.reports.writing import write_replay
-from gnn.asked import history_log
 from gnn.base import Model
 from gnn.live.drift import retrain_reasons
 from gnn.live.updating import update_model
@@ -266,7 +265,7 @@ def _ndcg(model: Model, truth: pd.DataFrame, past: InteractionLog | None) -> np.
         if domain not in data.items:
             continue
         ids = part[USER_ID].to_numpy(object)
-        users = user_batch(data, ids, None if past is None else history_log(past, data, ids))
+        users = user_batch(data, ids, past)
         size = part[ITEM_ID].str.len().to_numpy()
         user, item = (
             np.repeat(np.arange(len(part)), size),
