@@ -17,6 +17,7 @@ from gnn.growth import Growth
 from gnn.numerics.sparse import entry_rows, without
 from gnn.selection import sample_users
 from gnn.validation import RankingQuality, ValidationRows, best_labels
+from graphgen.arrays import place_in_group
 from graphgen.schema import TEXT
 
 __all__ = ["measure_drift", "population_stability", "reference_of", "retrain_reasons"]
@@ -71,8 +72,9 @@ def reference_of(growth: Growth) -> dict[str, Any]:
     user, item = entry_rows(data.matrix)[latest], data.matrix.indices[latest]
     popularity = data.popularity - np.bincount(item, minlength=data.n_items)
     history = np.diff(data.matrix.indptr) - np.bincount(user, minlength=data.n_users)
+    when = None if data.times is None else data.times.data[latest]
     found: dict[str, Any] = {
-        **_counts(popularity[item], history[user]),
+        **_counts(popularity[item] + _earlier(item, when), history[user] + _earlier(user, when)),
         "domain": _domains(growth, growth.items[item]),
     }
     if growth.data.features is not None and len(item):
@@ -115,10 +117,11 @@ def measure_drift(
         _places(growth.users, data.n_users),
         _places(growth.items, data.n_items),
     )
-    history = np.append(np.diff(former.data.matrix.indptr), 0)
-    popularity = np.append(former.data.popularity, 0)
+    history = np.append(np.diff(former.data.matrix.indptr), 0)[former_user[user]]
+    popularity = np.append(former.data.popularity, 0)[former_item[item]]
+    when = None if data.times is None else np.asarray(data.times[user, item]).ravel()
     found: dict[str, Any] = {
-        **_counts(popularity[former_item[item]], history[former_user[user]]),
+        **_counts(popularity + _earlier(item, when), history + _earlier(user, when)),
         "domain": _domains(growth, item),
     }
     if TEXT in reference and data.features is not None:
@@ -186,6 +189,14 @@ def retrain_reasons(
                 f"{FIRST} updates."
             )
     return reasons
+
+
+def _earlier(group: np.ndarray, when: np.ndarray | None) -> np.ndarray:
+    """Return int64 [n], how many of the likes of the same user or item came before each."""
+    order = np.argsort(group, kind="stable") if when is None else np.lexsort((when, group))
+    place: np.ndarray = np.empty(len(group), dtype=np.int64)
+    place[order] = place_in_group(group[order])
+    return place
 
 
 def _counts(popularity: np.ndarray, history: np.ndarray) -> dict[str, list[int]]:

@@ -48,6 +48,23 @@ def test_the_same_distribution_is_no_reason(model, tmp_path):
                 if "histories" not in why]  # fmt: skip
 
 
+def test_a_short_update_has_the_histories_of_a_long_one():
+    """A user comes every hour, and likes five items, one an hour."""
+    user, step = np.divmod(np.arange(6000), 5)
+    log = pd.DataFrame(
+        {
+            "user_id": [f"u{number:04d}" for number in user],
+            "item_id": [f"i{number}" for number in np.random.default_rng(0).integers(0, 80, 6000)],
+            "domain": "book",
+            "timestamp": 1_500_000_000 + 3600 * (user + step),
+        }
+    ).sort_values("timestamp")
+    graph = build_graph(log[:5000], encoder="none")
+    fitted = make_model("item-knn").fit(graph)
+    known = update_model(fitted, update_graph(graph, log[5000:5050])).provenance_
+    assert known["updates"][-1]["psi"]["length of histories"] < 0.1
+
+
 def test_a_planted_change_is_a_reason(model):
     fitted, graph = model
     usual = update_graph(graph, log_of(400, start=5000, seed=1))
