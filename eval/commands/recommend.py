@@ -193,7 +193,7 @@ def recommend(
     if explore is not None:
         import pandas as pd
 
-        from eval.offpolicy.log import as_exposures
+        from gnn.live.rewards import as_exposures
 
         recs = as_exposures(recs, variant or explore, pd.Timestamp.now("UTC").floor("s"))
     if reasons:

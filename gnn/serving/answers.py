@@ -56,6 +56,9 @@ class Item(pydantic.BaseModel):
     title: str
     score: float | None = None
     rank: int | None = None
+    propensity: float | None = pydantic.Field(
+        None, description="Probability of its place, in a list that explores."
+    )
     because: str | None = pydantic.Field(None, description="One sentence, if asked for.")
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from eval.abtests.analysis import analyse_abtest, read_events
 from eval.experiments.policy_value import policy_values
-from eval.offpolicy.log import as_exposures, read_shown, with_rewards
+from eval.offpolicy.log import read_shown
 from gnn.live.exploration import Explorer, questions
+from gnn.live.rewards import as_exposures, with_rewards
 from gnn.registry import make_model
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError

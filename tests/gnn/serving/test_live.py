@@ -14,11 +14,14 @@ import time
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("prometheus_client")
 
 from eval.benchmarks.arriving import measure_arriving
+from eval.commands.main import app as interest
 from gnn.live.sources import open_source
 from gnn.registry import make_model
 from gnn.serving.answers import Feedback
@@ -140,6 +143,38 @@ def test_a_dislike_takes_an_item_away(server):
         wrong = client.post("/feedback", json=[one | {"feedback": "hate"}])
         assert wrong.status_code == 422
         assert wrong.json()["errors"][0]["field"] == "0.feedback"
+
+
+def test_lists_that_explore_are_logged_and_judged_from_the_folder(server, models, tmp_path):
+    liked, shown = [], 0
+    with server.client() as client:
+        for number in range(40, 100):
+            user, method = f"u{number:03d}", ("greedy", "epsilon=0.5")[number % 2]
+            asked = {"k": 3, "explore": method}
+            answer = client.get(f"/users/{user}/recommendations", params=asked).json()
+            for item in answer["lists"][0]["items"]:
+                assert 0 < item["propensity"] <= 1
+                shown += 1
+                if int(item["item_id"][1:]) % 2:
+                    one = {"user_id": user, "item_id": item["item_id"], "feedback": "like"}
+                    liked.append(one)
+        assert client.post("/feedback", json=liked).json()["new"] == len(liked)
+        wrong = {"epsilom": 422, "epsilon=2": 422, "thompson": 409}
+        for method, status in wrong.items():
+            asked = {"explore": method}
+            assert client.get("/users/u000/recommendations", params=asked).status_code == status
+        asked = {"explore": "epsilon", "k": 31}
+        assert client.get("/users/u000/recommendations", params=asked).status_code == 422
+    state = Path(server.log.name).parent / "state"
+    judge = ["offpolicy", state, "--model", models / "item-knn", "--policy", "greedy"]
+    done = CliRunner().invoke(interest, [*map(str, judge), "--out", str(tmp_path / "judged")])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "judged/offpolicy.csv").set_index(["policy", "estimator"])
+    assert table["value"]["logged", "mean"] == pytest.approx(len(liked) / shown)
+    compare = ["abtest", str(state), "--conversion", "like", "--control", "greedy"]
+    done = CliRunner().invoke(interest, compare)
+    assert done.exit_code == 0, done.output
+    assert "epsilon=0.5" in done.output
 
 
 def test_another_model_is_served_without_a_dropped_request(server, models):
