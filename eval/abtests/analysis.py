@@ -15,7 +15,6 @@ from eval.abtests.design import MIN_USERS, RatioCheck, cuped, difference, sample
 from eval.comparison.significance import holm
 from eval.evaluation.inputs import read_table
 from eval.evaluation.result import records
-from gnn.live.exposures import with_states
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.log import InteractionLog
 from graphgen.reading.columns import LOG, TableSpec
@@ -103,8 +102,7 @@ class ABTest:
 def read_events(*sources: Any, **options: Any) -> pd.DataFrame:
     r"""Read the log of an A/B test: user_id, optional event and timestamp; all else is text.
 
-    Sources and options are those of `graphgen.read_log` about the form of files; a folder of
-    `interest serve --state` is a source, too.
+    Sources and options are those of `graphgen.read_log` about the form of files.
 
     Examples
     --------
@@ -114,7 +112,7 @@ def read_events(*sources: Any, **options: Any) -> pd.DataFrame:
     >>> read_events(path)[["user_id", "variant"]].to_dict("records")
     [{'user_id': 'ann', 'variant': 'new'}]
     """
-    frames, names, _ = read_tables(with_states(sources), EVENTS, interaction_frame, **options)
+    frames, names, _ = read_tables(sources, EVENTS, interaction_frame, **options)
     return concat_frames(frames, names)
 
 

@@ -7,11 +7,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from gnn.live.exposures import with_states
-from gnn.live.rewards import with_rewards
 from graphgen.reading.columns import LOG, TableSpec
 from graphgen.reading.files import read_tables
 from graphgen.reading.normalise import concat_frames, interaction_frame
+from graphgen.rewards import with_rewards
 from graphgen.schema import RATING
 
 __all__ = ["read_shown"]
@@ -26,8 +25,7 @@ def read_shown(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read logs of recommendations and of the events that followed; see `with_rewards`.
 
-    Sources and options are those of `graphgen.read_log` about the form of files; a folder of
-    `interest serve --state` is a source, too.
+    Sources and options are those of `graphgen.read_log` about the form of files.
     """
-    frames, names, _ = read_tables(with_states(sources), SHOWN_LOG, interaction_frame, **options)
+    frames, names, _ = read_tables(sources, SHOWN_LOG, interaction_frame, **options)
     return with_rewards(concat_frames(frames, names), rewards)

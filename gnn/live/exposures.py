@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 
 from gnn.live.database import Database
-from gnn.live.rewards import EXPOSURE, VARIANT
+from graphgen.rewards import EXPOSURE, VARIANT
 from graphgen.schema import (
     DOMAIN,
     EVENT,
@@ -124,7 +125,7 @@ class Exposures:
 def read_exposures(folder: Path, latest: int = ALL) -> pd.DataFrame:
     """Return the items of the `latest` lists that a server showed, and the events since the first.
 
-    `folder` is that of `interest serve --state`. The rows are as of `gnn.live.rewards.with_rewards`
+    `folder` is that of `interest serve --state`. The rows are as of `graphgen.rewards.with_rewards`
     and of `interest abtest`: those with the event ``exposure`` were shown, the others followed.
     """
     # They bring PyTorch: seconds, which other logs do not need.
@@ -154,7 +155,7 @@ def with_states(sources: Iterable[Any]) -> list[Any]:
     """Return sources of logs, with `read_exposures` in the place of a server's folder."""
     return [
         read_exposures(Path(one))
-        if isinstance(one, str | Path) and (Path(one) / SHOWN_FILE).is_file()
+        if isinstance(one, str | Path) and os.path.isfile(os.path.join(one, SHOWN_FILE))
         else one
         for one in sources
     ]

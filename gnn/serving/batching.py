@@ -38,7 +38,7 @@ class _Request:
 class Ranking:
     """Ranks for whoever waits, all at once: most of the cost of a user is shared by several.
 
-    On amazon4 a user alone costs 26 ms of a core in four domains, one of sixteen 4 ms. The thread
+    On amazon4 a user alone costs 20 ms of a core in four domains, one of sixteen 3 ms. The thread
     that comes first works for all that wait by then; there is no thread of its own. Those who were
     ranked together last time ask again together, once they are answered: they are waited for, for
     at most half as long as they took. Who was alone waits for nobody.

@@ -15,9 +15,9 @@ from gnn.live.events import now
 from gnn.live.exploration import Explorer, method_of
 from gnn.live.exposures import SHOWN_FILE, Exposures, ShownList, read_exposures
 from gnn.live.feedback import REWARDS
-from gnn.live.rewards import EXPOSURE, with_rewards
 from gnn.serving.problems import Problem
 from graphgen.errors import StorageError
+from graphgen.rewards import EXPOSURE, with_rewards
 from graphgen.schema import EVENT
 
 __all__ = ["MAX_EXPLORED", "Exploring", "Ranked"]

@@ -87,6 +87,11 @@ def test_without_a_log_nothing_explores(model, tmp_path):
         Service(model).recommendations(IDS[0], None, 4, explore="epsilon")
     with pytest.raises(ConfigError, match="epsilon"):
         Exploring(model, tmp_path, "epsilom")
+    for wrong in ("epsilom", "epsilon=2", "epsilon=much"):
+        with pytest.raises(ConfigError):
+            served(model, tmp_path).recommendations(IDS[0], None, 4, explore=wrong)
+    with pytest.raises(Problem, match="at most 30"):
+        served(model, tmp_path).recommendations(IDS[0], None, 31, explore="epsilon")
     (tmp_path / SHOWN_FILE).mkdir()
     service = served(model, tmp_path)
     with pytest.raises(Problem, match="cannot be logged"):
