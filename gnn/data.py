@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
 
-from gnn.numerics.sparse import pattern, without
+from gnn.numerics.sparse import entry_rows, pattern, without
 from graphgen.builders.transitions import by_domain, start_anew
 from graphgen.errors import ConfigError
 from graphgen.schema import (
@@ -47,6 +47,8 @@ __all__ = [
     "known_times",
     "latest",
 ]
+
+Made = TypeVar("Made")
 
 # What a model may require of a graph: text features of items, at least two domains, the order of a
 # user's interactions.
@@ -298,9 +300,21 @@ class UserBatch:
     weights: sp.csr_matrix | None = None
     rejected: sp.csr_matrix | None = None
     has_time: bool = False
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` returns, made once for these users: lists of all domains share it."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]
+        return made
+
+    def inside(self, span: slice) -> sp.csr_matrix:
+        """Return float32 CSR [n, items of the span], the part of `history`; not to be changed."""
+        return self.once((span.start, span.stop), lambda: self.history[:, span])
 
     @property
     def times(self) -> sp.csr_matrix | None:
@@ -314,7 +328,7 @@ class UserBatch:
 
     def seen(self, span: slice) -> sp.csr_matrix:
         """Return float32 CSR [n, items of the span]: 1 liked, -1 seen or disliked."""
-        seen = self.history[:, span]
+        seen = self.inside(span)
         if self.rejected is None:
             return seen
         refused = self.rejected[:, span]
@@ -322,8 +336,8 @@ class UserBatch:
 
     def seen_cells(self, span: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and columns of `seen`, int64 [s] each, by rows."""
-        cells = self.seen(span).tocoo()
-        return cells.row.astype(np.int64), cells.col.astype(np.int64)
+        cells = self.seen(span)
+        return entry_rows(cells), cells.indices.astype(np.int64)
 
     def rows_of(self, part: slice | np.ndarray) -> UserBatch:
         """Return some of the users, by a slice or a mask."""

@@ -19,7 +19,8 @@ def abtest(
         list[str],
         Argument(
             metavar="LOG...",
-            help="user_id and the variant column; optional event and timestamp.",
+            help="user_id and the variant column; optional event and timestamp; or the folder of "
+            "`interest serve --state`.",
         ),
     ],
     variant: Annotated[str, Option(help="Column that names the variant.")] = "variant",
@@ -51,10 +52,11 @@ def abtest(
     interest abtest log.csv --conversion purchase --sequential --segment country
     """
     from eval.abtests.analysis import analyse_abtest, read_events
+    from gnn.live.exposures import with_states
 
     made_from = options.check_outputs(context, sources, kind="A/B test")
     result = analyse_abtest(
-        read_events(*sources, **tables.read, progress=True),
+        read_events(*with_states(sources), **tables.read, progress=True),
         variant=variant,
         control=control,
         conversion=conversion,

@@ -51,13 +51,13 @@ def consume(
     from gnn.live.consuming import Progress
     from gnn.live.consuming import consume as take
     from gnn.live.sources import open_source
-    from gnn.live.state import LiveState
+    from gnn.live.state import STATE_FILE, LiveState
     from gnn.registry import load_model
     from graphgen.progress import progress_bar
 
     opened = open_source(source)
     fitted = load_model(model)
-    live = LiveState(state / "state.db", fitted)
+    live = LiveState(state / STATE_FILE, fitted)
     say(f"{live.n_events:,} events are in {state}. End with Ctrl-C.")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,7 +20,7 @@ def offpolicy(
         Argument(
             metavar="LOG...",
             help="Lists of `interest recommend --explore`, and the events that followed: user_id, "
-            "domain, item_id, event, timestamp.",
+            "domain, item_id, event, timestamp; or the folder of `interest serve --state`.",
         ),
     ],
     model: Annotated[Path, Option(help="Model folder whose candidates the policies choose from.")],
@@ -64,6 +64,7 @@ def offpolicy(
     """
     from eval.experiments.policy_value import policy_values
     from eval.offpolicy.log import read_shown
+    from gnn.live.exposures import with_states
     from gnn.live.feedback import REWARDS
     from gnn.registry import load_model
     from graphgen.config import parse_assignments
@@ -76,10 +77,12 @@ def offpolicy(
     worth = {name: float(value) for name, value in parse_assignments(reward or []).items()}
     rewards = {**REWARDS, **{name.casefold(): value for name, value in worth.items()}}
     fitted = load_model(model)
-    shown, notes = read_shown(*sources, rewards=rewards, **tables.read, progress=True)
+    shown, notes = read_shown(*with_states(sources), rewards=rewards, **tables.read, progress=True)
     earlier = None
     if learn_from:
-        earlier, _ = read_shown(*learn_from, rewards=rewards, **tables.read, progress=True)
+        earlier, _ = read_shown(
+            *with_states(learn_from), rewards=rewards, **tables.read, progress=True
+        )
     meaning = taken_in(fitted.provenance_.get("graph", {}))
     rows = read_log(*history, **tables.read, as_in=meaning) if history else None
     tables.check()

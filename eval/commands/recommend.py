@@ -193,7 +193,7 @@ def recommend(
     if explore is not None:
         import pandas as pd
 
-        from eval.offpolicy.log import as_exposures
+        from graphgen.rewards import as_exposures
 
         recs = as_exposures(recs, variant or explore, pd.Timestamp.now("UTC").floor("s"))
     if reasons:
@@ -237,6 +237,7 @@ def _explorer(
 
     from eval.offpolicy.log import read_shown
     from gnn.live.exploration import Explorer
+    from gnn.live.exposures import with_states
     from gnn.live.feedback import REWARDS
 
     given = context.get_parameter_source("seed")
@@ -244,6 +245,6 @@ def _explorer(
         seed = secrets.randbelow(1 << 31)
     explorer = Explorer.of(model, explore, seed=seed)
     if learn_from:
-        shown, _ = read_shown(*learn_from, rewards=REWARDS, **tables.read)
+        shown, _ = read_shown(*with_states(learn_from), rewards=REWARDS, **tables.read)
         explorer.learn(shown, history)
     return explorer, seed

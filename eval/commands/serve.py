@@ -42,6 +42,15 @@ def serve(
         int, Option(help="Requests in work or waiting in each process; more get 429.", min=1)
     ] = 64,
     show_ids: options.ShowIds = False,
+    explore: Annotated[
+        str,
+        Option(
+            metavar="METHOD[=SHARE]",
+            help="Lists explore unless they are asked for otherwise: epsilon, thompson or linucb, "
+            "as in `interest recommend`; `interest offpolicy` and `interest abtest` read --state.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Serve the API of a model; events and feedback are in the lists when they are accepted.
 
@@ -80,7 +89,7 @@ def serve(
             say("Events are kept until the end of this server only; --state DIR keeps them.")
         serving = Serving(
             model, state or temporary, graph, workers=workers, most=queue, events=events,
-            show_ids=show_ids, **tokens,
+            show_ids=show_ids, explore=explore, **tokens,
         )  # fmt: skip
         log_as_json()
         supervise(

@@ -112,10 +112,10 @@ def update(
 
 def _events(folder: Path, model: Model) -> pd.DataFrame:
     """Return the events in the folder of a live state that the model has not learned."""
-    from gnn.live.state import LiveState
+    from gnn.live.state import STATE_FILE, LiveState
     from graphgen.errors import InputError
 
-    path = folder / "state.db"
+    path = folder / STATE_FILE
     if not path.is_file():
         raise InputError(f"{folder} is no folder of `interest serve` or `consume`: no state.db.")
     live = LiveState(path, model)

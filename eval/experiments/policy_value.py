@@ -112,7 +112,7 @@ def policy_values(
     Parameters
     ----------
     shown
-        Shown items with their rewards, as of `eval.offpolicy.log.with_rewards`.
+        Shown items with their rewards, as of `graphgen.rewards.with_rewards`.
     model
         The model whose candidates the policies choose from; it need not be the logged one.
     policies

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pydantic
-import scipy.sparse as sp
 import torch
 
 from gnn.base import Model
@@ -91,30 +90,34 @@ class FactorBridge:
         maps = self.maps | _maps(items, data, self.config, known=self.maps)
         return type(self)(items, maps, data, self.config)
 
-    def score(self, history: sp.csr_matrix, domain: str) -> torch.Tensor:
+    def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items of the domain].
 
         Users with history in the domain have the factors of that history; others the mean of
         their mapped factors, weighted by the interactions in each source domain.
         """
-        own = history[:, self._spans[domain]]
-        vectors = self._solvers[domain].solve(own)
-        new = np.flatnonzero(np.diff(own.indptr) == 0)
+        vectors, count = self._own(users, domain)
+        new = torch.from_numpy(np.flatnonzero(count == 0))
         if len(new):
-            vectors[torch.from_numpy(new)] = self._mapped(history[new], domain)
+            vectors = vectors.index_copy(0, new, self._mapped(users, new, domain))
         return inner_products(vectors, self.items[domain])
 
-    def _mapped(self, history: sp.csr_matrix, target: str) -> torch.Tensor:
-        """Return float32 [n, d] of users without history in the target domain."""
-        total = torch.zeros(history.shape[0], self.config.embedding_dim)
-        weight = torch.zeros(history.shape[0], 1)
+    def _own(self, users: UserBatch, domain: str) -> tuple[torch.Tensor, np.ndarray]:
+        """Return the factors of the histories in a domain, [n, d], and their lengths, [n]."""
+        part = users.inside(self._spans[domain])
+        vectors = users.once((self, domain), lambda: self._solvers[domain].solve(part))
+        return vectors, np.diff(part.indptr)
+
+    def _mapped(self, users: UserBatch, new: torch.Tensor, target: str) -> torch.Tensor:
+        """Return float32 [m, d] of users `new` [m] without history in the target domain."""
+        total = torch.zeros(len(new), self.config.embedding_dim)
+        weight = torch.zeros(len(new), 1)
         for source in self.items:
             if (source, target) not in self.maps:
                 continue
-            part = history[:, self._spans[source]]
-            count = torch.from_numpy(np.diff(part.indptr).astype(np.float32)).unsqueeze(1)
-            vectors = self._solvers[source].solve(part)
-            total += count * (vectors @ self.maps[source, target])
+            vectors, lengths = self._own(users, source)
+            count = torch.from_numpy(lengths.astype(np.float32))[new].unsqueeze(1)
+            total += count * (vectors[new] @ self.maps[source, target])
             weight += count
         return total / weight.clamp(min=1.0)
 
@@ -230,7 +233,7 @@ class BridgeRidge(Model):
         self.bridge_ = former.bridge_.updated(growth, np.random.default_rng(seed))
 
     def _score(self, users: UserBatch, domain: str) -> np.ndarray:
-        scores: np.ndarray = self.bridge_.score(users.history, domain).numpy()
+        scores: np.ndarray = self.bridge_.score(users, domain).numpy()
         return scores
 
     def _state(self) -> dict[str, torch.Tensor]:

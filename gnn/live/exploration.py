@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, REWARD, USER_ID
 from graphgen.topk import tie_noise, top_k
 
-__all__ = ["EXPLORERS", "Explorer", "Question", "questions"]
+__all__ = ["EXPLORERS", "Explorer", "Question", "method_of", "questions"]
 
 EXPLORERS: Final = ("epsilon", "thompson", "linucb")
 # Share of random places by default.
@@ -78,32 +79,23 @@ class Explorer:
         seed: int = 0,
         **settings: Any,
     ) -> None:
-        if method not in EXPLORERS:
-            known = near_miss(method, EXPLORERS, f"there are {', '.join(EXPLORERS)}.")
-            raise ConfigError(f"There is no exploration {method!r}; {known}")
-        if not 0 <= epsilon <= 1:
-            raise ConfigError(f"`epsilon` must lie in [0, 1]; got {epsilon}.")
+        _check(method, epsilon)
         self.model, self.method, self.epsilon, self.seed = model, method, float(epsilon), seed
         self.features = CandidateFeatures(item_vectors(model))
         self.bandit = LinearBandit(self.features.dim, BanditConfig.make(**settings))
 
     @classmethod
     def of(cls, model: Model, text: str, *, seed: int = 0) -> Explorer:
-        """Make one from ``METHOD`` or ``METHOD=EPSILON``; ``greedy`` is ``epsilon=0``.
-
-        Raises
-        ------
-        ConfigError
-            As above; if what follows the method is no number.
-        """
-        method, _, share = text.partition("=")
-        if text == "greedy":
-            method, share = "epsilon", "0"
-        try:
-            epsilon = float(share or EPSILON)
-        except ValueError:
-            raise ConfigError(f"{text!r} must be METHOD=EPSILON, such as epsilon=0.1.") from None
+        """Make one from a text that `method_of` reads."""
+        method, epsilon = method_of(text)
         return cls(model, method, epsilon=epsilon, seed=seed)
+
+    def varied(self, text: str, seed: int) -> Explorer:
+        """Return one of another method and seed that knows what this one has learned."""
+        other = copy(self)
+        other.method, other.epsilon = method_of(text)
+        other.seed = seed
+        return other
 
     def depth(self, k: int) -> int:
         """Return how many candidates a list of `k` is chosen from."""
@@ -205,6 +197,38 @@ class Explorer:
             random = self.epsilon / size * (np.arange(k) < size)
             result[rows] = (first[rows] @ moved + random) * there[rows][..., None]
         return result
+
+
+def method_of(text: str) -> tuple[str, float]:
+    """Read ``METHOD`` or ``METHOD=EPSILON``; ``greedy`` is ``epsilon=0``.
+
+    Raises
+    ------
+    ConfigError
+        If the method is unknown, or what follows it is no number in [0, 1].
+
+    Examples
+    --------
+    >>> method_of("thompson"), method_of("greedy")
+    (('thompson', 0.1), ('epsilon', 0.0))
+    """
+    method, _, share = text.partition("=")
+    if text == "greedy":
+        method, share = "epsilon", "0"
+    try:
+        epsilon = float(share or EPSILON)
+    except ValueError:
+        raise ConfigError(f"{text!r} must be METHOD=EPSILON, such as epsilon=0.1.") from None
+    _check(method, epsilon)
+    return method, epsilon
+
+
+def _check(method: str, epsilon: float) -> None:
+    if method not in EXPLORERS:
+        known = near_miss(method, EXPLORERS, f"there are {', '.join(EXPLORERS)}.")
+        raise ConfigError(f"There is no exploration {method!r}; {known}")
+    if not 0 <= epsilon <= 1:
+        raise ConfigError(f"`epsilon` must lie in [0, 1]; got {epsilon}.")
 
 
 def _mixed(order: np.ndarray, there: np.ndarray, at: np.ndarray, noise: np.ndarray) -> np.ndarray:

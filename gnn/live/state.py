@@ -22,7 +22,10 @@ from graphgen.meaning import taken_in
 from graphgen.reading.filters import combined_rows
 from graphgen.schema import DOMAIN, EVENT, ITEM_ID, TIMESTAMP, USER_ID, WEIGHT
 
-__all__ = ["LEARNED", "Applied", "LiveState"]
+__all__ = ["LEARNED", "STATE_FILE", "Applied", "LiveState"]
+
+# In the folder of a state.
+STATE_FILE: Final = "state.db"
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (

@@ -14,6 +14,8 @@ __all__ = ["RowSolver", "ridge_solution"]
 BATCH_FLOATS = 1 << 23
 # Rows for which a batch of their own is worth its overhead; fewer are joined by longer ones.
 FEW_ROWS = 64
+# Entries up to which all of few rows are as long: padding costs less than another batch.
+SHORT = 16
 
 
 def ridge_solution(x: torch.Tensor, y: torch.Tensor, ridge: float) -> torch.Tensor:
@@ -102,7 +104,7 @@ def _batches(
         limit = max(shortest * 9 // 8, shortest + 1)
         same = int(np.searchsorted(ordered, limit, side="right"))
         if same < low + FEW_ROWS:
-            limit = 2 * shortest
+            limit = max(2 * shortest, SHORT)
             same = min(int(np.searchsorted(ordered, limit, side="right")), low + FEW_ROWS)
         size = max(1, BATCH_FLOATS // (limit * dim + min(limit, dim) ** 2))
         rows = order[low : min(same, low + size)]

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import pydantic
 
-from gnn.live.feedback import dwell_weight
-
 __all__ = [
     "MAX_LIST",
     "Domain",
@@ -56,6 +54,9 @@ class Item(pydantic.BaseModel):
     title: str
     score: float | None = None
     rank: int | None = None
+    propensity: float | None = pydantic.Field(
+        None, description="Probability of its place, in a list that explores."
+    )
     because: str | None = pydantic.Field(None, description="One sentence, if asked for.")
 
 
@@ -109,11 +110,11 @@ class Feedback(pydantic.BaseModel):
     event_id: str | None = None
 
     def as_event(self) -> dict[str, Any]:
-        """Return it as an event of that kind, weighted by `gnn.live.feedback.dwell_weight`."""
+        """Return it as an event of that kind; the weight of a dwell is its seconds."""
         given = self.model_dump(exclude_none=True)
         event = {"event": given.pop("feedback")}
         if "seconds" in given:
-            event["weight"] = dwell_weight(given.pop("seconds"))
+            event["weight"] = given.pop("seconds")
         return given | event
 
 

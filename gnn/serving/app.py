@@ -185,10 +185,22 @@ def _add_users(app: FastAPI, service: Service) -> None:
         users + "/{id:path}/recommendations", tags=["users"], response_model=answers.Recommendations
     )
     def recommendations(
-        id: str, domain: Domains = None, k: Limit = 20, reasons: bool = False
+        id: str,
+        domain: Domains = None,
+        k: Limit = 20,
+        reasons: bool = False,
+        explore: Annotated[
+            str | None,
+            Query(
+                max_length=40,
+                description="greedy, or epsilon, thompson or linucb with =SHARE of random places; "
+                "logged with the probability of each item. Default: as the server was started.",
+            ),
+        ] = None,
     ) -> Response:
         """Lists of a user by domain, with a sentence for each item if `reasons` is true."""
-        found = service.recommendations(service.user_id(id), domain, k, reasons=reasons)
+        user_id = service.user_id(id)
+        found = service.recommendations(user_id, domain, k, reasons=reasons, explore=explore)
         # Checked when it was made; to check it again would take as long as to rank it.
         return Response(found.model_dump_json(), media_type="application/json")
 

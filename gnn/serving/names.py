@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,27 @@ class Names:
         place = column - self.data.span(domain).start
         item_id = str(self.data.items[domain].ids[place])
         return domain, item_id, str(self.titles[domain][place] or item_id)
+
+    def listed(
+        self, columns: np.ndarray, values: np.ndarray, chances: np.ndarray | None = None
+    ) -> list[dict[str, Any]]:
+        """Return items of one domain of the joint index, with scores, as fields of `answers.Item`.
+
+        All at once: one by one they cost as long as to rank them.
+        """
+        if not len(columns):
+            return []
+        domain = self.data.domains[self.data.item_domain[columns[0]]]
+        places = columns - self.data.span(domain).start
+        ids, titles = self.data.items[domain].ids[places], self.titles[domain][places]
+        rows = zip(ids.tolist(), titles.tolist(), values.tolist(), strict=False)
+        items = [
+            {"domain": domain, "item_id": i, "title": t or i, "score": score, "rank": rank}
+            for rank, (i, t, score) in enumerate(rows, start=1)
+        ]
+        for item, chance in zip(items, () if chances is None else chances.tolist(), strict=False):
+            item["propensity"] = chance
+        return items
 
     def search(self, text: str, limit: int) -> list[tuple[str, str, str]]:
         """Return kind ("user", "interest" or a domain), id and label of what bears a name.

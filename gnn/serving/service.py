@@ -20,6 +20,7 @@ from gnn.interests.profiling import Asked, Profiler, as_dates
 from gnn.recommending import FALLBACKS
 from gnn.serving import answers
 from gnn.serving.batching import Ranking
+from gnn.serving.exploring import Exploring
 from gnn.serving.histories import with_changes
 from gnn.serving.names import Names
 from gnn.serving.overview import Overview
@@ -71,12 +72,16 @@ class Service:
         The graph that it was trained on; without it there are no neighbourhoods and no paths.
     show_ids
         Show user ids as they are, rather than their hashes.
+    exploring
+        Of a server that logs what it shows.
     """
 
     def __init__(
-        self, model: Model, graph: InterestGraph | None = None, *, show_ids: bool = False
-    ) -> None:
+        self, model: Model, graph: InterestGraph | None = None, *, show_ids: bool = False,
+        exploring: Exploring | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.graph, self.data = model, graph, model.data
+        self.exploring = exploring or Exploring(model)
         self.profiler: Profiler | None = None
         self.expanding: Expansions | None = None
         self.no_interests = ""
@@ -89,7 +94,7 @@ class Service:
         self.names = Names(self.data, topics, show_ids=show_ids)
         # Of a server that takes events (`gnn.serving.live`), opened in each process that answers.
         self.state: LiveState | None = None
-        self._rank = Ranking(model, self._now)
+        self._rank = Ranking(model, self._now, self.exploring)
         self._turn = Semaphore(1)
         self.overview = Overview(model, self.profiler)
 
@@ -209,39 +214,36 @@ class Service:
     # Lists ---------------------------------------------------------------------------------
 
     def recommendations(
-        self, asked: Asked | str, domains: Sequence[str] | None, k: int, *, reasons: bool = False
-    ) -> answers.Recommendations:
+        self, asked: Asked | str, domains: Sequence[str] | None, k: int, *, reasons: bool = False,
+        explore: str | None = "",
+    ) -> answers.Recommendations:  # fmt: skip
         """Return the lists of a user, as `gnn.base.Model.recommend` ranks them.
 
-        A user asked for by id is looked up together with others who ask.
+        Those of a user asked for by id can `explore`; None: as the server does by default.
         """
+        explore = self.exploring.checked(explore, k)
         user = asked if isinstance(asked, str) else asked.users
         user_id = asked if isinstance(asked, str) else str(asked.ids[0])
         wanted = [self.names.domain(name) for name in dict.fromkeys(domains or self.data.domains)]
         lists = [
-            answers.Listed(
-                domain=domain,
-                fallback=FALLBACKS[ranked.reason],
-                items=self._listed(ranked.columns, ranked.scores),
-            )
-            for domain, ranked in zip(wanted, self._rank(user, wanted, k), strict=True)
+            {
+                "domain": domain,
+                "fallback": FALLBACKS[ranked.reason],
+                "items": self.names.listed(ranked.columns, ranked.scores, ranked.propensities),
+            }
+            for domain, ranked in zip(wanted, self._rank(user, wanted, k, explore), strict=True)
         ]
         name = None if user_id == STRANGER else self.names.user(user_id)
+        made = {"user": name, "model": self.model.name, "lists": lists}
+        answer = answers.Recommendations.model_validate(made)
         if reasons:
-            items = [item for part in lists for item in part.items]
+            items = [item for part in answer.lists for item in part.items]
             rows = [(user_id, item.domain, item.item_id) for item in items]
             frame = pd.DataFrame(rows, columns=[USER_ID, DOMAIN, ITEM_ID])
             sentences = self._explainer.reasons(frame, self._later(user_id))
             for item, sentence in zip(items, sentences, strict=True):
                 item.because = sentence
-        return answers.Recommendations(user=name, model=self.model.name, lists=lists)
-
-    def _listed(self, columns: np.ndarray, values: np.ndarray) -> list[answers.Item]:
-        return [
-            answers.Item(domain=domain, item_id=item_id, title=title, score=float(value), rank=rank)
-            for rank, (column, value) in enumerate(zip(columns, values, strict=False), start=1)
-            for domain, item_id, title in [self.names.item(int(column))]
-        ]
+        return answer
 
     @_in_turn
     def similar(
@@ -253,8 +255,8 @@ class Service:
         for target in to or self.data.domains:
             start = self.data.span(self.names.domain(target, "to")).start
             places, values = top_k(similar_scores(self.model, column, target), k)
-            items = self._listed(start + places[0][places[0] >= 0], values[0])
-            lists.append(answers.Listed(domain=target, items=items))
+            items = self.names.listed(start + places[0][places[0] >= 0], values[0])
+            lists.append(answers.Listed.model_validate({"domain": target, "items": items}))
         return answers.Similar(
             item=answers.Item(domain=domain, item_id=item_id, title=self.names.item(column)[2]),
             lists=lists,
@@ -319,8 +321,8 @@ class Service:
             weight = members.data[low:high] * liking[start + place]
             order = np.argsort(-weight, kind="stable")[:TYPICAL_ITEMS]
             if len(order):
-                items = self._listed(start + place[order], weight[order])
-                lists.append(answers.Listed(domain=domain, items=items))
+                items = self.names.listed(start + place[order], weight[order])
+                lists.append(answers.Listed.model_validate({"domain": domain, "items": items}))
         users = int(expanding.evidence.users[number])
         return answers.Typical(interest=name, users=users, lists=lists)
 

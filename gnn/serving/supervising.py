@@ -27,9 +27,10 @@ from typing import Any, Final
 import torch
 
 from gnn.live.feedback import follow_dislikes
-from gnn.live.state import LiveState
+from gnn.live.state import STATE_FILE, LiveState
 from gnn.registry import load_model
 from gnn.serving.app import make_app
+from gnn.serving.exploring import Exploring
 from gnn.serving.live import Live
 from gnn.serving.metrics import Metrics
 from gnn.serving.security import Token
@@ -43,7 +44,7 @@ __all__ = ["Serving", "supervise"]
 logger = logging.getLogger(__name__)
 _fork: Final = multiprocessing.get_context("fork")
 
-STATE_FILE, DEAD_LETTERS = "state.db", "dead_letters.jsonl"
+DEAD_LETTERS: Final = "dead_letters.jsonl"
 READY: Final = "ready"
 BUSY: Final = "Another model is being loaded; ask again when it is served."
 # Seconds between looks at what signals asked for, and before a process that ended is replaced.
@@ -72,6 +73,8 @@ class Serving:
         URL of a stream that the first of them consumes; "" for none.
     show_ids
         Show user ids as they are.
+    explore
+        Exploration of lists by default; see `gnn.serving.exploring.Exploring`.
     """
 
     model: Path
@@ -83,6 +86,7 @@ class Serving:
     most: int = 64
     events: str = ""
     show_ids: bool = False
+    explore: str = ""
 
 
 def supervise(
@@ -317,7 +321,8 @@ def _loaded(serving: Serving) -> Service:
     graph = None if serving.graph is None else graph_of(model, serving.graph)
     # A file that cannot be opened is said before anything is served.
     LiveState(serving.state / STATE_FILE, model).close()
-    service = Service(model, graph, show_ids=serving.show_ids)
+    exploring = Exploring(model, serving.state, serving.explore)
+    service = Service(model, graph, show_ids=serving.show_ids, exploring=exploring)
     service.warm_up()
     # What is shared stays shared: a collection would write into every object.
     gc.collect()

@@ -105,6 +105,17 @@ def test_scores_have_the_shape_of_the_catalogue(fitted, name):
 
 
 @every_model
+def test_lists_of_all_domains_are_those_of_each_alone(fitted, name):
+    model = fitted(name)
+    # Some users have items in one domain only.
+    rows = np.r_[np.arange(12), np.argsort(model.data.active().sum(axis=1), kind="stable")[:12]]
+    users = model.data.batch(rows)
+    for domain in [*model.domains, *model.domains]:
+        alone = model.score_batch(model.data.batch(rows), domain)
+        np.testing.assert_allclose(model.score_batch(users, domain), alone, rtol=1e-5, atol=1e-7)
+
+
+@every_model
 def test_vectors_have_a_row_for_each_item_user_and_topic(fitted, name):
     model = fitted(name)
     items, users = model.item_vectors(), model.user_vectors()

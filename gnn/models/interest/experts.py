@@ -222,7 +222,7 @@ class FactorExpert:
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], inner products."""
-        return self._factors.score(users.history, domain)
+        return self._factors.score(users, domain)
 
 
 class SemanticExpert:

@@ -239,18 +239,14 @@ class ExpertScores:
 
     def _weighted(self, scores: sp.csr_matrix, weight: torch.Tensor) -> sp.csr_matrix:
         """Return sparse scores, summing to the weight over unseen warm items."""
-        row, data = entry_rows(scores), scores.data
+        row, column, data = entry_rows(scores), scores.indices, scores.data
         if self.trend is not None:
-            data = data * self.trend.numpy()[row, scores.indices]
-            scores = sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
-        ones = np.ones(len(self.seen_row), np.float32)
-        cells = self.seen_row.numpy(), self.seen_column.numpy()
-        pattern = sp.csr_matrix((ones, cells), shape=scores.shape)
-        # In double precision a difference of sums is as good as a sum.
-        warm = self.warm.numpy().astype(np.float64)
-        total = torch.from_numpy(scores @ warm - scores.multiply(pattern) @ warm)
-        data = data * _scale(total, weight).numpy()[row, 0]
-        return sp.csr_matrix((data, scores.indices, scores.indptr), shape=scores.shape)
+            data = data * self.trend.numpy()[row, column]
+        counts = np.broadcast_to(self.warm.numpy() > 0, scores.shape).copy()
+        counts[self.seen_row.numpy(), self.seen_column.numpy()] = False
+        total = np.bincount(row, data * counts[row, column], minlength=self.n_users)
+        data = data * _scale(torch.from_numpy(total), weight).numpy()[row, 0]
+        return sp.csr_matrix((data, column, scores.indptr), shape=scores.shape)
 
 
 # Returns the experts' scores of users in a domain, and the users' gate features.

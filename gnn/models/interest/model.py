@@ -54,7 +54,7 @@ from gnn.numerics.linear_filter import (
     refreshed_directions,
 )
 from gnn.numerics.propagation import Propagator, inverse_power, normalized_adjacency
-from gnn.numerics.sparse import pack_csr, unpack_csr
+from gnn.numerics.sparse import entry_rows, pack_csr, unpack_csr
 from gnn.persistence import nested, within
 from gnn.training import best_step, train_in_steps
 from gnn.validation import ValidationRows
@@ -326,14 +326,13 @@ class InterestGNN(Model):
 
     def _expert_scores(self, users: UserBatch, domain: str) -> tuple[ExpertScores, torch.Tensor]:
         span = self.data.span(domain)
-        own_history = users.history[:, span]
-        seen = own_history.tocoo()
-        own = np.diff(own_history.indptr)
+        seen = users.inside(span)
+        own = np.diff(seen.indptr)
         scores = ExpertScores(
             n_users=len(users),
             scores={name: expert.score(users, domain) for name, expert in self._experts.items()},
-            seen_row=torch.from_numpy(seen.row.astype(np.int64)),
-            seen_column=torch.from_numpy(seen.col.astype(np.int64)),
+            seen_row=torch.from_numpy(entry_rows(seen)),
+            seen_column=torch.from_numpy(seen.indices.astype(np.int64)),
             warm=torch.from_numpy(self.data.warm[span].astype(np.float32)),
             trend=None if self.trend_ is None else self.trend_.factor(users, domain),
         )

@@ -178,7 +178,7 @@ class NetworkExpert:
 
     def users(self, users: UserBatch) -> torch.Tensor:
         """Return float32 [n, dim], unit vectors of users; O(interactions · dim)."""
-        return self.of_history(users.history)
+        return users.once(self, lambda: self.of_history(users.history))
 
     def of_history(self, history: sp.csr_matrix) -> torch.Tensor:
         """Return float32 [n, dim] of the rows of CSR [n, n_items], as `users`."""

@@ -58,7 +58,7 @@ class SequenceExpert:
 
     def score(self, users: UserBatch, domain: str) -> sp.csr_matrix:
         """Return float32 CSR [n, items], without entry where nothing follows."""
-        history = recent_history(self._data.order_in(domain, users), self._half_life)
+        history = _recent(self._data, users, domain, self._half_life)
         return (history @ self._links[domain]).astype(np.float32, copy=False).tocsr()
 
 
@@ -82,6 +82,12 @@ class RecentExpert:
 
     def score(self, users: UserBatch, domain: str) -> torch.Tensor:
         """Return float32 [n, items], cosines; O(interactions · dim + n · items · dim)."""
-        history = recent_history(self._data.order_in(domain, users), self._half_life)
+        history = _recent(self._data, users, domain, self._half_life)
         latest = to_unit(torch.from_numpy(history @ self._items.numpy()))
         return inner_products(latest, self._items[self._data.span(domain)])
+
+
+def _recent(data: TrainingData, users: UserBatch, domain: str, half_life: float) -> sp.csr_matrix:
+    """Return `recent_history` for what comes next in a domain, made once where that is the same."""
+    key = "recent", half_life, domain if data.orders_apart else ""
+    return users.once(key, lambda: recent_history(data.order_in(domain, users), half_life))

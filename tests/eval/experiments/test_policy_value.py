@@ -8,11 +8,12 @@ import pytest
 
 from eval.abtests.analysis import analyse_abtest, read_events
 from eval.experiments.policy_value import policy_values
-from eval.offpolicy.log import as_exposures, read_shown, with_rewards
+from eval.offpolicy.log import read_shown
 from gnn.live.exploration import Explorer, questions
 from gnn.registry import make_model
 from graphgen.build import build_graph
 from graphgen.errors import ConfigError, InputError
+from graphgen.rewards import as_exposures, with_rewards
 
 K, USERS, ITEMS = 3, 150, 40
 POLICIES = ("greedy", "epsilon=0.3", "thompson=0.1")

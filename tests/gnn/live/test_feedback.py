@@ -6,7 +6,9 @@ import pytest
 
 from gnn.data import UserBatch
 from gnn.live.feedback import Dislikes, dwell_weight, follow_dislikes
+from gnn.live.meanings import Meanings
 from gnn.registry import make_model
+from gnn.serving.answers import Feedback
 from gnn.users import user_batch
 from graphgen.errors import ConfigError
 from graphgen.log import InteractionLog
@@ -92,3 +94,10 @@ def test_dwell_and_settings():
         Dislikes(None, None, neighbours=-1)
     with pytest.raises(ConfigError, match="strength"):
         Dislikes(None, None, strength=2)
+
+
+def test_feedback_over_http_is_an_event_of_its_kind():
+    given = Feedback(user_id="ann", item_id="dune", feedback="dwell", seconds=30)
+    event = given.as_event()
+    assert event == {"user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 30.0}
+    assert Meanings({})(["book"], [event["event"]], [event["weight"]])[0].tolist() == [1.0]

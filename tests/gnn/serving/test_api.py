@@ -11,6 +11,7 @@ import pytest
 
 from gnn.interests import expand, profile
 from gnn.serving.batching import Ranking
+from gnn.serving.pressure import Pressure
 from gnn.serving.security import HEADERS, Token, is_local, read_token
 from gnn.serving.service import Service
 from graphgen.errors import ConfigError, InputError
@@ -349,3 +350,14 @@ def test_without_topics_or_graph_the_answer_says_so(plain_graph):
         answer = bare.get(f"{API}/{path}")
         assert answer.status_code == 409
         assert answer.json()["detail"]
+
+
+def test_what_is_no_request_passes():
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(scope["type"])
+
+    with pytest.raises(StopIteration):
+        Pressure(app)({"type": "lifespan"}, None, None).send(None)
+    assert passed == ["lifespan"]

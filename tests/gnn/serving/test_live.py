@@ -14,19 +14,20 @@ import time
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("prometheus_client")
 
 from eval.benchmarks.arriving import measure_arriving
+from eval.commands.main import app as interest
 from gnn.live.sources import open_source
 from gnn.registry import make_model
-from gnn.serving.answers import Feedback
 from gnn.serving.app import make_app
 from gnn.serving.live import Live
 from gnn.serving.logs import JsonFormatter
 from gnn.serving.metrics import Metrics
-from gnn.serving.pressure import Pressure
 from gnn.serving.security import Token
 from gnn.serving.service import Service
 from graphgen.errors import StorageError
@@ -140,6 +141,29 @@ def test_a_dislike_takes_an_item_away(server):
         wrong = client.post("/feedback", json=[one | {"feedback": "hate"}])
         assert wrong.status_code == 422
         assert wrong.json()["errors"][0]["field"] == "0.feedback"
+
+
+def test_lists_that_explore_are_logged_and_judged_from_the_folder(server, models, tmp_path):
+    liked, shown = [], 0
+    with server.client() as client:
+        for number in range(40, 100):
+            route = f"/users/u{number:03d}/recommendations"
+            asked = {"k": 3, "explore": ("greedy", "epsilon=0.5")[number % 2]}
+            for item in client.get(route, params=asked).json()["lists"][0]["items"]:
+                assert 0 < item["propensity"] <= 1
+                shown += 1
+                if int(item["item_id"][1:]) % 2:
+                    one = {"user_id": f"u{number:03d}", "item_id": item["item_id"]}
+                    liked.append(one | {"feedback": "like"})
+        assert client.post("/feedback", json=liked).json()["new"] == len(liked)
+    state, out = Path(server.log.name).parent / "state", tmp_path / "judged"
+    judge = ["offpolicy", state, "--model", models / "item-knn", "--policy", "greedy", "--out", out]
+    for command in (judge, ["abtest", state, "--conversion", "like", "--control", "greedy"]):
+        done = CliRunner().invoke(interest, [*map(str, command)])
+        assert done.exit_code == 0, done.output
+    assert "epsilon=0.5" in done.output
+    value = pd.read_csv(out / "offpolicy.csv").set_index(["policy", "estimator"])["value"]
+    assert value["logged", "mean"] == pytest.approx(len(liked) / shown)
 
 
 def test_another_model_is_served_without_a_dropped_request(server, models):
@@ -359,13 +383,6 @@ def test_what_cannot_be_taken_in_is_refused(plain_graph, tmp_path):
     assert (answer.status_code, answer.json()["detail"]) == (409, "It is broken.")
 
 
-def test_feedback_is_an_event_of_its_kind():
-    given = Feedback(user_id="ann", item_id="dune", feedback="dwell", seconds=30)
-    assert given.as_event() == {
-        "user_id": "ann", "item_id": "dune", "event": "dwell", "weight": 1.0,
-    }  # fmt: skip
-
-
 def test_of_an_error_the_log_tells_kind_and_place():
     try:
         raise ValueError("user ann")
@@ -376,14 +393,3 @@ def test_of_an_error_the_log_tells_kind_and_place():
     assert (line["message"], line["error"]) == ("for %s", "ValueError")
     assert "test_live" in line["at"][0]
     assert "ann" not in json.dumps(line)
-
-
-def test_what_is_no_request_passes():
-    passed = []
-
-    async def app(scope, receive, send):
-        passed.append(scope["type"])
-
-    with pytest.raises(StopIteration):
-        Pressure(app)({"type": "lifespan"}, None, None).send(None)
-    assert passed == ["lifespan"]
