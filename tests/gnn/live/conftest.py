@@ -35,9 +35,18 @@ def training_log(seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def trained_graph():
-    meaning = {"play": 0.5, "buy": 2.0, "refund": "drop"}
-    return build_graph(read_log(training_log(), events=meaning), encoder="none")
+def training_rows():
+    return training_log()
+
+
+@pytest.fixture(scope="session")
+def meaning():
+    return {"play": 0.5, "buy": 2.0, "refund": "drop"}
+
+
+@pytest.fixture(scope="session")
+def trained_graph(training_rows, meaning):
+    return build_graph(read_log(training_rows, events=meaning), encoder="none")
 
 
 @pytest.fixture(scope="session")
