@@ -161,7 +161,9 @@ def test_a_broker_that_is_down_at_the_start_and_in_the_middle(broker, model, som
     assert (applied.new, applied.duplicates) == (0, 0)
 
 
-@pytest.mark.parametrize("broker", ["redis", "kafka"], indirect=True)
+@pytest.mark.parametrize(
+    "broker", [pytest.param("redis", marks=pytest.mark.long), "kafka"], indirect=True
+)
 def test_a_server_consumes_a_stream(broker, model, tmp_path):
     httpx = pytest.importorskip("httpx")
     pytest.importorskip("prometheus_client")
