@@ -191,7 +191,8 @@ def _after(
     events = bool(earlier.report.taken.options.get("events"))
     if not events and adding is None:
         return whole, None
-    if not (all_later or whole.has_time):
+    when = whole.notes.get("order", whole.order if whole.has_time else None)
+    if when is None:
         raise InputError("Events add up in the order of their times, which are missing." + AGAIN)
     adding = np.full(len(log), -1) if adding is None else adding
     signals: dict[str, set[bool]] = {domain: set() for domain in earlier.domains}
@@ -203,7 +204,7 @@ def _after(
         np.array([wanted <= signals[domain] for domain in earlier.domains])[earlier.domain_codes]
         for wanted in ({True}, {True, False})
     )
-    pair, when = whole.pair_codes(), whole.notes.get("order", whole.order)
+    pair = whole.pair_codes()
     known = pd.DataFrame({"last": when[:n], "summed": summed, "mixed": mixed}, index=pair[:n])
     known = known.reindex(pair[n:])
     if unclear := int((known["mixed"].eq(True) & (adding < 0)).sum()):
