@@ -79,7 +79,7 @@ def kill_at_random_moments(broker, model, make, folder, moments):
         while chance.random() < 0.99 and len(stored(folder)) == before:
             assert time.monotonic() < limit
             time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.1))
+        time.sleep(chance.uniform(0, 0.04))
         worker.kill()
         worker.join()
         ids = stored(folder)
