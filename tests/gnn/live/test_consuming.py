@@ -25,7 +25,7 @@ FORKS = multiprocessing.get_context("fork")
 every_kind = pytest.mark.parametrize("broker", KINDS, indirect=True)
 
 
-def work(url, model, folder, once=False, batch=10):
+def work(url, model, folder, once=False, batch=3):
     """Consume in this process, from a source and a state that it opens itself."""
     source, state = open_source(url), LiveState(folder / "state.db", model)
     stop = threading.Event()
@@ -79,7 +79,7 @@ def kill_at_random_moments(broker, model, make, folder, moments):
         while chance.random() < 0.99 and len(stored(folder)) == before:
             assert time.monotonic() < limit
             time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.04))
+        time.sleep(chance.uniform(0, 0.02))
         worker.kill()
         worker.join()
         ids = stored(folder)
