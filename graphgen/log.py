@@ -81,7 +81,8 @@ class InteractionLog(CodedRows):
     def _set(self, frame: pd.DataFrame, report: ReadReport) -> None:
         self._set_frame(frame)
         # Arrays [n] that go with the rows and are no columns: "events" are the codes of those whose
-        # weights add up, -1 for the other rows.
+        # weights add up, -1 for the other rows; "order" is the order in which rows of a pair count,
+        # where it is not that of their times.
         self.notes: dict[str, np.ndarray] = {}
         self._report = report
         self._digest: str | None = None
@@ -157,10 +158,11 @@ class InteractionLog(CodedRows):
             additive = np.ones(len(log), dtype=bool)
         else:
             log, additive = self, self.notes.get("events", np.full(1, -1)) >= 0
+        order = log.notes.get("order", log.order)
         if not additive.any():
-            return log.keep(latest_rows(log.pair_codes(), log.order), "duplicates")
+            return log.keep(latest_rows(log.pair_codes(), order), "duplicates")
         weight = log._frame[WEIGHT].to_numpy(float)
-        keep, total = combined_rows(log.pair_codes(), weight, additive, log.order)
+        keep, total = combined_rows(log.pair_codes(), weight, additive, order)
         gone = int((~keep & np.isnan(weight)).sum())
         log = log.with_columns(**{WEIGHT: total.astype(np.float32)}).keep(keep, "duplicates")
         report = log._report

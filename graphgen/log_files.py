@@ -22,6 +22,8 @@ from graphgen.schema import DOMAIN, EVENT, POSITION, TIMESTAMP, USER_ID, WEIGHT
 
 __all__ = ["read_log"]
 
+AGAIN = " Build the graph again from all files."
+
 
 def read_log(
     *sources: SourceLike,
@@ -34,6 +36,7 @@ def read_log(
     separate_users: bool | Sequence[str] = False,
     as_in: Taken | Mapping[str, Any] | None = None,
     earlier: InteractionLog | None = None,
+    all_later: bool = False,
     k_core: int = 0,
     deduplicate: bool = True,
     ordered: bool = False,
@@ -91,6 +94,8 @@ def read_log(
         users too), and its least rating of a like where no condition says one.
     earlier
         A log that was read by the same rules: its rows come first, and combine with these.
+    all_later
+        These rows count as later than all of `earlier`, whatever their times.
     k_core
         Keep the part in which every user and item has as many likes; 0 for all.
     deduplicate
@@ -156,7 +161,7 @@ def read_log(
         frame[USER_ID] = coded_series(to_codes(arrow_column(frame[USER_ID])))
     log = InteractionLog.of_clean(frame, replace(report, taken=replace(taken, separate=separate)))
     if earlier is not None:
-        log, adding = _after(earlier, log, adding)
+        log, adding = _after(earlier, log, adding, all_later)
     if adding is not None:
         log.notes["events"] = adding
     if clean is not None:
@@ -171,30 +176,45 @@ def read_log(
 
 
 def _after(
-    earlier: InteractionLog, log: InteractionLog, adding: np.ndarray | None
+    earlier: InteractionLog, log: InteractionLog, adding: np.ndarray | None, all_later: bool
 ) -> tuple[InteractionLog, np.ndarray | None]:
     """Put a log behind an earlier one, of which equal pairs are combined already.
 
     Also returns which rows add up, as `InteractionLog.notes`. Of events, that is the same as
-    combining all rows at once only where all are events, and those of a pair are in order.
+    combining all rows at once only where those of a pair are in order.
     """
+    n, whole = len(earlier), InteractionLog.concat(earlier, log)
+    if all_later:
+        own = np.zeros(len(log), np.int64) if log.order is None else log.order
+        first = own.min(initial=0) - 1
+        whole.notes["order"] = np.concatenate([np.full(n, first), own])
     events = bool(earlier.report.taken.options.get("events"))
-    whole = InteractionLog.concat(earlier, log)
     if not events and adding is None:
         return whole, None
-    signals = {row["signal"].startswith("event ") for row in whole.report.taken.rows}
-    when = whole.order if whole.has_time else None
-    if adding is None or when is None or not (events and signals == {True} and (adding >= 0).all()):
+    when = whole.notes.get("order", whole.order if whole.has_time else None)
+    if when is None:
+        raise InputError("Events add up in the order of their times, which are missing." + AGAIN)
+    adding = np.full(len(log), -1) if adding is None else adding
+    signals: dict[str, set[bool]] = {domain: set() for domain in earlier.domains}
+    for row in earlier.report.taken.rows:
+        if row["domain"] in signals:
+            signals[row["domain"]].add(events and row["signal"].startswith("event "))
+    # A pair of a domain with both may be a sum, of which a plain row would replace a part only.
+    summed, mixed = (
+        np.array([wanted <= signals[domain] for domain in earlier.domains])[earlier.domain_codes]
+        for wanted in ({True}, {True, False})
+    )
+    pair = whole.pair_codes()
+    known = pd.DataFrame({"last": when[:n], "summed": summed, "mixed": mixed}, index=pair[:n])
+    known = known.reindex(pair[n:])
+    if unclear := int((known["mixed"].eq(True) & (adding < 0)).sum()):
         raise InputError(
-            "Events add up, and the graph does not say how each of its interactions came about: it "
-            "can be updated only where all rows have an event and a time. Build it again from all "
-            "files."
+            f"{unclear:,} rows without an event are of pairs that events of the graph may add up "
+            "to." + AGAIN
         )
-    n, pair = len(earlier), whole.pair_codes()
-    last = pd.Series(when[:n], index=pair[:n]).reindex(pair[n:]).to_numpy()
-    if late := int((when[n:] <= last).sum()):
+    if late := int((known["summed"].eq(True) & (when[n:] <= known["last"])).sum()):
         raise InputError(
             f"{late:,} events are not later than those of the same user and item in the graph, "
-            "which are added up already. Build it again from all files."
+            "which are added up already." + AGAIN
         )
-    return whole, np.concatenate([np.zeros(n, adding.dtype), adding])
+    return whole, np.concatenate([np.where(summed, 0, -1), adding])

@@ -64,7 +64,7 @@ def update_graph(
     cache_dir, progress
         As in `build_graph`.
     reading
-        Options of `graphgen.log_files.read_log` for the sources, such as `columns`.
+        Options of `graphgen.log_files.read_log` for the sources: `columns`, `all_later` and others.
     **settings
         Fields of `BuildConfig` that differ from those of the graph.
 
@@ -74,7 +74,7 @@ def update_graph(
         If the graph is a k-core.
     InputError
         If texts are missing (of users, or in a graph that keeps no texts of items), or events that
-        add up are older than those in the graph.
+        add up are older than those in the graph and not `all_later`.
 
     Examples
     --------

@@ -47,12 +47,13 @@ from eval.commands.split import split
 from eval.commands.synth import synth
 from eval.commands.train import train
 from eval.commands.update import update
+from eval.commands.windows import windows
 
 # In the order in which one uses them.
 COMMANDS = (
     demo, doctor, synth, inspect, import_, clean, build, describe, explore, export, split, models,
-    train, update, recommend, explain, similar, profile, expand, serve, consume, evaluate, compare,
-    replay, simulate, abtest, power, offpolicy,
+    train, update, recommend, explain, similar, profile, expand, serve, consume, windows, evaluate,
+    compare, replay, simulate, abtest, power, offpolicy,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -36,7 +36,7 @@ def update(
         Path | None,
         Option(
             help="Folder of `interest serve` or `consume`, whose events since training are new "
-            "interactions, too.",
+            "interactions, too. Then all new ones count as later than those of training.",
             metavar="DIR",
             show_default=False,
         ),
@@ -91,7 +91,7 @@ def update(
         items=read_items(*items, **tables.read) if items else None,
         users=read_users(*users, **tables.read) if users else None,
         progress=True,
-        reading=tables.read,
+        reading={**tables.read, "all_later": live is not None},
     )
     tables.check()
     built = time.perf_counter()

@@ -22,6 +22,9 @@ FEEDBACK: Final[Mapping[str, Callable[[float], float]]] = {
     "skip": lambda _: 0.0,
     "dwell": dwell_weight,  # comes with seconds
 }
+# The kind of events without one where training gave kinds a meaning: they add up as all kinds do
+# that it did not name.
+UNNAMED = "unnamed"
 
 
 class Meanings:
@@ -38,7 +41,7 @@ class Meanings:
     ...     ["films"] * 4, ["play", "dislike", "", "dwell"], [2.0, 1.0, 1.0, 15.0]
     ... )
     >>> weights.tolist(), adds_up.tolist()
-    ([1.0, -1.0, 1.0, 0.5], [True, True, False, True])
+    ([1.0, -1.0, 1.0, 0.5], [True, True, True, True])
     """
 
     def __init__(self, taken: Mapping[str, Any]) -> None:
@@ -56,16 +59,19 @@ class Meanings:
         return np.array([one[0] for one in found], float), np.array([one[1] for one in found], bool)
 
     def _learn(self, keys: list[tuple[str, str, float]]) -> list[tuple[float, bool]]:
-        frame = pd.DataFrame(keys, columns=[DOMAIN, EVENT, WEIGHT])
-        frame[WEIGHT] = self.own_weights(frame[EVENT], frame[WEIGHT])
+        frame = self.as_logged(pd.DataFrame(keys, columns=[DOMAIN, EVENT, WEIGHT]))
         frame = frame.astype({DOMAIN: "category", EVENT: "category"})
         meant, additive, _ = self._meaning.apply(frame)
         return list(zip(meant[WEIGHT].to_numpy(float).tolist(), additive.tolist(), strict=True))
 
-    def own_weights(self, kinds: pd.Series, weights: pd.Series) -> pd.Series:
-        """Return the weights as a log has them: signed for feedback that training did not name."""
-        kind, result = kinds.str.strip().str.casefold(), weights.copy()
+    def as_logged(self, events: pd.DataFrame) -> pd.DataFrame:
+        """Return events with the kinds and weights that a log has of them.
+
+        The weights are signed for feedback that training did not name.
+        """
+        kind, weight = events[EVENT].str.strip().str.casefold(), events[WEIGHT].copy()
         for name, weigh in self._feedback.items():
             rows = kind == name
-            result[rows] = weights[rows].map(weigh)
-        return result
+            weight[rows] = weight[rows].map(weigh)
+        unnamed = (kind == "") & bool(self._meaning.events)
+        return events.assign(**{EVENT: events[EVENT].mask(unnamed, UNNAMED), WEIGHT: weight})

@@ -247,6 +247,8 @@ class LiveState:
     def frame(self) -> pd.DataFrame:
         """Return the events that the model has not learned, in the order of arrival, as a log.
 
+        Whatever their times, all count as later than training, as `read_log` does with `all_later`.
+
         ``attrs["live"]`` says which they are: in the provenance of a model that learns from them,
         under the same name, it keeps them from counting twice.
         """
@@ -261,8 +263,7 @@ class LiveState:
         row = max([self._after, *frame.pop("row").tolist()])
         frame.attrs[LEARNED] = {"state": self._id, "row": row}
         frame[TIMESTAMP] = pd.to_datetime(frame[TIMESTAMP], unit="ms", utc=True)
-        frame[WEIGHT] = self._meanings.own_weights(frame[EVENT], frame[WEIGHT])
-        return frame
+        return self._meanings.as_logged(frame)
 
     def counts(self) -> dict[str, int]:
         """Return the number of events in the file, and what this process did since it opened it."""

@@ -113,6 +113,21 @@ def test_events_that_are_later_add_up(tmp_path):
         update_graph(updated, tmp_path / "first.csv")
 
 
+def test_events_add_up_beside_a_domain_of_ratings(tmp_path):
+    log = log_of().sort_values("timestamp", kind="stable")
+    log["timestamp"] += np.arange(len(log))
+    log["event"] = np.where(log["domain"] == "book", "", "play")
+    log.loc[log["domain"] != "book", "rating"] = np.nan
+    whole, updated = built_twice(tmp_path, log, 200, events={"play": 0.3})
+    ours, theirs = parts_of(updated)[2], parts_of(whole)[2]
+    assert all(np.allclose(ours[name], theirs[name]) for name in theirs)
+    # A rating replaces a rating, but only a part of a sum with it.
+    book = log[log["domain"] == "book"].tail(1).assign(timestamp=lambda row: row["timestamp"] + 9)
+    mixed = update_graph(updated, book.assign(event="play"), encoder="none")
+    with pytest.raises(InputError, match="rows without an event"):
+        update_graph(mixed, book.assign(rating=1), encoder="none")
+
+
 def test_a_core_is_not_updated(tmp_path):
     log_of().to_csv(tmp_path / "log.csv", index=False)
     core = build_graph(read_log(tmp_path / "log.csv", k_core=3), encoder="none")

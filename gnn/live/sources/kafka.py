@@ -23,8 +23,14 @@ __all__ = ["KafkaSource"]
 PATIENCE = 5.0
 # The same, for whether it is there again.
 SHORT = 1.0
+# Seconds that messages may take to be delivered; the first ones may wait for a topic to be made.
+DELIVERY = 30.0
 # The topic or the group's coordinator is not there yet.
 NOT_YET = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._PARTITION_EOF}
+# The group has shared out its partitions anew: what was not committed comes again.
+SHARED_ANEW = {
+    KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
+}  # fmt: skip
 DOWN = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}
 
 
@@ -50,6 +56,7 @@ class KafkaSource:
     ) -> None:
         self._topic = topic
         self._problem = ""
+        self._again: dict[int, TopicPartition] = {}
         # librdkafka writes to standard error itself, a line for each try to reconnect.
         common = {"bootstrap.servers": brokers, "log_level": 0, "error_cb": self._failed}
         self._for_consumer = common | {
@@ -57,15 +64,27 @@ class KafkaSource:
             "allow.auto.create.topics": True, "topic.metadata.refresh.interval.ms": 1_000,
             "reconnect.backoff.max.ms": 2_000, "session.timeout.ms": 6_000,
             "heartbeat.interval.ms": 1_000, "fetch.wait.max.ms": 50,
-            "socket.timeout.ms": 6_000,
+            "socket.timeout.ms": 6_000, "on_commit": self._committed,
         } | options  # fmt: skip
-        self._for_producer = common | {"linger.ms": 5, "message.timeout.ms": 30_000} | options
+        self._for_producer = (
+            common | {"linger.ms": 5, "message.timeout.ms": round(DELIVERY * 1000)} | options
+        )
         self._consumer_: Consumer | None = None
         self._producer_: Producer | None = None
 
     def _failed(self, error: KafkaError) -> None:
         if error.code() in DOWN:
             self._problem = error.str()
+
+    def _committed(self, error: KafkaError | None, places: Sequence[TopicPartition]) -> None:
+        for place in places:
+            failed = error or place.error
+            if failed and failed.code() not in SHARED_ANEW:
+                self._again[place.partition] = TopicPartition(
+                    place.topic, place.partition, place.offset
+                )
+            else:
+                self._again.pop(place.partition, None)
 
     @property
     def _consumer(self) -> Consumer:
@@ -89,19 +108,23 @@ class KafkaSource:
             except KafkaException as error:
                 raise Unavailable(f"Kafka: {self._problem}") from error
         self._problem = ""
+        self._commit(list(self._again.values()))
         return found
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Commit the offsets behind messages."""
+        """Commit the offsets behind messages, again and again while no broker confirms it."""
         last: dict[int, int] = {}
         for message in messages:
             partition, offset = message.token
             last[partition] = max(offset + 1, last.get(partition, 0))
-        offsets = [TopicPartition(self._topic, *place) for place in last.items()]
+        self._commit([TopicPartition(self._topic, *place) for place in last.items()])
+
+    def _commit(self, offsets: list[TopicPartition]) -> None:
         if not offsets:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            # To wait for the answer of a broker that is down would last until it is back.
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             raise Unavailable(f"Kafka: {error.args[0].str()}") from error
 
@@ -125,7 +148,7 @@ class KafkaSource:
                     break
                 except BufferError:
                     self._producer_.poll(0.1)
-        if left := self._producer_.flush(PATIENCE):
+        if left := self._producer_.flush(DELIVERY + PATIENCE):
             self._producer_.purge()
             self._producer_.flush(PATIENCE)
             raise Unavailable(f"Kafka: {left} messages were not delivered; {self._problem}")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from gnn.live.sources.source import Source
 from graphgen.errors import ConfigError, MissingDependencyError, near_miss
 
-__all__ = ["open_source"]
+__all__ = ["kafka_address", "open_source"]
 
 EXTRA = "pip install 'interest-expansion[live]'"
 
@@ -49,10 +49,8 @@ def open_source(url: str) -> Source:
             case "kafka":
                 from gnn.live.sources.kafka import KafkaSource
 
-                topic = parts.path.strip("/")
-                if not topic or not parts.netloc:
-                    raise ConfigError(f"Write kafka://HOST:PORT/TOPIC; got {url!r}.")
-                return KafkaSource(parts.netloc, topic, **options)
+                brokers, topic, options = kafka_address(url)
+                return KafkaSource(brokers, topic, **options)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"Events from {parts.scheme} need the package {error.name}; install it with `{EXTRA}`."
@@ -62,3 +60,23 @@ def open_source(url: str) -> Source:
     known = ("sqlite", "redis", "rediss", "kafka")
     hint = near_miss(parts.scheme, known, "it begins with sqlite://, redis:// or kafka://.")
     raise ConfigError(f"{url!r} is no address of a stream; {hint}")
+
+
+def kafka_address(url: str) -> tuple[str, str, dict[str, str]]:
+    """Return the brokers, the topic and the options of an address of Kafka.
+
+    Raises
+    ------
+    ConfigError
+        If the address has another form.
+
+    Examples
+    --------
+    >>> kafka_address("kafka://here:9092,there:9092/events?group=shop")
+    ('here:9092,there:9092', 'events', {'group': 'shop'})
+    """
+    parts = urlsplit(url)
+    topic = parts.path.strip("/")
+    if parts.scheme != "kafka" or not topic or not parts.netloc:
+        raise ConfigError(f"Write kafka://HOST:PORT/TOPIC; got {url!r}.")
+    return parts.netloc, topic, dict(parse_qsl(parts.query))

@@ -88,12 +88,18 @@ def test_what_is_wrong_is_said_before_any_work(run):
 
 
 def test_events_of_a_stream_become_a_model(run, tmp_path):
-    rows_of(500, 0).to_csv("log.csv", index=False)
-    assert run("build", "log.csv", "--encoder", "none", "--out", "graph")[0] == 0
+    rows_of(500, 0).assign(event="play").to_csv("log.csv", index=False)
+    assert (
+        run("build", "log.csv", "--event", "play=0.5", "--encoder", "none", "--out", "graph")[0]
+        == 0
+    )
     assert run("train", "graph", "--model", "item-knn", "--out", "model")[0] == 0
     with sqlite3.connect("events.db") as sent:
         sent.execute("CREATE TABLE messages (row INTEGER PRIMARY KEY, body TEXT, time INTEGER)")
         bodies = [{"user_id": "u0", "item_id": f"new{n}", "domain": "book"} for n in range(5)]
+        # Without a kind, where training had kinds; the last one of a pair, and before the training.
+        bodies[4] |= {"item_id": rows_of(500, 0).item_id[0], "user_id": rows_of(500, 0).user_id[0]}
+        bodies[4]["time"] = "2017-01-01"
         sent.executemany(
             "INSERT INTO messages (body, time) VALUES (?, ?)",
             [(json.dumps(body), 1_700_000_000_000) for body in bodies],
@@ -107,7 +113,10 @@ def test_events_of_a_stream_become_a_model(run, tmp_path):
     code, output = run("update", "model", "--state", "live", "--out", "model2")
     assert code == 0, output
     assert "5 events since training are in live" in output
-    assert load_model("model2").items("book").encode([f"new{n}" for n in range(5)]).min() >= 0
+    updated = load_model("model2").data
+    assert updated.items["book"].encode([f"new{n}" for n in range(4)]).min() >= 0
+    strength = updated.weights[updated.users.encode([bodies[4]["user_id"]])[0]]
+    assert sorted(set(strength.data.tolist())) == [0.5, 1.5]
     code, output = run("update", "model2", "--state", "live", "--out", "model3")
     assert code == 2 and "no events that item-knn has not learned" in output
     assert run("update", "model", "--out", "model3")[0] == 2

@@ -154,26 +154,32 @@ def test_a_file_that_is_no_database_is_refused(model, tmp_path):
         LiveState(tmp_path / "state.db", model)
 
 
-def test_the_events_are_a_log_that_updates_the_graph(model, trained_graph, some_events):
+@pytest.mark.parametrize(("early", "with_times"), [(0, True), (10**9, True), (0, False)])
+def test_the_events_are_a_log_that_updates_the_graph(
+    some_events, training_rows, meaning, early, with_times
+):
+    rows = training_rows if with_times else training_rows.drop(columns="timestamp")
+    graph = build_graph(read_log(rows, events=meaning), encoder="none")
+    model = Popularity().fit(graph)
     state = LiveState(None, model)
     # An item that was liked in training and is only seen now: no like here, still one there.
-    alike = {"play", "buy", "like", "dislike", "other"}
+    alike = {"play", "buy", "like", "dislike", "other", ""}
     events = [event for event in read_events(some_events(300))[0] if event.event in alike]
-    state.apply(events)
-    graph = update_graph(trained_graph, state.frame())
+    # However early it says it was, an event counts as later than training.
+    state.apply([replace(event, time=event.time - early) for event in events])
+    graph = update_graph(graph, state.frame(), reading={"all_later": True})
     assert "game" in graph.domains
     later = Popularity().fit(graph)
     # What a live user is now is what training on the later graph makes of the user.
-    for user in ("u1", "u2", "u3"):
-        now = state.users([user])
-        then = later.data.batch(later.data.users.encode([user]))
-        for domain in model.data.domains:
-            known = model.data.items[domain].ids
-            new = later.data.items[domain].encode(known) + later.data.span(domain).start
-            old = now.history[:, model.data.span(domain)]
-            there = then.history[:, new]
-            there.sort_indices()
-            assert equal(old, there)
+    ids = [f"u{number}" for number in range(40)]
+    now, then = state.users(ids), later.data.batch(later.data.users.encode(ids))
+    for domain in model.data.domains:
+        known = model.data.items[domain].ids
+        new = later.data.items[domain].encode(known) + later.data.span(domain).start
+        for name in ("history", "weights"):
+            old, there = getattr(now, name)[:, model.data.span(domain)], getattr(then, name)[:, new]
+            assert np.array_equal(old.toarray() > 0, there.toarray() > 0), name
+            assert np.allclose(old.toarray(), there.toarray()), name
 
 
 def test_what_a_model_has_learned_counts_once(model, trained_graph, some_events, tmp_path):
