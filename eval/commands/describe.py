@@ -28,6 +28,8 @@ DROPPED = {
 EDGES = {"similar": "semantic edge", "next": "transition", "co_consumed": "co-consumption edge"}
 # Relations that other tables and lines count.
 SHOWN = ("interacts", "rejects", "about")
+# Rows of a table of domains, and columns.
+SHOWN_DOMAINS, SHOWN_COLUMNS = 30, 12
 
 
 def describe(
@@ -66,7 +68,10 @@ def describe(
 
 
 def show_description(description: GraphDescription) -> None:
-    """Print the tables of a description."""
+    """Print the tables of a description, of the largest domains where there are many."""
+    size = {name: domain.interactions for name, domain in description.domains.items()}
+    largest = sorted(size, key=size.__getitem__, reverse=True)[:SHOWN_DOMAINS]
+    domains = [name for name in size if name in set(largest)]
     columns = ["users", "items", "cold items", "with text", "interactions", "density"]
     columns.append("median history")
     rows = [
@@ -76,20 +81,25 @@ def show_description(description: GraphDescription) -> None:
             *(f"{d.interactions:,}", f"{100 * d.density:.3g}%", f"{d.median_history:g}"),
         ]
         for domain, d in description.domains.items()
+        if domain in domains
     ]
     show_rows(["domain", *columns], rows, right=columns, title="Nodes")
+    if len(size) > len(domains):
+        say(f"These are the largest of {len(size):,} domains; --json of `describe` has all.")
     meant = description.provenance.get("log", {}).get("report", {}).get("taken", {}).get("rows", ())
     if any(row["signal"] != "none" for row in meant):
         outcomes = ["likes", "seen", "disliked", "dropped"]
         rows = [
             [row["domain"], row["signal"], *(f"{row[name]:,}" for name in outcomes)]
             for row in meant
+            if row["domain"] in domains or row["domain"] not in size
         ]
         title = "Meaning of the rows"
         show_rows(["domain", "rows by", *outcomes], rows, right=outcomes, title=title)
-    if len(description.overlap) > 1:
-        domains = list(description.overlap)
-        rows = [[a, *(f"{n:,}" for n in row.values())] for a, row in description.overlap.items()]
+    overlap = description.overlap
+    if len(overlap) > 1:
+        domains = [name for name in domains if name in set(largest[:SHOWN_COLUMNS])]
+        rows = [[a, *(f"{overlap[a][b]:,}" for b in domains)] for a in domains]
         show_rows(["", *domains], rows, right=domains, title="Users active in both")
     number = dict.fromkeys(("similar", "next"), 0)
     for kind, n in description.edges.items():
