@@ -70,8 +70,8 @@ def describe(
 def show_description(description: GraphDescription) -> None:
     """Print the tables of a description, of the largest domains where there are many."""
     size = {name: domain.interactions for name, domain in description.domains.items()}
-    largest = sorted(size, key=size.__getitem__, reverse=True)[:SHOWN_DOMAINS]
-    domains = [name for name in size if name in set(largest)]
+    by_size = sorted(size, key=size.__getitem__, reverse=True)[:SHOWN_DOMAINS]
+    domains = [name for name in size if name in by_size]
     columns = ["users", "items", "cold items", "with text", "interactions", "density"]
     columns.append("median history")
     rows = [
@@ -98,7 +98,7 @@ def show_description(description: GraphDescription) -> None:
         show_rows(["domain", "rows by", *outcomes], rows, right=outcomes, title=title)
     overlap = description.overlap
     if len(overlap) > 1:
-        domains = [name for name in domains if name in set(largest[:SHOWN_COLUMNS])]
+        domains = [name for name in domains if name in by_size[:SHOWN_COLUMNS]]
         rows = [[a, *(f"{overlap[a][b]:,}" for b in domains)] for a in domains]
         show_rows(["", *domains], rows, right=domains, title="Users active in both")
     number = dict.fromkeys(("similar", "next"), 0)

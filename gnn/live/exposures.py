@@ -145,7 +145,7 @@ def read_exposures(folder: Path, latest: int = ALL) -> pd.DataFrame:
         ).fetchall()
     state.close()
     events = pd.DataFrame(rows, columns=[USER_ID, DOMAIN, ITEM_ID, EVENT, WEIGHT, TIMESTAMP])
-    events[WEIGHT] = Meanings({}).own_weights(events[EVENT], events[WEIGHT].astype(float))
+    events = Meanings({}).as_logged(events.astype({WEIGHT: float}))
     events[EVENT] = events[EVENT].where(events[EVENT] != "", "like")
     events[TIMESTAMP] = pd.to_datetime(events[TIMESTAMP].astype("int64"), unit="ms", utc=True)
     return pd.concat([shown.assign(**{WEIGHT: 1.0}), events], ignore_index=True)
