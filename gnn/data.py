@@ -12,16 +12,21 @@ import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
 
+from gnn.joint_matrices import (
+    about_matrix,
+    edge_ends,
+    joint_matrix,
+    latest,
+    links_of,
+    starts_of,
+)
 from gnn.numerics.sparse import entry_rows, pattern, without
 from graphgen.builders.transitions import by_domain, start_anew
 from graphgen.errors import ConfigError
 from graphgen.schema import (
-    ABOUT,
-    ATTRIBUTE,
     CO_CONSUMED,
     FRIEND,
     INTERACTS,
-    INTEREST,
     REJECTS,
     SIMILAR,
     USER,
@@ -39,13 +44,10 @@ __all__ = [
     "TEXT",
     "TrainingData",
     "UserBatch",
-    "about_matrix",
     "check_requirements",
-    "joint_matrix",
     "known_histories",
     "known_order",
     "known_times",
-    "latest",
 ]
 
 Made = TypeVar("Made")
@@ -130,10 +132,10 @@ class TrainingData:
     def from_graph(cls, graph: InterestGraph) -> TrainingData:
         """Collect a graph's edges and features; O(edges + items · dim)."""
         items = {domain: graph.vocabularies[domain] for domain in graph.domains}
-        starts = _starts(items)
+        starts = starts_of(items)
         n_items = sum(map(len, items.values()))
 
-        types, rows, columns = _edges(graph, INTERACTS, {USER: 0, **starts})
+        types, rows, columns = edge_ends(graph, INTERACTS, {USER: 0, **starts})
         matrix = joint_matrix(rows, columns, None, (graph.n_users, n_items))
         matrix.data[:] = 1.0
         strength = [graph.data[edges].weight.numpy() for edges in types]
@@ -145,14 +147,14 @@ class TrainingData:
             when = [graph.data[edges][graph.order].numpy() + (not has_time) for edges in types]
             order = latest(rows, columns, when, matrix.shape)
 
-        types, rows, columns = _edges(graph, REJECTS, {USER: 0, **starts})
+        types, rows, columns = edge_ends(graph, REJECTS, {USER: 0, **starts})
         rejected = None
         if types:
             strength = [graph.data[edges].weight.numpy() for edges in types]
             strength = [np.where(part < 0, part, np.float32(1.0)) for part in strength]
             rejected = without(joint_matrix(rows, columns, strength, matrix.shape), matrix)
 
-        types, rows, columns = _edges(graph, SIMILAR, starts)
+        types, rows, columns = edge_ends(graph, SIMILAR, starts)
         similar = None
         if types:
             strength = [graph.data[edges].weight.numpy() for edges in types]
@@ -170,7 +172,8 @@ class TrainingData:
         return cls(
             users, items, matrix, features, similar, order, has_time, graph.item_tables, weights,
             rejected, graph.topic_names, about_matrix(graph), graph.modalities,
-            graph.data[USER].x.numpy() if "x" in graph.data[USER] else None, _links(graph, starts),
+            graph.data[USER].x.numpy() if "x" in graph.data[USER] else None,
+            links_of(graph, starts),
         )  # fmt: skip
 
     @property
@@ -229,7 +232,7 @@ class TrainingData:
 
     @cached_property
     def _spans(self) -> dict[str, slice]:
-        starts = _starts(self.items)
+        starts = starts_of(self.items)
         return {name: slice(low, low + len(self.items[name])) for name, low in starts.items()}
 
     @cached_property
@@ -392,82 +395,3 @@ def check_requirements(name: str, requires: Iterable[str], data: TrainingData) -
         )
     if ORDER in requires:
         known_order(data)
-
-
-def _starts(items: dict[str, Vocabulary]) -> dict[str, int]:
-    ends = np.cumsum([len(vocabulary) for vocabulary in items.values()]).tolist()
-    return dict(zip(items, [0, *ends[:-1]], strict=True))
-
-
-def _edges(
-    graph: InterestGraph, relation: str, starts: dict[str, int]
-) -> tuple[list[tuple[str, str, str]], list[np.ndarray], list[np.ndarray]]:
-    """Return the edge types of a relation and their ends, node i of a type at starts[type] + i."""
-    types = [edges for edges in graph.data.edge_types if edges[1] == relation]
-    index = [graph.data[edges].edge_index.numpy() for edges in types]
-    rows = [ends[0] + starts[edges[0]] for ends, edges in zip(index, types, strict=True)]
-    columns = [ends[1] + starts[edges[2]] for ends, edges in zip(index, types, strict=True)]
-    return types, rows, columns
-
-
-def about_matrix(graph: InterestGraph) -> sp.csr_matrix | None:
-    """Return float32 CSR [n_items, topics], the weights of a graph's ``about`` edges, or None."""
-    starts = _starts({domain: graph.vocabularies[domain] for domain in graph.domains})
-    types, rows, columns = _edges(graph, ABOUT, {INTEREST: 0, **starts})
-    if not types:
-        return None
-    strength = [graph.data[edges].weight.numpy() for edges in types]
-    return joint_matrix(rows, columns, strength, (graph.n_items, graph.n_topics))
-
-
-def _links(graph: InterestGraph, starts: dict[str, int]) -> dict[str, sp.csr_matrix]:
-    """Return co-consumption, friends and links to attributes by relation."""
-    n_attributes = len(graph.vocabularies.get(ATTRIBUTE, ()))
-    shapes = {
-        edges[1]: (graph.n_items, n_attributes)
-        for edges in graph.data.edge_types
-        if edges[2] == ATTRIBUTE
-    }
-    relations = {edges[1] for edges in graph.data.edge_types}
-    if CO_CONSUMED in relations:
-        shapes[CO_CONSUMED] = graph.n_items, graph.n_items
-    if FRIEND in relations:
-        shapes[FRIEND] = graph.n_users, graph.n_users
-    links = {}
-    for relation, shape in shapes.items():
-        types, rows, columns = _edges(graph, relation, {USER: 0, ATTRIBUTE: 0, **starts})
-        strength = [graph.data[edges].weight.numpy() for edges in types]
-        links[relation] = joint_matrix(rows, columns, strength, shape)
-    return links
-
-
-def joint_matrix(
-    rows: list[np.ndarray],
-    columns: list[np.ndarray],
-    values: list[np.ndarray] | None,
-    shape: tuple[int, int],
-) -> sp.csr_matrix:
-    """Return CSR of parts that lie one after the other; values add up, and are 1 if not given."""
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    value = np.ones(len(row), np.float32) if values is None else np.concatenate(values)
-    matrix = sp.csr_matrix((value, (row, column)), shape=shape)
-    matrix.sort_indices()
-    return matrix
-
-
-def latest(
-    rows: list[np.ndarray],
-    columns: list[np.ndarray],
-    order: list[np.ndarray],
-    shape: tuple[int, int],
-) -> sp.csr_matrix:
-    """Return int64 CSR of the largest `order` of each cell, at least 1; O(nnz log nnz).
-
-    A sum, as sparse matrices make it of equal cells, would say a time that never was.
-    """
-    row, column, when = (np.concatenate(part) for part in (rows, columns, order))
-    by_cell = np.lexsort((when, column, row))
-    row, column, when = row[by_cell], column[by_cell], np.maximum(when[by_cell], 1)
-    last = np.ones(len(row), dtype=bool)
-    last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-    return joint_matrix([row[last]], [column[last]], [when[last]], shape)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from gnn.data import TrainingData, UserBatch, joint_matrix, latest
+from gnn.data import TrainingData, UserBatch
+from gnn.joint_matrices import joint_matrix, latest
 from gnn.numerics.sparse import without
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, USER_ID, WEIGHT

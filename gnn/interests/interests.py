@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import scipy.sparse as sp
 
-from gnn.data import TrainingData, about_matrix
+from gnn.data import TrainingData
+from gnn.joint_matrices import about_matrix
 from gnn.numerics.sparse import entry_rows, keep_largest
 from graphgen.errors import ConfigError
 from graphgen.vocabulary import Vocabulary
