@@ -119,7 +119,9 @@ def measure_drift(
     )
     history = np.append(np.diff(former.data.matrix.indptr), 0)[former_user[user]]
     popularity = np.append(former.data.popularity, 0)[former_item[item]]
-    when = None if data.times is None else np.asarray(data.times[user, item]).ravel()
+    when = None
+    if data.times is not None and len(user):  # SciPy refuses to look nothing up.
+        when = np.asarray(data.times[user, item]).ravel()
     found: dict[str, Any] = {
         **_counts(popularity + _earlier(item, when), history + _earlier(user, when)),
         "domain": _domains(growth, item),
