@@ -14,6 +14,7 @@ __all__ = [
     "MIX_1",
     "dense_codes",
     "mix_bits",
+    "place_among",
     "place_in_group",
     "sorted_rows",
     "sorted_texts",
@@ -82,6 +83,34 @@ def place_in_group(group: np.ndarray) -> np.ndarray:
     ends = np.flatnonzero(group[1:] != group[:-1]) + 1
     starts = np.append(0, ends)
     return np.arange(len(group)) - np.repeat(starts, np.diff(starts, append=len(group)))
+
+
+def place_among(group: np.ndarray, *keys: np.ndarray) -> np.ndarray:
+    """Number the entries of each group from 0, in the order of the keys, then as they come.
+
+    O(n log n).
+
+    Parameters
+    ----------
+    group
+        One value for each entry, in any order.
+    *keys
+        As many values each, the most important first.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64.
+
+    Examples
+    --------
+    >>> place_among(np.array([7, 3, 7, 3]), np.array([2, 5, 1, 5])).tolist()
+    [1, 0, 0, 1]
+    """
+    order = np.lexsort((*reversed(keys), group))
+    place: np.ndarray = np.empty(len(group), dtype=np.int64)
+    place[order] = place_in_group(group[order])
+    return place
 
 
 def visit_numbers(group: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -14,9 +14,11 @@ __all__ = [
     "UnknownIdError",
     "counted",
     "near_miss",
+    "needing",
 ]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -88,6 +90,27 @@ class StorageError(InterestError):
 
 class MissingDependencyError(InterestError, ImportError):
     """An optional package is needed; the message holds the exact install line."""
+
+
+@contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """Say which extra to install where a package is missing.
+
+    Examples
+    --------
+    >>> with needing("The server needs", "serve"):
+    ...     import there_is_none
+    Traceback (most recent call last):
+        ...
+    graphgen.errors.MissingDependencyError: The server needs the package there_is_none; ...
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{what} the package {error.name}; install it with "
+            f"`pip install 'interest-expansion[{extra}]'`."
+        ) from error
 
 
 def near_miss(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -105,18 +105,12 @@ def _serve(
 
     from gnn.registry import load_model
     from gnn.trained_on import graph_of
+    from graphgen.errors import needing
 
-    try:
+    with needing("The web app needs", "serve"):
         from gnn.serving.security import read_token
         from gnn.serving.server import serve
         from gnn.serving.service import Service
-    except ModuleNotFoundError as error:
-        from graphgen.errors import MissingDependencyError
-
-        raise MissingDependencyError(
-            f"The web app needs the package {error.name}; install it with "
-            "`pip install 'interest-expansion[serve]'`."
-        ) from error
 
     token = None if token_file is None else read_token(token_file)
     fitted = load_model(folder)

@@ -65,18 +65,13 @@ def serve(
     """
     import tempfile
 
-    try:
+    from graphgen.errors import needing
+
+    with needing("The server needs", "serve"):
         from gnn.serving.logs import log_as_json
         from gnn.serving.metrics import Metrics
         from gnn.serving.security import Token, read_token
         from gnn.serving.supervising import Serving, supervise
-    except ModuleNotFoundError as error:
-        from graphgen.errors import MissingDependencyError
-
-        raise MissingDependencyError(
-            f"The server needs the package {error.name}; install it with "
-            "`pip install 'interest-expansion[serve]'`."
-        ) from error
 
     def token(path: Path | None) -> Token | None:
         return None if path is None else Token(read_token(path))

@@ -44,18 +44,13 @@ def windows(
     interest windows kafka://localhost:9092/events --state windows/
     interest windows kafka://localhost:9092/events --state windows/ --minutes 10 --gap 20
     """
-    from graphgen.errors import MissingDependencyError, StorageError
+    from graphgen.errors import StorageError, needing
 
-    try:
+    with needing("Windows need", "windows"):
         from confluent_kafka import KafkaException
         from quixstreams.exceptions import QuixException
 
         from gnn.live.windows import windows as job_of
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"Windows need the package {error.name}; install it with "
-            "`pip install 'interest-expansion[windows]'`."
-        ) from error
     try:
         job = job_of(source, state, domain=domain, minutes=minutes, gap=gap, late=late)
         address = source.split("?")[0]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from eval.evaluation.inputs import clean_ids, id_codes_of, named
 from eval.metrics.base import Array
-from graphgen.arrays import place_in_group
+from graphgen.arrays import place_among, place_in_group
 from graphgen.errors import InputError
 from graphgen.reading.cleaning import arrow_column, to_floats
 from graphgen.reading.columns import LISTS
@@ -103,9 +103,7 @@ def read_recommendations(
     _refuse_duplicates(unit * len(item_ids) + item, frame)
     if decisive == SCORE:
         # Noise of the content, not of the row: the order of the file decides nothing.
-        order = np.lexsort((tie_noise(unit, item, seed=seed), -values, unit))
-        rank = np.empty(len(frame), dtype=np.int64)
-        rank[order] = place_in_group(unit[order]) + 1
+        rank = place_among(unit, -values, tie_noise(unit, item, seed=seed)) + 1
     else:
         rank = values.astype(np.int64)
         _check_ranks(unit, rank, values, frame)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from eval.metrics.base import Array, ListMetric, RankedLists, entries, ratio
-from graphgen.arrays import place_in_group
+from graphgen.arrays import place_among, place_in_group
 
 __all__ = [
     "AlphaNDCG",
@@ -71,9 +71,7 @@ def _falling_gain(row: Array, category: Array) -> Array:
     kind = np.where(category < 0, -1 - np.arange(len(category)), category)
     kind -= kind.min(initial=0)
     key = row * (kind.max(initial=0) + 1) + kind
-    order = np.argsort(key, kind="stable")
-    gain = np.empty(len(row))
-    gain[order] = (1.0 - ALPHA) ** place_in_group(key[order])
+    gain: Array = (1.0 - ALPHA) ** place_among(key)
     return gain
 
 

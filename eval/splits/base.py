@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eval.metrics.base import Array
-from graphgen.arrays import place_in_group
+from graphgen.arrays import place_among
 from graphgen.errors import ConfigError, InputError, counted
 from graphgen.log import InteractionLog
 from graphgen.schema import DOMAIN, ITEM_ID, SETTING, USER_ID
@@ -121,9 +121,7 @@ def cut_groups(group: Array, valid: float, test: float, generator: np.random.Gen
 
 def _draw(group: Array, n_valid: Array, n_test: Array, generator: np.random.Generator) -> Array:
     """Give as many members of each group to test and valid, drawn at random."""
-    order = np.lexsort((generator.random(len(group)), group))
-    place = np.empty(len(group), dtype=np.int64)
-    place[order] = place_in_group(group[order])
+    place = place_among(group, generator.random(len(group)))
     return np.where(
         place < n_test[group], TEST, np.where(place < (n_test + n_valid)[group], VALID, TRAIN)
     )

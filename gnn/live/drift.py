@@ -17,7 +17,7 @@ from gnn.growth import Growth
 from gnn.numerics.sparse import entry_rows, without
 from gnn.selection import sample_users
 from gnn.validation import RankingQuality, ValidationRows, best_labels
-from graphgen.arrays import place_in_group
+from graphgen.arrays import place_among
 from graphgen.schema import TEXT
 
 __all__ = ["measure_drift", "population_stability", "reference_of", "retrain_reasons"]
@@ -195,10 +195,7 @@ def retrain_reasons(
 
 def _earlier(group: np.ndarray, when: np.ndarray | None) -> np.ndarray:
     """Return int64 [n], how many of the likes of the same user or item came before each."""
-    order = np.argsort(group, kind="stable") if when is None else np.lexsort((when, group))
-    place: np.ndarray = np.empty(len(group), dtype=np.int64)
-    place[order] = place_in_group(group[order])
-    return place
+    return place_among(group, *(() if when is None else (when,)))
 
 
 def _counts(popularity: np.ndarray, history: np.ndarray) -> dict[str, list[int]]:
